@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Everything of the kernel that the module touches, for bindgen, and the
+ * declarations of helpers.c.
+ */
+#ifndef KNETSTAT_BINDINGS_H
+#define KNETSTAT_BINDINGS_H
+
+#include <linux/proc_fs.h>
+#include <linux/seq_file.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <net/inet_hashtables.h>
+#include <net/inet_timewait_sock.h>
+#include <net/net_namespace.h>
+#include <net/request_sock.h>
+#include <net/tcp.h>
+#include <net/udp.h>
+
+/* Macros that bindgen cannot evaluate by itself. */
+static const unsigned int KNETSTAT_HZ = HZ;
+static const long KNETSTAT_MAX_SCHEDULE_TIMEOUT = MAX_SCHEDULE_TIMEOUT;
+static const int KNETSTAT_TCP_TIMEOUT_INIT = TCP_TIMEOUT_INIT;
+static const int KNETSTAT_TCP_RTO_MAX = TCP_RTO_MAX;
+
+void knetstat_spin_lock(spinlock_t *lock);
+void knetstat_spin_unlock(spinlock_t *lock);
+void knetstat_spin_lock_bh(spinlock_t *lock);
+void knetstat_spin_unlock_bh(spinlock_t *lock);
+bool knetstat_sock_tryget(struct sock *sk);
+u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk);
+u32 knetstat_udp_slot(const struct udp_table *table, const struct sock *sk);
+bool knetstat_path_exists(const char *path);
+struct net *knetstat_maybe_get_net(struct net *net);
+void knetstat_put_net(struct net *net);
+void *knetstat_pde_data(const struct inode *inode);
+struct user_namespace *knetstat_seq_user_ns(const struct seq_file *m);
+void *knetstat_seq_private(const struct file *file);
+u32 knetstat_uid(struct user_namespace *ns, const struct sock *sk);
+u64 knetstat_sock_ino(const struct sock *sk);
+void *knetstat_kvzalloc(size_t size);
+void knetstat_cond_resched(void);
+void knetstat_test_sleep(void);
+
+#endif

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Static inlines and macros of the kernel as functions that Rust can call.
+ * Nothing here decides anything: each function is the C it is named after.
+ */
+
+#include <linux/cred.h>
+#include <linux/delay.h>
+#include <linux/namei.h>
+#include <linux/path.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/uidgid.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+
+#include "bindings.h"
+
+void knetstat_spin_lock(spinlock_t *lock)
+{
+	spin_lock(lock);
+}
+
+void knetstat_spin_unlock(spinlock_t *lock)
+{
+	spin_unlock(lock);
+}
+
+void knetstat_spin_lock_bh(spinlock_t *lock)
+{
+	spin_lock_bh(lock);
+}
+
+void knetstat_spin_unlock_bh(spinlock_t *lock)
+{
+	spin_unlock_bh(lock);
+}
+
+/* The reference count lies in struct sock_common: also right for minisocks. */
+bool knetstat_sock_tryget(struct sock *sk)
+{
+	return refcount_inc_not_zero(&sk->sk_refcnt);
+}
+
+/* inet_lhash2_bucket_sk() of net/ipv4/inet_hashtables.c, which is static. */
+u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk)
+{
+	u32 hash;
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6)
+		hash = ipv6_portaddr_hash(sock_net(sk), &sk->sk_v6_rcv_saddr,
+					  inet_sk(sk)->inet_num);
+	else
+#endif
+		hash = ipv4_portaddr_hash(sock_net(sk), inet_sk(sk)->inet_rcv_saddr,
+					  inet_sk(sk)->inet_num);
+	return hash & h->lhash2_mask;
+}
+
+/* The slot of udp_table.hash that udp_lib_get_port() puts a socket into. */
+u32 knetstat_udp_slot(const struct udp_table *table, const struct sock *sk)
+{
+	return udp_hashfn(sock_net(sk), udp_sk(sk)->udp_port_hash, table->mask);
+}
+
+/* As the calling process sees it. */
+bool knetstat_path_exists(const char *name)
+{
+	struct path path;
+
+	if (kern_path(name, 0, &path))
+		return false;
+	path_put(&path);
+	return true;
+}
+
+struct net *knetstat_maybe_get_net(struct net *net)
+{
+	return maybe_get_net(net);
+}
+
+void knetstat_put_net(struct net *net)
+{
+	put_net(net);
+}
+
+void *knetstat_pde_data(const struct inode *inode)
+{
+	return pde_data(inode);
+}
+
+/* seq_user_ns() for a const argument. */
+struct user_namespace *knetstat_seq_user_ns(const struct seq_file *m)
+{
+	return m->file->f_cred->user_ns;
+}
+
+/* struct file is opaque to Rust. */
+void *knetstat_seq_private(const struct file *file)
+{
+	return ((struct seq_file *)file->private_data)->private;
+}
+
+u32 knetstat_uid(struct user_namespace *ns, const struct sock *sk)
+{
+	return from_kuid_munged(ns, sk_uid(sk));
+}
+
+u64 knetstat_sock_ino(const struct sock *sk)
+{
+	return sock_i_ino(sk);
+}
+
+void *knetstat_kvzalloc(size_t size)
+{
+	return kvzalloc(size, GFP_KERNEL_ACCOUNT);
+}
+
+void knetstat_cond_resched(void)
+{
+	cond_resched();
+}
+
+/* Only for the build that shows that the debug guest catches a sleep under a lock. */
+void knetstat_test_sleep(void)
+{
+	msleep(1);
+}

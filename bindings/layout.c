@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where the kernel's own compiler puts each field that the module reads.
+ *
+ * bindgen sees the headers through libclang, the kernel is often built by gcc:
+ * a differing -D flag would shift fields silently. This file is compiled to
+ * assembly only; Kbuild turns the marks in it into layout.rs, and the macro
+ * `field!` of bindings/mod.rs refuses to compile where bindgen disagrees, or
+ * where a field is read that is not listed here.
+ *
+ * FIELD(type, field): the same name in C and in Rust.
+ * FIELD_AS(type, field, rust): for members of anonymous unions and structs,
+ * which bindgen gives names of its own.
+ */
+
+#include "bindings.h"
+
+#define MARK(name, value) asm volatile("\n.ascii \"->" name " %0\"" : : "i"(value))
+#define FIELD(type, field) MARK(#type " " #field, offsetof(struct type, field))
+#define FIELD_AS(type, field, rust) MARK(#type " " rust, offsetof(struct type, field))
+
+void knetstat_layout(void);
+
+void knetstat_layout(void)
+{
+	FIELD_AS(sock_common, skc_daddr, "__bindgen_anon_1.__bindgen_anon_1.skc_daddr");
+	FIELD_AS(sock_common, skc_rcv_saddr, "__bindgen_anon_1.__bindgen_anon_1.skc_rcv_saddr");
+	FIELD_AS(sock_common, skc_hash, "__bindgen_anon_2.skc_hash");
+	FIELD_AS(sock_common, skc_dport, "__bindgen_anon_3.__bindgen_anon_1.skc_dport");
+	FIELD_AS(sock_common, skc_num, "__bindgen_anon_3.__bindgen_anon_1.skc_num");
+	FIELD(sock_common, skc_family);
+	FIELD(sock_common, skc_state);
+	FIELD(sock_common, skc_bound_dev_if);
+	FIELD(sock_common, skc_net.net);
+#if IS_ENABLED(CONFIG_IPV6)
+	FIELD(sock_common, skc_v6_daddr);
+	FIELD(sock_common, skc_v6_rcv_saddr);
+#endif
+	FIELD_AS(sock_common, skc_flags, "__bindgen_anon_5.skc_flags");
+	FIELD_AS(sock_common, skc_node, "__bindgen_anon_6.skc_node");
+
+	FIELD(sock, sk_userlocks);
+	FIELD(sock, sk_rcvbuf);
+	FIELD(sock, sk_sndbuf);
+	FIELD(sock, sk_rcvtimeo);
+	FIELD(sock, sk_sndtimeo);
+	FIELD(sock, sk_lingertime);
+	FIELD(sock, sk_ack_backlog);
+	FIELD(sock, sk_max_ack_backlog);
+	FIELD(sock, sk_backlog.rmem_alloc.counter);
+	FIELD(sock, sk_wmem_alloc.refs.counter);
+
+	FIELD(inet_sock, inet_sport);
+
+	FIELD(inet_connection_sock, icsk_accept_queue.rskq_defer_accept);
+	FIELD(inet_connection_sock, icsk_accept_queue.fastopenq.max_qlen);
+	FIELD(inet_connection_sock, icsk_user_timeout);
+
+	FIELD(tcp_sock, snd_wnd);
+	FIELD(tcp_sock, copied_seq);
+	FIELD(tcp_sock, write_seq);
+	FIELD(tcp_sock, rcv_nxt);
+	FIELD(tcp_sock, snd_una);
+	FIELD(tcp_sock, packets_out);
+	FIELD(tcp_sock, rcv_wnd);
+	FIELD(tcp_sock, rcv_tstamp);
+	FIELD(tcp_sock, keepalive_time);
+	FIELD(tcp_sock, keepalive_intvl);
+	FIELD(tcp_sock, keepalive_probes);
+
+	FIELD(udp_sock, forward_deficit);
+
+	FIELD(inet_timewait_sock, tw_substate);
+	FIELD(inet_timewait_sock, tw_sport);
+
+	FIELD(inet_hashinfo, ehash);
+	FIELD(inet_hashinfo, ehash_mask);
+	FIELD(inet_hashinfo, ehash_locks);
+	FIELD(inet_hashinfo, ehash_locks_mask);
+	FIELD(inet_hashinfo, lhash2);
+	FIELD(inet_hashinfo, lhash2_mask);
+	FIELD(inet_ehash_bucket, chain.first);
+	FIELD(inet_listen_hashbucket, lock);
+	FIELD(inet_listen_hashbucket, nulls_head.first);
+	FIELD(udp_table, hash);
+	FIELD(udp_table, mask);
+	FIELD_AS(udp_hslot, head.first, "__bindgen_anon_1.head.first");
+	FIELD(udp_hslot, lock);
+
+	FIELD(net, proc_net);
+	FIELD(net, ipv4.tcp_death_row.hashinfo);
+	FIELD(net, ipv4.udp_table);
+
+	FIELD(seq_file, buf);
+	FIELD(seq_file, size);
+	FIELD(seq_file, count);
+	FIELD(seq_file, private);
+
+	MARK("size inet_ehash_bucket", sizeof(struct inet_ehash_bucket));
+	MARK("size inet_listen_hashbucket", sizeof(struct inet_listen_hashbucket));
+	MARK("size udp_hslot", sizeof(struct udp_hslot));
+	MARK("size spinlock_t", sizeof(spinlock_t));
+	MARK("size sock", sizeof(struct sock));
+	MARK("size tcp_sock", sizeof(struct tcp_sock));
+	MARK("size udp_sock", sizeof(struct udp_sock));
+	MARK("size inet_timewait_sock", sizeof(struct inet_timewait_sock));
+	MARK("size pernet_operations", sizeof(struct pernet_operations));
+	MARK("size proc_ops", sizeof(struct proc_ops));
+	MARK("size seq_operations", sizeof(struct seq_operations));
+}

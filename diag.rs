@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The indicators of the Diag column.
+//!
+//! They say why a connection makes no progress. This file depends on `core`
+//! alone and is tested on the host; it does not read sockets.
+
+use crate::format::State;
+
+/// What the indicators are judged by, as the fields of `struct tcp_sock` give it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flow {
+    /// The state of the connection.
+    pub(crate) state: State,
+    /// `snd_wnd`: the window that the peer advertised last, in bytes.
+    pub(crate) snd_wnd: u32,
+    /// `rcv_wnd`: the window that we advertised last, in bytes.
+    pub(crate) rcv_wnd: u32,
+    /// `packets_out`: segments sent and not acknowledged.
+    pub(crate) packets_out: u32,
+    /// `rcv_tstamp`: when the last ACK came, in jiffies modulo 2^32.
+    pub(crate) rcv_tstamp: u32,
+}
+
+impl Flow {
+    /// The indicator of a connection at the time `now`, in jiffies modulo 2^32,
+    /// of which there are `hz` a second.
+    ///
+    /// - `>|`: the peer's window is 0, nothing can be sent.
+    /// - `>#`: there is unacknowledged data, and the last ACK came over a second ago.
+    /// - `|<`: our window is 0, the peer can send nothing.
+    ///
+    /// The first two are told in every state in which we may have data to
+    /// deliver, the last in every state in which the peer may send. One of the
+    /// first two and the last can meet: `>|<` and `>#|<`.
+    pub(crate) fn indicator(&self, now: u32, hz: u32) -> &'static str {
+        let sending = matches!(
+            self.state,
+            State::Established
+                | State::CloseWait
+                | State::FinWait1
+                | State::Closing
+                | State::LastAck
+        );
+        let receiving = matches!(
+            self.state,
+            State::Established | State::FinWait1 | State::FinWait2
+        );
+
+        let peer_closed = sending && self.snd_wnd == 0;
+        let silent = sending && self.packets_out > 0 && self.last_ack_age(now) > i64::from(hz);
+        let we_closed = receiving && self.rcv_wnd == 0;
+
+        match (peer_closed, silent, we_closed) {
+            (true, _, true) => ">|<",
+            (true, _, false) => ">|",
+            (false, true, true) => ">#|<",
+            (false, true, false) => ">#",
+            (false, false, true) => "|<",
+            (false, false, false) => "",
+        }
+    }
+
+    /// Jiffies since the last ACK.
+    ///
+    /// Both clocks wrap around at 2^32. An ACK that came after `now` was read,
+    /// on another CPU, has a negative age: the difference is a signed one.
+    fn last_ack_age(&self, now: u32) -> i64 {
+        i64::from(now.wrapping_sub(self.rcv_tstamp) as i32)
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Shows which options are set on every TCP and UDP socket.
+//!
+//! Adds `tcpstat`, `tcp6stat`, `udpstat` and `udp6stat` to `/proc/net` of every network
+//! namespace.
+
+#[macro_use]
+mod bindings;
+mod diag;
+mod format;
+mod mem;
+mod ns;
+mod procnet;
+mod rows;
+mod sched;
+mod sock;
+mod sockopts;
+mod tables;
+mod walk;
+
+use kernel::prelude::*;
+use procnet::File;
+
+module! {
+    type: Knetstat,
+    name: "knetstat",
+    authors: ["The knetstat authors"],
+    description: "Socket options of all TCP and UDP sockets in /proc/net",
+    license: "GPL v2",
+}
+
+/// The files that exist while the module is loaded.
+struct Files;
+
+impl procnet::Files for Files {
+    const FILES: &'static [File] = &[
+        File::new::<rows::Tcp<rows::Inet>>(c"tcpstat", c"/proc/net/tcpstat"),
+        #[cfg(CONFIG_IPV6)]
+        File::new::<rows::Tcp<rows::Inet6>>(c"tcp6stat", c"/proc/net/tcp6stat"),
+        File::new::<rows::UdpRows<rows::Inet>>(c"udpstat", c"/proc/net/udpstat"),
+        #[cfg(CONFIG_IPV6)]
+        File::new::<rows::UdpRows<rows::Inet6>>(c"udp6stat", c"/proc/net/udp6stat"),
+    ];
+}
+
+struct Knetstat {
+    _files: procnet::Registration<Files>,
+}
+
+impl kernel::Module for Knetstat {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _files: procnet::Registration::new()?,
+        })
+    }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the rows of the files hold, column by column.
+
+use crate::format;
+use crate::format::Line;
+use crate::format::List;
+use crate::format::Shown;
+use crate::format::State;
+use crate::ns::Net;
+use crate::ns::UserNs;
+use crate::procnet::Records;
+use crate::sock;
+use crate::sock::Endpoint;
+use crate::sock::Family;
+use crate::sock::Sock;
+use crate::sock::TcpEntry;
+use crate::sock::Udp;
+use crate::sockopts;
+use crate::sockopts::Subject;
+use crate::tables::TcpTable;
+use crate::tables::UdpTable;
+use crate::walk::Walk;
+use core::marker::PhantomData;
+use kernel::error::Result;
+
+/// The address family of the sockets that a file shows, as a type.
+pub(crate) trait Af {
+    /// The family.
+    const FAMILY: Family;
+}
+
+/// `AF_INET`
+pub(crate) enum Inet {}
+
+impl Af for Inet {
+    const FAMILY: Family = Family::Inet;
+}
+
+/// `AF_INET6`
+#[cfg(CONFIG_IPV6)]
+pub(crate) enum Inet6 {}
+
+#[cfg(CONFIG_IPV6)]
+impl Af for Inet6 {
+    const FAMILY: Family = Family::Inet6;
+}
+
+/// The rows of `tcpstat` and `tcp6stat`: a record is a bucket, or a piece of one.
+pub(crate) struct Tcp<F> {
+    walk: Walk,
+    _family: PhantomData<F>,
+}
+
+/// The rows of `udpstat` and `udp6stat`.
+pub(crate) struct UdpRows<F> {
+    walk: Walk,
+    _family: PhantomData<F>,
+}
+
+/// Implements [`Records`] by a walk over a table, with a function for one row.
+macro_rules! walked_records {
+    ($rows:ident, $table:ident, $header:expr, $row:ident) => {
+        impl<F: Af> Records for $rows<F> {
+            const HEADER: &'static str = $header;
+
+            fn new() -> Self {
+                Self {
+                    walk: Walk::new(),
+                    _family: PhantomData,
+                }
+            }
+
+            fn position(&self) -> i64 {
+                self.walk.position().to_number()
+            }
+
+            fn rewind(&mut self, net: Net<'_>) -> Option<i64> {
+                let position = self.walk.rewind::<$table<'_>>(net)?;
+                Some(position.to_number())
+            }
+
+            fn advance(&mut self, net: Net<'_>) -> Option<i64> {
+                let position = self.walk.advance::<$table<'_>>(net)?;
+                Some(position.to_number())
+            }
+
+            fn show(
+                &mut self,
+                net: Net<'_>,
+                user_ns: UserNs<'_>,
+                line: &mut Line<'_>,
+            ) -> Result<Shown> {
+                self.walk.show::<$table<'_>>(net, F::FAMILY, |socket| {
+                    let start = line.len();
+                    $row(socket, user_ns, line);
+                    line.str("\n");
+                    if line.is_full() {
+                        line.truncate(start);
+                        return Shown::NoRoom;
+                    }
+                    Shown::Whole
+                })
+            }
+        }
+    };
+}
+
+walked_records!(Tcp, TcpTable, format::TCP_HEADER, tcp_row);
+walked_records!(UdpRows, UdpTable, format::UDP_HEADER, udp_row);
+
+/// Everything before the options.
+fn tcp_columns(
+    line: &mut Line<'_>,
+    queues: [i32; 2],
+    endpoints: [Endpoint; 2],
+    state: State,
+) {
+    columns(line, queues, endpoints);
+    line.str(state.label());
+}
+
+fn columns(line: &mut Line<'_>, queues: [i32; 2], endpoints: [Endpoint; 2]) {
+    for queue in queues {
+        line.queue(queue);
+    }
+    for (address, port) in endpoints {
+        line.endpoint(address, port);
+    }
+}
+
+/// The option list, with what joins the row to a process.
+fn options(
+    line: &mut Line<'_>,
+    subject: &Subject<'_, '_>,
+    backlog: Option<u32>,
+    sk: &Sock<'_>,
+    user_ns: UserNs<'_>,
+) {
+    let mut list = List::new(line);
+    sockopts::show(subject, &mut list);
+    if let Some(backlog) = backlog {
+        list.entry("backlog", backlog);
+    }
+    list.entry("uid", sk.uid(user_ns));
+    list.entry("ino", sk.inode());
+}
+
+fn tcp_row(entry: TcpEntry<'_>, user_ns: UserNs<'_>, line: &mut Line<'_>) {
+    match entry {
+        TcpEntry::Listener(sk) => {
+            let queues = [sk.accept_queue(), sk.send_queue()];
+            tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
+            line.str(" ");
+            line.diag("");
+            options(line, &Subject::from(&sk), Some(sk.backlog()), &sk, user_ns);
+        }
+        TcpEntry::Connection(sk) => {
+            let queues = [sk.receive_queue(), sk.send_queue()];
+            tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
+            line.str(" ");
+            line.diag(sk.flow().indicator(sock::jiffies32(), sock::HZ));
+            options(line, &Subject::from(&sk), None, &sk, user_ns);
+        }
+        TcpEntry::TimeWait(sk) => {
+            tcp_columns(line, [0; 2], [sk.local(), sk.foreign()], sk.substate());
+        }
+        TcpEntry::Request(sk) => {
+            tcp_columns(line, [0; 2], [sk.local(), sk.foreign()], State::SynRecv);
+        }
+    }
+}
+
+fn udp_row(sk: Udp<'_>, user_ns: UserNs<'_>, line: &mut Line<'_>) {
+    let queues = [sk.receive_queue(), sk.send_queue()];
+    columns(line, queues, [sk.local(), sk.foreign()]);
+    options(line, &Subject::from(&sk), None, &sk, user_ns);
+}

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The hash tables that hold the sockets, bucket by bucket.
+//!
+//! C headers: `include/net/inet_hashtables.h`, `include/net/udp.h`
+//!
+//! The tables are reached through `struct net`, which needs no exported symbol:
+//! `ipv4.tcp_death_row.hashinfo` (`lhash2`, then `ehash`) and `ipv4.udp_table`
+//! (`hash`), in the order of `/proc/net/tcp` and `/proc/net/udp`, with the locks
+//! that these take. A table may be private to a network namespace or shared by
+//! several: see [`Entry::matches`].
+//!
+//! What this does not do: look a socket up, or change anything.
+
+use crate::bindings;
+use crate::ns::Net;
+use crate::sock::Entry;
+use crate::sock::SockRef;
+use crate::sock::TcpEntry;
+use crate::sock::Udp;
+use core::marker::PhantomData;
+use core::ops::Deref;
+use core::ptr::NonNull;
+
+/// A hash table, or several that are walked as one.
+///
+/// # Safety
+///
+/// - [`Table::bucket`] yields the chain and the lock of that bucket.
+/// - [`Table::holds`] returns true only for a socket that is in the bucket.
+pub(crate) unsafe trait Table<'n>: Sized {
+    /// What its buckets hold.
+    type Socket<'b>;
+
+    /// The table in which the sockets of `net` are.
+    fn of(net: Net<'n>) -> Self;
+
+    /// A bucket, `None` behind the last one. Their number does not change while the
+    /// namespace lives.
+    fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>>;
+
+    /// Whether a socket that was seen in a bucket is still, or again, in it.
+    ///
+    /// # Safety
+    ///
+    /// The bucket must be locked, and the socket must come from it.
+    unsafe fn holds(&self, index: u32, sk: &SockRef) -> bool;
+
+    /// The typed view of an entry.
+    ///
+    /// # Safety
+    ///
+    /// The entry must be one of this table.
+    unsafe fn socket(entry: Entry<'_>) -> Self::Socket<'_>;
+}
+
+/// How the lock of a bucket is taken.
+#[derive(Clone, Copy)]
+enum Lock {
+    /// `spin_lock()`: `lhash2`, which softirqs only read, under RCU.
+    Plain,
+    /// `spin_lock_bh()`: `ehash` and the UDP table.
+    Bh,
+}
+
+/// A bucket that is not locked.
+///
+/// # Invariants
+///
+/// `first` is the address of the list head of the bucket with that index of that
+/// table, `lock` that of the lock which guards its chain. Both stay valid during `'t`.
+pub(crate) struct Bucket<'t, T> {
+    table: &'t T,
+    index: u32,
+    first: *const *mut bindings::hlist_node,
+    lock: *mut bindings::spinlock_t,
+    kind: Lock,
+}
+
+impl<'t, T> Bucket<'t, T> {
+    /// Whether the chain is empty, judged without the lock, as the kernel's own
+    /// walks do.
+    pub(crate) fn is_empty(&self) -> bool {
+        // SAFETY: By the type invariant, `first` is valid.
+        let first = unsafe { self.first.read_volatile() };
+        node(first).is_none()
+    }
+
+    /// Locks the bucket. Spins. BHs stay off until the guard is dropped, but for
+    /// `lhash2`.
+    pub(crate) fn lock(self) -> Locked<'t, T> {
+        // SAFETY: By the type invariant, `lock` is the initialised lock of the bucket. This is
+        // process context with no lock of the tables held, as the walk locks one bucket at a time.
+        unsafe {
+            match self.kind {
+                Lock::Plain => bindings::knetstat_spin_lock(self.lock),
+                Lock::Bh => bindings::knetstat_spin_lock_bh(self.lock),
+            }
+        }
+        // INVARIANT: It was just locked.
+        Locked {
+            bucket: self,
+            _not_send: PhantomData,
+        }
+    }
+}
+
+/// A locked bucket: while it lives, its chain does not change.
+///
+/// Not `Send`: a lock is given back by the task that took it. Nothing that sleeps
+/// may be called while it lives.
+///
+/// # Invariants
+///
+/// The lock of the bucket is held.
+pub(crate) struct Locked<'t, T> {
+    bucket: Bucket<'t, T>,
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl<'n, T: Table<'n>> Locked<'_, T> {
+    /// Yields the entries of the chain from its head on.
+    pub(crate) fn iter(&self) -> Iter<'_, T> {
+        // SAFETY: By the type invariants, `first` is valid.
+        let first = unsafe { self.bucket.first.read_volatile() };
+        // INVARIANT: The node, if it is one, is in the chain, whose lock is held.
+        Iter {
+            next: first,
+            _bucket: PhantomData,
+        }
+    }
+
+    /// Yields the entries of the chain that come after `sk`, which must come from this
+    /// bucket; `None` if it has left it.
+    pub(crate) fn iter_after(&self, sk: &SockRef) -> Option<Iter<'_, T>> {
+        // SAFETY: The bucket is locked, and the socket comes from it.
+        let is_here = unsafe { self.bucket.table.holds(self.bucket.index, sk) };
+        if !is_here {
+            return None;
+        }
+        // SAFETY: `skc_node` lies in the part that all kinds of sockets have, and `sk` is alive.
+        let next = unsafe { (*node_of(sk)).next };
+        // INVARIANT: `sk` is in the chain, whose lock is held, so its successor is as well.
+        Some(Iter {
+            next,
+            _bucket: PhantomData,
+        })
+    }
+}
+
+impl<T> Drop for Locked<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant, the lock is held, and it was taken in the same way.
+        unsafe {
+            match self.bucket.kind {
+                Lock::Plain => bindings::knetstat_spin_unlock(self.bucket.lock),
+                Lock::Bh => bindings::knetstat_spin_unlock_bh(self.bucket.lock),
+            }
+        }
+    }
+}
+
+/// The entries of a locked bucket.
+///
+/// # Invariants
+///
+/// `next` is the mark of the chain's end or a node of a chain of a table of type `T`,
+/// which stays locked during `'b`.
+pub(crate) struct Iter<'b, T> {
+    next: *mut bindings::hlist_node,
+    _bucket: PhantomData<&'b T>,
+}
+
+impl<'b, T> Iterator for Iter<'b, T> {
+    type Item = Found<'b, T>;
+
+    fn next(&mut self) -> Option<Found<'b, T>> {
+        let node = node(self.next)?;
+        // SAFETY: By the type invariant, the node is in the locked chain.
+        // INVARIANT: So its successor is as well.
+        self.next = unsafe { (*node.as_ptr()).next };
+        // SAFETY: The chains of these tables are linked by `skc_node`, or by `skc_nulls_node`, which
+        // lies in the same place and has the same layout. The bucket stays locked during `'b`.
+        let entry = unsafe { Entry::from_node(node) };
+        // INVARIANT: The chain is one of such a table.
+        Some(Found {
+            entry,
+            _table: PhantomData,
+        })
+    }
+}
+
+/// An entry of a table of type `T`.
+///
+/// # Invariants
+///
+/// As the type says.
+pub(crate) struct Found<'b, T> {
+    entry: Entry<'b>,
+    _table: PhantomData<T>,
+}
+
+impl<'b, 'n, T: Table<'n>> Found<'b, T> {
+    /// The typed view of the entry.
+    pub(crate) fn socket(&self) -> T::Socket<'b> {
+        // SAFETY: By the type invariant.
+        unsafe { T::socket(self.entry) }
+    }
+}
+
+impl<'b, T> Deref for Found<'b, T> {
+    type Target = Entry<'b>;
+
+    fn deref(&self) -> &Entry<'b> {
+        &self.entry
+    }
+}
+
+/// The node that a link leads to, or `None` at the end of a chain: NULL in a hlist,
+/// an odd number in a hlist_nulls (`is_a_nulls()`).
+fn node(link: *mut bindings::hlist_node) -> Option<NonNull<bindings::hlist_node>> {
+    NonNull::new(link).filter(|node| node.addr().get() & 1 == 0)
+}
+
+/// The node by which a socket is linked into a bucket.
+fn node_of(sk: &SockRef) -> *const bindings::hlist_node {
+    let ptr = sk.as_ptr().cast_const();
+    // SAFETY: The reference keeps the `struct sock_common` alive in which the field lies.
+    unsafe { field_ptr!(ptr, sock_common, __bindgen_anon_6.skc_node) }
+}
+
+/// Whether a socket is in some bucket.
+///
+/// A socket leaves its bucket under the bucket's lock, by functions that clear
+/// `pprev` (`sk_nulls_del_node_init_rcu()`, `sk_del_node_init_rcu()`,
+/// `hlist_nulls_replace_init_rcu()`). Who holds the lock of the bucket in which the
+/// socket was seen before therefore reads NULL if it has left, or what a later
+/// insertion wrote: into the same bucket, or into one whose lock is not held. The
+/// latter writes `sk_hash`, `udp_port_hash` or the state before `pprev`, so what is
+/// read of these after `pprev` tells the two apart, given that stores are seen in
+/// order. That is so on x86; see [`RESUMES`].
+fn hashed(sk: &SockRef) -> bool {
+    // SAFETY: As in `node_of`.
+    let pprev = unsafe { (&raw const (*node_of(sk)).pprev).read_volatile() };
+    core::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
+    !pprev.is_null()
+}
+
+/// Whether [`Locked::iter_after`] ever finds the place. Where it does not, a walk goes on
+/// in a crowded bucket by starting over, which is slower and also right.
+pub(crate) const RESUMES: bool = cfg!(target_arch = "x86_64");
+
+/// The TCP tables of a network namespace: first the listeners by address and port
+/// (`lhash2`), then connections, TIME_WAIT minisocks and requests (`ehash`).
+///
+/// # Invariants
+///
+/// `info` points to the `struct inet_hashinfo` of a namespace that lives during `'n`.
+pub(crate) struct TcpTable<'n> {
+    info: *const bindings::inet_hashinfo,
+    _net: PhantomData<&'n ()>,
+}
+
+/// One of the two tables that [`TcpTable`] is made of, and a bucket in it.
+enum TcpBucket {
+    Listening(u32),
+    Established(u32),
+}
+
+/// Reads a field of `struct inet_hashinfo`.
+macro_rules! hashinfo {
+    ($table:expr, $field:ident) => {{
+        let info = $table.info;
+        // SAFETY: By the type invariant of `TcpTable`, `info` is valid. These fields are set before
+        // the namespace has sockets, and not changed after.
+        unsafe { field!(info, inet_hashinfo, $field) }
+    }};
+}
+
+impl TcpTable<'_> {
+    fn listening_buckets(&self) -> u32 {
+        hashinfo!(self, lhash2_mask).saturating_add(1)
+    }
+
+    fn established_buckets(&self) -> u32 {
+        hashinfo!(self, ehash_mask).saturating_add(1)
+    }
+
+    fn locate(&self, index: u32) -> Option<TcpBucket> {
+        let listening = self.listening_buckets();
+        match index.checked_sub(listening) {
+            None => Some(TcpBucket::Listening(index)),
+            Some(index) if index < self.established_buckets() => {
+                Some(TcpBucket::Established(index))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+// SAFETY: See the INVARIANT comments in `bucket` and [`hashed`].
+unsafe impl<'n> Table<'n> for TcpTable<'n> {
+    type Socket<'b> = TcpEntry<'b>;
+
+    fn of(net: Net<'n>) -> Self {
+        let net = net.as_ptr();
+        // SAFETY: By the type invariant of `Net`, the namespace is alive.
+        let info = unsafe { field!(net, net, ipv4.tcp_death_row.hashinfo) };
+        // INVARIANT: `tcp_sk_init()` sets the pointer before the namespace can be seen, and
+        // `tcp_sk_exit_batch()` frees a private table after the last reference is gone.
+        Self {
+            info,
+            _net: PhantomData,
+        }
+    }
+
+    fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>> {
+        match self.locate(index)? {
+            TcpBucket::Listening(slot) => {
+                let buckets = hashinfo!(self, lhash2);
+                // SAFETY: The array has `lhash2_mask` + 1 elements.
+                let bucket = unsafe { buckets.add(slot as usize) };
+                // SAFETY: The bucket lives as long as the table.
+                let first = unsafe { field_ptr!(bucket, inet_listen_hashbucket, nulls_head.first) };
+                // SAFETY: As above.
+                let lock = unsafe { field_ptr!(bucket, inet_listen_hashbucket, lock) };
+                // INVARIANT: `inet_hash()` guards the chain by this lock.
+                Some(Bucket {
+                    table: self,
+                    index,
+                    first: first.cast(),
+                    lock: lock.cast_mut(),
+                    kind: Lock::Plain,
+                })
+            }
+            TcpBucket::Established(slot) => {
+                let buckets = hashinfo!(self, ehash);
+                // SAFETY: The array has `ehash_mask` + 1 elements.
+                let bucket = unsafe { buckets.add(slot as usize) };
+                // SAFETY: The bucket lives as long as the table.
+                let first = unsafe { field_ptr!(bucket, inet_ehash_bucket, chain.first) };
+                let locks = hashinfo!(self, ehash_locks);
+                let lock = slot & hashinfo!(self, ehash_locks_mask);
+                // SAFETY: `inet_ehash_lockp()`: the array has `ehash_locks_mask` + 1 elements.
+                let lock = unsafe { locks.add(lock as usize) };
+                // INVARIANT: `inet_ehash_insert()` guards the chain by this lock.
+                Some(Bucket {
+                    table: self,
+                    index,
+                    first: first.cast(),
+                    lock,
+                    kind: Lock::Bh,
+                })
+            }
+        }
+    }
+
+    unsafe fn holds(&self, index: u32, sk: &SockRef) -> bool {
+        if !RESUMES || !hashed(sk) {
+            return false;
+        }
+        let ptr = sk.as_ptr().cast_const();
+        // SAFETY: The reference keeps the socket alive.
+        let listening =
+            u32::from(unsafe { field!(ptr, sock_common, skc_state) }) == bindings::TCP_LISTEN;
+        match self.locate(index) {
+            // SAFETY: The socket listens, so it is a full one, and it is alive; `info` is valid.
+            Some(TcpBucket::Listening(index)) if listening => unsafe {
+                bindings::knetstat_lhash2_slot(self.info, ptr) == index
+            },
+            Some(TcpBucket::Established(index)) if !listening => {
+                // SAFETY: The reference keeps the socket alive; all kinds of sockets have a hash.
+                let hash = unsafe { field!(ptr, sock_common, __bindgen_anon_2.skc_hash) };
+                hash & hashinfo!(self, ehash_mask) == index
+            }
+            _ => false,
+        }
+    }
+
+    unsafe fn socket(entry: Entry<'_>) -> TcpEntry<'_> {
+        // SAFETY: By the caller's promise.
+        unsafe { entry.into_tcp() }
+    }
+}
+
+/// The UDP table of a network namespace, by local port.
+///
+/// # Invariants
+///
+/// `table` points to the `struct udp_table` of a namespace that lives during `'n`.
+pub(crate) struct UdpTable<'n> {
+    table: *const bindings::udp_table,
+    _net: PhantomData<&'n ()>,
+}
+
+impl UdpTable<'_> {
+    fn mask(&self) -> u32 {
+        let table = self.table;
+        // SAFETY: By the type invariant. The field does not change while the table is in use.
+        unsafe { field!(table, udp_table, mask) }
+    }
+}
+
+// SAFETY: See the INVARIANT comments in `bucket` and [`hashed`].
+unsafe impl<'n> Table<'n> for UdpTable<'n> {
+    type Socket<'b> = Udp<'b>;
+
+    fn of(net: Net<'n>) -> Self {
+        let net = net.as_ptr();
+        // SAFETY: By the type invariant of `Net`, the namespace is alive.
+        let table = unsafe { field!(net, net, ipv4.udp_table) };
+        // INVARIANT: `udp_pernet_table_alloc()` sets the pointer before the namespace can be seen,
+        // and `udp_pernet_table_free()` frees a private table after the last reference is gone.
+        Self {
+            table,
+            _net: PhantomData,
+        }
+    }
+
+    fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>> {
+        if index > self.mask() {
+            return None;
+        }
+        let table = self.table;
+        // SAFETY: By the type invariant.
+        let slots = unsafe { field!(table, udp_table, hash) };
+        // SAFETY: The array has `mask` + 1 elements.
+        let slot = unsafe { slots.add(index as usize) };
+        // SAFETY: The slot lives as long as the table.
+        let first = unsafe { field_ptr!(slot, udp_hslot, __bindgen_anon_1.head.first) };
+        // SAFETY: As above.
+        let lock = unsafe { field_ptr!(slot, udp_hslot, lock) };
+        // INVARIANT: `udp_lib_get_port()` guards the chain by this lock.
+        Some(Bucket {
+            table: self,
+            index,
+            first,
+            lock: lock.cast_mut(),
+            kind: Lock::Bh,
+        })
+    }
+
+    unsafe fn holds(&self, index: u32, sk: &SockRef) -> bool {
+        // SAFETY: The reference keeps the socket alive, which is a full one as it was seen in a UDP
+        // table; `table` is valid.
+        RESUMES
+            && hashed(sk)
+            && unsafe { bindings::knetstat_udp_slot(self.table, sk.as_ptr()) } == index
+    }
+
+    unsafe fn socket(entry: Entry<'_>) -> Udp<'_> {
+        // SAFETY: By the caller's promise.
+        unsafe { entry.into_udp() }
+    }
+}
