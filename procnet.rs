@@ -21,6 +21,7 @@ use crate::format::Shown;
 use crate::ns::Net;
 use crate::ns::NetRef;
 use crate::ns::UserNs;
+use core::ffi::c_char;
 use core::ffi::c_int;
 use core::ffi::c_void;
 use core::ffi::CStr;
@@ -219,8 +220,7 @@ impl<R: Records> Callbacks<R> {
 
     /// # Safety
     ///
-    /// To be called by seq_file only, for a file that [`Self::open`] opened. The same
-    /// holds for the next three.
+    /// To be called by seq_file only, for a file that [`Self::open`] opened.
     unsafe extern "C" fn start(
         m: *mut bindings::seq_file,
         position: *mut bindings::loff_t,
@@ -234,8 +234,14 @@ impl<R: Records> Callbacks<R> {
         }
     }
 
+    /// # Safety
+    ///
+    /// To be called by seq_file only, for a file that [`Self::open`] opened.
     unsafe extern "C" fn stop(_: *mut bindings::seq_file, _: *mut c_void) {}
 
+    /// # Safety
+    ///
+    /// To be called by seq_file only, for a file that [`Self::open`] opened.
     unsafe extern "C" fn next(
         m: *mut bindings::seq_file,
         _: *mut c_void,
@@ -253,6 +259,9 @@ impl<R: Records> Callbacks<R> {
         }
     }
 
+    /// # Safety
+    ///
+    /// To be called by seq_file only, for a file that [`Self::open`] opened.
     unsafe extern "C" fn show(m: *mut bindings::seq_file, _: *mut c_void) -> c_int {
         // SAFETY: By the caller's promise.
         let state = unsafe { Self::state(m) };
@@ -291,6 +300,15 @@ fn error_pointer(error: Error) -> *mut c_void {
     core::ptr::without_provenance_mut(error.to_errno() as isize as usize)
 }
 
+/// `CStr::as_ptr` as C has it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "our bindings have the `char` of core::ffi, not the kernel crate's"
+)]
+fn c_string(text: &'static CStr) -> *const c_char {
+    text.as_ptr()
+}
+
 /// A file to be created in every network namespace.
 pub(crate) struct File {
     name: &'static CStr,
@@ -315,7 +333,7 @@ impl File {
     /// Whether the loading process sees a file of this name.
     fn exists(&self) -> bool {
         // SAFETY: The path is a string. Sleeping is allowed where the module is loaded.
-        unsafe { bindings::knetstat_path_exists(self.path.as_ptr().cast()) }
+        unsafe { bindings::knetstat_path_exists(c_string(self.path)) }
     }
 
     /// Creates the file.
@@ -331,13 +349,7 @@ impl File {
         // SAFETY: The name and the operations are static. The data is used until the file is removed
         // only, which happens before the namespace is freed.
         let entry = unsafe {
-            bindings::proc_create_data(
-                self.name.as_ptr().cast(),
-                MODE,
-                directory,
-                self.ops,
-                ptr.cast(),
-            )
+            bindings::proc_create_data(c_string(self.name), MODE, directory, self.ops, ptr.cast())
         };
         if entry.is_null() {
             return Err(ENOMEM);
@@ -356,7 +368,7 @@ impl File {
         // SAFETY: As in `create`.
         let directory = unsafe { field!(ptr, net, proc_net) };
         // SAFETY: By the caller's promise, the entry is ours.
-        unsafe { bindings::remove_proc_entry(self.name.as_ptr().cast(), directory) };
+        unsafe { bindings::remove_proc_entry(c_string(self.name), directory) };
     }
 }
 

@@ -110,12 +110,7 @@ walked_records!(Tcp, TcpTable, format::TCP_HEADER, tcp_row);
 walked_records!(UdpRows, UdpTable, format::UDP_HEADER, udp_row);
 
 /// Everything before the options.
-fn tcp_columns(
-    line: &mut Line<'_>,
-    queues: [i32; 2],
-    endpoints: [Endpoint; 2],
-    state: State,
-) {
+fn tcp_columns(line: &mut Line<'_>, queues: [i32; 2], endpoints: [Endpoint; 2], state: State) {
     columns(line, queues, endpoints);
     line.str(state.label());
 }

@@ -125,8 +125,18 @@ impl<'b> Entry<'b> {
 
     /// Whether the entry belongs to `net` and `family`. Follows `seq_sk_match()`.
     pub(crate) fn matches(&self, net: Net<'_>, family: Family) -> bool {
-        u32::from(get!(self, sock_common, skc_family)) == family.number()
-            && get!(self, sock_common, skc_net.net) == net.as_ptr()
+        u32::from(get!(self, sock_common, skc_family)) == family.number() && self.is_of(net)
+    }
+
+    /// `net_eq()` with `sock_net()`.
+    #[cfg(CONFIG_NET_NS)]
+    fn is_of(&self, net: Net<'_>) -> bool {
+        get!(self, sock_common, skc_net.net) == net.as_ptr()
+    }
+
+    #[cfg(not(CONFIG_NET_NS))]
+    fn is_of(&self, _: Net<'_>) -> bool {
+        true
     }
 
     /// Takes a reference, or `None` for an entry that is in the table already or

@@ -361,8 +361,8 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
         }
         let ptr = sk.as_ptr().cast_const();
         // SAFETY: The reference keeps the socket alive.
-        let listening =
-            u32::from(unsafe { field!(ptr, sock_common, skc_state) }) == bindings::TCP_LISTEN;
+        let state = unsafe { field!(ptr, sock_common, skc_state) };
+        let listening = u32::from(state) == bindings::TCP_LISTEN;
         match self.locate(index) {
             // SAFETY: The socket listens, so it is a full one, and it is alive; `info` is valid.
             Some(TcpBucket::Listening(index)) if listening => unsafe {
@@ -441,11 +441,13 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
     }
 
     unsafe fn holds(&self, index: u32, sk: &SockRef) -> bool {
+        if !RESUMES || !hashed(sk) {
+            return false;
+        }
         // SAFETY: The reference keeps the socket alive, which is a full one as it was seen in a UDP
         // table; `table` is valid.
-        RESUMES
-            && hashed(sk)
-            && unsafe { bindings::knetstat_udp_slot(self.table, sk.as_ptr()) } == index
+        let slot = unsafe { bindings::knetstat_udp_slot(self.table, sk.as_ptr()) };
+        slot == index
     }
 
     unsafe fn socket(entry: Entry<'_>) -> Udp<'_> {

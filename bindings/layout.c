@@ -31,7 +31,9 @@ void knetstat_layout(void)
 	FIELD(sock_common, skc_family);
 	FIELD(sock_common, skc_state);
 	FIELD(sock_common, skc_bound_dev_if);
+#ifdef CONFIG_NET_NS
 	FIELD(sock_common, skc_net.net);
+#endif
 #if IS_ENABLED(CONFIG_IPV6)
 	FIELD(sock_common, skc_v6_daddr);
 	FIELD(sock_common, skc_v6_rcv_saddr);

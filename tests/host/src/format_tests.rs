@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `format.rs` against the standard library's own printing.
+
+use crate::format::Line;
+use crate::format::List;
+use crate::format::Milliseconds;
+use crate::format::Seconds;
+use crate::format::State;
+use crate::format::Value;
+use crate::format::TCP_HEADER;
+use crate::format::UDP_HEADER;
+use proptest::prelude::*;
+use std::mem::MaybeUninit;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+
+/// The text that `write` writes into a buffer of `room` bytes, and whether it was too long.
+fn written_into(room: usize, write: impl FnOnce(&mut Line<'_>)) -> (String, bool) {
+    let mut buf = vec![MaybeUninit::new(b'!'); room];
+    let mut line = Line::new(&mut buf);
+    write(&mut line);
+    let (len, full) = (line.len(), line.is_full());
+    // The buffer was initialised above, whatever `Line` wrote.
+    let bytes: Vec<u8> = buf
+        .iter()
+        .map(|byte| unsafe { byte.assume_init() })
+        .collect();
+    assert!(
+        bytes[len..].iter().all(|byte| *byte == b'!') || full,
+        "written behind the end: {bytes:?}"
+    );
+    let text = String::from_utf8(bytes[..len].to_vec()).expect("text is ASCII");
+    (text, full)
+}
+
+fn written(write: impl FnOnce(&mut Line<'_>)) -> String {
+    let (text, full) = written_into(512, write);
+    assert!(!full);
+    text
+}
+
+fn value(value: impl Value) -> String {
+    written(|line| value.write(line))
+}
+
+/// Addresses at the corners of RFC 5952, and those that `std::net` has a name for.
+fn special_ipv6() -> Vec<Ipv6Addr> {
+    let mut all: Vec<Ipv6Addr> = [
+        "::",
+        "::1",
+        "1::",
+        "fe80::1",
+        "ff02::1:ff00:1",
+        "2001:db8::",
+        "2001:db8:0:1:1:1:1:1",
+        "2001:db8::1:0:0:1",
+        "2001:0:0:1::1",
+        "0:0:1::",
+        "1:0:0:2:0:0:0:3",
+        "1:0:0:0:2:0:0:0",
+        "0:1:0:1:0:1:0:1",
+        "::ffff:0.0.0.0",
+        "::ffff:255.255.255.255",
+        "::ffff:0:1",
+        "64:ff9b::192.0.2.33",
+        "::1.2.3.4",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "abcd:ef01:2345:6789:abcd:ef01:2345:6789",
+    ]
+    .iter()
+    .map(|text| text.parse().expect("an address"))
+    .collect();
+    // Every pattern of zero and other groups.
+    for pattern in 0..=255_u32 {
+        let groups: Vec<u16> = (0..8)
+            .map(|i| if pattern >> i & 1 == 1 { 0xa0 + i } else { 0 })
+            .collect();
+        let groups: [u16; 8] = groups.try_into().expect("eight groups");
+        all.push(Ipv6Addr::from(groups));
+    }
+    all
+}
+
+#[test]
+fn special_ipv6_addresses_read_as_in_std() {
+    for address in special_ipv6() {
+        assert_eq!(written(|line| line.ipv6(address)), address.to_string());
+    }
+}
+
+#[test]
+fn special_ipv4_addresses_read_as_in_std() {
+    for address in ["0.0.0.0", "127.0.0.1", "255.255.255.255", "10.20.100.200"] {
+        let address: Ipv4Addr = address.parse().expect("an address");
+        assert_eq!(written(|line| line.ipv4(address)), address.to_string());
+    }
+}
+
+#[test]
+fn integers_at_the_limits() {
+    assert_eq!(value(u64::MAX), u64::MAX.to_string());
+    assert_eq!(value(i64::MIN), i64::MIN.to_string());
+    assert_eq!(value(i64::MAX), i64::MAX.to_string());
+    assert_eq!(value(i32::MIN), i32::MIN.to_string());
+    assert_eq!(value(u8::MAX), u8::MAX.to_string());
+    assert_eq!(value(u16::MAX), u16::MAX.to_string());
+    assert_eq!(value(0_u32), "0");
+    for n in 0..100_000_u32 {
+        assert_eq!(value(n), n.to_string());
+    }
+}
+
+#[test]
+fn booleans_and_times() {
+    assert_eq!(value(false), "0");
+    assert_eq!(value(true), "1");
+    assert_eq!(value(Milliseconds(1500)), "1500ms");
+    assert_eq!(value(Seconds(0)), "0s");
+}
+
+/// The header's words stand where the columns of a row begin or end.
+#[test]
+fn header_and_rows_have_the_same_columns() {
+    let row = written(|line| {
+        line.queue(1);
+        line.queue(2);
+        line.endpoint(IpAddr::V4(Ipv4Addr::LOCALHOST), 22);
+        line.endpoint(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        line.str(State::Listen.label());
+        line.str(" ");
+        line.diag(">|");
+        line.str("SO_REUSEADDR=1");
+    });
+    let column = |text: &str, word: &str| text.find(word).expect("a column of that name");
+    assert_eq!(&row[..column(TCP_HEADER, " Send-Q")], "     1");
+    assert_eq!(&row[..column(TCP_HEADER, " Local")], "     1      2");
+    for (word, text) in [
+        ("Local Address", "127.0.0.1:22 "),
+        ("Foreign Address", "0.0.0.0:* "),
+        ("Stat", "LSTN "),
+        ("Diag", ">|   "),
+        ("Options", "SO_REUSEADDR=1"),
+    ] {
+        let column = column(TCP_HEADER, word);
+        assert!(row[column..].starts_with(text), "{word} in {row:?}");
+    }
+    // Every word of the header begins a column of its own, with nothing but spaces between.
+    assert_eq!(
+        TCP_HEADER,
+        format!(
+            "{:>6} {:>6} {:<23} {:<23} {:<4} {:<4} Options\n",
+            "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "Stat", "Diag"
+        )
+    );
+    assert_eq!(
+        UDP_HEADER,
+        format!(
+            "{:>6} {:>6} {:<23} {:<23} Options\n",
+            "Recv-Q", "Send-Q", "Local Address", "Foreign Address"
+        )
+    );
+}
+
+#[test]
+fn state_labels_fill_their_column() {
+    for state in [
+        State::Established,
+        State::SynSent,
+        State::SynRecv,
+        State::FinWait1,
+        State::FinWait2,
+        State::TimeWait,
+        State::Close,
+        State::CloseWait,
+        State::LastAck,
+        State::Listen,
+        State::Closing,
+        State::Unknown,
+    ] {
+        assert_eq!(state.label().len(), 4);
+    }
+}
+
+fn any_ipv6() -> impl Strategy<Value = Ipv6Addr> {
+    prop_oneof![
+        any::<[u16; 8]>().prop_map(Ipv6Addr::from),
+        // Addresses with many zeros, and mapped ones, which random ones never are.
+        proptest::array::uniform8(prop_oneof![Just(0_u16), Just(0_u16), any::<u16>()])
+            .prop_map(Ipv6Addr::from),
+        any::<[u8; 4]>().prop_map(|v4| Ipv4Addr::from(v4).to_ipv6_mapped()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn ipv6_reads_as_in_std(address in any_ipv6()) {
+        prop_assert_eq!(written(|line| line.ipv6(address)), address.to_string());
+    }
+
+    #[test]
+    fn ipv4_reads_as_in_std(address: [u8; 4]) {
+        let address = Ipv4Addr::from(address);
+        prop_assert_eq!(written(|line| line.ipv4(address)), address.to_string());
+    }
+
+    #[test]
+    fn unsigned_reads_as_in_std(n: u64, shift in 0..64_u32) {
+        prop_assert_eq!(value(n >> shift), (n >> shift).to_string());
+    }
+
+    #[test]
+    fn signed_reads_as_in_std(n: i64, shift in 0..64_u32) {
+        prop_assert_eq!(value(n >> shift), (n >> shift).to_string());
+    }
+
+    #[test]
+    fn queue_reads_as_percent_6d(n: i32, shift in 0..32_u32) {
+        prop_assert_eq!(written(|line| line.queue(n >> shift)), format!("{:>6} ", n >> shift));
+    }
+
+    #[test]
+    fn endpoint_is_padded_to_its_column(v6: bool, v4 in any::<[u8; 4]>(), long in any_ipv6(), port: u16) {
+        let address = if v6 { IpAddr::V6(long) } else { IpAddr::V4(Ipv4Addr::from(v4)) };
+        let text = written(|line| line.endpoint(address, port));
+        let port = if port == 0 { "*".to_owned() } else { port.to_string() };
+        prop_assert_eq!(&text, &format!("{:<23} ", format!("{address}:{port}")));
+        // The other way round: what was written parses to the same endpoint.
+        let (host, service) = text.trim_end().rsplit_once(':').expect("a colon");
+        prop_assert_eq!(host.parse::<IpAddr>().expect("an address"), address);
+        prop_assert_eq!(SocketAddr::new(address, service.parse().unwrap_or(0)).port().to_string(),
+                        if service == "*" { "0".to_owned() } else { port });
+    }
+
+    #[test]
+    fn list_is_joined_by_commas(values: Vec<u32>) {
+        let text = written_into(64 << 10, |line| {
+            let mut list = List::new(line);
+            for value in &values {
+                list.entry("NAME", *value);
+            }
+        }).0;
+        let expected: Vec<String> = values.iter().map(|value| format!("NAME={value}")).collect();
+        prop_assert_eq!(text, expected.join(","));
+    }
+
+    /// In a buffer that is too small, a piece of text is there whole or not at all, nothing follows
+    /// one that was left out, and nothing is written behind the end.
+    #[test]
+    fn what_does_not_fit_is_left_out(room in 0..80_usize, n: u64, address in any_ipv6(), port: u16) {
+        let write = |line: &mut Line<'_>| {
+            line.unsigned(n);
+            line.str(" ");
+            line.endpoint(IpAddr::V6(address), port);
+            line.diag(">|<");
+        };
+        let whole = written(write);
+        let (part, full) = written_into(room, write);
+        prop_assert_eq!(full, whole.len() > room);
+        prop_assert!(whole.starts_with(&part));
+        prop_assert!(full || part == whole);
+    }
+
+    #[test]
+    fn truncate_makes_room_again(room in 0..40_usize, keep in 0..40_usize) {
+        let mut buf = vec![MaybeUninit::uninit(); room];
+        let mut line = Line::new(&mut buf);
+        line.str("0123456789");
+        let kept = line.len().min(keep);
+        line.str("a text that is much too long for the buffer");
+        prop_assert!(line.is_full());
+        line.truncate(keep);
+        prop_assert!(!line.is_full());
+        prop_assert!(line.len() <= room);
+        prop_assert_eq!(line.len(), kept);
+    }
+}

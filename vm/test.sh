@@ -1,0 +1,158 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs all tests: those that need no kernel, those of the build, and the guest tests in
+# every guest; then shows that the debug guest notices what it is there for. Ends with a
+# line that sums up, and fails unless every test passed.
+#
+# usage: vm/test.sh [host|build|uml|debug|debian|faults]...    default: all of them
+
+. "$(dirname "$0")/lib.sh"
+
+STAGES=(host build uml debian debug faults)
+[[ $# -gt 0 ]] || set -- "${STAGES[@]}"
+for stage; do
+	[[ " ${STAGES[*]} " == *" $stage "* ]] || die_usage "no such stage: '$stage'; there are: ${STAGES[*]}"
+done
+wanted() { [[ " $WANTED " == *" $1 "* ]]; }
+WANTED=$*
+
+LOGS=$CACHE/log/test
+TARGET=x86_64-unknown-linux-gnu
+passed=0 failed=0 skipped=0
+failures=()
+
+# add PASSED FAILED SKIPPED WHAT
+add() {
+	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+	[[ $2 -eq 0 ]] || failures+=("$4")
+}
+
+# tally WHAT LOG STATUS: adds up the closing lines of the test harnesses in a log. A run
+# that failed without counting a failure, or that ran no test, is one failure.
+tally() {
+	local what=$1 log=$2 status=$3 counts
+	counts=$(tr -d '\r' < "$log" | awk '
+		/^test result: / {
+			for (i = 1; i < NF; i++) {
+				if ($(i + 1) ~ /^passed/) p += $i
+				if ($(i + 1) ~ /^failed/) f += $i
+				if ($(i + 1) ~ /^ignored/) s += $i
+			}
+		}
+		END { print p + 0, f + 0, s + 0 }')
+	# shellcheck disable=SC2086
+	set -- $counts
+	if [[ $2 -eq 0 && ($status -ne 0 || $1 -eq 0) ]]; then
+		note "  $what: ended with status $status after $1 tests; see $log"
+		set -- "$1" 1 "$3"
+	fi
+	add "$1" "$2" "$3" "$what"
+	note "  $what: $1 passed, $2 failed, $3 skipped"
+}
+
+# run WHAT COMMAND...: shows the output as it comes, and counts the tests in it.
+run() {
+	local what=$1 log=$LOGS/$1.log status=0
+	shift
+	"$@" 2>&1 | tee "$log" || status=$?
+	tally "$what" "$log" "$status"
+}
+
+guest_program() {
+	local flags="-C target-feature=+crt-static"
+	step "building the guest tests" guest-tests '' "the guest tests do not build" \
+		"$VM/in-root.sh" env RUSTFLAGS="$flags" cargo build --locked --release \
+		--manifest-path tests/Cargo.toml -p knetstat-guest-tests --target "$TARGET"
+	PROGRAM=$CACHE/target/$TARGET/release/knetstat-guest-tests
+}
+
+# guest KERNEL: boots it and runs the guest tests there.
+guest() {
+	local kernel=$1 with=() name
+	for name in "$TOP"/tests/modules/*/Kbuild; do
+		name=$(basename "$(dirname "$name")")
+		with+=(--with "$("$VM/module.sh" --test "$name" "$kernel")")
+	done
+	"$VM/run.sh" --timeout 1200 --log "$LOGS/$kernel.kernel.log" --with "$PROGRAM" "${with[@]}" \
+		"$kernel" "\$KNETSTAT_DIR/${PROGRAM##*/}"
+}
+
+# A row of a request is what the C module read too much of.
+REQUEST_ROW='python3 -c "
+import socket
+s = socket.socket(); s.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
+s.bind((\"127.0.0.1\", 7777)); s.listen()
+c = socket.create_connection((\"127.0.0.1\", 7777))
+text = open(\"/proc/net/tcpstat\").read()
+assert \"SYNR\" in text, text
+"'
+
+# fault NAME PATTERN: a module in which one rule is broken makes the debug guest's kernel
+# complain.
+fault() {
+	local name=$1 pattern=$2 log=$LOGS/fault-$1.kernel.log ko
+	ko=$("$VM/module.sh" --make "KNETSTAT_FAULT=$name" debug)
+	rm -f "$log"
+	"$VM/run.sh" --timeout 120 --module "$ko" --log "$log" debug "$REQUEST_ROW" \
+		> "$LOGS/fault-$name.log" 2>&1 || true
+	if grep -qE "$pattern" "$log" 2> /dev/null; then
+		echo "test fault::$name is noticed by the debug guest ... ok"
+		grep -m 1 -E "$pattern" "$log" | sed 's/^/     /'
+		add 1 0 0 "fault $name"
+	else
+		echo "test fault::$name is noticed by the debug guest ... FAILED (see $log)"
+		add 0 1 0 "fault $name"
+	fi
+}
+
+check_host
+"$VM/root.sh"
+mkdir -p "$LOGS"
+begun=$SECONDS
+
+for stage in debian uml debug; do
+	if wanted "$stage" || { [[ $stage == debug ]] && wanted faults; }; then
+		"$VM/kernel.sh" "$stage"
+	fi
+done
+
+# The stock kernel is emulated and slow: it runs beside all the rest.
+if wanted uml || wanted debug || wanted debian; then guest_program; fi
+if wanted debian; then
+	note "== debian (its output comes at the end)"
+	"$VM/module.sh" debian > /dev/null
+	(guest debian > "$LOGS/debian.log" 2>&1; echo $? > "$LOGS/debian.status") &
+	debian=$!
+	trap 'kill "$debian" 2> /dev/null || true' EXIT
+	rm -f "$LOGS/debian.status"
+fi
+for package in host build; do
+	if wanted "$package"; then
+		note "== $package"
+		run "$package" "$VM/in-root.sh" cargo test --locked --manifest-path tests/Cargo.toml -p "knetstat-$package-tests"
+	fi
+done
+for kernel in uml debug; do
+	if wanted "$kernel"; then
+		note "== $kernel"
+		run "$kernel" guest "$kernel"
+	fi
+done
+if wanted faults; then
+	note "== faults"
+	fault oob 'BUG: KASAN: .*out-of-bounds'
+	fault sleep 'BUG: (scheduling while atomic|sleeping function called from invalid context)'
+fi
+if wanted debian; then
+	note "== debian"
+	wait "$debian" || true
+	cat "$LOGS/debian.log"
+	tally debian "$LOGS/debian.log" "$(cat "$LOGS/debian.status" 2> /dev/null || echo 125)"
+fi
+
+note ""
+note "$(elapsed $((SECONDS - begun))) min; logs are in $LOGS"
+[[ ${#failures[@]} -eq 0 ]] || note "failed: ${failures[*]}"
+echo "$passed passed, $failed failed, $skipped skipped"
+[[ $failed -eq 0 && $passed -gt 0 ]]
