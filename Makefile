@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The targets for people; see: make help. How the module is compiled is in Kbuild.
+
+# The kernel to build for, and its build tree: the one that `make metadata`
+# made, or else that of the headers package.
+KVER ?= $(shell uname -r)
+ifeq ($(origin KDIR),undefined)
+KDIR := $(shell scripts/default-kdir.sh '$(KVER)')
+endif
+
+# check-kdir.sh says in one line what is wrong, or else prints the rustc to use.
+check  = rustc=$$(scripts/check-kdir.sh '$(KDIR)' '$(KVER)')
+kbuild = $(MAKE) --no-print-directory -C '$(KDIR)' M='$(CURDIR)' RUSTC="$$rustc"
+
+.PHONY: all modules
+all: modules
+
+modules:
+	+@$(check) && $(kbuild) modules
+
+.PHONY: metadata
+metadata:
+	@scripts/rust-metadata.sh --release '$(KVER)' \
+		$(if $(SOURCE),--source '$(SOURCE)') $(if $(INSTALL),--install) $(if $(FORCE),--force)
+
+.PHONY: install uninstall load unload
+install uninstall load unload:
+	+@MAKE='$(MAKE)' KVER='$(KVER)' KDIR='$(KDIR)' INSTALL_MOD_PATH='$(INSTALL_MOD_PATH)' scripts/module.sh $@
+
+# Kbuild's own clean where there is a Kbuild, and the rest.
+.PHONY: clean
+clean:
+	+@if [ -f '$(KDIR)/Makefile' ]; then \
+		$(MAKE) --no-print-directory -C '$(KDIR)' M='$(CURDIR)' clean; \
+	else \
+		rm -f -- *.o *.ko *.mod *.mod.c .*.cmd .*.d modules.order Module.symvers; \
+	fi
+	@rm -rf target tests/target
+
+# As the kernel's `make rustfmt`, whose settings are in .rustfmt.toml.
+.PHONY: fmt fmt-check
+fmt:
+	@scripts/fmt.sh
+fmt-check:
+	@scripts/fmt.sh --check
+
+# The kernel's set of lints, for the module; cargo's, for the tests. The object
+# is removed first, since a second run has nothing to compile and so to say.
+.PHONY: clippy clippy-tests
+clippy:
+	+@$(check) && driver=$$(scripts/tool.sh "$$rustc" clippy-driver rust-clippy) && \
+	rm -f knetstat_rust.o && \
+	$(kbuild) CLIPPY=1 CLIPPY_DRIVER="$$driver" KRUSTFLAGS='$(KRUSTFLAGS) -Dwarnings' modules
+clippy-tests:
+	@cd tests && cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: doc
+doc: modules
+	@scripts/doc.sh '$(KDIR)' target/doc
+
+# Tests. All of them in the guests, or those that need no kernel.
+.PHONY: test test-host test-build demo
+test:
+	+@vm/test.sh
+test-host:
+	@cd tests && cargo test -p knetstat-host-tests
+test-build:
+	@cd tests && cargo test -p knetstat-build-tests
+demo:
+	+@vm/demo.sh
+
+# vm, shell, vm-setup, vm-clean.
+-include vm/vm.mk
+
+.PHONY: help
+help:
+	@sed -n 's/^#h \{0,1\}//p' Makefile
+#h knetstat: the socket options of every socket, in /proc/net
+#h
+#h   make               build knetstat.ko for the running kernel
+#h   make metadata      make the Rust metadata of that kernel, where its headers
+#h                      have none (Debian); 2 minutes, 2 GB while it runs.
+#h                      INSTALL=1: install the packages that it takes
+#h
+#h As root:
+#h   make load          load the module:  cat /proc/net/tcpstat
+#h   make unload        unload it
+#h   make install       install it, for modprobe knetstat
+#h   make uninstall     remove what make install has installed
+#h
+#h Try it and test it, in virtual machines:
+#h   make demo          see it at work on a stock kernel
+#h   make test          all tests
+#h   make vm CMD='...'  run a command in a guest; KERNEL=uml|debug|debian
+#h   make shell         a shell in a guest
+#h   make vm-setup      make the guests;  make vm-clean: remove them
+#h   make test-host     only the tests that need no kernel at all
+#h   make test-build    only those of what make says when it cannot build
+#h
+#h Work on it:
+#h   make fmt           format the sources;  make fmt-check: are they formatted?
+#h   make clippy        lints, for the module;  make clippy-tests: for the tests
+#h   make doc           documentation of the sources, in target/doc
+#h   make clean         remove what was built
+#h
+#h Variables:
+#h   KVER=RELEASE       the kernel to build for            (uname -r)
+#h   KDIR=DIR           its build tree  (the metadata, or /lib/modules/KVER/build)
+#h   RUSTC=FILE         the compiler                       (the kernel's own)
+#h   ARCH= LLVM= V=1    as for every kernel module
+#h   SOURCE=FILE        metadata: the kernel's source      (linux-source-X.Y)
+#h   FORCE=1            metadata: make them again
+#h   KNETSTAT_CACHE=DIR metadata: where they are kept      (/var/cache/knetstat)
+#h   INSTALL_MOD_PATH=  install: the root to install to    (/)

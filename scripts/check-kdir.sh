@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# check-kdir.sh [KDIR [RELEASE]]: can knetstat be built in the kernel build tree KDIR?
+#
+# If so, prints the rustc to build with. If not, says in one line what is
+# wrong and which command mends it, and exits with 1. Both come from the
+# environment if not given. RUSTC, BINDGEN: the tools, if not the usual ones.
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+kdir=${1:-${KDIR:?}}
+release=${2:-${KVER:-$(uname -r)}}
+default=/lib/modules/$release/build
+
+too_old() {
+	local version
+	version=$(version_of "$1")
+	if [[ $version =~ ^[0-9]+\.[0-9]+$ ]] && older "$version" "$(oldest_kernel)"; then
+		die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; $(get_a_kernel)"
+	fi
+}
+
+no_rust() {
+	die "Linux $1 was built without Rust (CONFIG_RUST is off), take a kernel that has it; $(get_a_kernel)"
+}
+
+# No headers. Where they could not help, say so at once.
+if [ ! -d "$kdir" ] && [ "$kdir" = "$default" ]; then
+	too_old "$release"
+	config=$(kernel_config "$release")
+	if [ -n "$config" ] && [ "$(config_value "$config" RUST)" != y ]; then
+		no_rust "$release"
+	fi
+	if have dnf; then
+		mend="dnf install kernel-devel-$release"
+	elif have pacman; then
+		mend="pacman -S linux-headers"
+	else
+		mend=$(apt_install "linux-headers-$release")
+	fi
+	die "no headers of Linux $release ($kdir is missing); run: $mend"
+fi
+if [ ! -d "$kdir" ]; then
+	die "$kdir does not exist; give a kernel's build tree: make KDIR=DIR, or leave KDIR out to build for Linux $release"
+fi
+
+# A directory, but one to build modules in?
+no_tree() {
+	if [ "$kdir" = "$default" ]; then
+		die "$kdir is no kernel build tree ($1 is missing); run: $(apt_install --reinstall "linux-headers-$release")"
+	fi
+	die "$kdir is no kernel build tree ($1 is missing); give one: make KDIR=DIR, or leave KDIR out to build for Linux $release"
+}
+autoconf=$kdir/include/config/auto.conf
+kdir_release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null || true)
+[ -f "$kdir/Makefile" ] || no_tree Makefile
+if [ -f "$kdir/Kconfig" ] && [[ ! -f $autoconf || -z $kdir_release ]]; then
+	die "$kdir is a kernel source that was not configured or prepared; run: make -C $kdir olddefconfig modules_prepare"
+fi
+[ -f "$autoconf" ] || no_tree include/config/auto.conf
+[ -n "$kdir_release" ] || no_tree include/config/kernel.release
+
+if [ "$(config_value "$autoconf" RUST)" != y ]; then
+	no_rust "$kdir_release"
+fi
+too_old "$kdir_release"
+
+# The compiler: the kernel's own, to the build.
+text=$(config_value "$autoconf" RUSTC_VERSION_TEXT)
+rustc=$(find_rustc "$text")
+if [ -z "$rustc" ]; then
+	die "${RUSTC:-rustc} is missing, Linux $kdir_release was built with $text; run: $(apt_install rustc)"
+fi
+if [ "$(rustc_text "$rustc")" != "$text" ]; then
+	wrong_rustc "$rustc" "$text" "$kdir_release"
+fi
+
+if ! have "${BINDGEN:-bindgen}"; then
+	die "${BINDGEN:-bindgen} is missing; run: $(apt_install bindgen)"
+fi
+if ! bindgen_works; then
+	die "${BINDGEN:-bindgen} does not work, most often because libclang is missing; run: $(apt_install libclang-dev)"
+fi
+
+# The Rust side of the headers. Debian's packages have none.
+missing=
+for f in rust/libcore.rmeta rust/libkernel.rmeta; do
+	if [ ! -f "$kdir/$f" ]; then
+		missing=$f
+		break
+	fi
+done
+if [ -n "$missing" ]; then
+	if [ -f "$kdir/rust/Makefile" ]; then
+		mend="make -C $kdir RUSTC=$rustc modules_prepare"
+	elif [ -f /etc/lsb-release ] && grep -qs Ubuntu /etc/lsb-release; then
+		mend=$(apt_install "linux-lib-rust-$kdir_release")
+	elif [ "$kdir_release" = "$(uname -r)" ]; then
+		mend="make metadata"
+	else
+		mend="make metadata KVER=$kdir_release"
+	fi
+	die "the headers of Linux $kdir_release lack the Rust metadata ($missing); run: $mend"
+fi
+
+# Made by rust-metadata.sh, and for the package that is installed now?
+if [ -f "$kdir/$stamp" ]; then
+	made=$(sed -n 's/^package=//p' "$kdir/$stamp")
+	now=$(kernel_package "$kdir_release")
+	if [ -n "$made" ] && [ -n "$now" ] && [ "$made" != "$now" ]; then
+		die "the Rust metadata are those of the kernel package $made, but $now is installed; run: make metadata KVER=$kdir_release"
+	fi
+fi
+
+echo "$rustc"

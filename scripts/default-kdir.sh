@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# default-kdir.sh RELEASE: the build tree for a kernel, which is the tree that
+# rust-metadata.sh made, if it did, or else that of the headers package.
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+while read -r dir; do
+	if [ -f "$dir/$stamp" ]; then
+		echo "$dir"
+		exit
+	fi
+done < <(metadata_dirs "$1")
+echo "/lib/modules/$1/build"

@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `make` says in one line what is wrong and which command mends it.
+//!
+//! Each test lays out a kernel build tree and a set of tools that lack one
+//! thing. They are made up: no kernel, no headers, no root and no network are
+//! needed, and what the machine has installed does not matter.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Output;
+
+use tempfile::TempDir;
+
+/// What the made-up kernel was compiled with. No real compiler says this.
+const RUSTC_TEXT: &str = "rustc 1.85.1 (0123456789 2025-03-15) (made up)";
+
+/// The programs that `make` and its scripts call. No others are in `PATH`.
+const TOOLS: &[&str] = &[
+    "awk", "bash", "cat", "cut", "df", "dirname", "echo", "grep", "head", "id", "ls", "make",
+    "mktemp", "rm", "sed", "sh", "sort", "tail", "tr", "uname",
+];
+
+/// What the Makefile of the made-up kernel prints instead of building.
+const REACHED: &str = "Kbuild was reached";
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// The oldest kernel version that the project supports, such as `7.3`.
+fn oldest() -> String {
+    fs::read_to_string(project().join("scripts/supported-kernels"))
+        .unwrap()
+        .lines()
+        .find(|line| line.starts_with(|c: char| c.is_ascii_digit()))
+        .unwrap()
+        .to_owned()
+}
+
+fn write(path: impl AsRef<Path>, text: &str) {
+    let path = path.as_ref();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// A machine as `make` sees it: programs, and the build tree of a kernel.
+struct Machine {
+    dir: TempDir,
+    /// `KVER` or `KDIR`, and what else a user gives to `make`.
+    args: Vec<String>,
+}
+
+impl Machine {
+    /// All is as it should be. Tests take away from here.
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let machine = Self {
+            args: vec![format!("KDIR={}", dir.path().join("kdir").display())],
+            dir,
+        };
+
+        fs::create_dir(machine.path("bin")).unwrap();
+        for tool in TOOLS {
+            let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+                .map(|dir| dir.join(tool))
+                .find(|file| file.is_file())
+                .unwrap_or_else(|| panic!("the tests need {tool}"));
+            symlink(real, machine.path("bin").join(tool)).unwrap();
+        }
+        machine.script(
+            "rustc",
+            &format!("[ \"$1\" = --version ] && echo '{RUSTC_TEXT}'"),
+        );
+        machine.script("bindgen", "exit 0");
+
+        machine.config("RUST=y", Some(RUSTC_TEXT));
+        machine.release(&format!("{}.4-made-up", oldest()));
+        write(
+            machine.path("kdir/Makefile"),
+            &format!("modules:\n\t@echo '{REACHED}: M=$(M) RUSTC=$(RUSTC)'\n"),
+        );
+        for crate_name in ["core", "kernel"] {
+            write(
+                machine.path(&format!("kdir/rust/lib{crate_name}.rmeta")),
+                "",
+            );
+        }
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A program in `PATH`.
+    fn script(&self, name: &str, body: &str) {
+        self.program(&format!("bin/{name}"), body);
+    }
+
+    fn program(&self, path: &str, body: &str) {
+        let file = self.path(path);
+        write(&file, &format!("#!/bin/sh\n{body}\n"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// What stands for `/usr/bin/rustc`.
+    fn system_rustc(&self, version: &str) {
+        self.program(
+            "usr/bin/rustc",
+            &format!("[ \"$1\" = --version ] && echo '{version}'"),
+        );
+    }
+
+    fn config(&self, rust: &str, rustc: Option<&str>) {
+        let mut text = format!("CONFIG_64BIT=y\nCONFIG_{rust}\nCONFIG_NET=y\n");
+        if let Some(rustc) = rustc {
+            text += &format!("CONFIG_RUSTC_VERSION_TEXT={rustc}\n");
+        }
+        write(self.path("kdir/include/config/auto.conf"), &text);
+    }
+
+    fn release(&self, release: &str) {
+        write(
+            self.path("kdir/include/config/kernel.release"),
+            &format!("{release}\n"),
+        );
+    }
+
+    fn remove(&self, name: &str) {
+        let path = self.path(name);
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.path("bin").join(program));
+        command
+            .current_dir(project())
+            .env_clear()
+            .env("PATH", self.path("bin"))
+            .env("HOME", self.path("home"))
+            .env("TMPDIR", self.dir.path())
+            .env("LC_ALL", "C")
+            .env("KNETSTAT_CACHE", self.path("cache"))
+            .env("KNETSTAT_SYSTEM_RUSTC", self.path("usr/bin/rustc"));
+        command
+    }
+
+    fn make(&self) -> Output {
+        self.command("make").args(&self.args).output().unwrap()
+    }
+
+    /// `make` fails, and says one line, with all of `expected` in it.
+    #[track_caller]
+    fn fails(&self, expected: &[&str]) {
+        fails(&self.make(), expected);
+    }
+
+    /// `make` calls Kbuild, and passes it `rustc`.
+    #[track_caller]
+    fn builds_with(&self, rustc: &str) {
+        let output = self.make();
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let rustc = self.path(rustc);
+        let expected = format!(
+            "{REACHED}: M={} RUSTC={}",
+            project().display(),
+            rustc.display()
+        );
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(stdout.trim_end(), expected);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
+#[track_caller]
+fn fails(output: &Output, expected: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = stderr
+        .lines()
+        .filter(|line| !line.starts_with("make: *** "))
+        .collect();
+    assert!(!output.status.success(), "succeeded: {output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    assert_eq!(lines.len(), 1, "not one line:\n{stderr}");
+    assert!(lines[0].starts_with("knetstat: "), "{}", lines[0]);
+    for text in expected {
+        assert!(lines[0].contains(text), "no \"{text}\" in: {}", lines[0]);
+    }
+}
+
+#[test]
+fn nothing_is_wrong() {
+    Machine::new().builds_with("bin/rustc");
+}
+
+/// A kernel that is newer than those we know may well do.
+#[test]
+fn newer_kernel() {
+    let machine = Machine::new();
+    machine.release("99.1.0-made-up");
+    machine.builds_with("bin/rustc");
+}
+
+#[test]
+fn quoted_config() {
+    let machine = Machine::new();
+    machine.config("RUST=y", Some(&format!("\"{RUSTC_TEXT}\"")));
+    machine.builds_with("bin/rustc");
+}
+
+#[test]
+fn no_headers() {
+    let mut machine = Machine::new();
+    machine.args = vec!["KVER=99.9.9-made-up".into()];
+    machine.fails(&[
+        "no headers of Linux 99.9.9-made-up",
+        "apt install linux-headers-99.9.9-made-up",
+    ]);
+}
+
+/// The headers of a kernel that will not do are not worth installing.
+#[test]
+fn no_headers_and_too_old() {
+    let mut machine = Machine::new();
+    machine.args = vec!["KVER=4.19.0-made-up".into()];
+    machine.fails(&["too old", "linux-image-amd64", "reboot"]);
+}
+
+#[test]
+fn no_such_kdir() {
+    let machine = Machine::new();
+    machine.remove("kdir");
+    machine.fails(&["kdir does not exist", "make KDIR="]);
+}
+
+#[test]
+fn empty_kdir() {
+    let machine = Machine::new();
+    machine.remove("kdir");
+    fs::create_dir(machine.path("kdir")).unwrap();
+    machine.fails(&[
+        "is no kernel build tree (Makefile is missing)",
+        "make KDIR=DIR",
+    ]);
+}
+
+#[test]
+fn some_other_source_tree() {
+    let machine = Machine::new();
+    machine.remove("kdir/include");
+    machine.fails(&[
+        "no kernel build tree (include/config/auto.conf is missing)",
+        "make KDIR=DIR",
+    ]);
+}
+
+#[test]
+fn kernel_source_as_unpacked() {
+    let machine = Machine::new();
+    machine.remove("kdir/include");
+    write(machine.path("kdir/Kconfig"), "");
+    machine.fails(&["not configured or prepared", "olddefconfig modules_prepare"]);
+}
+
+#[test]
+fn kernel_without_rust() {
+    let machine = Machine::new();
+    machine.config("HAVE_RUST=y", None);
+    machine.fails(&[
+        "CONFIG_RUST is off",
+        "apt install -t trixie-backports linux-image-amd64 linux-headers-amd64",
+        "reboot",
+    ]);
+}
+
+#[test]
+fn kernel_too_old() {
+    let machine = Machine::new();
+    machine.release("6.1.0-made-up");
+    machine.fails(&[
+        "Linux 6.1.0-made-up is too old",
+        &oldest(),
+        "linux-image-amd64",
+    ]);
+}
+
+#[test]
+fn no_rustc() {
+    let machine = Machine::new();
+    machine.remove("bin/rustc");
+    machine.fails(&["rustc is missing", RUSTC_TEXT, "apt install rustc"]);
+}
+
+/// The same number, from another builder.
+#[test]
+fn another_rustc() {
+    let other = "rustc 1.85.1 (0123456789 2025-03-15)";
+    let found = format!("rustc is \"{other}\"");
+    let wanted = format!("was built with \"{RUSTC_TEXT}\"");
+
+    let mut machine = Machine::new();
+    machine.script(
+        "rustc",
+        &format!("[ \"$1\" = --version ] && echo '{other}'"),
+    );
+    machine.fails(&[&found, &wanted, "run:", "apt install rustc"]);
+
+    // Nor is the system's own the right one.
+    machine.system_rustc(other);
+    machine.fails(&[
+        &found,
+        &wanted,
+        "apt install -t trixie-backports",
+        "RUSTC=FILE",
+    ]);
+
+    // The user's choice is not made better behind his back.
+    machine.system_rustc(RUSTC_TEXT);
+    machine
+        .args
+        .push(format!("RUSTC={}", machine.path("bin/rustc").display()));
+    machine.fails(&[&found, &wanted, "leave RUSTC out"]);
+}
+
+/// As a rustup proxy whose toolchain is not installed.
+#[test]
+fn rustc_does_not_run() {
+    let machine = Machine::new();
+    machine.script("rustc", "echo 'error: no toolchain' >&2; exit 1");
+    machine.fails(&["rustc does not run", RUSTC_TEXT, "apt install rustc"]);
+}
+
+/// The system's compiler is the kernel's, the one in `PATH` is rustup's.
+#[test]
+fn system_rustc_before_path() {
+    let machine = Machine::new();
+    machine.system_rustc(RUSTC_TEXT);
+    machine.script("rustc", "echo rustc 1.99.0");
+    machine.builds_with("usr/bin/rustc");
+}
+
+/// The other way round.
+#[test]
+fn path_rustc_where_the_systems_differs() {
+    let machine = Machine::new();
+    machine.system_rustc("rustc 1.99.0");
+    machine.builds_with("bin/rustc");
+}
+
+/// A proxy picks its compiler by the directory it runs in, so Kbuild gets the compiler behind it.
+#[test]
+fn rustup_proxy() {
+    let machine = Machine::new();
+    let sysroot = machine.path("toolchain");
+    fs::create_dir_all(sysroot.join("bin")).unwrap();
+    fs::rename(machine.path("bin/rustc"), sysroot.join("bin/rustc")).unwrap();
+    machine.script(
+        "rustc",
+        &format!("[ \"$2\" = sysroot ] && echo '{}'", sysroot.display()),
+    );
+    machine.builds_with("toolchain/bin/rustc");
+}
+
+#[test]
+fn the_users_rustc() {
+    let mut machine = Machine::new();
+    fs::rename(machine.path("bin/rustc"), machine.path("my-rustc")).unwrap();
+    machine
+        .args
+        .push(format!("RUSTC={}", machine.path("my-rustc").display()));
+    machine.builds_with("my-rustc");
+
+    machine.remove("my-rustc");
+    machine.fails(&["my-rustc is missing", "apt install rustc"]);
+}
+
+#[test]
+fn no_bindgen() {
+    let machine = Machine::new();
+    machine.remove("bin/bindgen");
+    machine.fails(&["bindgen is missing", "apt install bindgen"]);
+}
+
+#[test]
+fn no_libclang() {
+    let machine = Machine::new();
+    machine.script(
+        "bindgen",
+        "[ \"$1\" = --version ] || { echo 'no libclang' >&2; exit 101; }",
+    );
+    machine.fails(&["libclang", "apt install libclang-dev"]);
+}
+
+/// As Debian's headers packages are.
+#[test]
+fn no_metadata() {
+    let ubuntu = fs::read_to_string("/etc/lsb-release").is_ok_and(|text| text.contains("Ubuntu"));
+    let release = format!("{}.4-made-up", oldest());
+    let mend = if ubuntu {
+        format!("apt install linux-lib-rust-{release}")
+    } else {
+        format!("run: make metadata KVER={release}")
+    };
+
+    let machine = Machine::new();
+    machine.remove("kdir/rust");
+    machine.fails(&["lack the Rust metadata", &mend]);
+
+    let machine = Machine::new();
+    machine.remove("kdir/rust/libkernel.rmeta");
+    machine.fails(&["lack the Rust metadata (rust/libkernel.rmeta)", &mend]);
+}
+
+/// A kernel tree of one's own is prepared in place.
+#[test]
+fn own_tree_not_prepared() {
+    let machine = Machine::new();
+    machine.remove("kdir/rust");
+    write(machine.path("kdir/rust/Makefile"), "");
+    machine.fails(&["lack the Rust metadata", "run: make -C", "modules_prepare"]);
+}
+
+/// A tree of metadata that `make metadata` left in its place is found, and is
+/// not used any more when the kernel package has changed.
+#[test]
+fn metadata_of_an_earlier_package() {
+    let mut machine = Machine::new();
+    let release = format!("{}.4-made-up", oldest());
+    let tree = format!("cache/metadata/{release}");
+    fs::create_dir_all(machine.path("cache/metadata")).unwrap();
+    fs::rename(machine.path("kdir"), machine.path(&tree)).unwrap();
+    write(
+        machine.path(&tree).join(".knetstat-metadata"),
+        &format!("release={release}\npackage=1-1\n"),
+    );
+    machine.args = vec![format!("KVER={release}")];
+    machine.builds_with("bin/rustc");
+
+    machine.script("dpkg-query", "echo installed 1-1");
+    machine.builds_with("bin/rustc");
+
+    machine.script("dpkg-query", "echo installed 1-2");
+    machine.fails(&[
+        "1-1",
+        "1-2 is installed",
+        &format!("make metadata KVER={release}"),
+    ]);
+}
+
+#[test]
+fn metadata_of_a_kernel_too_old() {
+    let machine = Machine::new();
+    let output = machine
+        .command("make")
+        .args(["metadata", "KVER=6.1.0-made-up"])
+        .output()
+        .unwrap();
+    fails(&output, &["too old", "linux-image-amd64"]);
+}
+
+#[test]
+fn metadata_into_a_strange_directory() {
+    let machine = Machine::new();
+    let output = machine
+        .command("bash")
+        .args([
+            "scripts/rust-metadata.sh",
+            "--release",
+            "99.9.9-made-up",
+            "--output",
+        ])
+        .arg(machine.path("kdir"))
+        .output()
+        .unwrap();
+    fails(&output, &["is not empty", "--output DIR"]);
+    assert!(machine.path("kdir/Makefile").exists());
+}
+
+#[test]
+fn metadata_without_the_packages() {
+    let machine = Machine::new();
+    let output = machine
+        .command("make")
+        .args(["metadata", "KVER=99.9.9-made-up"])
+        .output()
+        .unwrap();
+    fails(
+        &output,
+        &[
+            "packages are missing",
+            "linux-source-99.9",
+            "linux-headers-99.9.9-made-up",
+            "make metadata INSTALL=1 KVER=99.9.9-made-up",
+        ],
+    );
+}
+
+#[test]
+fn help_needs_nothing() {
+    let mut machine = Machine::new();
+    machine.remove("kdir");
+    machine.args.push("help".into());
+    let output = machine.make();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success());
+    for target in [
+        "metadata", "load", "unload", "install", "clean", "fmt", "clippy", "doc",
+    ] {
+        assert!(
+            stdout.contains(&format!("make {target} ")),
+            "no make {target} in:\n{stdout}"
+        );
+    }
+}
