@@ -337,11 +337,11 @@ impl Value for Milliseconds {
 
 /// A time in seconds, with its unit: `5s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seconds(pub(crate) u64);
+pub(crate) struct Seconds(pub(crate) i32);
 
 impl Value for Seconds {
     fn write(self, line: &mut Line<'_>) {
-        line.unsigned(self.0);
+        line.signed(i64::from(self.0));
         line.str("s");
     }
 }

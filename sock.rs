@@ -350,10 +350,11 @@ impl Sock<'_> {
         timeout(get!(self, sock, sk_sndtimeo))
     }
 
-    /// SO_LINGER, if `l_onoff` is set.
+    /// SO_LINGER, if `l_onoff` is set: `l_linger`, an `int`, of which a longer time keeps the
+    /// lower bits.
     pub(crate) fn linger(&self) -> Option<Seconds> {
         self.flag(bindings::SOCK_LINGER)
-            .then(|| Seconds(get!(self, sock, sk_lingertime) / u64::from(HZ)))
+            .then(|| Seconds((get!(self, sock, sk_lingertime) / u64::from(HZ)) as i32))
     }
 }
 
