@@ -101,6 +101,7 @@ void knetstat_layout(void)
 	MARK("size inet_ehash_bucket", sizeof(struct inet_ehash_bucket));
 	MARK("size inet_listen_hashbucket", sizeof(struct inet_listen_hashbucket));
 	MARK("size udp_hslot", sizeof(struct udp_hslot));
+	MARK("size socket_lock_t", sizeof(socket_lock_t));
 	MARK("size spinlock_t", sizeof(spinlock_t));
 	MARK("size sock", sizeof(struct sock));
 	MARK("size tcp_sock", sizeof(struct tcp_sock));

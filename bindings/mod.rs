@@ -32,6 +32,14 @@ mod layout;
 
 pub(crate) use generated::*;
 
+/// Stands for the type of `sk_lock`, which bindgen does not get right. Not looked into.
+#[allow(non_camel_case_types, reason = "the name of the C type")]
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub(crate) struct socket_lock_t {
+    _blob: [u8; layout!(size socket_lock_t)],
+}
+
 /// The address of `$ptr->$field`.
 ///
 /// Refuses to compile where bindgen and the kernel's compiler disagree about the

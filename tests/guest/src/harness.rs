@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Test cases for `libtest-mimic`: skips with a reason, and an order for those that need one.
+
+use anyhow::Result;
+use libtest_mimic::Completion;
+use libtest_mimic::Failed;
+use libtest_mimic::Trial;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::Weak;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+/// The error of a test that cannot be done in this guest.
+#[derive(Debug)]
+pub struct Skip(pub String);
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "skipped: {}", self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
+/// Ends a test as skipped.
+pub fn skip<T>(reason: impl Into<String>) -> Result<T> {
+    Err(Skip(reason.into()).into())
+}
+
+/// A test.
+pub struct Case {
+    name: String,
+    alone: bool,
+    heavy: bool,
+    run: Box<dyn FnOnce() -> Result<()> + Send>,
+}
+
+impl Case {
+    /// A test that runs beside others.
+    pub fn new(name: impl Into<String>, run: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
+        Self {
+            name: name.into(),
+            alone: false,
+            heavy: false,
+            run: Box::new(run),
+        }
+    }
+
+    /// A test that runs beside others, but not beside another heavy one: two that make thousands
+    /// of sockets take longer at once than one after the other.
+    pub fn heavy(
+        name: impl Into<String>,
+        run: impl FnOnce() -> Result<()> + Send + 'static,
+    ) -> Self {
+        Self {
+            heavy: true,
+            ..Self::new(name, run)
+        }
+    }
+
+    /// A test that runs after all tests before it have ended, and beside none.
+    pub fn alone(
+        name: impl Into<String>,
+        run: impl FnOnce() -> Result<()> + Send + 'static,
+    ) -> Self {
+        Self {
+            alone: true,
+            ..Self::new(name, run)
+        }
+    }
+}
+
+/// Held by the heavy test that runs.
+static HEAVY: Mutex<()> = Mutex::new(());
+
+/// Makes trials of the cases: first those that run beside others, then the rest, in order.
+pub fn trials(mut cases: Vec<Case>) -> Vec<Trial> {
+    cases.sort_by_key(|case| case.alone);
+    let mut before: Vec<Weak<()>> = Vec::new();
+    let mut trials = Vec::new();
+    for case in cases {
+        // A trial owns its token until it has run, was filtered out or was ignored.
+        let token = Arc::new(());
+        let wait = if case.alone {
+            before.clone()
+        } else {
+            Vec::new()
+        };
+        before.push(Arc::downgrade(&token));
+        let Case {
+            name, heavy, run, ..
+        } = case;
+        trials.push(Trial::ignorable_test(name.clone(), move || {
+            let _token = token;
+            while wait.iter().any(|token| token.strong_count() > 0) {
+                thread::sleep(Duration::from_millis(5));
+            }
+            let turn = heavy.then(|| HEAVY.lock().unwrap_or_else(PoisonError::into_inner));
+            let begun = Instant::now();
+            let result = run();
+            drop(turn);
+            if std::env::var_os("KNETSTAT_TIMES").is_some() {
+                eprintln!("{:8.2} s {name}", begun.elapsed().as_secs_f32());
+            }
+            match result {
+                Ok(()) => Ok(Completion::Completed),
+                Err(err) => match err.downcast_ref::<Skip>() {
+                    Some(Skip(reason)) => {
+                        Ok(Completion::ignored_with(format!("skipped: {reason}")))
+                    }
+                    None => Err(Failed::from(format!("{err:#}"))),
+                },
+            }
+        }));
+    }
+    trials
+}

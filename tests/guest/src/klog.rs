@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's log: followed from the start, and clean at the end.
+
+use anyhow::bail;
+use anyhow::Context;
+use anyhow::Result;
+use std::fs;
+use std::io;
+use std::io::Read;
+use std::io::Seek;
+use std::io::SeekFrom;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
+
+/// Everything since [`follow`].
+static LINES: OnceLock<Mutex<Vec<String>>> = OnceLock::new();
+
+/// What no line may say. Case counts.
+const BAD: &[&str] = &[
+    "WARNING:",
+    "BUG:",
+    "BUG ",
+    "Oops",
+    "INFO: ",
+    "KASAN",
+    "UBSAN",
+    "KCSAN",
+    "KFENCE",
+    "kmemleak",
+    "possible recursive locking",
+    "circular locking",
+    "inconsistent lock state",
+    "scheduling while atomic",
+    "sleeping function called from invalid context",
+    "suspicious RCU usage",
+    "bad unlock balance",
+    "held lock freed",
+    "unregister_netdevice: waiting",
+    "general protection",
+    "Kernel panic",
+    "stack-protector",
+    "refcount_t:",
+    "list_add corruption",
+    "list_del corruption",
+    "Object padding",
+    "Objects remaining",
+    "Slab ",
+    "leaked",
+    "already registered",
+    "soft lockup",
+    "rcu_preempt",
+    "module verification failed",
+    "rust_kernel: panicked",
+    "panicked at",
+];
+
+/// Starts to follow the log, in a thread of its own so that the ring buffer may overflow.
+pub fn follow() -> Result<()> {
+    let mut kmsg = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/kmsg")
+        .context("opening /dev/kmsg")?;
+    kmsg.seek(SeekFrom::End(0))?;
+    let lines = LINES.get_or_init(Mutex::default);
+    thread::spawn(move || {
+        let mut buf = [0; 8192];
+        loop {
+            // Each read returns one record.
+            match kmsg.read(&mut buf) {
+                Ok(n) => lines
+                    .lock()
+                    .expect("no panic")
+                    .push(text(&String::from_utf8_lossy(&buf[..n]))),
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                Err(err) if err.raw_os_error() == Some(libc::EPIPE) => lines
+                    .lock()
+                    .expect("no panic")
+                    .push("BUG: the log overflowed, and some of it was lost".to_owned()),
+                Err(_) => break,
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The message of a record: `priority,sequence,time,flags;message`, then continuation lines.
+fn text(record: &str) -> String {
+    let (_, message) = record.split_once(';').unwrap_or(("", record));
+    message.lines().next().unwrap_or_default().to_owned()
+}
+
+/// How many lines there are by now.
+pub fn mark() -> usize {
+    // Let the follower catch up.
+    thread::sleep(Duration::from_millis(100));
+    LINES
+        .get()
+        .map_or(0, |lines| lines.lock().expect("no panic").len())
+}
+
+/// The lines from `mark` on.
+pub fn since(mark: usize) -> Vec<String> {
+    thread::sleep(Duration::from_millis(100));
+    LINES.get().map_or(vec![], |lines| {
+        lines.lock().expect("no panic")[mark..].to_vec()
+    })
+}
+
+/// Takes back the warning that a test provoked since `mark`: a whole splat, from "cut here" to
+/// "end trace", that contains `what`. Everything else stays.
+pub fn forgive(mark: usize, what: &str) {
+    let _ = since(mark);
+    let Some(lines) = LINES.get() else { return };
+    let mut lines = lines.lock().expect("no panic");
+    let tail = lines.split_off(mark);
+    let mut splat: Vec<String> = Vec::new();
+    for line in tail {
+        let begins = line.contains("[ cut here ]");
+        if !begins && splat.is_empty() {
+            lines.push(line);
+            continue;
+        }
+        if begins {
+            lines.append(&mut splat);
+        }
+        let ends = line.contains("[ end trace");
+        splat.push(line);
+        if ends {
+            if !splat.iter().any(|line| line.contains(what)) {
+                lines.append(&mut splat);
+            }
+            splat.clear();
+        }
+    }
+    lines.append(&mut splat);
+}
+
+/// Fails with the lines around every bad one.
+pub fn check_clean() -> Result<()> {
+    let lines = since(0);
+    let bad: Vec<_> = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| BAD.iter().any(|bad| line.contains(bad)))
+        .map(|(number, _)| number)
+        .collect();
+    let Some(first) = bad.first() else {
+        return Ok(());
+    };
+    let shown = &lines[first.saturating_sub(5)..(first + 60).min(lines.len())];
+    bail!(
+        "{} of {} lines of the kernel's log are bad; the first and what follows:\n{}",
+        bad.len(),
+        lines.len(),
+        shown.join("\n")
+    )
+}

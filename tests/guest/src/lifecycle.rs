@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Loading and unloading, and what is left behind.
+
+use crate::guest::guest;
+use crate::harness::skip;
+use crate::harness::Case;
+use crate::klog;
+use crate::netns::enter_fresh;
+use crate::netns::in_fresh;
+use crate::reference::compare;
+use crate::rows::File;
+use crate::sockets::Plan;
+use anyhow::bail;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::kmod::delete_module;
+use nix::kmod::finit_module;
+use nix::kmod::DeleteModuleFlags;
+use nix::kmod::ModuleInitFlags;
+use std::ffi::CStr;
+use std::ffi::CString;
+use std::fs;
+use std::io::Read;
+use std::io::Seek;
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+const NAME: &CStr = c"knetstat";
+
+/// Far more allocations than loading or reading makes.
+const MOST_ALLOCATIONS: u32 = 20_000;
+
+pub fn cases() -> Vec<Case> {
+    let cycles = guest().scale(200, 100, 100);
+    vec![
+        Case::alone(
+            "lifecycle::namespaces_before_and_after_loading",
+            before_and_after,
+        ),
+        Case::alone("lifecycle::files_open_across_unload", open_across_unload),
+        Case::alone(
+            format!("lifecycle::{cycles}_loads_with_readers_and_namespaces"),
+            move || cycle(cycles),
+        ),
+        Case::alone("lifecycle::name_taken_here", || taken(false)),
+        Case::alone("lifecycle::name_taken_in_another_namespace", || taken(true)),
+        Case::alone("lifecycle::no_memory_to_load", no_memory_to_load),
+        Case::alone(
+            "lifecycle::no_memory_for_a_namespace",
+            no_memory_for_a_namespace,
+        ),
+        Case::alone("lifecycle::no_memory_to_read", no_memory_to_read),
+        Case::alone("lifecycle::unloads_and_loads_at_the_end", || {
+            unload()?;
+            nothing_left()?;
+            load()?;
+            all_there()
+        }),
+        Case::alone("lifecycle::kernel_log_is_clean", klog::check_clean),
+    ]
+}
+
+fn load_file(path: &Path, parameters: &str) -> nix::Result<()> {
+    let file = fs::File::open(path).map_err(|_| Errno::ENOENT)?;
+    let parameters = CString::new(parameters).map_err(|_| Errno::EINVAL)?;
+    finit_module(file, &parameters, ModuleInitFlags::empty())
+}
+
+fn load() -> Result<()> {
+    load_file(&guest().ko, "").context("loading knetstat")
+}
+
+fn unload() -> Result<()> {
+    delete_module(NAME, DeleteModuleFlags::O_NONBLOCK).context("unloading knetstat")
+}
+
+fn all_there() -> Result<()> {
+    for file in File::ALL {
+        compare(file)?;
+    }
+    Ok(())
+}
+
+/// No file in this namespace, and no module.
+fn nothing_left() -> Result<()> {
+    for file in File::ALL {
+        ensure!(!file.path().exists(), "{} is still there", file.name());
+    }
+    let modules = fs::read_to_string("/proc/modules")?;
+    ensure!(
+        !modules.lines().any(|line| line.starts_with("knetstat ")),
+        "the module is still there"
+    );
+    Ok(())
+}
+
+/// Runs `f` with the module unloaded, and loads it again whatever happens, for the tests after.
+fn unloaded(f: impl FnOnce() -> Result<()>) -> Result<()> {
+    unload()?;
+    let result = nothing_left().and_then(|()| f());
+    let again = match load_file(&guest().ko, "") {
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        Err(err) => Err(err).context("loading again"),
+    };
+    result.and(again).and_then(|()| all_there())
+}
+
+/// A thread in a namespace of its own, which does what it is asked to there.
+struct Elsewhere {
+    ask: std::sync::mpsc::Sender<fn() -> Result<()>>,
+    answer: std::sync::mpsc::Receiver<Result<()>>,
+}
+
+impl Elsewhere {
+    fn new() -> Result<Self> {
+        let (ask, asked) = std::sync::mpsc::channel::<fn() -> Result<()>>();
+        let (say, answer) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let sockets = enter_fresh().and_then(|()| Ok((Plan::V4.pair()?, Plan::V6.udp()?)));
+            let _ = say.send(
+                sockets
+                    .as_ref()
+                    .map(|_| ())
+                    .map_err(|err| anyhow::anyhow!("{err:#}")),
+            );
+            for f in asked {
+                let _ = say.send(f());
+            }
+        });
+        let elsewhere = Self { ask, answer };
+        elsewhere.answer.recv()??;
+        Ok(elsewhere)
+    }
+
+    fn run(&self, f: fn() -> Result<()>) -> Result<()> {
+        self.ask.send(f)?;
+        self.answer.recv()?
+    }
+}
+
+fn three_rows() -> Result<()> {
+    let rows = compare(File::Tcp)?;
+    ensure!(rows.len() == 3, "{rows:?}");
+    ensure!(compare(File::Udp6)?.len() == 1, "no UDP socket");
+    Ok(())
+}
+
+fn before_and_after() -> Result<()> {
+    let mut before = None;
+    unloaded(|| {
+        let elsewhere = Elsewhere::new()?;
+        elsewhere.run(nothing_left)?;
+        before = Some(elsewhere);
+        Ok(())
+    })?;
+    let before = before.context("a namespace")?;
+    before.run(three_rows).context("made before loading")?;
+    let after = Elsewhere::new()?;
+    after.run(three_rows).context("made after loading")?;
+    unloaded(|| {
+        before.run(nothing_left)?;
+        after.run(nothing_left)
+    })?;
+    before.run(three_rows)?;
+    after.run(three_rows)
+}
+
+/// A file that is open when the module goes: reading fails, or ends, and closing is fine.
+fn open_across_unload() -> Result<()> {
+    let _pair = Plan::V4.pair()?;
+    let mut files = Vec::new();
+    for file in File::ALL {
+        let fresh = fs::File::open(file.path())?;
+        let mut begun = fs::File::open(file.path())?;
+        begun.read_exact(&mut [0; 20])?;
+        let mut read = fs::File::open(file.path())?;
+        read.read_to_end(&mut Vec::new())?;
+        files.extend([fresh, begun, read]);
+    }
+    let gone = |files: &mut Vec<fs::File>| -> Result<()> {
+        for file in files {
+            let mut buf = [0; 100];
+            match file.read(&mut buf) {
+                Err(err) if err.raw_os_error() == Some(libc::EIO) => (),
+                other => bail!("a read after unloading says {other:?}"),
+            }
+            let _ = file.rewind();
+            ensure!(
+                file.read(&mut buf).is_err(),
+                "a read after seeking back works"
+            );
+        }
+        Ok(())
+    };
+    unloaded(|| gone(&mut files))?;
+    // Nor do they come back with the next one.
+    gone(&mut files)
+}
+
+fn cycle(cycles: u32) -> Result<()> {
+    // Loading and unloading wait for several grace periods, which are slow where nothing hurries
+    // them. The last quarter goes without, for the sake of the timing.
+    let expedited = Path::new("/sys/kernel/rcu_expedited");
+    let hurry = |on: bool| match expedited.exists() {
+        true => fs::write(expedited, if on { "1" } else { "0" }),
+        false => Ok(()),
+    };
+    let stop = AtomicBool::new(false);
+    let reads = AtomicU64::new(0);
+    let namespaces = AtomicU64::new(0);
+    let _pairs = (0..100)
+        .map(|_| Plan::V4.pair())
+        .collect::<Result<Vec<_>>>()?;
+    thread::scope(|scope| {
+        let mut workers = Vec::new();
+        // Readers in the first namespace and in one of their own, in small and large pieces.
+        for (own, size) in [(false, 64), (false, 1 << 20), (true, 333)] {
+            let (stop, reads) = (&stop, &reads);
+            workers.push(scope.spawn(move || -> Result<()> {
+                if own {
+                    enter_fresh()?;
+                }
+                let _sockets = (Plan::V4.pair()?, Plan::V6.udp()?);
+                while !stop.load(Ordering::Relaxed) {
+                    for file in File::ALL {
+                        read_while_it_lasts(file, size)?;
+                        reads.fetch_add(1, Ordering::Relaxed);
+                    }
+                    thread::sleep(Duration::from_millis(4));
+                }
+                Ok(())
+            }));
+        }
+        // Namespaces that come and go.
+        let (stop, namespaces) = (&stop, &namespaces);
+        workers.push(scope.spawn(move || -> Result<()> {
+            while !stop.load(Ordering::Relaxed) {
+                in_fresh(|| {
+                    let _listener = Plan::V4.listener(1)?;
+                    for file in File::ALL {
+                        read_while_it_lasts(file, 4096)?;
+                    }
+                    namespaces.fetch_add(1, Ordering::Relaxed);
+                    Ok(())
+                })?;
+                // Loading and unloading wait for those that are being made or unmade.
+                thread::sleep(Duration::from_millis(100));
+            }
+            Ok(())
+        }));
+
+        let mut result = Ok(());
+        for number in 0..cycles {
+            hurry(number < cycles * 3 / 4)?;
+            result = unload()
+                .and_then(|()| nothing_left())
+                .and_then(|()| load())
+                .and_then(|()| {
+                    for file in File::ALL {
+                        ensure!(file.path().exists(), "{} is not there", file.name());
+                    }
+                    Ok(())
+                })
+                .with_context(|| format!("cycle {number}"));
+            if result.is_err() {
+                break;
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        for worker in workers {
+            worker.join().expect("no panic")?;
+        }
+        result
+    })?;
+    let counts = (reads.into_inner(), namespaces.into_inner());
+    ensure!(
+        counts.0 > u64::from(cycles) && counts.1 > 0,
+        "only {} reads and {} namespaces beside",
+        counts.0,
+        counts.1
+    );
+    all_there()
+}
+
+/// Reads a file that may vanish: what comes is a prefix of a proper text.
+fn read_while_it_lasts(file: File, size: usize) -> Result<()> {
+    let mut from = match fs::File::open(file.path()) {
+        Ok(from) => from,
+        Err(err)
+            if matches!(
+                err.raw_os_error(),
+                Some(libc::ENOENT | libc::EIO | libc::EINVAL)
+            ) =>
+        {
+            return Ok(())
+        }
+        Err(err) => return Err(err).context("open"),
+    };
+    let mut all = Vec::new();
+    let mut buf = vec![0; size];
+    loop {
+        match from.read(&mut buf) {
+            Ok(0) => {
+                file.parse(std::str::from_utf8(&all)?)?;
+                return Ok(());
+            }
+            Ok(n) => all.extend_from_slice(&buf[..n]),
+            Err(err) if err.raw_os_error() == Some(libc::EIO) => return Ok(()),
+            Err(err) => return Err(err).context("read"),
+        }
+    }
+}
+
+/// The test-only module that takes a name in `/proc/net` of the namespace in which it is loaded.
+fn squat(name: &str) -> Result<()> {
+    let path = guest().dir.join("squatter.ko");
+    if !path.exists() {
+        return skip(format!("there is no {}", path.display()));
+    }
+    load_file(&path, &format!("name={name}")).context("loading squatter")
+}
+
+fn unsquat() -> Result<()> {
+    delete_module(c"squatter", DeleteModuleFlags::O_NONBLOCK).context("unloading squatter")
+}
+
+/// Loading where a name is taken, in this namespace or in another one.
+fn taken(elsewhere: bool) -> Result<()> {
+    unloaded(|| {
+        let other = match elsewhere {
+            true => Some(Elsewhere::new()?),
+            false => None,
+        };
+        for (number, file) in File::ALL.into_iter().enumerate() {
+            let mark = klog::mark();
+            match (&other, number) {
+                (None, _) => squat(file.name())?,
+                (Some(other), 0) => other.run(|| squat(File::ALL[0].name()))?,
+                (Some(other), 1) => other.run(|| squat(File::ALL[1].name()))?,
+                (Some(other), 2) => other.run(|| squat(File::ALL[2].name()))?,
+                (Some(other), _) => other.run(|| squat(File::ALL[3].name()))?,
+            }
+            let loaded = load_file(&guest().ko, "");
+            if loaded.is_ok() {
+                unload()?;
+            }
+            unsquat()?;
+            // proc itself warns of a name that is registered twice.
+            klog::forgive(mark, "already registered");
+            // Since 6.19 finit_module(2) says EBUSY for a module's EEXIST, which is to mean that
+            // the module itself is there. And of another namespace, proc says only that it failed.
+            let expected = match elsewhere {
+                false => [Errno::EEXIST, Errno::EBUSY].as_slice(),
+                true => &[Errno::EEXIST, Errno::EBUSY, Errno::ENOMEM],
+            };
+            ensure!(
+                loaded.is_err_and(|err| expected.contains(&err)),
+                "with {} taken, loading says {loaded:?}",
+                file.name()
+            );
+            nothing_left()?;
+            in_fresh(nothing_left)?;
+            if let Some(other) = &other {
+                other.run(nothing_left)?;
+            }
+            load().context("after the name was free again")?;
+            all_there()?;
+            if let Some(other) = &other {
+                other.run(three_rows)?;
+            }
+            unload()?;
+        }
+        Ok(())
+    })
+}
+
+/// Makes the n-th allocation of the calling thread fail.
+struct FailNth {
+    file: fs::File,
+}
+
+impl FailNth {
+    fn new() -> Result<Self> {
+        let debugfs = Path::new("/sys/kernel/debug/failslab");
+        let fail_nth = Path::new("/proc/thread-self/fail-nth");
+        if !fail_nth.exists() || !debugfs.exists() {
+            return skip("this kernel injects no faults (failslab)");
+        }
+        // Allocations that may sleep are to fail as well, and quietly.
+        fs::write(debugfs.join("ignore-gfp-wait"), "N")?;
+        fs::write(debugfs.join("verbose"), "0")?;
+        Ok(Self {
+            file: fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(fail_nth)?,
+        })
+    }
+
+    /// Runs `f`, and says whether one of its allocations failed.
+    fn run<T>(&mut self, nth: u32, f: impl FnOnce() -> T) -> Result<(T, bool)> {
+        self.file.rewind()?;
+        self.file.write_all(nth.to_string().as_bytes())?;
+        let value = f();
+        // proc's own reading must not be what fails: it is disarmed if nothing is left to count.
+        self.file.rewind()?;
+        let mut left = [0; 16];
+        let n = self.file.read(&mut left)?;
+        let left: u32 = std::str::from_utf8(&left[..n])?.trim().parse()?;
+        self.file.rewind()?;
+        self.file.write_all(b"0")?;
+        Ok((value, left == 0))
+    }
+
+    /// Fails one allocation of `f` after the other, until `f` makes no more.
+    fn each(&mut self, mut f: impl FnMut(&mut Self, u32) -> Result<bool>) -> Result<u32> {
+        for nth in 1..MOST_ALLOCATIONS {
+            if !f(self, nth).with_context(|| format!("allocation {nth} fails"))? {
+                return Ok(nth - 1);
+            }
+        }
+        bail!("more than {MOST_ALLOCATIONS} allocations");
+    }
+}
+
+fn no_memory_to_load() -> Result<()> {
+    let mut faults = FailNth::new()?;
+    let other = Elsewhere::new()?;
+    unloaded(|| {
+        let file = fs::File::open(&guest().ko)?;
+        let mut refused = 0;
+        let count = faults.each(|faults, nth| {
+            let (loaded, injected) =
+                faults.run(nth, || finit_module(&file, c"", ModuleInitFlags::empty()))?;
+            match loaded {
+                Ok(()) => {
+                    all_there()?;
+                    other.run(three_rows)?;
+                    unload()?;
+                }
+                Err(Errno::ENOMEM) if injected => refused += 1,
+                Err(err) => bail!("loading says {err}"),
+            }
+            nothing_left()?;
+            other.run(nothing_left)?;
+            Ok(injected)
+        })?;
+        ensure!(
+            count > 20 && refused > 20,
+            "only {count} allocations, {refused} refusals"
+        );
+        Ok(())
+    })?;
+    other.run(three_rows)
+}
+
+/// unshare(2) runs out of memory: perhaps in ours of many parts.
+fn no_memory_for_a_namespace() -> Result<()> {
+    FailNth::new()?;
+    let make = || -> Result<u32> {
+        let mut faults = FailNth::new()?;
+        faults.each(|faults, nth| {
+            let flags = nix::sched::CloneFlags::CLONE_NEWNET;
+            let (made, injected) = faults.run(nth, || nix::sched::unshare(flags))?;
+            match made {
+                Ok(()) => {
+                    for file in File::ALL {
+                        ensure!(file.path().exists(), "{} is not there", file.name());
+                    }
+                }
+                Err(Errno::ENOMEM) if injected => (),
+                Err(err) => bail!("unshare says {err}"),
+            }
+            Ok(injected)
+        })
+    };
+    let count = thread::scope(|scope| scope.spawn(make).join().expect("no panic"))?;
+    ensure!(count > 100, "only {count} allocations");
+    all_there()
+}
+
+fn no_memory_to_read() -> Result<()> {
+    FailNth::new()?;
+    in_fresh(|| {
+        let mut faults = FailNth::new()?;
+        let _pairs = (0..100)
+            .map(|_| Plan::V4.pair())
+            .collect::<Result<Vec<_>>>()?;
+        let _udp = (0..100)
+            .map(|_| Plan::V6.udp())
+            .collect::<Result<Vec<_>>>()?;
+        for file in File::ALL {
+            let path = file.path();
+            let text = fs::read_to_string(&path)?;
+            let mut refused = 0;
+            let count = faults.each(|faults, nth| {
+                let (read, injected) = faults.run(nth, || fs::read_to_string(&path))?;
+                match read {
+                    Ok(read) => ensure!(read == text, "another text"),
+                    Err(err) => {
+                        ensure!(
+                            injected && err.raw_os_error() == Some(libc::ENOMEM),
+                            "reading says {err}"
+                        );
+                        refused += 1;
+                    }
+                }
+                Ok(injected)
+            })?;
+            ensure!(
+                count >= 2 && refused >= 2,
+                "only {count} allocations, {refused} refusals"
+            );
+        }
+        Ok(())
+    })
+}

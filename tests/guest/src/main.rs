@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What knetstat prints inside a guest, held against what the kernel itself says.
+//!
+//! Runs as root in a guest with the module loaded, and says with libtest's own words how it
+//! went. See `guest.rs` for the environment that it wants.
+
+mod diag;
+mod guest;
+mod harness;
+mod klog;
+mod lifecycle;
+mod namespaces;
+mod netns;
+mod one_to_one;
+mod options;
+mod reads;
+mod reference;
+mod rows;
+mod sockets;
+mod states;
+
+use anyhow::Result;
+use libtest_mimic::Arguments;
+use std::process::ExitCode;
+
+fn main() -> Result<ExitCode> {
+    guest::init()?;
+    if std::env::args().nth(1).as_deref() == Some(namespaces::USER_NAMESPACE_CHILD) {
+        namespaces::user_namespace_child()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let mut arguments = Arguments::from_args();
+    // Tests wait more than they work.
+    arguments.test_threads.get_or_insert(4);
+    if !arguments.list {
+        klog::follow()?;
+    }
+
+    keep_memory();
+
+    let mut cases = Vec::new();
+    cases.extend(one_to_one::cases());
+    cases.extend(options::cases());
+    cases.extend(diag::cases());
+    cases.extend(reads::cases());
+    cases.extend(namespaces::cases());
+    cases.extend(lifecycle::cases());
+    Ok(libtest_mimic::run(&arguments, harness::trials(cases)).exit_code())
+}
+
+/// Lets freed memory stay with the process: in UML, page faults take most of the time otherwise.
+fn keep_memory() {
+    // SAFETY: No memory is at stake, and no other thread runs yet that might allocate.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
+        libc::mallopt(libc::M_TOP_PAD, 4 << 20);
+    }
+}

@@ -1,0 +1,571 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reading: in pieces of any size, from anywhere, by several readers, with many sockets, and
+//! while sockets come and go.
+
+use crate::guest::guest;
+use crate::harness::Case;
+use crate::netns::in_fresh;
+use crate::reference::compare;
+use crate::rows::File;
+use crate::sockets::ino;
+use crate::sockets::local;
+use crate::sockets::peer;
+use crate::sockets::Plan;
+use crate::states::quiet_tcp_states;
+use anyhow::bail;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use rand::Rng;
+use socket2::SockAddr;
+use socket2::Socket;
+use socket2::Type;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::io::Read;
+use std::io::Seek;
+use std::io::SeekFrom;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+pub fn cases() -> Vec<Case> {
+    let sockets = guest().scale(20_000, 6_000, 4_000);
+    let udp = guest().scale(5_000, 2_000, 1_000);
+    let listeners = guest().scale(2_000, 1_000, 500);
+    vec![
+        Case::heavy("reads::same_text_in_any_pieces", || in_fresh(pieces)),
+        Case::new("reads::pread_at_any_offset", || in_fresh(preads)),
+        Case::new("reads::seek_back", || in_fresh(seeks)),
+        Case::new("reads::two_readers_at_once", || in_fresh(readers)),
+        Case::new("reads::buffer_of_one_file_is_its_own", || {
+            in_fresh(interleaved)
+        }),
+        Case::new("reads::read_only", || in_fresh(read_only)),
+        Case::heavy(format!("reads::{sockets}_sockets_each_once"), move || {
+            in_fresh(|| many_sockets(sockets))
+        }),
+        Case::heavy(format!("reads::{udp}_udp_sockets_on_one_port"), move || {
+            in_fresh(|| crowd(Crowd::Udp, udp))
+        }),
+        Case::heavy(
+            format!("reads::{udp}_udp6_sockets_on_one_port"),
+            move || in_fresh(|| crowd(Crowd::Udp6, udp)),
+        ),
+        Case::heavy(
+            format!("reads::{listeners}_listeners_on_one_port"),
+            move || in_fresh(|| crowd(Crowd::Listeners, listeners)),
+        ),
+        Case::heavy("reads::two_families_on_one_port", || in_fresh(two_families)),
+    ]
+}
+
+/// A namespace with sockets of all kinds, quiet for a minute.
+struct Quiet {
+    _held: Vec<Socket>,
+}
+
+impl Quiet {
+    fn new() -> Result<Self> {
+        let mut held = Vec::new();
+        for plan in [Plan::V4, Plan::V6] {
+            held.extend(quiet_tcp_states(plan)?.held);
+            for _ in 0..80 {
+                held.push(plan.udp()?);
+                held.push(plan.listener(3)?);
+            }
+        }
+        Ok(Self { _held: held })
+    }
+
+    /// Runs a test on the text of every file. A timer may change a row: so the test counts only
+    /// if the text is the same before and after.
+    fn each(&self, mut test: impl FnMut(File, &str) -> Result<()>) -> Result<()> {
+        for file in File::ALL {
+            let mut tries = 0;
+            loop {
+                let text = fs::read_to_string(file.path())?;
+                let result = test(file, &text);
+                if fs::read_to_string(file.path())? == text {
+                    result.context(file.name())?;
+                    break;
+                }
+                tries += 1;
+                ensure!(tries < 20, "{} does not stay the same", file.name());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads to the end in pieces of this size.
+fn read_in_pieces(mut from: impl Read, size: usize) -> Result<String> {
+    let mut all = Vec::new();
+    let mut buf = vec![0; size];
+    loop {
+        match from.read(&mut buf)? {
+            0 => break,
+            n => all.extend_from_slice(&buf[..n]),
+        }
+    }
+    // The end stays the end.
+    ensure!(from.read(&mut buf)? == 0, "data after the end");
+    Ok(String::from_utf8(all)?)
+}
+
+fn pieces() -> Result<()> {
+    Quiet::new()?.each(|file, text| {
+        for size in [1, 7, 333, 4095, 4096, 4097, 65_536, 1 << 20] {
+            let read = read_in_pieces(fs::File::open(file.path())?, size)?;
+            ensure!(read == text, "pieces of {size} bytes make another text");
+        }
+        // Sizes that change from read to read.
+        let mut rng = rand::rng();
+        let mut from = fs::File::open(file.path())?;
+        let mut all = Vec::new();
+        loop {
+            let mut buf = vec![0; rng.random_range(1..3000)];
+            match from.read(&mut buf)? {
+                0 => break,
+                n => all.extend_from_slice(&buf[..n]),
+            }
+        }
+        ensure!(all == text.as_bytes(), "random pieces make another text");
+        Ok(())
+    })
+}
+
+fn preads() -> Result<()> {
+    Quiet::new()?.each(|file, text| {
+        let from = fs::File::open(file.path())?;
+        let text = text.as_bytes();
+        let mut rng = rand::rng();
+        let mut offsets = vec![
+            0,
+            1,
+            79,
+            80,
+            81,
+            4095,
+            4096,
+            4097,
+            text.len() - 1,
+            text.len(),
+        ];
+        offsets.extend((0..60).map(|_| rng.random_range(0..text.len())));
+        for offset in offsets {
+            let mut buf = vec![0; rng.random_range(1..9000)];
+            let n = from.read_at(&mut buf, offset as u64)?;
+            let rest = text.get(offset..).unwrap_or_default();
+            ensure!(
+                rest.starts_with(&buf[..n]) && (n > 0 || rest.is_empty()),
+                "pread at {offset} returns something else"
+            );
+        }
+        // One byte after the other, and one before the other.
+        let step = text.len() / 300 + 1;
+        let ups = (0..text.len()).step_by(step);
+        let downs = (0..text.len()).rev().step_by(step);
+        for offset in ups.chain(downs) {
+            let mut buf = [0];
+            from.read_exact_at(&mut buf, offset as u64)?;
+            ensure!(buf[0] == text[offset], "the byte at {offset} is another");
+        }
+        let mut buf = [0; 10];
+        ensure!(
+            from.read_at(&mut buf, text.len() as u64 + 12_345)? == 0,
+            "data beyond the end"
+        );
+        Ok(())
+    })
+}
+
+fn seeks() -> Result<()> {
+    Quiet::new()?.each(|file, text| {
+        let mut from = fs::File::open(file.path())?;
+        let mut buf = String::new();
+        from.read_to_string(&mut buf)?;
+        ensure!(buf == text, "the first read differs");
+        for start in [0, text.len() / 2, 1, text.len(), text.len() / 3, 0] {
+            from.seek(SeekFrom::Start(start as u64))?;
+            buf.clear();
+            from.read_to_string(&mut buf)?;
+            ensure!(buf == text[start..], "differs after a seek to {start}");
+        }
+        // Back before the end was reached, and forward from there.
+        from.rewind()?;
+        let mut some = vec![0; text.len() / 2];
+        from.read_exact(&mut some)?;
+        from.seek(SeekFrom::Current(-10))?;
+        buf.clear();
+        from.read_to_string(&mut buf)?;
+        ensure!(
+            buf == text[some.len() - 10..],
+            "differs after a seek by -10"
+        );
+        Ok(())
+    })
+}
+
+fn readers() -> Result<()> {
+    Quiet::new()?.each(|file, text| {
+        // Each its own open file.
+        thread::scope(|scope| {
+            let readers: Vec<_> = [61, 4096, 333, 1 << 20]
+                .into_iter()
+                .map(|size| {
+                    scope.spawn(move || -> Result<()> {
+                        for _ in 0..if size == 61 { 1 } else { 10 } {
+                            let read = read_in_pieces(fs::File::open(file.path())?, size)?;
+                            ensure!(read == text, "a reader of {size} bytes sees another text");
+                        }
+                        Ok(())
+                    })
+                })
+                .collect();
+            for reader in readers {
+                reader.join().expect("no panic")?;
+            }
+            Ok::<_, anyhow::Error>(())
+        })?;
+
+        // One open file for both: each byte goes to one of them.
+        let from = fs::File::open(file.path())?;
+        let mut counts = thread::scope(|scope| {
+            let readers: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(|| -> Result<BTreeMap<u8, usize>> {
+                        let mut counts = BTreeMap::new();
+                        for byte in read_in_pieces(&from, 61)?.bytes() {
+                            *counts.entry(byte).or_default() += 1;
+                        }
+                        Ok(counts)
+                    })
+                })
+                .collect();
+            readers
+                .into_iter()
+                .map(|reader| reader.join().expect("no panic"))
+                .collect::<Result<Vec<_>>>()
+        })?;
+        let mut all = counts.pop().context("two readers")?;
+        for (byte, count) in counts.pop().context("two readers")? {
+            *all.entry(byte).or_default() += count;
+        }
+        let mut expected = BTreeMap::new();
+        for byte in text.bytes() {
+            *expected.entry(byte).or_default() += 1;
+        }
+        ensure!(
+            all == expected,
+            "two readers of one open file miss some, or see it twice"
+        );
+
+        // pread(2) by two at once.
+        thread::scope(|scope| {
+            let readers: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(|| -> Result<()> {
+                        let mut rng = rand::rng();
+                        for _ in 0..100 {
+                            let offset = rng.random_range(0..text.len());
+                            let mut buf = vec![0; rng.random_range(1..2000)];
+                            let n = from.read_at(&mut buf, offset as u64)?;
+                            ensure!(
+                                n > 0 && text.as_bytes()[offset..].starts_with(&buf[..n]),
+                                "pread at {offset} beside another"
+                            );
+                        }
+                        Ok(())
+                    })
+                })
+                .collect();
+            for reader in readers {
+                reader.join().expect("no panic")?;
+            }
+            Ok::<_, anyhow::Error>(())
+        })
+    })
+}
+
+/// Several open files, read in turns.
+fn interleaved() -> Result<()> {
+    Quiet::new()?.each(|file, text| {
+        let mut files = Vec::new();
+        for other in File::ALL.into_iter().chain([file, file]) {
+            files.push((other, fs::File::open(other.path())?, Vec::new(), false));
+        }
+        let mut buf = [0; 1000];
+        while files.iter().any(|(.., done)| !done) {
+            for (_, from, read, done) in &mut files {
+                let n = from.read(&mut buf)?;
+                read.extend_from_slice(&buf[..n]);
+                *done = n == 0;
+            }
+        }
+        for (other, _, read, _) in files {
+            ensure!(other != file || read == text.as_bytes(), "another text");
+        }
+        Ok(())
+    })
+}
+
+/// Nobody writes to the files: mode 0444, and what proc says of a file without write.
+fn read_only() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    for file in File::ALL {
+        let meta = fs::metadata(file.path())?;
+        let theirs = fs::metadata(format!("/proc/thread-self/net/{}", file.reference()))?;
+        let mode = |meta: &fs::Metadata| meta.permissions().mode();
+        ensure!(
+            mode(&meta) == mode(&theirs),
+            "{} has mode {:o}",
+            file.name(),
+            mode(&meta)
+        );
+        let write = fs::OpenOptions::new()
+            .write(true)
+            .open(file.path())
+            .and_then(|mut to| io::Write::write(&mut to, b"x"));
+        ensure!(write.is_err(), "{} can be written to", file.name());
+    }
+    Ok(())
+}
+
+/// Every inode exactly once.
+fn each_once(file: File, text: &str, sockets: &BTreeSet<u64>) -> Result<()> {
+    let mut seen: BTreeMap<u64, usize> = BTreeMap::new();
+    for row in file.parse(text)? {
+        *seen.entry(row.ino()).or_default() += 1;
+    }
+    let missing = sockets.iter().filter(|ino| !seen.contains_key(ino)).count();
+    let twice = sockets
+        .iter()
+        .filter(|ino| seen.get(ino).is_some_and(|times| *times > 1))
+        .count();
+    ensure!(
+        missing == 0 && twice == 0,
+        "{}: of {} sockets {missing} are missing and {twice} listed twice",
+        file.name(),
+        sockets.len()
+    );
+    Ok(())
+}
+
+fn inodes(sockets: &[Socket]) -> Result<BTreeSet<u64>> {
+    sockets.iter().map(ino).collect()
+}
+
+/// Half TCP connections, half UDP sockets, in both families.
+fn many_sockets(count: usize) -> Result<()> {
+    for plan in [Plan::V4, Plan::V6] {
+        let listener = plan.listener(1000)?;
+        let to = SockAddr::from(local(&listener)?);
+        let mut tcp = vec![];
+        while tcp.len() < count / 4 {
+            let client = plan.tcp()?;
+            client.connect(&to)?;
+            tcp.push(client);
+            tcp.push(listener.accept()?.0);
+        }
+        tcp.push(listener);
+        let udp = (0..count / 4)
+            .map(|_| plan.udp())
+            .collect::<Result<Vec<_>>>()?;
+        for (file, sockets) in [(plan.file(true), &tcp), (plan.file(false), &udp)] {
+            let inodes = inodes(sockets)?;
+            for size in [4096, 1 << 20] {
+                let text = read_in_pieces(fs::File::open(file.path())?, size)?;
+                each_once(file, &text, &inodes)?;
+                ensure!(file.parse(&text)?.len() == sockets.len(), "rows of others");
+            }
+            // And the same as the kernel's own, in its order.
+            compare(file)?;
+        }
+        // Connections go without TIME_WAIT, for the sake of the tests beside.
+        for socket in &tcp[..tcp.len() - 1] {
+            socket.set_linger(Some(Duration::ZERO))?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Crowd {
+    Udp,
+    Udp6,
+    Listeners,
+}
+
+impl Crowd {
+    fn plan(self) -> Plan {
+        match self {
+            Crowd::Udp6 => Plan::V6,
+            _ => Plan::V4,
+        }
+    }
+
+    fn file(self) -> File {
+        self.plan().file(self == Crowd::Listeners)
+    }
+
+    /// A socket at `addr`, or at a free port if that is 0.
+    fn socket(self, addr: SocketAddr, to: SocketAddr) -> Result<Socket> {
+        let ty = match self {
+            Crowd::Listeners => Type::STREAM,
+            _ => Type::DGRAM,
+        };
+        let socket = Socket::new(self.plan().domain(), ty, None)?;
+        match self {
+            Crowd::Listeners => socket.set_reuse_port(true)?,
+            _ => socket.set_reuse_address(true)?,
+        }
+        socket.bind(&addr.into())?;
+        match self {
+            Crowd::Listeners => socket.listen(1)?,
+            _ => socket.connect(&to.into())?,
+        }
+        Ok(socket)
+    }
+}
+
+/// Thousands of sockets in one bucket: read in pieces, in peace, and with churn in that bucket.
+fn crowd(crowd: Crowd, count: usize) -> Result<()> {
+    let to = crowd.plan().addr(9);
+    let mut sockets = vec![crowd.socket(crowd.plan().addr(0), to)?];
+    let addr = local(&sockets[0])?;
+    while sockets.len() < count {
+        sockets.push(crowd.socket(addr, to)?);
+    }
+    if crowd != Crowd::Listeners {
+        ensure!(peer(&sockets[0])? == to, "not connected");
+    }
+    let long_lived = inodes(&sockets)?;
+    let file = crowd.file();
+
+    let rows = compare(file)?;
+    ensure!(rows.len() == count, "{} rows", rows.len());
+    let text = fs::read_to_string(file.path())?;
+    each_once(file, &text, &long_lived)?;
+    for size in [333, 4096, 131_072, 1 << 20] {
+        let read = read_in_pieces(fs::File::open(file.path())?, size)?;
+        ensure!(read == text, "pieces of {size} bytes make another text");
+    }
+    let mut from = fs::File::open(file.path())?;
+    let some = text.len() / 2;
+    let mut buf = vec![0; 10_000];
+    let n = from.read_at(&mut buf, some as u64)?;
+    ensure!(
+        n > 0 && text.as_bytes()[some..].starts_with(&buf[..n]),
+        "pread in the middle of the bucket"
+    );
+    // Byte by byte, where buffers of likely sizes end.
+    for end in [4096, 65_536, 131_072] {
+        let begin = end - 200;
+        from.seek(SeekFrom::Start(begin as u64))?;
+        let mut byte = [0];
+        for (number, expected) in text.bytes().enumerate().skip(begin).take(400) {
+            from.read_exact(&mut byte)?;
+            ensure!(byte[0] == expected, "byte {number} is another");
+        }
+    }
+
+    // Now with sockets that come and go, in this bucket and in others.
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let churn = scope.spawn(|| -> Result<u64> {
+            let mut rng = rand::rng();
+            let mut short_lived = Vec::new();
+            let mut changes = 0;
+            while !stop.load(Ordering::Relaxed) {
+                if short_lived.len() < 50 || rng.random() {
+                    short_lived.push(crowd.socket(addr, to)?);
+                    short_lived.push(crowd.socket(crowd.plan().addr(0), to)?);
+                }
+                if short_lived.len() > 100 {
+                    for _ in 0..rng.random_range(1..60) {
+                        short_lived.swap_remove(rng.random_range(0..short_lived.len()));
+                    }
+                }
+                changes += 1;
+                // Binding here takes the bucket's lock for long: let the readers have it, too.
+                thread::sleep(Duration::from_micros(100));
+            }
+            Ok(changes)
+        });
+        let result = read_under_churn(file, &long_lived);
+        stop.store(true, Ordering::Relaxed);
+        let changes = churn
+            .join()
+            .expect("no panic")
+            .context("the churn itself")?;
+        result.with_context(|| format!("with {changes} changes beside"))
+    })?;
+
+    // Peace again: nothing is left of the others.
+    ensure!(compare(file)?.len() == count, "rows that should be gone");
+    Ok(())
+}
+
+fn read_under_churn(file: File, long_lived: &BTreeSet<u64>) -> Result<()> {
+    let mut sizes = vec![333; guest().scale(3, 1, 1)];
+    sizes.extend(vec![4096; guest().scale(10, 5, 5)]);
+    sizes.extend(vec![131_072; guest().scale(10, 5, 5)]);
+    for size in sizes {
+        let text = read_in_pieces(fs::File::open(file.path())?, size)?;
+        each_once(file, &text, long_lived).with_context(|| format!("pieces of {size} bytes"))?;
+    }
+    // With a pause in the middle, in which much changes.
+    for _ in 0..guest().scale(10, 5, 5) {
+        let mut from = fs::File::open(file.path())?;
+        let mut text = vec![0; 5000];
+        from.read_exact(&mut text)?;
+        thread::sleep(Duration::from_millis(10));
+        from.read_to_end(&mut text)?;
+        each_once(file, &String::from_utf8(text)?, long_lived).context("with a pause")?;
+    }
+    Ok(())
+}
+
+/// IPv4 and IPv6 sockets share buckets: each file shows its own, however they lie.
+fn two_families() -> Result<()> {
+    let count = guest().scale(1500, 600, 300);
+    let mut rng = rand::rng();
+    let first = Plan::V4.udp()?;
+    let port = local(&first)?.port();
+    drop(first);
+    let mut sockets = (vec![], vec![]);
+    for _ in 0..count {
+        // Long runs of one family, so that a bounded piece of the bucket may hold none of the other.
+        let v4 = rng.random();
+        for _ in 0..rng.random_range(1..200) {
+            let crowd = if v4 { Crowd::Udp } else { Crowd::Udp6 };
+            let socket = crowd.socket(crowd.plan().addr(port), crowd.plan().addr(9))?;
+            if v4 {
+                sockets.0.push(socket);
+            } else {
+                sockets.1.push(socket);
+            }
+        }
+        if sockets.0.len() + sockets.1.len() > count {
+            break;
+        }
+    }
+    for (file, sockets) in [(File::Udp, &sockets.0), (File::Udp6, &sockets.1)] {
+        let inodes = inodes(sockets)?;
+        for size in [1000, 4096, 1 << 20] {
+            let text = read_in_pieces(fs::File::open(file.path())?, size)?;
+            each_once(file, &text, &inodes)?;
+        }
+        if compare(file)?.len() != sockets.len() {
+            bail!("{} has rows of the other family", file.name());
+        }
+    }
+    Ok(())
+}

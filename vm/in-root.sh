@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs a command in the build root, in the checkout, which is /knetstat there (or,
+# from a directory of the checkout, in that directory).
+# Cargo's target directory and its home are in the cache.
+#
+# usage: vm/in-root.sh COMMAND [ARGUMENT]...
+
+. "$(dirname "$0")/lib.sh"
+
+[[ $# -gt 0 ]] || die_usage "usage: vm/in-root.sh COMMAND [ARGUMENT]..."
+"$VM/root.sh"
+check_host
+lock_use
+# The caller's own settings for cargo (registries, mirrors).
+for f in config.toml config; do
+	[[ ! -f ${CARGO_HOME:-$HOME/.cargo}/$f ]] || cp "${CARGO_HOME:-$HOME/.cargo}/$f" "$CACHE/cargo/$f"
+done
+case $PWD/ in
+"$TOP"/*) in_root env -C "$IN_TOP${PWD#"$TOP"}" "$@" ;;
+*) in_root env -C "$IN_TOP" "$@" ;;
+esac

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the scripts in vm/ share: where the cache is, how progress is shown, and
+# how a command is run inside the build root.  To be sourced.
+#
+# Nothing is ever mounted in the host's own mount namespace: every command that
+# needs mounts gets a private mount and PID namespace, which takes its mounts and
+# its processes with it when it ends, however it ends.
+
+set -euo pipefail
+
+VM=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+TOP=$(dirname "$VM")
+CACHE=${KNETSTAT_CACHE:-/var/cache/knetstat}
+ROOT=$CACHE/root
+# Where the cache and the checkout are to be found inside the root.
+IN_CACHE=/cache
+IN_TOP=/knetstat
+IN_RUN=/vm
+
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+note() { printf '%s\n' "$*" >&2; }
+die() { printf 'knetstat: %s\n' "$*" >&2; exit 1; }
+
+# die_usage WHAT: as die, with the status that this project gives usage errors.
+die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
+
+check_kernel_name() {
+	case $1 in
+	uml | debug | debian) ;;
+	*) die_usage "no such kernel: '$1'; give KERNEL=uml, KERNEL=debug or KERNEL=debian" ;;
+	esac
+}
+
+check_host() {
+	[[ $(id -u) -eq 0 ]] || die "this needs root (mounts, chroot); run it as: sudo make ..."
+	[[ $(uname -m) == x86_64 ]] || die "this needs an x86-64 machine, not $(uname -m)"
+	command -v apt-get > /dev/null || die "this needs Debian 12 or 13 (there is no apt-get here)"
+	case $CACHE in
+	/*/*) ;;
+	*) die "KNETSTAT_CACHE must be an absolute path below the top level, not '$CACHE'" ;;
+	esac
+	case $CACHE/ in
+	"$TOP"/*) die "KNETSTAT_CACHE must lie outside the checkout, not in '$CACHE'" ;;
+	esac
+	unshare --mount --pid --fork true 2> /dev/null ||
+		die "no rights to make namespaces here; in a container, run it with --privileged"
+	mkdir -p "$CACHE/log" "$CACHE/run" "$CACHE/cargo" "$CACHE/target"
+}
+
+# check_disk GIB: whether the cache's file system has that much room.
+check_disk() {
+	local free
+	free=$(($(df -Pk "$CACHE" | awk 'NR == 2 { print $4 }') / 1048576))
+	[[ $free -ge $1 ]] ||
+		die "$free GiB free in $CACHE, $1 needed; make room, or: export KNETSTAT_CACHE=/a/bigger/disk"
+}
+
+hash_of() { sha256sum | cut -c1-16; }
+
+# Locks: whoever makes a thing in the cache holds a lock of its name; whoever works
+# in the root holds `use`, shared, so that it is not replaced below a running guest.
+lock_setup() {
+	exec 8> "$CACHE/setup-$1.lock"
+	if ! flock -n 8; then
+		note "waiting for another set-up of $1 to end ($CACHE/setup-$1.lock)"
+		flock 8
+	fi
+}
+
+lock_use() {
+	exec 9> "$CACHE/use.lock"
+	if ! flock -n -s 9; then
+		note "waiting for a set-up to replace the root"
+		flock -s 9
+	fi
+}
+
+lock_alone() {
+	exec 9> "$CACHE/use.lock"
+	if ! flock -n -x 9; then
+		note "waiting for running guests and builds to end ($CACHE/use.lock)"
+		flock -x 9
+	fi
+}
+
+# remove_tree DIR: rm -r of something in the cache, never through a mount.
+remove_tree() {
+	local dir=$1
+	[[ -e $dir || -L $dir ]] || return 0
+	case $dir in
+	"$CACHE"/?*) ;;
+	*) die "refusing to remove $dir: not in $CACHE" ;;
+	esac
+	if awk '{ print $5 }' /proc/self/mountinfo | grep -qF -- "$dir/"; then
+		die "refusing to remove $dir: something is mounted below it; umount it first (see findmnt)"
+	fi
+	rm -rf --one-file-system -- "$dir"
+}
+
+elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+
+# step WHAT LOG COUNT HINT COMMAND...: runs the command with its output in a log,
+# and shows that it is alive: how long it has been at it and, if COUNT (a regular
+# expression) is not empty, how many lines of the log match it.  When the command
+# fails, shows the end of the log and HINT, and exits.  To be called plainly, not
+# in a condition, so that `set -e` holds inside COMMAND.
+step() {
+	local what=$1 log=$CACHE/log/$2.log count=$3 hint=$4 start=$SECONDS pid status=0 shown=0 n
+	shift 4
+	[[ -t 2 ]] || note "  $what ..."
+	# In a process group of its own, so that all of it can be ended.
+	set -m
+	"$@" < /dev/null > "$log" 2>&1 &
+	pid=$!
+	set +m
+	# shellcheck disable=SC2064
+	trap "kill -KILL -- -$pid 2> /dev/null || true" EXIT
+	trap 'note "  interrupted; to go on, give the same command again"; exit 130' INT TERM HUP
+	while kill -0 "$pid" 2> /dev/null; do
+		sleep 0.5
+		n=
+		if [[ -n $count ]]; then
+			n=", $(grep -cE -- "$count" "$log" || true) done"
+		fi
+		if [[ -t 2 ]]; then
+			printf '\r\033[K  %s ... %s%s' "$what" "$(elapsed $((SECONDS - start)))" "$n" >&2
+		elif [[ $((SECONDS - start)) -ge $((shown + 15)) ]]; then
+			shown=$((SECONDS - start))
+			note "  $what ... $(elapsed $shown)$n"
+		fi
+	done
+	wait "$pid" || status=$?
+	trap - EXIT INT TERM HUP
+	[[ ! -t 2 ]] || printf '\r\033[K' >&2
+	if [[ $status -ne 0 ]]; then
+		note "  $what: FAILED after $(elapsed $((SECONDS - start))); the end of $log:"
+		tail -n "${STEP_TAIL:-30}" "$log" | sed 's/^/    | /' >&2
+		die "$hint"
+	fi
+	note "  $what: done in $(elapsed $((SECONDS - start)))"
+}
+
+# The environment inside the root: the caller's settings for networks and cargo,
+# and nothing else of the caller's.
+root_env() {
+	local name
+	ROOT_ENV=(
+		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+		HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" TMPDIR=/tmp
+		RUSTC=/usr/bin/rustc
+		DEBIAN_FRONTEND=noninteractive INITRD=No
+	)
+	while read -r name; do
+		case $name in
+		CARGO_HOME | CARGO_TARGET_DIR | CARGO_MAKEFLAGS | CARGO_MANIFEST* | CARGO_PKG* | CARGO_BIN*) ;;
+		CARGO_* | *_proxy | *_PROXY | KNETSTAT_*) ROOT_ENV+=("$name=${!name}") ;;
+		RUST_BACKTRACE | RUST_LOG | RUST_TEST_* | PROPTEST_* | V) ROOT_ENV+=("$name=${!name}") ;;
+		esac
+	done < <(compgen -e)
+	ROOT_ENV+=(
+		CARGO_HOME="$IN_CACHE/cargo" CARGO_TARGET_DIR="$IN_CACHE/target"
+		KNETSTAT_CACHE="$IN_CACHE"
+	)
+}
+
+# in_root_at ROOT MODE COMMAND...: runs the command inside the root, in mount and
+# PID namespaces of its own.  MODE: "build" (all writable) or "guest" (everything
+# read-only but $IN_RUN, which is $RUN_DIR).
+in_root_at() {
+	local root=$1 mode=$2 ca resolv
+	shift 2
+	ca=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
+	[[ -f $ca ]] || ca=
+	resolv=$(readlink -e /etc/resolv.conf || true)
+	root_env
+	# shellcheck disable=SC2016
+	unshare --mount --pid --fork --kill-child --propagation private \
+		bash -euc '
+		root=$1 mode=$2 ca=$3 resolv=$4 cache=$5 top=$6 in_cache=$7 in_top=$8 run=$9
+		in_run=${10} dir=${11}
+		shift 11
+		mount --bind "$root" "$root"
+		mount -t proc proc "$root/proc"
+		mount --rbind /dev "$root/dev"
+		mountpoint -q "$root/dev/shm" || mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
+		mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+		if [ "$mode" = build ]; then
+			mount -t sysfs -o ro sysfs "$root/sys" || mount --rbind /sys "$root/sys"
+			if [ -n "$ca" ]; then
+				[ -e "$root/etc/ssl/certs/ca-certificates.crt" ] ||
+					install -D /dev/null "$root/etc/ssl/certs/ca-certificates.crt"
+				mount --bind "$ca" "$root/etc/ssl/certs/ca-certificates.crt"
+			fi
+			if [ -n "$resolv" ]; then
+				[ -e "$root/etc/resolv.conf" ] || : > "$root/etc/resolv.conf"
+				mount --bind "$resolv" "$root/etc/resolv.conf"
+			fi
+			mount --bind "$cache" "$root$in_cache"
+			mount --bind "$top" "$root$in_top"
+		else
+			mount --bind "$top" "$root$in_top"
+			mount -o remount,bind,ro "$root$in_top"
+			mount --bind "$cache" "$root$in_cache"
+			mount -o remount,bind,ro "$root$in_cache"
+			mount --bind "$run" "$root$in_run"
+			mount -o remount,bind,ro "$root"
+		fi
+		# This shell stays: it is the first process of its PID namespace, which
+		# no signal ends, and which takes all the others with it.
+		status=0
+		chroot "$root" env -i "$@" || status=$?
+		exit "$status"
+		' in-root "$root" "$mode" "$ca" "$resolv" "$CACHE" "$TOP" "$IN_CACHE" "$IN_TOP" \
+		"${RUN_DIR:-}" "$IN_RUN" "$IN_TOP" "${ROOT_ENV[@]}" "$@"
+}
+
+in_root() { in_root_at "$ROOT" build "$@"; }
+
+# The release of the stock kernel in the root, as uname -r there says.
+debian_release() {
+	local f
+	f=$(find "$ROOT/boot" -maxdepth 1 -name 'vmlinuz-*-cloud-amd64' -printf '%f\n' | sort -V | tail -n 1)
+	[[ -n $f ]] || die "no kernel image in $ROOT/boot; mend it with: make vm-clean vm-setup"
+	printf '%s\n' "${f#vmlinuz-}"
+}
+
+# The kernel source package's tarball, as a path inside the root.
+source_tarball() {
+	local f
+	f=$(find "$ROOT/usr/src" -maxdepth 1 -name 'linux-source-*.tar.xz' -printf '%f\n' | sort -V | tail -n 1)
+	[[ -n $f ]] || die "no kernel source in $ROOT/usr/src; mend it with: make vm-clean vm-setup"
+	printf '/usr/src/%s\n' "$f"
+}
+
+# The build tree of a guest's kernel, as a path inside the root, and what make has to be
+# told to build a module against it.
+kernel_dir() {
+	case $1 in
+	uml | debug) printf '%s\n' "$IN_CACHE/$1" ;;
+	debian) printf '%s\n' "$IN_CACHE/debian/tree" ;;
+	esac
+}
+
+kernel_args() {
+	case $1 in
+	uml) printf '%s\n' ARCH=um ;;
+	debug) printf '%s\n' ARCH=um LLVM=1 ;;
+	debian) printf 'KVER=%s\n' "$(debian_release)" ;;
+	esac
+}

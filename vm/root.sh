@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Makes the root in which everything is built and from which the guests boot:
+# Debian 13 with the kernel's toolchain, Debian's own kernel from backports with
+# its headers and source, QEMU, and the tools that the guests need.
+#
+# usage: vm/root.sh      (KNETSTAT_MIRROR: a mirror of the archive, for debootstrap)
+
+. "$(dirname "$0")/lib.sh"
+
+SUITE=trixie
+# To build kernels and modules; what the tests are built with and watch with.
+BUILD="gcc libc6-dev make flex bison bc libelf-dev libssl-dev xz-utils cpio kmod perl patch rsync git
+	dwarves zstd rustc cargo rust-src rustfmt rust-clippy bindgen clang lld llvm libclang-dev"
+# To run the guests.
+RUN="qemu-system-x86 virtiofsd busybox-static"
+# Inside the guests: the usual tools, and real programs for the demonstration.
+GUEST="iproute2 net-tools nftables python3 strace procps psmisc util-linux lsof less
+	iputils-ping ncat socat curl nginx-light openssh-server dnsmasq-base"
+# Debian's kernel: the image, its headers, its source, all of one version.
+KERNEL="linux-image-cloud-amd64 linux-headers-cloud-amd64 linux-source"
+
+make_root() {
+	local root=$1 proxy
+	# Room and time: no documentation, no translations, no fsync. (That no initramfs
+	# is made is due to INITRD=No in lib.sh.)
+	mkdir -p "$root/etc/dpkg/dpkg.cfg.d" "$root/etc/apt/apt.conf.d" "$root/usr/sbin"
+	cat > "$root/etc/dpkg/dpkg.cfg.d/knetstat" <<-END
+		force-unsafe-io
+		path-exclude=/usr/share/doc/*
+		path-exclude=/usr/share/man/*
+		path-exclude=/usr/share/locale/*
+	END
+	cat > "$root/etc/apt/apt.conf.d/knetstat" <<-END
+		APT::Install-Recommends "false";
+		Acquire::Languages "none";
+		Acquire::Retries "3";
+		Binary::apt-get::APT::Keep-Downloaded-Packages "false";
+	END
+	# The host's own way to its packages, where it has one.
+	proxy=$(apt-config dump --format '%f "%v";%n' Acquire::http::Proxy Acquire::https::Proxy || true)
+	[[ -z $proxy ]] || printf '%s\n' "$proxy" >> "$root/etc/apt/apt.conf.d/knetstat"
+	# Packages must not start their services.
+	printf '#!/bin/sh\nexit 101\n' > "$root/usr/sbin/policy-rc.d"
+	chmod +x "$root/usr/sbin/policy-rc.d"
+	sed "s/^\(deb .*\) $SUITE /\1 $SUITE-backports /" "$root/etc/apt/sources.list" \
+		> "$root/etc/apt/sources.list.d/backports.list"
+}
+
+bootstrap() {
+	local root=$1
+	# It mounts things, and must not leave them behind when it is interrupted.
+	unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
+		debootstrap --variant=minbase --include=ca-certificates "$SUITE" "$root" \
+		${KNETSTAT_MIRROR:+"$KNETSTAT_MIRROR"}
+	mkdir -p "$root$IN_CACHE" "$root$IN_TOP" "$root$IN_RUN"
+	make_root "$root"
+}
+
+packages() {
+	local root=$1
+	in_root_at "$root" build apt-get update
+	# shellcheck disable=SC2086
+	in_root_at "$root" build apt-get install -y $BUILD $RUN $GUEST
+	# shellcheck disable=SC2086
+	in_root_at "$root" build apt-get install -y -t "$SUITE-backports" $KERNEL
+	in_root_at "$root" build apt-get clean
+}
+
+# The kernel's image, headers and source must be of one version.
+check_versions() {
+	# shellcheck disable=SC2016
+	in_root_at "$1" build dpkg-query -W -f '${Version}\n' linux-image-cloud-amd64 \
+		linux-headers-cloud-amd64 linux-source | sort -u > "$CACHE/log/versions"
+	[[ $(wc -l < "$CACHE/log/versions") -eq 1 ]] || {
+		echo "kernel image, headers and source are of different versions:"
+		cat "$CACHE/log/versions"
+		return 1
+	}
+	# What kernels are made from, for vm/kernel.sh.
+	# shellcheck disable=SC2016
+	in_root_at "$1" build dpkg-query -W -f '${Package} ${Version}\n' linux-source \
+		linux-headers-cloud-amd64 rustc bindgen gcc clang > "$1/.versions"
+}
+
+key=$(printf '%s\n' "$SUITE" "$BUILD" "$RUN" "$GUEST" "$KERNEL" "$(declare -f make_root bootstrap packages)" | hash_of)
+ready() { [[ $(cat "$ROOT/.knetstat" 2> /dev/null) == "$key" ]]; }
+
+check_host
+ready && exit 0
+lock_setup root
+ready && exit 0
+
+check_disk 12
+note "making the build root, $ROOT"
+if ! command -v debootstrap > /dev/null; then
+	step "installing debootstrap" debootstrap-install '' \
+		"debootstrap could not be installed; is the network up? try: apt-get update && apt-get install debootstrap" \
+		bash -c 'apt-get install -y --no-install-recommends debootstrap ||
+			{ apt-get update; apt-get install -y --no-install-recommends debootstrap; }'
+fi
+new=$ROOT.new
+remove_tree "$new"
+step "Debian $SUITE, from debootstrap" debootstrap '^I: (Retrieving|Extracting|Unpacking|Configuring)' \
+	"debootstrap failed; is the network up? then run it again: make vm-setup" bootstrap "$new"
+step "toolchain, tools, kernel packages, from apt" packages '^(Unpacking|Setting up) ' \
+	"apt failed; is the network up? then run it again: make vm-setup" packages "$new"
+step "checking the packages" versions '' "the archive is being updated; run it again later: make vm-setup" \
+	check_versions "$new"
+
+printf '%s\n' "$key" > "$new/.knetstat"
+lock_alone
+remove_tree "$ROOT.old"
+[[ ! -e $ROOT ]] || mv "$ROOT" "$ROOT.old"
+mv "$new" "$ROOT"
+remove_tree "$ROOT.old"

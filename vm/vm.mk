@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The guests. Each target makes first what is missing.
+
+KERNEL ?= uml
+
+.PHONY: vm shell vm-setup vm-clean
+
+# make vm CMD='...' [KERNEL=uml|debug|debian] [TIMEOUT=S]
+# A command that fails makes make fail, which says with what status.
+vm: export KNETSTAT_CMD = $(value CMD)
+vm:
+	@if [ -z "$$KNETSTAT_CMD" ]; then \
+		echo "knetstat: no command; for example: make vm CMD='cat /proc/net/tcpstat' KERNEL=uml" >&2; exit 2; \
+	fi; \
+	vm/run.sh $(if $(TIMEOUT),--timeout '$(TIMEOUT)') '$(KERNEL)' "$$KNETSTAT_CMD"
+
+shell:
+	@vm/run.sh --shell '$(KERNEL)'
+
+# Everything, or what is named: make vm-setup KERNEL=debian
+vm-setup:
+	@vm/setup.sh $(if $(filter-out file default,$(origin KERNEL)),'$(KERNEL)')
+
+vm-clean:
+	@vm/setup.sh --clean
