@@ -5,6 +5,7 @@
 //! Runs as root in a guest with the module loaded, and says with libtest's own words how it
 //! went. See `guest.rs` for the environment that it wants.
 
+mod crowds;
 mod diag;
 mod guest;
 mod harness;
@@ -45,6 +46,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(options::cases());
     cases.extend(diag::cases());
     cases.extend(reads::cases());
+    cases.extend(crowds::cases());
     cases.extend(namespaces::cases());
     cases.extend(lifecycle::cases());
     Ok(libtest_mimic::run(&arguments, harness::trials(cases)).exit_code())

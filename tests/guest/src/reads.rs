@@ -10,17 +10,14 @@ use crate::reference::compare;
 use crate::rows::File;
 use crate::sockets::ino;
 use crate::sockets::local;
-use crate::sockets::peer;
 use crate::sockets::Plan;
 use crate::states::quiet_tcp_states;
-use anyhow::bail;
 use anyhow::ensure;
 use anyhow::Context;
 use anyhow::Result;
 use rand::Rng;
 use socket2::SockAddr;
 use socket2::Socket;
-use socket2::Type;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,17 +25,12 @@ use std::io;
 use std::io::Read;
 use std::io::Seek;
 use std::io::SeekFrom;
-use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 pub fn cases() -> Vec<Case> {
     let sockets = guest().scale(20_000, 6_000, 4_000);
-    let udp = guest().scale(5_000, 2_000, 1_000);
-    let listeners = guest().scale(2_000, 1_000, 500);
     vec![
         Case::heavy("reads::same_text_in_any_pieces", || in_fresh(pieces)),
         Case::new("reads::pread_at_any_offset", || in_fresh(preads)),
@@ -51,18 +43,6 @@ pub fn cases() -> Vec<Case> {
         Case::heavy(format!("reads::{sockets}_sockets_each_once"), move || {
             in_fresh(|| many_sockets(sockets))
         }),
-        Case::heavy(format!("reads::{udp}_udp_sockets_on_one_port"), move || {
-            in_fresh(|| crowd(Crowd::Udp, udp))
-        }),
-        Case::heavy(
-            format!("reads::{udp}_udp6_sockets_on_one_port"),
-            move || in_fresh(|| crowd(Crowd::Udp6, udp)),
-        ),
-        Case::heavy(
-            format!("reads::{listeners}_listeners_on_one_port"),
-            move || in_fresh(|| crowd(Crowd::Listeners, listeners)),
-        ),
-        Case::heavy("reads::two_families_on_one_port", || in_fresh(two_families)),
     ]
 }
 
@@ -105,7 +85,7 @@ impl Quiet {
 }
 
 /// Reads to the end in pieces of this size.
-fn read_in_pieces(mut from: impl Read, size: usize) -> Result<String> {
+pub fn read_in_pieces(mut from: impl Read, size: usize) -> Result<String> {
     let mut all = Vec::new();
     let mut buf = vec![0; size];
     loop {
@@ -339,7 +319,7 @@ fn read_only() -> Result<()> {
 }
 
 /// Every inode exactly once.
-fn each_once(file: File, text: &str, sockets: &BTreeSet<u64>) -> Result<()> {
+pub fn each_once(file: File, text: &str, sockets: &BTreeSet<u64>) -> Result<()> {
     let mut seen: BTreeMap<u64, usize> = BTreeMap::new();
     for row in file.parse(text)? {
         *seen.entry(row.ino()).or_default() += 1;
@@ -358,7 +338,7 @@ fn each_once(file: File, text: &str, sockets: &BTreeSet<u64>) -> Result<()> {
     Ok(())
 }
 
-fn inodes(sockets: &[Socket]) -> Result<BTreeSet<u64>> {
+pub fn inodes(sockets: &[Socket]) -> Result<BTreeSet<u64>> {
     sockets.iter().map(ino).collect()
 }
 
@@ -391,180 +371,6 @@ fn many_sockets(count: usize) -> Result<()> {
         // Connections go without TIME_WAIT, for the sake of the tests beside.
         for socket in &tcp[..tcp.len() - 1] {
             socket.set_linger(Some(Duration::ZERO))?;
-        }
-    }
-    Ok(())
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Crowd {
-    Udp,
-    Udp6,
-    Listeners,
-}
-
-impl Crowd {
-    fn plan(self) -> Plan {
-        match self {
-            Crowd::Udp6 => Plan::V6,
-            _ => Plan::V4,
-        }
-    }
-
-    fn file(self) -> File {
-        self.plan().file(self == Crowd::Listeners)
-    }
-
-    /// A socket at `addr`, or at a free port if that is 0.
-    fn socket(self, addr: SocketAddr, to: SocketAddr) -> Result<Socket> {
-        let ty = match self {
-            Crowd::Listeners => Type::STREAM,
-            _ => Type::DGRAM,
-        };
-        let socket = Socket::new(self.plan().domain(), ty, None)?;
-        match self {
-            Crowd::Listeners => socket.set_reuse_port(true)?,
-            _ => socket.set_reuse_address(true)?,
-        }
-        socket.bind(&addr.into())?;
-        match self {
-            Crowd::Listeners => socket.listen(1)?,
-            _ => socket.connect(&to.into())?,
-        }
-        Ok(socket)
-    }
-}
-
-/// Thousands of sockets in one bucket: read in pieces, in peace, and with churn in that bucket.
-fn crowd(crowd: Crowd, count: usize) -> Result<()> {
-    let to = crowd.plan().addr(9);
-    let mut sockets = vec![crowd.socket(crowd.plan().addr(0), to)?];
-    let addr = local(&sockets[0])?;
-    while sockets.len() < count {
-        sockets.push(crowd.socket(addr, to)?);
-    }
-    if crowd != Crowd::Listeners {
-        ensure!(peer(&sockets[0])? == to, "not connected");
-    }
-    let long_lived = inodes(&sockets)?;
-    let file = crowd.file();
-
-    let rows = compare(file)?;
-    ensure!(rows.len() == count, "{} rows", rows.len());
-    let text = fs::read_to_string(file.path())?;
-    each_once(file, &text, &long_lived)?;
-    for size in [333, 4096, 131_072, 1 << 20] {
-        let read = read_in_pieces(fs::File::open(file.path())?, size)?;
-        ensure!(read == text, "pieces of {size} bytes make another text");
-    }
-    let mut from = fs::File::open(file.path())?;
-    let some = text.len() / 2;
-    let mut buf = vec![0; 10_000];
-    let n = from.read_at(&mut buf, some as u64)?;
-    ensure!(
-        n > 0 && text.as_bytes()[some..].starts_with(&buf[..n]),
-        "pread in the middle of the bucket"
-    );
-    // Byte by byte, where buffers of likely sizes end.
-    for end in [4096, 65_536, 131_072] {
-        let begin = end - 200;
-        from.seek(SeekFrom::Start(begin as u64))?;
-        let mut byte = [0];
-        for (number, expected) in text.bytes().enumerate().skip(begin).take(400) {
-            from.read_exact(&mut byte)?;
-            ensure!(byte[0] == expected, "byte {number} is another");
-        }
-    }
-
-    // Now with sockets that come and go, in this bucket and in others.
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let churn = scope.spawn(|| -> Result<u64> {
-            let mut rng = rand::rng();
-            let mut short_lived = Vec::new();
-            let mut changes = 0;
-            while !stop.load(Ordering::Relaxed) {
-                if short_lived.len() < 50 || rng.random() {
-                    short_lived.push(crowd.socket(addr, to)?);
-                    short_lived.push(crowd.socket(crowd.plan().addr(0), to)?);
-                }
-                if short_lived.len() > 100 {
-                    for _ in 0..rng.random_range(1..60) {
-                        short_lived.swap_remove(rng.random_range(0..short_lived.len()));
-                    }
-                }
-                changes += 1;
-                // Binding here takes the bucket's lock for long: let the readers have it, too.
-                thread::sleep(Duration::from_micros(100));
-            }
-            Ok(changes)
-        });
-        let result = read_under_churn(file, &long_lived);
-        stop.store(true, Ordering::Relaxed);
-        let changes = churn
-            .join()
-            .expect("no panic")
-            .context("the churn itself")?;
-        result.with_context(|| format!("with {changes} changes beside"))
-    })?;
-
-    // Peace again: nothing is left of the others.
-    ensure!(compare(file)?.len() == count, "rows that should be gone");
-    Ok(())
-}
-
-fn read_under_churn(file: File, long_lived: &BTreeSet<u64>) -> Result<()> {
-    let mut sizes = vec![333; guest().scale(3, 1, 1)];
-    sizes.extend(vec![4096; guest().scale(10, 5, 5)]);
-    sizes.extend(vec![131_072; guest().scale(10, 5, 5)]);
-    for size in sizes {
-        let text = read_in_pieces(fs::File::open(file.path())?, size)?;
-        each_once(file, &text, long_lived).with_context(|| format!("pieces of {size} bytes"))?;
-    }
-    // With a pause in the middle, in which much changes.
-    for _ in 0..guest().scale(10, 5, 5) {
-        let mut from = fs::File::open(file.path())?;
-        let mut text = vec![0; 5000];
-        from.read_exact(&mut text)?;
-        thread::sleep(Duration::from_millis(10));
-        from.read_to_end(&mut text)?;
-        each_once(file, &String::from_utf8(text)?, long_lived).context("with a pause")?;
-    }
-    Ok(())
-}
-
-/// IPv4 and IPv6 sockets share buckets: each file shows its own, however they lie.
-fn two_families() -> Result<()> {
-    let count = guest().scale(1500, 600, 300);
-    let mut rng = rand::rng();
-    let first = Plan::V4.udp()?;
-    let port = local(&first)?.port();
-    drop(first);
-    let mut sockets = (vec![], vec![]);
-    for _ in 0..count {
-        // Long runs of one family, so that a bounded piece of the bucket may hold none of the other.
-        let v4 = rng.random();
-        for _ in 0..rng.random_range(1..200) {
-            let crowd = if v4 { Crowd::Udp } else { Crowd::Udp6 };
-            let socket = crowd.socket(crowd.plan().addr(port), crowd.plan().addr(9))?;
-            if v4 {
-                sockets.0.push(socket);
-            } else {
-                sockets.1.push(socket);
-            }
-        }
-        if sockets.0.len() + sockets.1.len() > count {
-            break;
-        }
-    }
-    for (file, sockets) in [(File::Udp, &sockets.0), (File::Udp6, &sockets.1)] {
-        let inodes = inodes(sockets)?;
-        for size in [1000, 4096, 1 << 20] {
-            let text = read_in_pieces(fs::File::open(file.path())?, size)?;
-            each_once(file, &text, &inodes)?;
-        }
-        if compare(file)?.len() != sockets.len() {
-            bail!("{} has rows of the other family", file.name());
         }
     }
     Ok(())
