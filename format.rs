@@ -193,10 +193,7 @@ impl<'a> Line<'a> {
     /// reads `*`).
     pub(crate) fn endpoint(&mut self, address: IpAddr, port: u16) {
         let start = self.len;
-        match address {
-            IpAddr::V4(v4) => self.ipv4(v4),
-            IpAddr::V6(v6) => self.ipv6(v6),
-        }
+        self.address(address);
         self.put(b":");
         if port == 0 {
             self.put(b"*");
@@ -213,6 +210,14 @@ impl<'a> Line<'a> {
         self.str(indicator);
         self.pad(start, DIAG_WIDTH);
         self.put(b" ");
+    }
+
+    /// Appends an address.
+    pub(crate) fn address(&mut self, address: IpAddr) {
+        match address {
+            IpAddr::V4(v4) => self.ipv4(v4),
+            IpAddr::V6(v6) => self.ipv6(v6),
+        }
     }
 
     /// Appends an address in dotted quad form.
@@ -247,22 +252,18 @@ impl<'a> Line<'a> {
             if colon {
                 self.put(b":");
             }
-            self.hex(*group);
+            self.hex(u32::from(*group));
             colon = true;
         }
     }
 
     /// Appends `n` in hexadecimal, without leading zeros.
-    fn hex(&mut self, n: u16) {
+    fn hex(&mut self, n: u32) {
         let mut shown = false;
-        for shift in [12, 8, 4, 0] {
-            let nibble = (n >> shift) as u8 & 0xf;
-            if nibble != 0 || shown || shift == 0 {
-                self.put(&[if nibble < 10 {
-                    b'0' | nibble
-                } else {
-                    b'a' - 10 + nibble
-                }]);
+        for shift in [28, 24, 20, 16, 12, 8, 4, 0] {
+            let digit = (n >> shift) as u8 & 0xf;
+            if digit != 0 || shown || shift == 0 {
+                self.put(&[hex_digit(digit)]);
                 shown = true;
             }
         }
@@ -320,6 +321,7 @@ integer_values! {
     u16 => unsigned as u64,
     u32 => unsigned as u64,
     u64 => unsigned as u64,
+    i16 => signed as i64,
     i32 => signed as i64,
     i64 => signed as i64,
 }
@@ -343,6 +345,89 @@ impl Value for Seconds {
     fn write(self, line: &mut Line<'_>) {
         line.signed(i64::from(self.0));
         line.str("s");
+    }
+}
+
+/// A number in hexadecimal: `0x2a`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hex(pub(crate) u32);
+
+impl Value for Hex {
+    fn write(self, line: &mut Line<'_>) {
+        line.str("0x");
+        line.hex(self.0);
+    }
+}
+
+/// The numbers from `first` to `last`: `40000-40100`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) first: u16,
+    pub(crate) last: u16,
+}
+
+impl Value for Range {
+    fn write(self, line: &mut Line<'_>) {
+        line.unsigned(u64::from(self.first));
+        line.str("-");
+        line.unsigned(u64::from(self.last));
+    }
+}
+
+/// Flags by name, the name of bit 0 first, joined by `|`. Bits without a name are told
+/// together as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flags {
+    pub(crate) flags: u32,
+    pub(crate) names: &'static [&'static str],
+}
+
+impl Value for Flags {
+    fn write(self, line: &mut Line<'_>) {
+        let mut rest = self.flags;
+        let mut first = true;
+        for (bit, name) in self.names.iter().enumerate().take(32) {
+            if self.flags >> bit & 1 == 1 {
+                if !first {
+                    line.str("|");
+                }
+                line.str(name);
+                first = false;
+                rest &= !(1 << bit);
+            }
+        }
+        if rest != 0 || first {
+            if !first {
+                line.str("|");
+            }
+            Hex(rest).write(line);
+        }
+    }
+}
+
+/// A name up to its first zero byte. What could break a row or a list (white space, `,`, `+`,
+/// control characters, bytes beyond ASCII) and `\\` read `\\x` and two hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name<'a>(pub(crate) &'a [u8]);
+
+impl Value for Name<'_> {
+    fn write(self, line: &mut Line<'_>) {
+        for byte in self.0.iter().take_while(|byte| **byte != 0) {
+            if byte.is_ascii_graphic() && !b",+\\".contains(byte) {
+                line.put(&[*byte]);
+            } else {
+                line.put(&[b'\\', b'x', hex_digit(*byte >> 4), hex_digit(*byte & 0xf)]);
+            }
+        }
+    }
+}
+
+/// A digit below 16.
+fn hex_digit(digit: u8) -> u8 {
+    if digit < 10 {
+        b'0' | digit
+    } else {
+        (b'a' - 10).wrapping_add(digit)
     }
 }
 

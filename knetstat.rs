@@ -9,12 +9,15 @@
 mod bindings;
 mod diag;
 mod format;
+#[macro_use]
+mod sock;
+mod getsockopt;
 mod mem;
 mod ns;
 mod procnet;
+mod rcu;
 mod rows;
 mod sched;
-mod sock;
 mod sockopts;
 mod tables;
 mod walk;

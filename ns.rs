@@ -109,3 +109,15 @@ impl UserNs<'_> {
         self.ptr
     }
 }
+
+/// Who reads, as the file was opened: what they may see and how it is told.
+#[derive(Clone, Copy)]
+pub(crate) struct Viewer<'a> {
+    /// The network namespace whose sockets are shown.
+    pub(crate) net: Net<'a>,
+    /// The user namespace in whose terms user ids are told.
+    pub(crate) user_ns: UserNs<'a>,
+    /// Whether the one who opened the file had CAP_NET_ADMIN over the network namespace,
+    /// without which `sock_diag` hides SO_MARK.
+    pub(crate) is_net_admin: bool,
+}

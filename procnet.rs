@@ -21,6 +21,7 @@ use crate::format::Shown;
 use crate::ns::Net;
 use crate::ns::NetRef;
 use crate::ns::UserNs;
+use crate::ns::Viewer;
 use core::ffi::c_char;
 use core::ffi::c_int;
 use core::ffi::c_void;
@@ -63,14 +64,19 @@ pub(crate) trait Records: Sized {
     /// Goes to the next record, whose number is greater. `None`: there is none.
     fn advance(&mut self, net: Net<'_>) -> Option<i64>;
 
-    /// Writes the current record, which may be empty. May be called again for the same
-    /// record. User ids are told as `user_ns` sees them.
-    fn show(&mut self, net: Net<'_>, user_ns: UserNs<'_>, line: &mut Line<'_>) -> Result<Shown>;
+    /// A read(2) begins.
+    fn begin(&mut self, net: Net<'_>);
+
+    /// Writes the current record, which may be empty, as `viewer` may see it. May be
+    /// called again for the same record.
+    fn show(&mut self, viewer: &Viewer<'_>, line: &mut Line<'_>) -> Result<Shown>;
 }
 
 /// What an open file holds: the private data of its seq_file.
 struct Open<R> {
     net: NetRef,
+    /// Whether who opened the file had CAP_NET_ADMIN over the namespace.
+    is_net_admin: bool,
     stage: Stage,
     records: R,
 }
@@ -91,6 +97,7 @@ impl<R: Records> Open<R> {
 
     /// Prepares to show what is at `position`; false at the end.
     fn start(&mut self, position: i64) -> Result<bool> {
+        self.records.begin(self.net.net());
         if position == Self::FIRST {
             self.stage = Stage::Header;
             return Ok(true);
@@ -131,7 +138,14 @@ impl<R: Records> Open<R> {
                 line.str(R::HEADER);
                 Ok(Shown::Whole)
             }
-            Stage::Records => self.records.show(self.net.net(), user_ns, line),
+            Stage::Records => {
+                let viewer = Viewer {
+                    net: self.net.net(),
+                    user_ns,
+                    is_net_admin: self.is_net_admin,
+                };
+                self.records.show(&viewer, line)
+            }
             Stage::End => Ok(Shown::Whole),
         }
     }
@@ -183,10 +197,13 @@ impl<R: Records> Callbacks<R> {
         let Some(open) = NonNull::new(private.cast::<Open<R>>()) else {
             return ENOMEM.to_errno();
         };
+        // SAFETY: The namespace is alive, and `file` has the credentials of who opens it.
+        let is_net_admin = unsafe { bindings::knetstat_is_net_admin(file, net.net().as_ptr()) };
         // SAFETY: `__seq_open_private()` allocated `size` bytes for us.
         unsafe {
             open.write(Open {
                 net,
+                is_net_admin,
                 stage: Stage::Header,
                 records: R::new(),
             });

@@ -7,8 +7,9 @@ use crate::format::Line;
 use crate::format::List;
 use crate::format::Shown;
 use crate::format::State;
+use crate::getsockopt::Defaults;
 use crate::ns::Net;
-use crate::ns::UserNs;
+use crate::ns::Viewer;
 use crate::procnet::Records;
 use crate::sock;
 use crate::sock::Endpoint;
@@ -17,6 +18,7 @@ use crate::sock::Sock;
 use crate::sock::TcpEntry;
 use crate::sock::Udp;
 use crate::sockopts;
+use crate::sockopts::Context;
 use crate::sockopts::Subject;
 use crate::tables::TcpTable;
 use crate::tables::UdpTable;
@@ -49,12 +51,14 @@ impl Af for Inet6 {
 /// The rows of `tcpstat` and `tcp6stat`: a record is a bucket, or a piece of one.
 pub(crate) struct Tcp<F> {
     walk: Walk,
+    defaults: Option<Defaults>,
     _family: PhantomData<F>,
 }
 
 /// The rows of `udpstat` and `udp6stat`.
 pub(crate) struct UdpRows<F> {
     walk: Walk,
+    defaults: Option<Defaults>,
     _family: PhantomData<F>,
 }
 
@@ -67,6 +71,7 @@ macro_rules! walked_records {
             fn new() -> Self {
                 Self {
                     walk: Walk::new(),
+                    defaults: None,
                     _family: PhantomData,
                 }
             }
@@ -85,15 +90,23 @@ macro_rules! walked_records {
                 Some(position.to_number())
             }
 
-            fn show(
-                &mut self,
-                net: Net<'_>,
-                user_ns: UserNs<'_>,
-                line: &mut Line<'_>,
-            ) -> Result<Shown> {
-                self.walk.show::<$table<'_>>(net, F::FAMILY, |socket| {
+            fn begin(&mut self, net: Net<'_>) {
+                self.defaults = Some(Defaults::of(net));
+            }
+
+            fn show(&mut self, viewer: &Viewer<'_>, line: &mut Line<'_>) -> Result<Shown> {
+                let fresh;
+                let defaults = match &self.defaults {
+                    Some(defaults) => defaults,
+                    None => {
+                        fresh = Defaults::of(viewer.net);
+                        &fresh
+                    }
+                };
+                let context = Context { viewer, defaults };
+                self.walk.show::<$table<'_>>(viewer.net, F::FAMILY, |socket| {
                     let start = line.len();
-                    $row(socket, user_ns, line);
+                    $row(socket, &context, line);
                     line.str("\n");
                     if line.is_full() {
                         line.truncate(start);
@@ -127,35 +140,35 @@ fn columns(line: &mut Line<'_>, queues: [i32; 2], endpoints: [Endpoint; 2]) {
 /// The option list, with what joins the row to a process.
 fn options(
     line: &mut Line<'_>,
-    subject: &Subject<'_, '_>,
+    subject: &Subject<'_>,
     backlog: Option<u32>,
     sk: &Sock<'_>,
-    user_ns: UserNs<'_>,
+    context: &Context<'_, '_>,
 ) {
     let mut list = List::new(line);
-    sockopts::show(subject, &mut list);
+    sockopts::show(subject, context, &mut list);
     if let Some(backlog) = backlog {
         list.entry("backlog", backlog);
     }
-    list.entry("uid", sk.uid(user_ns));
+    list.entry("uid", sk.uid(context.viewer.user_ns));
     list.entry("ino", sk.inode());
 }
 
-fn tcp_row(entry: TcpEntry<'_>, user_ns: UserNs<'_>, line: &mut Line<'_>) {
+fn tcp_row(entry: TcpEntry<'_>, context: &Context<'_, '_>, line: &mut Line<'_>) {
     match entry {
         TcpEntry::Listener(sk) => {
             let queues = [sk.accept_queue(), sk.send_queue()];
             tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
             line.str(" ");
             line.diag("");
-            options(line, &Subject::from(&sk), Some(sk.backlog()), &sk, user_ns);
+            options(line, &Subject::from(sk), Some(sk.backlog()), &sk, context);
         }
         TcpEntry::Connection(sk) => {
             let queues = [sk.receive_queue(), sk.send_queue()];
             tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
             line.str(" ");
             line.diag(sk.flow().indicator(sock::jiffies32(), sock::HZ));
-            options(line, &Subject::from(&sk), None, &sk, user_ns);
+            options(line, &Subject::from(sk), None, &sk, context);
         }
         TcpEntry::TimeWait(sk) => {
             tcp_columns(line, [0; 2], [sk.local(), sk.foreign()], sk.substate());
@@ -166,8 +179,8 @@ fn tcp_row(entry: TcpEntry<'_>, user_ns: UserNs<'_>, line: &mut Line<'_>) {
     }
 }
 
-fn udp_row(sk: Udp<'_>, user_ns: UserNs<'_>, line: &mut Line<'_>) {
+fn udp_row(sk: Udp<'_>, context: &Context<'_, '_>, line: &mut Line<'_>) {
     let queues = [sk.receive_queue(), sk.send_queue()];
     columns(line, queues, [sk.local(), sk.foreign()]);
-    options(line, &Subject::from(&sk), None, &sk, user_ns);
+    options(line, &Subject::from(sk), None, &sk, context);
 }

@@ -10,12 +10,11 @@
 //! as a full socket does not compile. Views borrow from the locked bucket that
 //! yielded them, so none outlives the lock. Fields are read without the socket
 //! lock, each one once, as `inet_diag` and `/proc/net/tcp` do: what a row says of
-//! two fields need not be of the same moment. Nothing here writes.
+//! two fields need not be of the same moment. Nothing here writes. What options are set
+//! is in `getsockopt.rs`.
 
 use crate::bindings;
 use crate::diag::Flow;
-use crate::format::Milliseconds;
-use crate::format::Seconds;
 use crate::format::State;
 use crate::ns::Net;
 use crate::ns::UserNs;
@@ -112,7 +111,7 @@ impl<'b> Entry<'b> {
         }
     }
 
-    fn as_common_ptr(&self) -> *const bindings::sock_common {
+    pub(crate) fn as_common_ptr(&self) -> *const bindings::sock_common {
         self.ptr.as_ptr()
     }
 
@@ -267,7 +266,7 @@ pub(crate) enum TcpEntry<'b> {
 pub(crate) struct Sock<'b>(Entry<'b>);
 
 impl Sock<'_> {
-    fn as_common_ptr(&self) -> *const bindings::sock_common {
+    pub(crate) fn as_common_ptr(&self) -> *const bindings::sock_common {
         self.0.as_common_ptr()
     }
 
@@ -294,67 +293,9 @@ impl Sock<'_> {
         unsafe { bindings::knetstat_sock_ino(self.as_common_ptr().cast()) }
     }
 
-    /// `sock_flag()`.
-    fn flag(&self, flag: bindings::sock_flags) -> bool {
-        let flags = get!(self, sock_common, __bindgen_anon_5.skc_flags);
-        flags >> flag & 1 == 1
-    }
-
-    /// SO_REUSEADDR: 0, 1, or 2 on a socket under repair.
-    pub(crate) fn reuse_addr(&self) -> u8 {
-        // SAFETY: By the type invariant, the socket is alive. Neighbours in the same byte may
-        // change at the same time, which `sk_getsockopt()` lives with too.
-        unsafe { bindings::sock_common::skc_reuse_raw(self.as_common_ptr()) }
-    }
-
-    /// SO_REUSEPORT.
-    pub(crate) fn reuse_port(&self) -> bool {
-        // SAFETY: As in `reuse_addr`.
-        unsafe { bindings::sock_common::skc_reuseport_raw(self.as_common_ptr()) != 0 }
-    }
-
-    /// SO_KEEPALIVE.
-    pub(crate) fn keepalive(&self) -> bool {
-        self.flag(bindings::SOCK_KEEPOPEN)
-    }
-
-    /// SO_BROADCAST.
-    pub(crate) fn broadcast(&self) -> bool {
-        self.flag(bindings::SOCK_BROADCAST)
-    }
-
-    fn user_locked(&self, lock: u32) -> bool {
-        u32::from(get!(self, sock, sk_userlocks)) & lock != 0
-    }
-
-    /// SO_RCVBUF in bytes, as the process gave it, if it did: the kernel stores and
-    /// getsockopt(2) returns twice as much.
-    pub(crate) fn rcvbuf(&self) -> Option<i32> {
-        self.user_locked(bindings::SOCK_RCVBUF_LOCK)
-            .then(|| get!(self, sock, sk_rcvbuf) / 2)
-    }
-
-    /// SO_SNDBUF in bytes, as the process gave it, if it did.
-    pub(crate) fn sndbuf(&self) -> Option<i32> {
-        self.user_locked(bindings::SOCK_SNDBUF_LOCK)
-            .then(|| get!(self, sock, sk_sndbuf) / 2)
-    }
-
-    /// SO_RCVTIMEO, if the process limited the wait.
-    pub(crate) fn rcvtimeo(&self) -> Option<Milliseconds> {
-        timeout(get!(self, sock, sk_rcvtimeo))
-    }
-
-    /// SO_SNDTIMEO, if the process limited the wait.
-    pub(crate) fn sndtimeo(&self) -> Option<Milliseconds> {
-        timeout(get!(self, sock, sk_sndtimeo))
-    }
-
-    /// SO_LINGER, if `l_onoff` is set: `l_linger`, an `int`, of which a longer time keeps the
-    /// lower bits.
-    pub(crate) fn linger(&self) -> Option<Seconds> {
-        self.flag(bindings::SOCK_LINGER)
-            .then(|| Seconds((get!(self, sock, sk_lingertime) / u64::from(HZ)) as i32))
+    /// Whether the socket is of IPv6.
+    pub(crate) fn is_inet6(&self) -> bool {
+        u32::from(get!(self, sock_common, skc_family)) == bindings::AF_INET6
     }
 }
 
@@ -390,51 +331,9 @@ impl Tcp<'_> {
         written.wrapping_sub(get!(self, tcp_sock, snd_una)) as i32
     }
 
-    /// TCP_KEEPIDLE in seconds, if set by the process.
-    pub(crate) fn keepidle(&self) -> Option<u32> {
-        non_zero(get!(self, tcp_sock, keepalive_time)).map(|jiffies| jiffies / HZ)
-    }
-
-    /// TCP_KEEPINTVL in seconds, if set by the process.
-    pub(crate) fn keepintvl(&self) -> Option<u32> {
-        non_zero(get!(self, tcp_sock, keepalive_intvl)).map(|jiffies| jiffies / HZ)
-    }
-
-    /// TCP_KEEPCNT, if set by the process.
-    pub(crate) fn keepcnt(&self) -> Option<u32> {
-        non_zero(u32::from(get!(self, tcp_sock, keepalive_probes)))
-    }
-
-    /// TCP_USER_TIMEOUT in milliseconds, if set by the process.
-    pub(crate) fn user_timeout(&self) -> Option<u32> {
-        non_zero(get!(self, inet_connection_sock, icsk_user_timeout))
-    }
-
-    /// TCP_NODELAY.
-    pub(crate) fn nodelay(&self) -> bool {
-        let ptr = self.as_common_ptr().cast::<bindings::tcp_sock>();
-        // SAFETY: By the type invariant, the socket is alive and a `struct tcp_sock`; see also
-        // `Sock::reuse_addr`.
-        let nonagle = unsafe { bindings::tcp_sock::nonagle_raw(ptr) };
-        u32::from(nonagle) & bindings::TCP_NAGLE_OFF != 0
-    }
-
-    /// TCP_DEFER_ACCEPT in seconds: the kernel stores the number of retransmits of
-    /// the SYN-ACK that the time is long enough for. Follows `retrans_to_secs()`.
-    pub(crate) fn defer_accept(&self) -> u32 {
-        let retransmits = get!(
-            self,
-            inet_connection_sock,
-            icsk_accept_queue.rskq_defer_accept
-        );
-        let longest = bindings::KNETSTAT_TCP_RTO_MAX as u32 / HZ;
-        let mut timeout = bindings::KNETSTAT_TCP_TIMEOUT_INIT as u32 / HZ;
-        let mut seconds: u32 = 0;
-        for _ in 0..retransmits {
-            seconds = seconds.saturating_add(timeout);
-            timeout = timeout.saturating_mul(2).min(longest);
-        }
-        seconds
+    /// Whether the state is `TCP_LISTEN`.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.state == State::Listen
     }
 }
 
@@ -464,16 +363,6 @@ impl Listener<'_> {
     /// `net.core.somaxconn`.
     pub(crate) fn backlog(&self) -> u32 {
         get!(self, sock, sk_max_ack_backlog)
-    }
-
-    /// TCP_FASTOPEN: the limit of unfinished Fast Open requests, if set.
-    pub(crate) fn fastopen(&self) -> Option<i32> {
-        let limit = get!(
-            self,
-            inet_connection_sock,
-            icsk_accept_queue.fastopenq.max_qlen
-        );
-        (limit != 0).then_some(limit)
     }
 }
 
@@ -552,7 +441,7 @@ impl Udp<'_> {
 pub(crate) struct TimeWait<'b>(Entry<'b>);
 
 impl TimeWait<'_> {
-    fn as_common_ptr(&self) -> *const bindings::sock_common {
+    pub(crate) fn as_common_ptr(&self) -> *const bindings::sock_common {
         self.0.as_common_ptr()
     }
 
@@ -582,7 +471,7 @@ impl TimeWait<'_> {
 pub(crate) struct Request<'b>(Entry<'b>);
 
 impl Request<'_> {
-    fn as_common_ptr(&self) -> *const bindings::sock_common {
+    pub(crate) fn as_common_ptr(&self) -> *const bindings::sock_common {
         self.0.as_common_ptr()
     }
 
@@ -622,30 +511,14 @@ fn state(number: u8) -> State {
 }
 
 /// An address in network byte order.
-fn ipv4(address: bindings::__be32) -> IpAddr {
+pub(crate) fn ipv4(address: bindings::__be32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(u32::from_be(address)))
 }
 
+/// An address in network byte order.
 #[cfg(CONFIG_IPV6)]
-fn ipv6(address: bindings::in6_addr) -> IpAddr {
+pub(crate) fn ipv6(address: bindings::in6_addr) -> IpAddr {
     // SAFETY: All members of the union cover the same 16 bytes, and any bytes are valid for each.
     let bytes = unsafe { address.in6_u.u6_addr8 };
     IpAddr::V6(Ipv6Addr::from(bytes))
-}
-
-/// A timeout in jiffies as `sock_get_timeout()` tells it, `None` for no limit.
-fn timeout(jiffies: i64) -> Option<Milliseconds> {
-    let jiffies = (jiffies != bindings::KNETSTAT_MAX_SCHEDULE_TIMEOUT).then_some(jiffies)?;
-    let jiffies = u64::try_from(jiffies).unwrap_or(0);
-    let hz = u64::from(HZ);
-    let seconds = jiffies / hz;
-    let rest = (jiffies % hz) * 1000 / hz;
-    Some(Milliseconds(
-        seconds.saturating_mul(1000).saturating_add(rest),
-    ))
-}
-
-/// `None` for 0, which stands for the namespace's default.
-fn non_zero(n: u32) -> Option<u32> {
-    (n != 0).then_some(n)
 }

@@ -6,12 +6,17 @@
 #ifndef KNETSTAT_BINDINGS_H
 #define KNETSTAT_BINDINGS_H
 
+#include <linux/igmp.h>
+#include <linux/ipv6.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
+#include <net/if_inet6.h>
+#include <net/inet_ecn.h>
 #include <net/inet_hashtables.h>
 #include <net/inet_timewait_sock.h>
+#include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <net/request_sock.h>
 #include <net/tcp.h>
@@ -22,6 +27,15 @@ static const unsigned int KNETSTAT_HZ = HZ;
 static const long KNETSTAT_MAX_SCHEDULE_TIMEOUT = MAX_SCHEDULE_TIMEOUT;
 static const int KNETSTAT_TCP_TIMEOUT_INIT = TCP_TIMEOUT_INIT;
 static const int KNETSTAT_TCP_RTO_MAX = TCP_RTO_MAX;
+static const unsigned int KNETSTAT_ECN_MASK = INET_ECN_MASK;
+static const u32 KNETSTAT_TCP_DELACK_MAX = TCP_DELACK_MAX;
+
+/* What knetstat_filter() and knetstat_reuseport_program() return. */
+enum knetstat_program {
+	KNETSTAT_NO_PROGRAM,
+	KNETSTAT_CLASSIC,
+	KNETSTAT_EBPF,
+};
 
 void knetstat_spin_lock(spinlock_t *lock);
 void knetstat_spin_unlock(spinlock_t *lock);
@@ -37,6 +51,16 @@ void *knetstat_pde_data(const struct inode *inode);
 struct user_namespace *knetstat_seq_user_ns(const struct seq_file *m);
 void *knetstat_seq_private(const struct file *file);
 u32 knetstat_uid(struct user_namespace *ns, const struct sock *sk);
+bool knetstat_is_net_admin(const struct file *file, struct net *net);
+enum knetstat_program knetstat_filter(const struct sock *sk);
+enum knetstat_program knetstat_reuseport_program(const struct sock *sk);
+bool knetstat_device_name(struct net *net, int index, u8 *name);
+u32 knetstat_msecs_to_jiffies(u32 msecs);
+u32 knetstat_usecs_to_jiffies(u32 usecs);
+u32 knetstat_jiffies_to_msecs(u32 jiffies);
+u32 knetstat_jiffies_to_usecs(u32 jiffies);
+void knetstat_rcu_read_lock(void);
+void knetstat_rcu_read_unlock(void);
 u64 knetstat_sock_ino(const struct sock *sk);
 void *knetstat_kvzalloc(size_t size);
 void knetstat_cond_resched(void);

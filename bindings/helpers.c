@@ -5,14 +5,19 @@
  */
 
 #include <linux/cred.h>
+#include <linux/bpf.h>
 #include <linux/delay.h>
+#include <linux/filter.h>
+#include <linux/jiffies.h>
 #include <linux/namei.h>
+#include <linux/netdevice.h>
 #include <linux/path.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uidgid.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include <net/sock_reuseport.h>
 
 #include "bindings.h"
 
@@ -105,6 +110,88 @@ void *knetstat_seq_private(const struct file *file)
 u32 knetstat_uid(struct user_namespace *ns, const struct sock *sk)
 {
 	return from_kuid_munged(ns, sk_uid(sk));
+}
+
+/* The credentials that count are those the file was opened with. */
+bool knetstat_is_net_admin(const struct file *file, struct net *net)
+{
+	return file_ns_capable(file, net->user_ns, CAP_NET_ADMIN);
+}
+
+static enum knetstat_program kind_of(const struct bpf_prog *prog)
+{
+	return bpf_prog_was_classic(prog) ? KNETSTAT_CLASSIC : KNETSTAT_EBPF;
+}
+
+enum knetstat_program knetstat_filter(const struct sock *sk)
+{
+	enum knetstat_program kind = KNETSTAT_NO_PROGRAM;
+	const struct sk_filter *filter;
+
+	rcu_read_lock();
+	filter = rcu_dereference(sk->sk_filter);
+	if (filter)
+		kind = kind_of(filter->prog);
+	rcu_read_unlock();
+	return kind;
+}
+
+enum knetstat_program knetstat_reuseport_program(const struct sock *sk)
+{
+	enum knetstat_program kind = KNETSTAT_NO_PROGRAM;
+	const struct sock_reuseport *reuse;
+	const struct bpf_prog *prog;
+
+	rcu_read_lock();
+	reuse = rcu_dereference(sk->sk_reuseport_cb);
+	prog = reuse ? rcu_dereference(reuse->prog) : NULL;
+	if (prog)
+		kind = kind_of(prog);
+	rcu_read_unlock();
+	return kind;
+}
+
+/* As netdev_get_name(), which modules cannot call. False if there is no such device. */
+bool knetstat_device_name(struct net *net, int index, u8 *name)
+{
+	const struct net_device *dev;
+
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(net, index);
+	if (dev)
+		strscpy(name, dev->name, IFNAMSIZ);
+	rcu_read_unlock();
+	return dev;
+}
+
+u32 knetstat_msecs_to_jiffies(u32 msecs)
+{
+	return msecs_to_jiffies(msecs);
+}
+
+u32 knetstat_usecs_to_jiffies(u32 usecs)
+{
+	return usecs_to_jiffies(usecs);
+}
+
+u32 knetstat_jiffies_to_msecs(u32 jiffies)
+{
+	return jiffies_to_msecs(jiffies);
+}
+
+u32 knetstat_jiffies_to_usecs(u32 jiffies)
+{
+	return jiffies_to_usecs(jiffies);
+}
+
+void knetstat_rcu_read_lock(void)
+{
+	rcu_read_lock();
+}
+
+void knetstat_rcu_read_unlock(void)
+{
+	rcu_read_unlock();
 }
 
 u64 knetstat_sock_ino(const struct sock *sk)

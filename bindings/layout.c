@@ -41,7 +41,25 @@ void knetstat_layout(void)
 	FIELD_AS(sock_common, skc_flags, "__bindgen_anon_5.skc_flags");
 	FIELD_AS(sock_common, skc_node, "__bindgen_anon_6.skc_node");
 
+	FIELD_AS(sock_common, skc_incoming_cpu, "__bindgen_anon_7.skc_incoming_cpu");
+
 	FIELD(sock, sk_userlocks);
+	FIELD(sock, sk_priority);
+	FIELD(sock, sk_tsflags);
+	FIELD(sock, sk_rcvlowat);
+	FIELD(sock, sk_mark);
+	FIELD(sock, sk_peek_off);
+	FIELD(sock, sk_filter);
+	FIELD(sock, sk_reuseport_cb);
+#ifdef CONFIG_NET_RX_BUSY_POLL
+	FIELD(sock, sk_ll_usec);
+	FIELD(sock, sk_prefer_busy_poll);
+	FIELD(sock, sk_busy_poll_budget);
+#endif
+	FIELD(sock, sk_max_pacing_rate);
+	FIELD(sock, sk_clockid);
+	FIELD(sock, sk_reserved_mem);
+	FIELD_AS(sock, sk_txrehash, "__bindgen_anon_4.sk_txrehash");
 	FIELD(sock, sk_rcvbuf);
 	FIELD(sock, sk_sndbuf);
 	FIELD(sock, sk_rcvtimeo);
@@ -53,10 +71,59 @@ void knetstat_layout(void)
 	FIELD(sock, sk_wmem_alloc.refs.counter);
 
 	FIELD(inet_sock, inet_sport);
+	FIELD(inet_sock, inet_flags);
+	FIELD(inet_sock, uc_ttl);
+	FIELD(inet_sock, min_ttl);
+	FIELD(inet_sock, mc_ttl);
+	FIELD(inet_sock, pmtudisc);
+	FIELD(inet_sock, tos);
+	FIELD(inet_sock, inet_opt);
+	FIELD(ip_options_rcu, opt.optlen);
+	FIELD(inet_sock, uc_index);
+	FIELD(inet_sock, mc_index);
+	FIELD(inet_sock, mc_addr);
+	FIELD(inet_sock, local_port_range);
+	FIELD(inet_sock, mc_list);
+	FIELD(ip_mc_socklist, next_rcu);
+	FIELD(ip_mc_socklist, multi.imr_multiaddr.s_addr);
+	FIELD(ip_mc_socklist, multi.imr_ifindex);
+
+#if IS_ENABLED(CONFIG_IPV6)
+	FIELD(inet_sock, pinet6);
+	FIELD(ipv6_pinfo, rxopt);
+	FIELD(ipv6_pinfo, tclass);
+	FIELD(ipv6_pinfo, hop_limit);
+	FIELD(ipv6_pinfo, mcast_hops);
+	FIELD(ipv6_pinfo, mcast_oif);
+	FIELD(ipv6_pinfo, ucast_oif);
+	FIELD(ipv6_pinfo, pmtudisc);
+	FIELD(ipv6_pinfo, frag_size);
+	FIELD(ipv6_pinfo, srcprefs);
+	FIELD(ipv6_pinfo, min_hopcount);
+	FIELD(ipv6_pinfo, ipv6_mc_list);
+	FIELD(ipv6_pinfo, opt);
+	FIELD(ipv6_txoptions, hopopt);
+	FIELD(ipv6_txoptions, dst0opt);
+	FIELD(ipv6_txoptions, srcrt);
+	FIELD(ipv6_txoptions, dst1opt);
+	FIELD(ipv6_mc_socklist, next);
+	FIELD(ipv6_mc_socklist, addr);
+	FIELD(ipv6_mc_socklist, ifindex);
+	FIELD(net, ipv6.sysctl.bindv6only);
+#endif
 
 	FIELD(inet_connection_sock, icsk_accept_queue.rskq_defer_accept);
 	FIELD(inet_connection_sock, icsk_accept_queue.fastopenq.max_qlen);
 	FIELD(inet_connection_sock, icsk_user_timeout);
+	FIELD(inet_connection_sock, icsk_syn_retries);
+	FIELD(inet_connection_sock, icsk_ack.pingpong);
+	FIELD(inet_connection_sock, icsk_ca_ops);
+	FIELD(inet_connection_sock, icsk_ulp_ops);
+	FIELD(inet_connection_sock, icsk_rto_max);
+	FIELD(inet_connection_sock, icsk_rto_min);
+	FIELD(inet_connection_sock, icsk_delack_max);
+	FIELD(tcp_congestion_ops, name);
+	FIELD(tcp_ulp_ops, name);
 
 	FIELD(tcp_sock, snd_wnd);
 	FIELD(tcp_sock, copied_seq);
@@ -69,8 +136,28 @@ void knetstat_layout(void)
 	FIELD(tcp_sock, keepalive_time);
 	FIELD(tcp_sock, keepalive_intvl);
 	FIELD(tcp_sock, keepalive_probes);
+	FIELD(tcp_sock, rx_opt.user_mss);
+	FIELD(tcp_sock, rx_opt.mss_clamp);
+	FIELD(tcp_sock, mss_cache);
+	FIELD(tcp_sock, linger2);
+	FIELD(tcp_sock, tcp_tx_delay);
+	FIELD(tcp_sock, notsent_lowat);
+	FIELD(tcp_sock, window_clamp);
+#if IS_ENABLED(CONFIG_MPTCP)
+	FIELD(tcp_sock, is_mptcp);
+#endif
+#ifdef CONFIG_TCP_MD5SIG
+	FIELD(tcp_sock, md5sig_info);
+	FIELD(tcp_md5sig_info, head.first);
+#endif
+#ifdef CONFIG_TCP_AO
+	FIELD(tcp_sock, ao_info);
+#endif
 
 	FIELD(udp_sock, forward_deficit);
+	FIELD(udp_sock, udp_flags);
+	FIELD(udp_sock, encap_type);
+	FIELD(udp_sock, gso_size);
 
 	FIELD(inet_timewait_sock, tw_substate);
 	FIELD(inet_timewait_sock, tw_sport);
@@ -92,6 +179,13 @@ void knetstat_layout(void)
 	FIELD(net, proc_net);
 	FIELD(net, ipv4.tcp_death_row.hashinfo);
 	FIELD(net, ipv4.udp_table);
+	FIELD(net, ipv4.tcp_congestion_control);
+	FIELD(net, ipv4.sysctl_tcp_pingpong_thresh);
+	FIELD(net, ipv4.sysctl_tcp_rto_max_ms);
+	FIELD(net, ipv4.sysctl_tcp_rto_min_us);
+	FIELD(net, ipv4.sysctl_ip_no_pmtu_disc);
+	FIELD(net, ipv4.sysctl_tcp_fastopen);
+	FIELD(net, core.sysctl_txrehash);
 
 	FIELD(seq_file, buf);
 	FIELD(seq_file, size);

@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-"$VM/kernel.sh" debian
+"$VM/kernel.sh" debian > /dev/null
 "$VM/module.sh" debian > /dev/null
 note "booting Debian's kernel, emulated by QEMU: some 15 seconds"
 exec "$VM/run.sh" --no-module --with "$("$VM/module.sh" debian)" --timeout 300 debian '/knetstat/vm/demo-guest'

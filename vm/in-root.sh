@@ -10,7 +10,7 @@
 . "$(dirname "$0")/lib.sh"
 
 [[ $# -gt 0 ]] || die_usage "usage: vm/in-root.sh COMMAND [ARGUMENT]..."
-"$VM/root.sh"
+ROOT=$("$VM/root.sh")
 check_host
 lock_use
 # The caller's own settings for cargo (registries, mirrors).

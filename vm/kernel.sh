@@ -6,34 +6,33 @@
 #   uml     User Mode Linux with Rust, two CPUs
 #   debug   the same with the kernel's own checkers (debug.config)
 #   debian  nothing to build but the Rust metadata of the unmodified Debian kernel
+# Prints where it is.
 #
 # usage: vm/kernel.sh uml|debug|debian
 
 . "$(dirname "$0")/lib.sh"
 
 JOBS=$(nproc)
+# For the source of the UML kernels; what it is for is said in it.
+PATCH=$VM/uml-large-sections.patch
 
 # The kernel source, unpacked once for the UML kernels.
 unpack_source() {
 	local tarball=$1
-	remove_tree "$CACHE/linux.new"
-	mkdir "$CACHE/linux.new"
-	in_root tar -x --strip-components=1 --no-same-owner -C "$IN_CACHE/linux.new" -f "$tarball"
-	remove_tree "$CACHE/linux"
-	mv "$CACHE/linux.new" "$CACHE/linux"
+	remove_tree "$LINUX.new"
+	mkdir "$LINUX.new"
+	in_root tar -x --strip-components=1 --no-same-owner -C "$IN_CACHE/${LINUX##*/}.new" -f "$tarball"
+	in_root patch -d "$IN_CACHE/${LINUX##*/}.new" -p1 -i "$IN_TOP/vm/${PATCH##*/}"
+	mv "$LINUX.new" "$LINUX"
 }
 
-source_ready() { [[ $(cat "$CACHE/linux/.knetstat" 2> /dev/null) == "$source_key" ]]; }
-
 need_source() {
-	source_ready && return
-	exec 6> "$CACHE/setup-linux.lock"
+	exec 6> "$LINUX.lock"
 	flock 6
-	source_ready && return
-	step "unpacking the kernel source" source '' \
-		"the kernel source could not be unpacked; mend it with: make vm-clean vm-setup" \
+	[[ -d $LINUX ]] || step "unpacking the kernel source" source '' \
+		"the kernel source could not be unpacked; to start afresh: make vm-clean vm-setup" \
 		unpack_source "$(source_tarball)"
-	printf '%s\n' "$source_key" > "$CACHE/linux/.knetstat"
+	touch -c "$LINUX"
 	exec 6>&-
 }
 
@@ -57,16 +56,16 @@ check_config() {
 }
 
 um_args() {
-	UM_ARGS=(-C "$IN_CACHE/linux" O="$IN_CACHE/$KERNEL" ARCH=um RUSTC=/usr/bin/rustc)
+	UM_ARGS=(-C "$IN_CACHE/${LINUX##*/}" O="$IN_CACHE/${DIR##*/}" ARCH=um RUSTC=/usr/bin/rustc)
 	[[ $KERNEL != debug ]] || UM_ARGS+=(LLVM=1)
 }
 
 configure_um() {
 	um_args
 	in_root make "${UM_ARGS[@]}" rustavailable
-	cat "${FRAGMENTS[@]}" > "$CACHE/$KERNEL/fragment"
-	in_root make "${UM_ARGS[@]}" KCONFIG_ALLCONFIG="$IN_CACHE/$KERNEL/fragment" allnoconfig
-	check_config "$CACHE/$KERNEL/.config" "${FRAGMENTS[@]}"
+	cat "${FRAGMENTS[@]}" > "$DIR/fragment"
+	in_root make "${UM_ARGS[@]}" KCONFIG_ALLCONFIG="$IN_CACHE/${DIR##*/}/fragment" allnoconfig
+	check_config "$DIR/.config" "${FRAGMENTS[@]}"
 }
 
 build_um() {
@@ -79,21 +78,19 @@ prepare_debian() {
 	release=$(debian_release)
 	tarball=$(source_tarball)
 	# From a copy: bash reads a script as it goes, and this one may be edited meanwhile.
-	cp -r "$TOP/scripts" "$CACHE/debian/"
-	in_root "$IN_CACHE/debian/scripts/rust-metadata.sh" --release "$release" --source "$tarball" --output "$IN_CACHE/debian/tree"
+	cp -r "$TOP/scripts" "$DIR/"
+	in_root "$IN_CACHE/${DIR##*/}/scripts/rust-metadata.sh" --release "$release" --source "$tarball" \
+		--output "$IN_CACHE/${DIR##*/}/tree"
 }
 
 [[ $# -eq 1 ]] || die_usage "usage: vm/kernel.sh uml|debug|debian"
 KERNEL=$1
 check_kernel_name "$KERNEL"
-"$VM/root.sh"
+ROOT=$("$VM/root.sh")
 check_host
 
-# Written into the root, once, since it is a part of it.
-# shellcheck disable=SC2016
-[[ -s $ROOT/.versions ]] || in_root dpkg-query -W -f '${Package} ${Version}\n' linux-source \
-	linux-headers-cloud-amd64 rustc bindgen gcc clang > "$ROOT/.versions"
 source_key=$(hash_of < "$ROOT/.versions")
+LINUX=$CACHE/linux-$({ echo "$source_key"; cat "$PATCH"; } | hash_of)
 RECIPE=(um_args configure_um build_um)
 case $KERNEL in
 uml) FRAGMENTS=("$VM/uml.config" "$VM/smp.config") ;;
@@ -106,35 +103,41 @@ esac
 key=$({
 	echo "$source_key"
 	grep -hvE '^[[:space:]]*(#|$)' "${FRAGMENTS[@]}"
+	[[ $KERNEL == debian ]] || cat "$PATCH"
 	declare -f "${RECIPE[@]}"
 } | hash_of)
-ready() { [[ $(cat "$CACHE/$KERNEL/.complete" 2> /dev/null) == "$key" ]]; }
+DIR=$CACHE/$KERNEL-$key
+ready() {
+	[[ -e $DIR/.complete ]] || return
+	touch -c "$DIR"
+	printf '%s\n' "$DIR"
+	exit 0
+}
 
-ready && exit 0
-lock_setup "$KERNEL"
-ready && exit 0
+ready || true
+lock_setup "$DIR"
+ready || true
 lock_use
 check_disk 4
-note "making the $KERNEL kernel, $CACHE/$KERNEL"
+note "making the $KERNEL kernel, $DIR"
 
-# A kernel build that was begun with the same key goes on where it stopped; all
-# else goes.
-if [[ $KERNEL == debian || $(cat "$CACHE/$KERNEL/.key" 2> /dev/null) != "$key" ]]; then
-	remove_tree "$CACHE/$KERNEL"
-	mkdir "$CACHE/$KERNEL"
-	printf '%s\n' "$key" > "$CACHE/$KERNEL/.key"
-fi
-rm -f "$CACHE/$KERNEL/.complete"
+# A kernel build that was begun goes on where it stopped.
+[[ $KERNEL != debian ]] || remove_tree "$DIR"
+mkdir -p "$DIR"
 
 again="the whole log is in $CACHE/log; to start afresh: make vm-clean vm-setup"
 case $KERNEL in
 uml | debug)
 	need_source
-	step "configuring the $KERNEL kernel" "$KERNEL-config" '' "$again" configure_um
-	step "building the $KERNEL kernel" "$KERNEL-build" '^  [A-Z]+ ' "$again" build_um
+	step "configuring the $KERNEL kernel" "${DIR##*/}-config" '' "$again" configure_um
+	step "building the $KERNEL kernel" "${DIR##*/}-build" '^  [A-Z]+ ' "$again" build_um
 	;;
 debian)
-	step "making the Rust metadata of Debian's kernel" debian-prepare '' "$again" prepare_debian
+	step "making the Rust metadata of Debian's kernel" "${DIR##*/}" '' "$again" prepare_debian
 	;;
 esac
-printf '%s\n' "$key" > "$CACHE/$KERNEL/.complete"
+touch "$DIR/.complete"
+exec 9>&-
+prune "$KERNEL"
+prune linux
+printf '%s\n' "$DIR"

@@ -13,7 +13,8 @@ set -euo pipefail
 VM=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 TOP=$(dirname "$VM")
 CACHE=${KNETSTAT_CACHE:-/var/cache/knetstat}
-ROOT=$CACHE/root
+# The build root; vm/root.sh makes it and says where it is.
+ROOT=
 # Where the cache and the checkout are to be found inside the root.
 IN_CACHE=/cache
 IN_TOP=/knetstat
@@ -60,22 +61,20 @@ check_disk() {
 
 hash_of() { sha256sum | cut -c1-16; }
 
-# Locks: whoever makes a thing in the cache holds a lock of its name; whoever works
-# in the root holds `use`, shared, so that it is not replaced below a running guest.
+# What is in the cache has in its name the key of what it was made from, so that
+# several checkouts can share a cache.  Whoever makes a thing holds its lock; whoever
+# makes or uses one holds `use`, shared, so that nothing is removed below it.
 lock_setup() {
-	exec 8> "$CACHE/setup-$1.lock"
+	exec 8> "$1.lock"
 	if ! flock -n 8; then
-		note "waiting for another set-up of $1 to end ($CACHE/setup-$1.lock)"
+		note "waiting for another set-up to end ($1.lock)"
 		flock 8
 	fi
 }
 
 lock_use() {
 	exec 9> "$CACHE/use.lock"
-	if ! flock -n -s 9; then
-		note "waiting for a set-up to replace the root"
-		flock -s 9
-	fi
+	flock -s 9
 }
 
 lock_alone() {
@@ -84,6 +83,21 @@ lock_alone() {
 		note "waiting for running guests and builds to end ($CACHE/use.lock)"
 		flock -x 9
 	fi
+}
+
+# prune NAME: removes all but the two of a thing that were used last, and modules for
+# kernels that are gone, if nothing in the cache is in use.
+prune() {
+	local name=$1 dir
+	exec 5> "$CACHE/use.lock"
+	if flock -n -x 5; then
+		find "$CACHE" -maxdepth 1 -regextype egrep -regex ".*/$name-[0-9a-f]{16}(\.new)?" -printf '%T@ %p\n' |
+			sort -rn | tail -n +3 | cut -d' ' -f2- | while read -r dir; do remove_tree "$dir"; done
+		for dir in "$CACHE"/module/*/; do
+			[[ ! -f ${dir%/}.kernel || -d $(cat "${dir%/}.kernel") ]] || remove_tree "${dir%/}"
+		done
+	fi
+	exec 5>&-
 }
 
 # remove_tree DIR: rm -r of something in the cache, never through a mount.
@@ -223,7 +237,7 @@ in_root() { in_root_at "$ROOT" build "$@"; }
 debian_release() {
 	local f
 	f=$(find "$ROOT/boot" -maxdepth 1 -name 'vmlinuz-*-cloud-amd64' -printf '%f\n' | sort -V | tail -n 1)
-	[[ -n $f ]] || die "no kernel image in $ROOT/boot; mend it with: make vm-clean vm-setup"
+	[[ -n $f ]] || die "no kernel image in $ROOT/boot; to start afresh: make vm-clean vm-setup"
 	printf '%s\n' "${f#vmlinuz-}"
 }
 
@@ -231,23 +245,16 @@ debian_release() {
 source_tarball() {
 	local f
 	f=$(find "$ROOT/usr/src" -maxdepth 1 -name 'linux-source-*.tar.xz' -printf '%f\n' | sort -V | tail -n 1)
-	[[ -n $f ]] || die "no kernel source in $ROOT/usr/src; mend it with: make vm-clean vm-setup"
+	[[ -n $f ]] || die "no kernel source in $ROOT/usr/src; to start afresh: make vm-clean vm-setup"
 	printf '/usr/src/%s\n' "$f"
 }
 
-# The build tree of a guest's kernel, as a path inside the root, and what make has to be
-# told to build a module against it.
-kernel_dir() {
-	case $1 in
-	uml | debug) printf '%s\n' "$IN_CACHE/$1" ;;
-	debian) printf '%s\n' "$IN_CACHE/debian/tree" ;;
-	esac
-}
-
+# kernel_args KERNEL DIR: what make has to be told to build a module for a guest's
+# kernel, whose directory in the cache is DIR.
 kernel_args() {
 	case $1 in
-	uml) printf '%s\n' ARCH=um ;;
-	debug) printf '%s\n' ARCH=um LLVM=1 ;;
-	debian) printf 'KVER=%s\n' "$(debian_release)" ;;
+	uml) printf '%s\n' KDIR="$IN_CACHE/${2##*/}" ARCH=um ;;
+	debug) printf '%s\n' KDIR="$IN_CACHE/${2##*/}" ARCH=um LLVM=1 ;;
+	debian) printf '%s\n' KDIR="$IN_CACHE/${2##*/}/tree" KVER="$(debian_release)" ;;
 	esac
 }

@@ -26,11 +26,12 @@ KERNEL=$1
 check_kernel_name "$KERNEL"
 [[ -z $test || -f $TOP/tests/modules/$test/Kbuild ]] || die "there is no tests/modules/$test/Kbuild"
 
-"$VM/kernel.sh" "$KERNEL"
+ROOT=$("$VM/root.sh")
+kernel=$("$VM/kernel.sh" "$KERNEL")
 lock_use
 
-name=$KERNEL
-[[ ${#vars[@]} -eq 0 ]] || name+=-$(printf '%s\n' "${vars[@]}" | hash_of)
+# One copy for each checkout, kernel and set of variables.
+name=$KERNEL-$(printf '%s\n' "$TOP" "$kernel" "${vars[@]}" | hash_of)
 dir=$CACHE/module/$name
 stamp=$dir.made${test:+-$test}
 ko=$dir/knetstat.ko
@@ -41,7 +42,6 @@ flock 7
 
 # What goes into it: all files but the tests' own programs, and the kernel.
 key=$({
-	cat "$CACHE/$KERNEL/.complete"
 	cat "$VM/module.sh"
 	cd "$TOP"
 	find . \( -path ./.git -o -path ./vm -o -name target -o -path './tests/*' ! -path './tests/modules*' \) -prune -o \
@@ -53,32 +53,26 @@ if [[ $(cat "$stamp" 2> /dev/null) == "$key" && -f $ko ]]; then
 fi
 rm -f "$stamp"
 
-# Another kernel, another tree: nothing of the old one may be left.
-if [[ $(cat "$dir.kernel" 2> /dev/null) != "$(cat "$CACHE/$KERNEL/.complete")" ]]; then
-	remove_tree "$dir"
-	mkdir "$dir"
-	cp "$CACHE/$KERNEL/.complete" "$dir.kernel"
-fi
+printf '%s\n' "$kernel" > "$dir.kernel"
 
 build() {
-	local what=() in_dir=$IN_CACHE/module/$name kdir
-	kdir=$(kernel_dir "$KERNEL")
+	local args=() in_dir=$IN_CACHE/module/$name
 	# Times are kept, so that make rebuilds what changed; what make made stays.
 	in_root rsync -rlpt --delete --filter=':- .gitignore' --exclude=/.git --exclude=target \
 		--exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' --exclude='.*.cmd' --exclude='.*.d' \
 		--exclude='*.rmeta' --exclude=modules.order --exclude=Module.symvers --exclude='.tmp_*' --exclude='.module-common.o' \
 		--exclude=/bindings/generated.rs --exclude=/bindings/layout.s --exclude=/bindings/layout.rs \
 		"$IN_TOP/" "$in_dir/"
-	mapfile -t what < <(kernel_args "$KERNEL")
+	mapfile -t args < <(kernel_args "$KERNEL" "$kernel")
 	if [[ -n $test ]]; then
-		in_root make --no-print-directory -C "$kdir" M="$in_dir/tests/modules/$test" \
-			RUSTC=/usr/bin/rustc "${what[@]}" "${vars[@]}" modules
+		in_root make --no-print-directory -C "${args[0]#KDIR=}" M="$in_dir/tests/modules/$test" \
+			RUSTC=/usr/bin/rustc "${args[@]:1}" "${vars[@]}" modules
 	else
-		in_root make --no-print-directory -C "$in_dir" KDIR="$kdir" "${what[@]}" "${vars[@]}"
+		in_root make --no-print-directory -C "$in_dir" "${args[@]}" "${vars[@]}"
 	fi
 	[[ -f $ko ]] || { echo "make made no $ko"; return 1; }
 }
 
-STEP_TAIL=80 step "building ${ko##*/} for $name" "module-$name${test:+-$test}" '' "the module does not build" build
+STEP_TAIL=80 step "building ${ko##*/} for $KERNEL${vars[*]:+ with ${vars[*]}}" "module-$name${test:+-$test}" '' "the module does not build" build
 printf '%s\n' "$key" > "$stamp"
 printf '%s\n' "$ko"

@@ -3,7 +3,7 @@
 #
 # Makes the root in which everything is built and from which the guests boot:
 # Debian 13 with the kernel's toolchain, Debian's own kernel from backports with
-# its headers and source, QEMU, and the tools that the guests need.
+# its headers and source, QEMU, and the tools that the guests need. Prints where it is.
 #
 # usage: vm/root.sh      (KNETSTAT_MIRROR: a mirror of the archive, for debootstrap)
 
@@ -85,12 +85,19 @@ check_versions() {
 }
 
 key=$(printf '%s\n' "$SUITE" "$BUILD" "$RUN" "$GUEST" "$KERNEL" "$(declare -f make_root bootstrap packages)" | hash_of)
-ready() { [[ $(cat "$ROOT/.knetstat" 2> /dev/null) == "$key" ]]; }
+ROOT=$CACHE/root-$key
+ready() {
+	[[ -e $ROOT/.complete ]] || return
+	touch -c "$ROOT"
+	printf '%s\n' "$ROOT"
+	exit 0
+}
 
 check_host
-ready && exit 0
-lock_setup root
-ready && exit 0
+ready || true
+lock_setup "$ROOT"
+ready || true
+lock_use
 
 check_disk 12
 note "making the build root, $ROOT"
@@ -109,9 +116,9 @@ step "toolchain, tools, kernel packages, from apt" packages '^(Unpacking|Setting
 step "checking the packages" versions '' "the archive is being updated; run it again later: make vm-setup" \
 	check_versions "$new"
 
-printf '%s\n' "$key" > "$new/.knetstat"
-lock_alone
-remove_tree "$ROOT.old"
-[[ ! -e $ROOT ]] || mv "$ROOT" "$ROOT.old"
+touch "$new/.complete"
+remove_tree "$ROOT"
 mv "$new" "$ROOT"
-remove_tree "$ROOT.old"
+exec 9>&-
+prune root
+printf '%s\n' "$ROOT"

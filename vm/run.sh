@@ -62,7 +62,8 @@ for f in "${with[@]}" ${ko:+"$ko"}; do
 	[[ -f $f ]] || die_usage "no such file: $f"
 done
 
-"$VM/kernel.sh" "$KERNEL"
+ROOT=$("$VM/root.sh")
+kernel=$("$VM/kernel.sh" "$KERNEL")
 check_host
 if [[ -n $module && -z $ko ]]; then
 	ko=$("$VM/module.sh" "$KERNEL")
@@ -117,7 +118,7 @@ run_um() {
 	[[ -z $shell ]] || input=fd:0
 	[[ $KERNEL != uml ]] || args+=(ncpus=2)
 	{ in_root_at "$ROOT" guest TMPDIR=/dev/shm HOME=/tmp timeout --foreground -s KILL "$timeout" \
-		"$IN_CACHE/$KERNEL/linux" mem="${mem}M" seccomp=on "${args[@]}" uml_dir=/tmp/ \
+		"$IN_CACHE/${kernel##*/}/linux" mem="${mem}M" seccomp=on "${args[@]}" uml_dir=/tmp/ \
 		root=/dev/root rootfstype=hostfs hostfs=/ rw init="$IN_TOP/vm/init" \
 		con=null con0="$input",fd:1 con1=null,fd:2 console=tty1 panic=-1 ${append:+$append} \
 		2>&1 >&3 3>&- | cat >> "$guest/kernel.log"; } 3>&1

@@ -12,10 +12,9 @@ if [[ ${1:-} == --clean ]]; then
 	[[ $(id -u) -eq 0 ]] || die "this needs root; run it as: sudo make vm-clean"
 	[[ -d $CACHE ]] || exit 0
 	[[ -e $CACHE/use.lock ]] || die "refusing to clean $CACHE: no set-up of ours made it"
-	lock_setup root
 	lock_alone
-	for thing in root root.new root.old linux linux.new uml debug debian module run cargo target log; do
-		remove_tree "$CACHE/$thing"
+	for thing in "$CACHE"/{root,linux,uml,debug,debian}-* "$CACHE"/{module,run,cargo,target,log}; do
+		remove_tree "$thing"
 	done
 	note "removed what the guests need from $CACHE"
 	exit 0
@@ -25,8 +24,8 @@ fi
 for thing; do
 	[[ $thing == root ]] || check_kernel_name "$thing"
 done
-"$VM/root.sh"
+"$VM/root.sh" > /dev/null
 for thing; do
-	[[ $thing == root ]] || "$VM/kernel.sh" "$thing"
+	[[ $thing == root ]] || "$VM/kernel.sh" "$thing" > /dev/null
 done
 note "ready: $*"

@@ -107,13 +107,15 @@ fault() {
 }
 
 check_host
-"$VM/root.sh"
+"$VM/root.sh" > /dev/null
 mkdir -p "$LOGS"
 begun=$SECONDS
 
 for stage in debian uml debug; do
 	if wanted "$stage" || { [[ $stage == debug ]] && wanted faults; }; then
-		"$VM/kernel.sh" "$stage"
+		kernel=$("$VM/kernel.sh" "$stage")
+		# The list of options is compared with the source of the kernel.
+		[[ $stage == debian ]] || export KNETSTAT_LINUX_SOURCE=$IN_CACHE/${kernel##*/}/source
 	fi
 done
 

@@ -7,6 +7,7 @@
 
 mod crowds;
 mod diag;
+mod every_option;
 mod guest;
 mod harness;
 mod klog;
@@ -15,6 +16,7 @@ mod namespaces;
 mod netns;
 mod one_to_one;
 mod options;
+mod random_options;
 mod reads;
 mod reference;
 mod rows;
@@ -44,6 +46,8 @@ fn main() -> Result<ExitCode> {
     let mut cases = Vec::new();
     cases.extend(one_to_one::cases());
     cases.extend(options::cases());
+    cases.extend(every_option::cases());
+    cases.extend(random_options::cases());
     cases.extend(diag::cases());
     cases.extend(reads::cases());
     cases.extend(crowds::cases());

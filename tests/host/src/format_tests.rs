@@ -2,9 +2,13 @@
 
 //! `format.rs` against the standard library's own printing.
 
+use crate::format::Flags;
+use crate::format::Hex;
 use crate::format::Line;
 use crate::format::List;
 use crate::format::Milliseconds;
+use crate::format::Name;
+use crate::format::Range;
 use crate::format::Seconds;
 use crate::format::State;
 use crate::format::Value;
@@ -119,6 +123,42 @@ fn booleans_and_times() {
     assert_eq!(value(true), "1");
     assert_eq!(value(Milliseconds(1500)), "1500ms");
     assert_eq!(value(Seconds(0)), "0s");
+    assert_eq!(value(Seconds(-1)), "-1s");
+}
+
+const COLOURS: &[&str] = &["RED", "GREEN", "BLUE"];
+
+fn colours(flags: u32) -> String {
+    value(Flags {
+        flags,
+        names: COLOURS,
+    })
+}
+
+#[test]
+fn flags_read_by_name() {
+    assert_eq!(colours(0), "0x0");
+    assert_eq!(colours(1), "RED");
+    assert_eq!(colours(6), "GREEN|BLUE");
+    assert_eq!(colours(0x8000_0001), "RED|0x80000000");
+    assert_eq!(colours(0x18), "0x18");
+    // A name for each bit, and for more bits than there are.
+    assert_eq!(
+        value(Flags {
+            flags: u32::MAX,
+            names: &["F"; 40],
+        }),
+        ["F"; 32].join("|")
+    );
+}
+
+#[test]
+fn names_cannot_break_a_row() {
+    assert_eq!(value(Name(b"eth0\0garbage")), "eth0");
+    assert_eq!(value(Name(b"")), "");
+    assert_eq!(value(Name(b"a=b|c%d")), "a=b|c%d");
+    assert_eq!(value(Name(b"a,b c\\d+e")), "a\\x2cb\\x20c\\x5cd\\x2be");
+    assert_eq!(value(Name(b"\n\t\x7f\xff")), "\\x0a\\x09\\x7f\\xff");
 }
 
 /// The header's words stand where the columns of a row begin or end.
@@ -216,6 +256,57 @@ proptest! {
     #[test]
     fn signed_reads_as_in_std(n: i64, shift in 0..64_u32) {
         prop_assert_eq!(value(n >> shift), (n >> shift).to_string());
+    }
+
+    #[test]
+    fn hex_reads_as_in_std(n: u32, shift in 0..32_u32) {
+        prop_assert_eq!(value(Hex(n >> shift)), format!("{:#x}", n >> shift));
+    }
+
+    #[test]
+    fn seconds_read_as_in_std(n: i32, shift in 0..32_u32) {
+        prop_assert_eq!(value(Seconds(n >> shift)), format!("{}s", n >> shift));
+    }
+
+    #[test]
+    fn range_reads_as_in_std(first: u16, last: u16) {
+        prop_assert_eq!(value(Range { first, last }), format!("{first}-{last}"));
+    }
+
+    /// What was written, read again, gives the same bits.
+    #[test]
+    fn flags_are_all_told(flags: u32, shift in 0..32_u32) {
+        let flags = flags >> shift;
+        let told = colours(flags).split('|').fold(0, |told, word| {
+            let bit = COLOURS.iter().position(|name| *name == word);
+            told | match bit {
+                Some(bit) => 1 << bit,
+                None => u32::from_str_radix(&word[2..], 16).expect("a number"),
+            }
+        });
+        prop_assert_eq!(told, flags);
+    }
+
+    /// No two names read the same, and none contains what separates entries and fields.
+    #[test]
+    fn name_reads_back(name: Vec<u8>) {
+        let name: Vec<u8> = name.into_iter().filter(|byte| *byte != 0).take(100).collect();
+        let text = value(Name(&name));
+        prop_assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',' && byte != b'+'));
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let [first, tail @ ..] = rest {
+            rest = tail;
+            bytes.push(match (first, tail) {
+                (b'\\', [b'x', high, low, tail @ ..]) => {
+                    rest = tail;
+                    let digit = |c: u8| char::from(c).to_digit(16).expect("a digit") as u8;
+                    digit(*high) << 4 | digit(*low)
+                }
+                _ => *first,
+            });
+        }
+        prop_assert_eq!(bytes, name);
     }
 
     #[test]

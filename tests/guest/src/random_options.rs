@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Options of many sockets at once, set at random while others read; who may see what; and
+//! what sysctls do not do to rows.
+
+use crate::every_option::get_bytes;
+use crate::every_option::names;
+use crate::every_option::names_always_shown;
+use crate::every_option::set_bytes;
+use crate::every_option::table;
+use crate::every_option::Early;
+use crate::every_option::Fresh;
+use crate::every_option::Role;
+use crate::every_option::Subject;
+use crate::every_option::PLANS;
+use crate::guest::guest;
+use crate::harness::skip;
+use crate::harness::Case;
+use crate::netns::in_fresh;
+use crate::rows::File;
+use crate::rows::Row;
+use crate::sockets::ino;
+use crate::sockets::row;
+use crate::sockets::set_int;
+use crate::sockets::Plan;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use libc::c_int;
+use libc::IPPROTO_IP;
+use libc::SOL_SOCKET;
+use nix::sched::setns;
+use nix::sched::CloneFlags;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::Rng;
+use rand::SeedableRng;
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new("random_options::many_sockets", || in_fresh(many_sockets)),
+        Case::new("random_options::other_namespaces", || {
+            in_fresh(other_namespaces)
+        }),
+        Case::new("random_options::device_names", || in_fresh(device_names)),
+        Case::new("random_options::mark_is_for_admins", || in_fresh(mark)),
+        Case::new("random_options::sysctls_do_not_show", || {
+            // Any may be the default of a namespace that is allowed in the first one.
+            let algorithms = "/proc/sys/net/ipv4/tcp_available_congestion_control";
+            let allowed = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
+            fs::write(allowed, fs::read(algorithms)?)?;
+            in_fresh(sysctls)
+        }),
+    ]
+}
+
+/// Options that break connections, or that a second socket could not share.
+const LEFT_ALONE: [&str; 4] = ["TCP_AO", "TCP_IS_MPTCP", "TCP_REPAIR", "SO_LOCK_FILTER"];
+
+/// Gives a socket one to eight legal values of options.
+fn shake(subject: &mut Subject, rng: &mut StdRng) -> usize {
+    let mut set = 0;
+    for _ in 0..rng.random_range(1..=8) {
+        let Some(opt) = table().choose(rng) else {
+            continue;
+        };
+        if LEFT_ALONE.contains(&opt.name)
+            || opt.early == Early::Reuseport
+            || !opt.is_on(subject.plan, subject.role)
+        {
+            continue;
+        }
+        let given = match opt.tries.choose(rng) {
+            _ if rng.random_ratio(1, 4) => subject.undo(opt),
+            Some(value) => subject.give(opt, value),
+            None => continue,
+        };
+        // What is refused is not set: the comparison tells.
+        set += usize::from(given.is_ok());
+    }
+    set
+}
+
+/// Thousands of sockets, whose options change while all files are read. When it is quiet, no
+/// row differs from what getsockopt(2) says.
+fn many_sockets() -> Result<()> {
+    let sockets = guest().scale(3000, 400, 200);
+    let rounds = guest().scale(6, 3, 2);
+    let threads = 3;
+    let fresh = Fresh::ask()?;
+    let seed: u64 = rand::random();
+    println!("random_options: seed {seed}");
+    let done = AtomicBool::new(false);
+    let set = AtomicUsize::new(0);
+    let mut reads = 0;
+    let subjects = thread::scope(|scope| -> Result<Vec<Vec<Subject>>> {
+        let makers: Vec<_> = (0..threads)
+            .map(|n| {
+                let set = &set;
+                scope.spawn(move || -> Result<Vec<Subject>> {
+                    let mut rng = StdRng::seed_from_u64(seed + n);
+                    let mut subjects = Vec::new();
+                    while subjects.len() < sockets / threads as usize {
+                        let plan = *PLANS.choose(&mut rng).context("no plans")?;
+                        let role = *Role::ALL.choose(&mut rng).context("no roles")?;
+                        let mut subject = Subject::new(plan, role)?;
+                        set.fetch_add(shake(&mut subject, &mut rng), Ordering::Relaxed);
+                        subjects.push(subject);
+                    }
+                    for _ in 0..rounds {
+                        for subject in &mut subjects {
+                            set.fetch_add(shake(subject, &mut rng), Ordering::Relaxed);
+                        }
+                    }
+                    Ok(subjects)
+                })
+            })
+            .collect();
+        let reader = scope.spawn(|| -> Result<usize> {
+            let mut rows = 0;
+            while !done.load(Ordering::Relaxed) {
+                for file in File::ALL {
+                    for row in file.read()? {
+                        well_formed(&row)?;
+                        rows += 1;
+                    }
+                }
+            }
+            Ok(rows)
+        });
+        let made: Vec<_> = makers
+            .into_iter()
+            .map(|maker| maker.join().expect("no panic"))
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        reads += reader.join().expect("no panic")?;
+        made.into_iter().collect()
+    })?;
+
+    let mut rows = HashMap::new();
+    for file in File::ALL {
+        for row in file.read()? {
+            if row.ino() != 0 {
+                rows.insert(row.ino(), row);
+            }
+        }
+    }
+    let mut wrong = Vec::new();
+    let mut compared = 0;
+    for subject in subjects.iter().flatten() {
+        let ino = ino(&subject.socket)?;
+        let row = rows
+            .get(&ino)
+            .with_context(|| format!("no row has inode {ino}"))?;
+        compared += 1;
+        wrong.extend(subject.compare(row, &fresh)?);
+    }
+    println!(
+        "random_options: {compared} rows compared, {} options set, {reads} rows parsed meanwhile",
+        set.load(Ordering::Relaxed)
+    );
+    ensure!(
+        wrong.is_empty(),
+        "seed {seed}: {} rows are wrong:\n{}",
+        wrong.len(),
+        wrong
+            .iter()
+            .take(20)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+    Ok(())
+}
+
+/// The names of a row are those of the table, in its order, and no value is empty.
+fn well_formed(row: &Row) -> Result<()> {
+    let Some(options) = &row.options else {
+        return Ok(());
+    };
+    let mut table = table()
+        .iter()
+        .map(|opt| opt.name)
+        .chain(["backlog", "uid", "ino"]);
+    for (name, value) in options {
+        ensure!(
+            table.any(|known| known == name),
+            "{name} is unknown, or in the wrong place: {row:?}"
+        );
+        ensure!(
+            !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic()),
+            "{name} has a value that is none: {row:?}"
+        );
+    }
+    ensure!(
+        row.option("uid").is_some() && row.option("ino").is_some(),
+        "{row:?}"
+    );
+    Ok(())
+}
+
+/// The options that all rows have, by inode.
+fn all_options() -> Result<BTreeMap<u64, Row>> {
+    let mut all = BTreeMap::new();
+    for file in File::ALL {
+        for row in file.read()? {
+            all.insert(row.ino(), row);
+        }
+    }
+    Ok(all)
+}
+
+/// What is set in one namespace changes no row of another.
+fn other_namespaces() -> Result<()> {
+    let mut here = Vec::new();
+    for plan in PLANS {
+        for role in Role::ALL {
+            let mut subject = Subject::new(plan, role)?;
+            shake(&mut subject, &mut StdRng::seed_from_u64(1));
+            here.push(subject);
+        }
+    }
+    let before = all_options()?;
+    in_fresh(|| {
+        let mut rng = StdRng::seed_from_u64(2);
+        let mut there = Vec::new();
+        for plan in PLANS {
+            for role in Role::ALL {
+                let mut subject = Subject::new(plan, role)?;
+                for _ in 0..20 {
+                    shake(&mut subject, &mut rng);
+                }
+                there.push(subject);
+            }
+        }
+        for (name, value) in SYSCTLS {
+            let _ = fs::write(sysctl(name), value);
+        }
+        for ino in all_options()?.keys() {
+            ensure!(!before.contains_key(ino), "a socket of another namespace");
+        }
+        Ok(())
+    })?;
+    let after = all_options()?;
+    for (ino, row) in &before {
+        ensure!(
+            after.get(ino) == Some(row),
+            "{row:?} became {:?}",
+            after.get(ino)
+        );
+    }
+    Ok(())
+}
+
+/// Names of devices that a careless reader of rows would stumble over.
+const DEVICES: [&[u8]; 7] = [
+    b"a,b=c",
+    b"ino=1",
+    b"x\\y|z",
+    b"a+1.2.3.4",
+    "gr\u{fc}n\u{2003}".as_bytes(),
+    b"\x01\x7f\x1b[m",
+    b"\xff\xfe",
+];
+
+fn device_names() -> Result<()> {
+    for (at, name) in DEVICES.iter().enumerate() {
+        let added = Command::new("ip")
+            .args(["link", "add", "name"])
+            .arg(OsStr::from_bytes(name))
+            .args(["type", "dummy"])
+            .output();
+        match added {
+            Err(err) => return skip(format!("ip: {err}")),
+            Ok(output) if !output.status.success() => {
+                println!(
+                    "device_names: {:?} refused: {}",
+                    String::from_utf8_lossy(name),
+                    String::from_utf8_lossy(&output.stderr).trim()
+                );
+                ensure!(at > 0, "no device can be added");
+                continue;
+            }
+            Ok(_) => (),
+        }
+        let name_of = |name: &[u8]| {
+            let mut text = String::new();
+            for byte in name {
+                if byte.is_ascii_graphic() && !b",+\\".contains(byte) {
+                    text.push(char::from(*byte));
+                } else {
+                    text += &format!("\\x{byte:02x}");
+                }
+            }
+            text
+        };
+        let index = nix_index(name)?;
+        let expected = name_of(name);
+        for plan in PLANS {
+            let socket = plan.udp()?;
+            let group = [&[224, 0, 0, 9, 0, 0, 0, 0][..], &index.to_ne_bytes()].concat();
+            set_bytes(&socket, IPPROTO_IP, libc::IP_ADD_MEMBERSHIP, &group)?;
+            set_int(&socket, IPPROTO_IP, 50, index.to_be())?;
+            set_bytes(&socket, SOL_SOCKET, libc::SO_BINDTODEVICE, name)?;
+            ensure!(get_bytes(&socket, SOL_SOCKET, libc::SO_BINDTODEVICE, 16)?.starts_with(name));
+            let file = plan.file(false);
+            // The whole file is parsed strictly.
+            let row = row(file, &socket)?;
+            well_formed(&row)?;
+            ensure!(row.option("SO_BINDTODEVICE") == Some(&*expected), "{row:?}");
+            ensure!(row.option("IP_UNICAST_IF") == Some(&*expected), "{row:?}");
+            let group = format!("224.0.0.9%{expected}");
+            ensure!(row.option("IP_ADD_MEMBERSHIP") == Some(&*group), "{row:?}");
+            if plan == Plan::V6 {
+                // Without the device, its number is left.
+                let removed = Command::new("ip")
+                    .args(["link", "del"])
+                    .arg(OsStr::from_bytes(name))
+                    .status()?;
+                ensure!(removed.success(), "ip link del");
+                let row = crate::sockets::row(file, &socket)?;
+                well_formed(&row)?;
+                let gone = format!("if{index}");
+                ensure!(row.option("SO_BINDTODEVICE") == Some(&*gone), "{row:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// if_nametoindex(3) for names that are no text.
+fn nix_index(name: &[u8]) -> Result<c_int> {
+    let name = std::ffi::CString::new(name)?;
+    // SAFETY: The name ends with a zero byte.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    ensure!(
+        index != 0,
+        "{name:?} has no index: {}",
+        io::Error::last_os_error()
+    );
+    Ok(index as c_int)
+}
+
+/// Makes the calling thread, and no other, one of a user without rights.
+fn become_nobody() -> Result<()> {
+    const NOBODY: u32 = 65534;
+    // SAFETY: The raw system calls change the calling thread only, and touch no memory.
+    let ret = unsafe {
+        libc::syscall(libc::SYS_setresgid, NOBODY, NOBODY, NOBODY)
+            + libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY)
+    };
+    ensure!(ret == 0, "setresuid: {}", io::Error::last_os_error());
+    // The change makes the process undumpable, and with it /proc/thread-self root's.
+    nix::sys::prctl::set_dumpable(true)?;
+    Ok(())
+}
+
+/// SO_MARK is for those who had CAP_NET_ADMIN when they opened the file, whoever reads it.
+fn mark() -> Result<()> {
+    let subjects: Vec<_> = PLANS
+        .into_iter()
+        .flat_map(|plan| Role::ALL.map(|role| (plan, role)))
+        .map(|(plan, role)| {
+            let subject = Subject::new(plan, role)?;
+            set_int(&subject.socket, SOL_SOCKET, libc::SO_MARK, 0x2a)?;
+            Ok(subject)
+        })
+        .collect::<Result<_>>()?;
+    let inodes = subjects
+        .iter()
+        .map(|subject| Ok((ino(&subject.socket)?, subject.file)))
+        .collect::<Result<Vec<_>>>()?;
+    let open = || -> Result<Vec<_>> {
+        File::ALL
+            .into_iter()
+            .map(|file| Ok((file, fs::File::open(file.path())?)))
+            .collect()
+    };
+    let check = |files: &mut [(File, fs::File)], expected: Option<&str>| -> Result<()> {
+        for (file, open) in files {
+            let mut text = String::new();
+            open.read_to_string(&mut text)?;
+            let rows = file.parse(&text)?;
+            for (ino, _) in inodes.iter().filter(|(_, of)| of == file) {
+                let row = rows
+                    .iter()
+                    .find(|row| row.ino() == *ino)
+                    .context("no row")?;
+                ensure!(
+                    row.option("SO_MARK") == expected,
+                    "not {expected:?}: {row:?}"
+                );
+            }
+        }
+        Ok(())
+    };
+    check(&mut open()?, Some("0x2a"))?;
+
+    let net = fs::File::open("/proc/thread-self/ns/net")?;
+    let mut by_root = open()?;
+    let mut by_nobody = thread::scope(|scope| {
+        scope
+            .spawn(|| -> Result<_> {
+                setns(&net, CloneFlags::CLONE_NEWNET)?;
+                become_nobody()?;
+                ensure!(fs::write("/proc/sys/net/ipv4/ip_default_ttl", "1").is_err());
+                // Opened by root, read by nobody.
+                check(&mut by_root, Some("0x2a"))?;
+                // Opened by nobody.
+                check(&mut open()?, None)?;
+                open()
+            })
+            .join()
+            .expect("no panic")
+    })?;
+    // Opened by nobody, read by root.
+    check(&mut by_nobody, None)
+}
+
+/// Sysctls that set what sockets begin with, or might.
+const SYSCTLS: [(&str, &str); 38] = [
+    ("net.ipv4.ip_no_pmtu_disc", "1"),
+    ("net.ipv4.ip_no_pmtu_disc", "3"),
+    ("net.ipv4.ip_default_ttl", "99"),
+    ("net.ipv4.ip_nonlocal_bind", "1"),
+    ("net.ipv4.ip_local_port_range", "40000 40999"),
+    ("net.ipv4.tcp_rto_min_us", "100000"),
+    ("net.ipv4.tcp_rto_max_ms", "60000"),
+    ("net.ipv4.tcp_congestion_control", "reno"),
+    ("net.ipv4.tcp_congestion_control", "dctcp"),
+    ("net.ipv4.tcp_congestion_control", "bbr"),
+    ("net.ipv4.tcp_notsent_lowat", "16384"),
+    ("net.ipv4.tcp_keepalive_time", "100"),
+    ("net.ipv4.tcp_keepalive_intvl", "10"),
+    ("net.ipv4.tcp_keepalive_probes", "3"),
+    ("net.ipv4.tcp_syn_retries", "3"),
+    ("net.ipv4.tcp_synack_retries", "3"),
+    ("net.ipv4.tcp_fin_timeout", "17"),
+    ("net.ipv4.tcp_ecn", "1"),
+    ("net.ipv4.tcp_ecn", "0"),
+    ("net.ipv4.tcp_fastopen", "1027"),
+    ("net.ipv4.tcp_pingpong_thresh", "5"),
+    ("net.ipv4.tcp_thin_linear_timeouts", "1"),
+    ("net.ipv4.tcp_rmem", "4096 8192 16384"),
+    ("net.ipv4.tcp_wmem", "4096 8192 16384"),
+    ("net.ipv4.tcp_mtu_probing", "2"),
+    ("net.ipv4.tcp_reflect_tos", "1"),
+    ("net.ipv4.tcp_min_snd_mss", "500"),
+    ("net.ipv4.tcp_retries2", "5"),
+    ("net.ipv4.tcp_window_scaling", "0"),
+    ("net.ipv4.tcp_fwmark_accept", "1"),
+    ("net.ipv6.bindv6only", "1"),
+    ("net.ipv6.conf.all.hop_limit", "33"),
+    ("net.ipv6.conf.default.hop_limit", "33"),
+    ("net.ipv6.auto_flowlabels", "0"),
+    ("net.ipv6.auto_flowlabels", "3"),
+    ("net.ipv6.flowlabel_reflect", "7"),
+    ("net.core.txrehash", "0"),
+    ("net.mptcp.enabled", "0"),
+];
+
+fn sysctl(name: &str) -> String {
+    format!("/proc/sys/{}", name.replace('.', "/"))
+}
+
+/// Sockets made after a sysctl was changed show no more than others.
+fn sysctls() -> Result<()> {
+    let mut lacking = Vec::new();
+    let mut wrong = Vec::new();
+    let mut set = Vec::new();
+    for (name, value) in SYSCTLS {
+        let path = sysctl(name);
+        if !Path::new(&path).exists() {
+            lacking.push(name);
+            continue;
+        }
+        in_fresh(|| {
+            if let Err(err) = fs::write(&path, value) {
+                lacking.push(name);
+                println!("sysctls: {name}={value}: {err}");
+                return Ok(());
+            }
+            set.push((name, value));
+            wrong.extend(extra(
+                &format!("{name}={value}"),
+                name == "net.ipv6.bindv6only",
+            )?);
+            Ok(())
+        })?;
+    }
+    // All of them.
+    for (name, value) in &set {
+        fs::write(sysctl(name), value)?;
+    }
+    wrong.extend(extra("all together", true)?);
+    println!(
+        "sysctls: {} tried; not in this kernel: {lacking:?}",
+        set.len()
+    );
+    ensure!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// What fresh sockets show that they should not.
+fn extra(what: &str, v6only: bool) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    let plans = [Plan::V4, Plan::V6, Plan::Mapped];
+    for plan in plans
+        .into_iter()
+        .filter(|plan| !v6only || *plan != Plan::Mapped)
+    {
+        for role in Role::ALL {
+            let subject = Subject::new(plan, role)?;
+            let row = row(subject.file, &subject.socket)?;
+            if names(&row) != names_always_shown(role) {
+                wrong.push(format!(
+                    "{what}: {} {role:?} shows {:?}",
+                    plan.name(),
+                    row.options
+                ));
+            }
+        }
+    }
+    Ok(wrong)
+}

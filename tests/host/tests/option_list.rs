@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The table of options is complete: every option that the kernel's five getsockopt functions
+//! know is in `sockopts.rs`, or in `left-out-options.txt` with a reason.
+//!
+//! Reads the source of a kernel, which `KNETSTAT_LINUX_SOURCE` names. Without it, the
+//! comparison with the kernel is skipped.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// The functions that answer getsockopt(2), and those that do what setsockopt(2) asks.
+const FUNCTIONS: [(&str, &str, &str); 5] = [
+    ("net/core/sock.c", "sk_getsockopt", "sk_setsockopt"),
+    ("net/ipv4/tcp.c", "do_tcp_getsockopt", "do_tcp_setsockopt"),
+    (
+        "net/ipv4/ip_sockglue.c",
+        "do_ip_getsockopt",
+        "do_ip_setsockopt",
+    ),
+    (
+        "net/ipv6/ipv6_sockglue.c",
+        "do_ipv6_getsockopt",
+        "do_ipv6_setsockopt",
+    ),
+    ("net/ipv4/udp.c", "udp_lib_getsockopt", "udp_lib_setsockopt"),
+];
+
+/// The version that `left-out-options.txt` describes.
+const DESCRIBED: (u32, u32) = (7, 3);
+
+/// What the table names by something else than one option of the kernel.
+const MADE_UP: [(&str, &str); 1] = [("TCP_AO", "TCP_AO_ADD_KEY")];
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    fs::read_to_string(path).unwrap_or_else(|err| panic!("{}: {err}", path.display()))
+}
+
+/// The names in the table of `sockopts.rs`.
+fn shown() -> BTreeSet<String> {
+    let text = read(project().join("sockopts.rs"));
+    let (_, table) = text.split_once("\noptions! {\n").expect("the table");
+    let (table, _) = table.split_once("\n}\n").expect("the end of the table");
+    let names: BTreeSet<_> = table
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "))
+        .filter(|(_, rest)| rest.starts_with("set |") || rest.starts_with("always |"))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    assert!(
+        names.len() > 100,
+        "only {} options in sockopts.rs",
+        names.len()
+    );
+    names
+}
+
+/// The names in `left-out-options.txt`.
+fn left_out() -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for line in include_str!("../left-out-options.txt").lines() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (names, reason) = line.split_once(": ").expect("names, a colon and a reason");
+        for name in names.split(' ') {
+            let twice = all.insert(name.to_owned(), reason.to_owned());
+            assert!(twice.is_none(), "{name} is left out twice");
+        }
+    }
+    all
+}
+
+/// The body of a function, of which the name and the closing brace begin a line.
+fn body<'t>(source: &'t str, name: &str) -> &'t str {
+    let start = source
+        .find(&format!("\nint {name}("))
+        .unwrap_or_else(|| panic!("no function {name}"));
+    let rest = &source[start..];
+    &rest[..rest.find("\n}").expect("the end of a function")]
+}
+
+/// The names behind `case` in a function.
+fn labels(function: &str) -> BTreeSet<String> {
+    function
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("case ")?.split_once(':'))
+        .map(|(label, _)| label)
+        .filter(|label| {
+            label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        })
+        // The number of the option where times have the native size.
+        .map(|label| label.strip_suffix("_OLD").unwrap_or(label).to_owned())
+        .collect()
+}
+
+/// `VERSION` and `PATCHLEVEL`.
+fn version(linux: &Path) -> (u32, u32) {
+    let makefile = read(linux.join("Makefile"));
+    let number = |name: &str| {
+        let mut lines = makefile.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
+        line.and_then(|number| number.parse().ok())
+            .expect("a version")
+    };
+    (number("VERSION"), number("PATCHLEVEL"))
+}
+
+fn linux_source() -> Option<PathBuf> {
+    let Some(path) = env::var_os("KNETSTAT_LINUX_SOURCE").filter(|path| !path.is_empty()) else {
+        eprintln!("skipped: KNETSTAT_LINUX_SOURCE does not name the source of a kernel");
+        return None;
+    };
+    let path = PathBuf::from(path);
+    if !path.join("net/core/sock.c").is_file() {
+        eprintln!("skipped: {} is no kernel source", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// The options that the functions know: read and set.
+fn known(linux: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut read_, mut set) = (BTreeSet::new(), BTreeSet::new());
+    for (file, get, set_) in FUNCTIONS {
+        let source = read(linux.join(file));
+        let labels_read = labels(body(&source, get));
+        assert!(labels_read.len() >= 6, "{get}: only {labels_read:?}");
+        read_.extend(labels_read);
+        set.extend(labels(body(&source, set_)));
+    }
+    (read_, set)
+}
+
+#[test]
+fn no_option_of_the_kernel_is_forgotten() {
+    let Some(linux) = linux_source() else {
+        return;
+    };
+    let (shown, left_out) = (shown(), left_out());
+    let (kernel, _) = known(&linux);
+    let forgotten: Vec<_> = kernel
+        .iter()
+        .filter(|name| !shown.contains(*name) && !left_out.contains_key(*name))
+        .collect();
+    assert!(
+        forgotten.is_empty(),
+        "neither in sockopts.rs nor in left-out-options.txt: {forgotten:?}"
+    );
+}
+
+#[test]
+fn no_option_is_left_out_without_need() {
+    let (shown, left_out) = (shown(), left_out());
+    let both: Vec<_> = left_out
+        .keys()
+        .filter(|name| shown.contains(*name))
+        .collect();
+    assert!(both.is_empty(), "both shown and left out: {both:?}");
+
+    let Some(linux) = linux_source() else {
+        return;
+    };
+    if version(&linux) < DESCRIBED {
+        eprintln!("skipped: the list describes a newer kernel than this one");
+        return;
+    }
+    let (kernel, _) = known(&linux);
+    let needless: Vec<_> = left_out
+        .keys()
+        .filter(|name| !kernel.contains(*name))
+        .collect();
+    assert!(
+        needless.is_empty(),
+        "left out, but unknown to the kernel: {needless:?}"
+    );
+}
+
+#[test]
+fn every_name_of_the_table_is_the_kernels() {
+    let Some(linux) = linux_source() else {
+        return;
+    };
+    if version(&linux) < DESCRIBED {
+        eprintln!("skipped: the table describes a newer kernel than this one");
+        return;
+    }
+    let (read, set) = known(&linux);
+    let unknown: Vec<_> = shown()
+        .into_iter()
+        .filter(|name| {
+            let name = MADE_UP
+                .iter()
+                .find(|(made_up, _)| made_up == name)
+                .map_or(name.as_str(), |(_, real)| real);
+            !read.contains(name) && !set.contains(name)
+        })
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "in sockopts.rs, but not in the kernel: {unknown:?}"
+    );
+}
+
+#[test]
+fn the_readme_names_every_option() {
+    let readme = read(project().join("README.md"));
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let words: BTreeSet<_> = readme
+        .split(|c: char| !c.is_ascii() || !is_word(c as u8))
+        .collect();
+    let missing: Vec<_> = shown()
+        .into_iter()
+        .filter(|name| !words.contains(name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "README.md does not name {missing:?}");
+}
