@@ -715,6 +715,9 @@ impl Tcp<'_> {
     /// TCP_MD5SIG: the socket has keys. They are never shown.
     #[cfg(CONFIG_TCP_MD5SIG)]
     pub(crate) fn md5sig(&self) -> Option<bool> {
+        if get!(self, tcp_sock, md5sig_info).is_null() {
+            return None;
+        }
         let _guard = rcu::Guard::new();
         let info = core::ptr::NonNull::new(get!(self, tcp_sock, md5sig_info))?;
         let ptr = info.as_ptr();
