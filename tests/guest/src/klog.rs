@@ -2,7 +2,10 @@
 
 //! The kernel's log: followed from the start, and clean at the end.
 
+use crate::guest::guest;
+use crate::guest::Kernel;
 use anyhow::bail;
+use anyhow::ensure;
 use anyhow::Context;
 use anyhow::Result;
 use std::fs;
@@ -144,6 +147,10 @@ pub fn forgive(mark: usize, what: &str) {
 
 /// Fails with the lines around every bad one.
 pub fn check_clean() -> Result<()> {
+    if guest().kernel == Kernel::Debug {
+        check_lockdep()?;
+    }
+
     let lines = since(0);
     let bad: Vec<_> = lines
         .iter()
@@ -161,4 +168,16 @@ pub fn check_clean() -> Result<()> {
         lines.len(),
         shown.join("\n")
     )
+}
+
+/// Lockdep switches itself off at its first report, and where it cannot work. Then a clean log
+/// says nothing about locks.
+fn check_lockdep() -> Result<()> {
+    let stats = fs::read_to_string("/proc/lockdep_stats").context("/proc/lockdep_stats")?;
+    let is_on = stats
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .any(|(name, value)| name.trim() == "debug_locks" && value.trim() == "1");
+    ensure!(is_on, "lockdep has switched itself off");
+    Ok(())
 }
