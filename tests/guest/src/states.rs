@@ -13,6 +13,7 @@ use crate::sockets::ino;
 use crate::sockets::local;
 use crate::sockets::set_int;
 use crate::sockets::state;
+use crate::sockets::undeafen;
 use crate::sockets::wait_state;
 use crate::sockets::IntoPair;
 use crate::sockets::Pair;
@@ -309,8 +310,13 @@ fn fin_wait2_minisock(plan: Plan, scene: &mut Scene) -> Result<()> {
     closed_in_fin_wait2(Ends::new(plan)?, Kind::Mini, plan, scene)
 }
 
+/// The FIN is lost at first and acknowledged later: an ACK that comes while close(2) still owns
+/// the socket lets it stay whole, see TCP_FIN_WAIT1 in `tcp_rcv_state_process()`.
 fn closed_in_fin_wait2(ends: Ends, kind: Kind, plan: Plan, scene: &mut Scene) -> Result<()> {
+    deafen(&ends.server)?;
     drop(ends.client);
+    wait_reference(plan.file(true), ends.client_addr, ends.server_addr, "FNW1")?;
+    undeafen(&ends.server)?;
     wait_reference(plan.file(true), ends.client_addr, ends.server_addr, "FNW2")?;
     wait_state(&ends.server, state::CLOSE_WAIT)?;
     scene.expect(ends.client_addr, ends.server_addr, "FNW2", kind);
