@@ -32,6 +32,47 @@ const DIAG_WIDTH: usize = 4;
 /// Decimal digits of [`u64::MAX`].
 const MAX_DIGITS: usize = 20;
 
+/// The two digits of the numbers below 100.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < pairs.len() {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
+
+/// The parts of an IPv4 address, each with a dot and then spaces behind it, and how long
+/// they are with the dot.
+const OCTETS: [([u8; 4], u8); 256] = {
+    let mut octets = [([b' '; 4], 0); 256];
+    let mut n = 0;
+    while n < octets.len() {
+        let digits = [
+            b'0' + (n / 100) as u8,
+            b'0' + (n / 10 % 10) as u8,
+            b'0' + (n % 10) as u8,
+        ];
+        let skip = if n >= 100 {
+            0
+        } else if n >= 10 {
+            1
+        } else {
+            2
+        };
+        let mut i = skip;
+        while i < digits.len() {
+            octets[n].0[i - skip] = digits[i];
+            i += 1;
+        }
+        octets[n].0[i - skip] = b'.';
+        octets[n].1 = (i - skip + 1) as u8;
+        n += 1;
+    }
+    octets
+};
+
 /// A TCP state as the rows name it.
 ///
 /// The C header is `include/net/tcp_states.h`. `TCP_NEW_SYN_RECV` is the state
@@ -66,20 +107,20 @@ pub(crate) enum State {
 
 impl State {
     /// The four characters of the Stat column.
-    pub(crate) const fn label(self) -> &'static str {
+    pub(crate) const fn label(self) -> &'static [u8; 4] {
         match self {
-            Self::Established => "ESTB",
-            Self::SynSent => "SYNS",
-            Self::SynRecv => "SYNR",
-            Self::FinWait1 => "FNW1",
-            Self::FinWait2 => "FNW2",
-            Self::TimeWait => "TIMW",
-            Self::Close => "CLSD",
-            Self::CloseWait => "CLSW",
-            Self::LastAck => "LACK",
-            Self::Listen => "LSTN",
-            Self::Closing => "CLSG",
-            Self::Unknown => "????",
+            Self::Established => b"ESTB",
+            Self::SynSent => b"SYNS",
+            Self::SynRecv => b"SYNR",
+            Self::FinWait1 => b"FNW1",
+            Self::FinWait2 => b"FNW2",
+            Self::TimeWait => b"TIMW",
+            Self::Close => b"CLSD",
+            Self::CloseWait => b"CLSW",
+            Self::LastAck => b"LACK",
+            Self::Listen => b"LSTN",
+            Self::Closing => b"CLSG",
+            Self::Unknown => b"????",
         }
     }
 }
@@ -147,23 +188,35 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// As [`Line::put`], for a text whose length the compiler knows: some stores, no loop.
+    #[inline]
+    pub(crate) fn fixed<const N: usize>(&mut self, bytes: &[u8; N]) {
+        let room = self.buf.get_mut(self.len..);
+        match room.and_then(|room| room.first_chunk_mut()) {
+            Some(room) if !self.full => {
+                *room = bytes.map(MaybeUninit::new);
+                // INVARIANT: The `N` bytes behind the old `len` were written above.
+                self.len = self.len.saturating_add(N);
+            }
+            _ => self.full = true,
+        }
+    }
+
     /// Appends `text`.
     pub(crate) fn str(&mut self, text: &str) {
         self.put(text.as_bytes());
     }
 
-    /// Appends spaces until `width` bytes follow the byte at `start`.
-    fn pad(&mut self, start: usize, width: usize) {
-        const SPACES: &[u8] = &[b' '; 32];
-        let written = self.len.saturating_sub(start);
-        let missing = width.saturating_sub(written);
-        self.put(SPACES.get(..missing).unwrap_or(SPACES));
-    }
-
     /// Appends `n` in decimal.
+    #[inline]
     pub(crate) fn unsigned(&mut self, n: u64) {
-        let mut digits = [0; MAX_DIGITS];
-        self.put(decimal(n, &mut digits));
+        if n < 10 {
+            return self.fixed(&[b'0' | n as u8]);
+        }
+        match short_decimal(n) {
+            Some((digits, len)) => self.put(digits.get(..len).unwrap_or(&digits)),
+            None => self.put(decimal(n, &mut [0; MAX_DIGITS])),
+        }
     }
 
     /// Appends `n` in decimal, with a minus sign where it has one.
@@ -177,64 +230,167 @@ impl<'a> Line<'a> {
     /// Appends a column that holds the length of a queue in bytes or, for the
     /// accept queue of a listener, in connections.
     pub(crate) fn queue(&mut self, n: i32) {
+        const EMPTY: [u8; QUEUE_WIDTH + 1] = *b"     0 ";
+        if n == 0 {
+            return self.fixed(&EMPTY);
+        }
         let mut digits = [0; MAX_DIGITS];
         let text = decimal(u64::from(n.unsigned_abs()), &mut digits);
-        let used = text.len().saturating_add(usize::from(n < 0));
-        let start = self.len;
-        self.pad(start, QUEUE_WIDTH.saturating_sub(used));
+        for _ in text.len().saturating_add(usize::from(n < 0))..QUEUE_WIDTH {
+            self.fixed(b" ");
+        }
         if n < 0 {
-            self.put(b"-");
+            self.fixed(b"-");
         }
         self.put(text);
-        self.put(b" ");
+        self.fixed(b" ");
     }
 
     /// Appends a column that holds an address and a port (in host byte order; 0
     /// reads `*`).
     pub(crate) fn endpoint(&mut self, address: IpAddr, port: u16) {
-        let start = self.len;
-        self.address(address);
-        self.put(b":");
-        if port == 0 {
-            self.put(b"*");
-        } else {
-            self.unsigned(u64::from(port));
-        }
-        self.pad(start, ENDPOINT_WIDTH);
-        self.put(b" ");
-    }
-
-    /// Appends the diagnostic column.
-    pub(crate) fn diag(&mut self, indicator: &str) {
-        let start = self.len;
-        self.str(indicator);
-        self.pad(start, DIAG_WIDTH);
-        self.put(b" ");
-    }
-
-    /// Appends an address.
-    pub(crate) fn address(&mut self, address: IpAddr) {
         match address {
-            IpAddr::V4(v4) => self.ipv4(v4),
-            IpAddr::V6(v6) => self.ipv6(v6),
+            IpAddr::V4(v4) => {
+                let mut cell = Cell::<32>::new();
+                cell.ipv4(v4);
+                cell.port(port);
+                self.column::<{ ENDPOINT_WIDTH + 1 }, 32>(&cell);
+            }
+            IpAddr::V6(v6) => {
+                let mut cell = Cell::<64>::new();
+                cell.ipv6(v6);
+                cell.port(port);
+                self.column::<{ ENDPOINT_WIDTH + 1 }, 64>(&cell);
+            }
         }
     }
 
-    /// Appends an address in dotted quad form.
-    pub(crate) fn ipv4(&mut self, address: Ipv4Addr) {
-        let [a, b, c, d] = address.octets();
-        self.unsigned(u64::from(a));
-        for octet in [b, c, d] {
-            self.put(b".");
-            self.unsigned(u64::from(octet));
+    /// Appends the column of the state.
+    pub(crate) fn state(&mut self, state: State) {
+        self.fixed(state.label());
+    }
+
+    /// Appends the diagnostic column, with the space before it.
+    pub(crate) fn diag(&mut self, indicator: &str) {
+        let mut cell = Cell::<8>::new();
+        cell.fixed(*b" ");
+        for byte in indicator.as_bytes() {
+            cell.fixed([*byte]);
+        }
+        self.column::<{ DIAG_WIDTH + 2 }, 8>(&cell);
+    }
+
+    /// Appends what `cell` holds and spaces up to a width of `N`, of which there is one
+    /// at least.
+    fn column<const N: usize, const M: usize>(&mut self, cell: &Cell<M>) {
+        match cell.padded::<N>() {
+            Some(padded) => self.fixed(padded),
+            None => {
+                self.put(cell.text());
+                self.fixed(b" ");
+            }
         }
     }
 
     /// Appends an address in the form of RFC 5952, a v4-mapped one as
-    /// `::ffff:192.0.2.1`.
-    pub(crate) fn ipv6(&mut self, address: Ipv6Addr) {
+    /// `::ffff:192.0.2.1`, or in dotted quad form.
+    pub(crate) fn address(&mut self, address: IpAddr) {
+        let mut cell = Cell::<64>::new();
+        match address {
+            IpAddr::V4(v4) => cell.ipv4(v4),
+            IpAddr::V6(v6) => cell.ipv6(v6),
+        }
+        self.put(cell.text());
+    }
+
+    /// Appends `n` in hexadecimal, without leading zeros.
+    fn hex(&mut self, n: u32) {
+        let mut cell = Cell::<16>::new();
+        cell.hex(n);
+        self.put(cell.text());
+    }
+}
+
+/// A text of less than `M` bytes that is put together before its place in the line is known:
+/// an address with its port has 45 and 6 bytes at most. What is behind the text are spaces.
+///
+/// What does not fit is left out, which no caller lets happen.
+struct Cell<const M: usize> {
+    bytes: [u8; M],
+    len: usize,
+}
+
+impl<const M: usize> Cell<M> {
+    #[inline]
+    fn new() -> Self {
+        Self {
+            bytes: [b' '; M],
+            len: 0,
+        }
+    }
+
+    fn text(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+
+    /// The text with spaces behind it, if `N` bytes are enough for it and one of them.
+    fn padded<const N: usize>(&self) -> Option<&[u8; N]> {
+        if self.len < N {
+            self.bytes.first_chunk()
+        } else {
+            None
+        }
+    }
+
+    /// Appends the first `len` of some bytes. The others are spaces.
+    #[inline]
+    fn prefix<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
+        let room = self.bytes.get_mut(self.len..);
+        if let Some(room) = room.and_then(|room| room.first_chunk_mut()) {
+            *room = bytes;
+            self.len = self.len.saturating_add(len);
+        }
+    }
+
+    #[inline]
+    fn fixed<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.prefix(bytes, N);
+    }
+
+    /// Appends a colon and a port.
+    #[inline]
+    fn port(&mut self, port: u16) {
+        self.fixed(*b":");
+        match short_decimal(u64::from(port)) {
+            Some((digits, len)) if port != 0 => self.prefix(digits, len),
+            _ => self.fixed(*b"*"),
+        }
+    }
+
+    fn hex(&mut self, n: u32) {
+        let mut shown = false;
+        for shift in [28, 24, 20, 16, 12, 8, 4, 0] {
+            let digit = (n >> shift) as u8 & 0xf;
+            if digit != 0 || shown || shift == 0 {
+                self.fixed([hex_digit(digit)]);
+                shown = true;
+            }
+        }
+    }
+
+    #[inline]
+    fn ipv4(&mut self, address: Ipv4Addr) {
+        for octet in address.octets() {
+            let (digits, len) = OCTETS[usize::from(octet)];
+            self.prefix(digits, usize::from(len));
+        }
+        // Without the last dot.
+        self.len = self.len.saturating_sub(1);
+    }
+
+    fn ipv6(&mut self, address: Ipv6Addr) {
         if let Some(v4) = address.to_ipv4_mapped() {
-            self.str("::ffff:");
+            self.fixed(*b"::ffff:");
             return self.ipv4(v4);
         }
 
@@ -244,31 +400,48 @@ impl<'a> Line<'a> {
         for (i, group) in groups.iter().enumerate() {
             if i >= zeros_at && i < zeros_at.saturating_add(zeros) {
                 if i == zeros_at {
-                    self.str("::");
+                    self.fixed(*b"::");
                     colon = false;
                 }
                 continue;
             }
             if colon {
-                self.put(b":");
+                self.fixed(*b":");
             }
             self.hex(u32::from(*group));
             colon = true;
         }
     }
+}
 
-    /// Appends `n` in hexadecimal, without leading zeros.
-    fn hex(&mut self, n: u32) {
-        let mut shown = false;
-        for shift in [28, 24, 20, 16, 12, 8, 4, 0] {
-            let digit = (n >> shift) as u8 & 0xf;
-            if digit != 0 || shown || shift == 0 {
-                self.put(&[hex_digit(digit)]);
-                shown = true;
-            }
+/// The name of an entry of a [`List`] with what stands around it: `,NAME=`.
+pub(crate) struct Label<const N: usize>([u8; N]);
+
+impl<const N: usize> Label<N> {
+    /// `N` is the length of the name and 2.
+    pub(crate) const fn new(name: &str) -> Self {
+        let name = name.as_bytes();
+        assert!(name.len() + 2 == N);
+        let mut label = [b'='; N];
+        label[0] = b',';
+        let mut i = 0;
+        while i < name.len() {
+            label[i + 1] = name[i];
+            i += 1;
         }
+        Self(label)
     }
 }
+
+/// The [`Label`] of a name, made by the compiler.
+macro_rules! label {
+    ($name:expr) => {{
+        const LABEL: &$crate::format::Label<{ $name.len() + 2 }> =
+            &$crate::format::Label::new($name);
+        LABEL
+    }};
+}
+pub(crate) use label;
 
 /// The option list of a row: `NAME=value` joined by commas.
 pub(crate) struct List<'l, 'a> {
@@ -283,13 +456,28 @@ impl<'l, 'a> List<'l, 'a> {
     }
 
     /// Appends one entry.
-    pub(crate) fn entry(&mut self, name: &str, value: impl Value) {
+    #[inline]
+    pub(crate) fn entry<const N: usize>(&mut self, label: &Label<N>, value: impl Value) {
+        if self.first {
+            self.first = false;
+            // Without the comma.
+            self.line.put(label.0.get(1..).unwrap_or(&[]));
+        } else {
+            self.line.fixed(&label.0);
+        }
+        value.write(self.line);
+    }
+
+    /// As [`List::entry`], for one that few rows have: keeps its code out of the way.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn rare_entry(&mut self, name: &str, value: impl Value) {
         if !self.first {
-            self.line.put(b",");
+            self.line.fixed(b",");
         }
         self.first = false;
         self.line.str(name);
-        self.line.put(b"=");
+        self.line.fixed(b"=");
         value.write(self.line);
     }
 }
@@ -302,7 +490,7 @@ pub(crate) trait Value {
 
 impl Value for bool {
     fn write(self, line: &mut Line<'_>) {
-        line.put(if self { b"1" } else { b"0" });
+        line.fixed(&[b'0' | u8::from(self)]);
     }
 }
 
@@ -431,15 +619,49 @@ fn hex_digit(digit: u8) -> u8 {
     }
 }
 
+/// The decimal digits of `n` and their number, if there are eight at most; spaces behind
+/// them. Eight digits are made at once, each a byte of one number.
+#[inline]
+fn short_decimal(n: u64) -> Option<([u8; 8], usize)> {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
+    if n >= 100_000_000 {
+        return None;
+    }
+    // Two numbers of four digits, four of two, eight of one; the first one in the lowest bits.
+    // The factors stand for divisions by 100 and by 10, exact for what occurs.
+    let fours = (n / 10_000) | (n % 10_000) << 32;
+    let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds | fours.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
+    let tens = (twos.wrapping_mul(103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens | twos.wrapping_sub(tens.wrapping_mul(10)) << 8;
+
+    // Without leading zeros, but for the last digit.
+    let skip = (ones.trailing_zeros() / 8).min(7);
+    let spaces = SPACES.checked_shl(64 - skip * 8).unwrap_or(0);
+    let text = (ones | ZEROS) >> (skip * 8) | spaces;
+    Some((text.to_le_bytes(), 8 - skip as usize))
+}
+
 /// The decimal digits of `n`, made at the end of `digits`.
 fn decimal(mut n: u64, digits: &mut [u8; MAX_DIGITS]) -> &[u8] {
     let mut start = MAX_DIGITS;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' | (n % 10) as u8;
-        n /= 10;
+    while n >= 10 {
+        let pair = PAIRS.get((n % 100) as usize).unwrap_or(&[0; 2]);
+        start = start.saturating_sub(2);
+        if let Some(room) = digits
+            .get_mut(start..)
+            .and_then(|digits| digits.first_chunk_mut())
+        {
+            *room = *pair;
+        }
+        n /= 100;
+    }
+    // What is left has one digit, or none if it is 0 and not all there is.
+    if n > 0 || start == MAX_DIGITS {
         start = start.saturating_sub(1);
-        if n == 0 {
-            break;
+        if let Some(digit) = digits.get_mut(start) {
+            *digit = b'0' | n as u8;
         }
     }
     digits.get(start..).unwrap_or(&[])

@@ -186,6 +186,36 @@ impl Sock<'_> {
         self.flags() & ALL != 0
     }
 
+    /// Whether one of the options may be set that few sockets have, so that most need
+    /// not be asked for each. Looks at the same fields as the options do.
+    pub(crate) fn has_rare(&self, defaults: &Defaults) -> bool {
+        // In the order of the fields, with what a fresh socket has taken off.
+        let socket = get!(self, sock_common, skc_bound_dev_if)
+            | get!(self, sock, sk_peek_off) ^ -1
+            | get!(self, sock, sk_rcvlowat) ^ 1
+            | get!(self, sock, sk_reserved_mem) as i32
+            | get!(self, sock, sk_tsflags) as i32
+            | get!(self, sock, sk_priority) as i32
+            | get!(self, sock, sk_mark) as i32
+            | i32::from(bits!(self, sock, sk_no_check_tx_raw));
+        #[cfg(CONFIG_NET_RX_BUSY_POLL)]
+        let socket = socket
+            | get!(self, sock, sk_ll_usec) as i32
+            | i32::from(get!(self, sock, sk_prefer_busy_poll))
+            | i32::from(get!(self, sock, sk_busy_poll_budget));
+        let ip = i32::from(get!(self, inet_sock, uc_ttl)) ^ -1
+            | i32::from(get!(self, inet_sock, tos))
+            | i32::from(get!(self, inet_sock, min_ttl))
+            | i32::from(get!(self, inet_sock, pmtudisc) ^ defaults.pmtudisc)
+            | get!(self, inet_sock, uc_index)
+            | get!(self, inet_sock, local_port_range) as i32;
+        socket | ip != 0
+            || get!(self, sock, sk_max_pacing_rate) != u64::MAX
+            || !get!(self, sock, sk_filter).is_null()
+            || !get!(self, sock, sk_reuseport_cb).is_null()
+            || !get!(self, inet_sock, inet_opt).is_null()
+    }
+
     fn flags(&self) -> u64 {
         get!(self, sock_common, __bindgen_anon_5.skc_flags)
     }
@@ -261,7 +291,7 @@ impl Sock<'_> {
     }
 
     /// SO_TIMESTAMPING, by the names of its flags without `SOF_TIMESTAMPING_`.
-    pub(crate) fn timestamping(&self) -> Option<Flags> {
+    pub(crate) fn timestamping(&self) -> Option<Timestamping> {
         const NAMES: &[&str] = &[
             "TX_HARDWARE",
             "TX_SOFTWARE",
@@ -284,9 +314,13 @@ impl Sock<'_> {
             "TX_COMPLETION",
         ];
         let flags = unless(0, get!(self, sock, sk_tsflags))?;
-        Some(Flags {
-            flags,
-            names: NAMES,
+        let binds_phc = flags & bindings::SOF_TIMESTAMPING_BIND_PHC != 0;
+        Some(Timestamping {
+            flags: Flags {
+                flags,
+                names: NAMES,
+            },
+            bind_phc: binds_phc.then(|| get!(self, sock, sk_bind_phc)),
         })
     }
 
@@ -478,6 +512,23 @@ impl Sock<'_> {
     }
 }
 
+/// The value of SO_TIMESTAMPING: `RAW_HARDWARE|BIND_PHC|bind_phc:1`, the last being the number
+/// of the clock.
+pub(crate) struct Timestamping {
+    flags: Flags,
+    bind_phc: Option<i32>,
+}
+
+impl Value for Timestamping {
+    fn write(self, line: &mut Line<'_>) {
+        self.flags.write(line);
+        if let Some(clock) = self.bind_phc {
+            line.str("|bind_phc:");
+            line.signed(i64::from(clock));
+        }
+    }
+}
+
 /// The value of SO_TXTIME: `CLOCK_TAI|DEADLINE_MODE|REPORT_ERRORS`.
 pub(crate) struct TxTime {
     clock: u8,
@@ -507,6 +558,37 @@ impl Value for TxTime {
 
 /// IPPROTO_TCP
 impl Tcp<'_> {
+    /// As [`Sock::has_rare`], for the options of TCP.
+    pub(crate) fn has_rare(&self, defaults: &Defaults) -> bool {
+        let connection = get!(self, inet_connection_sock, icsk_rto_min) ^ defaults.rto_min
+            | get!(self, inet_connection_sock, icsk_rto_max) ^ defaults.rto_max
+            | get!(self, inet_connection_sock, icsk_delack_max) ^ bindings::KNETSTAT_TCP_DELACK_MAX
+            | u32::from(get!(self, inet_connection_sock, icsk_syn_retries))
+            | u32::from(bits!(self, inet_connection_sock, icsk_ca_setsockopt_raw))
+            | u32::from(get!(self, sock, __bindgen_anon_4.sk_txrehash) ^ defaults.txrehash);
+        let tcp = get!(self, tcp_sock, notsent_lowat)
+            | u32::from(get!(self, tcp_sock, rx_opt.user_mss))
+            | get!(self, tcp_sock, tcp_tx_delay)
+            | get!(self, tcp_sock, linger2) as u32
+            | u32::from(bits!(self, tcp_sock, nonagle_raw)) & bindings::TCP_NAGLE_CORK
+            | u32::from(bits!(self, tcp_sock, thin_lto_raw))
+            | u32::from(bits!(self, tcp_sock, repair_raw))
+            | u32::from(bits!(self, tcp_sock, fastopen_connect_raw))
+            | u32::from(bits!(self, tcp_sock, fastopen_no_cookie_raw))
+            | u32::from(bits!(self, tcp_sock, recvmsg_inq_raw))
+            | u32::from(bits!(self, tcp_sock, save_syn_raw));
+        #[cfg(CONFIG_MPTCP)]
+        let tcp = tcp | u32::from(get!(self, tcp_sock, is_mptcp));
+        #[cfg(CONFIG_TCP_MD5SIG)]
+        let tcp = tcp | u32::from(!get!(self, tcp_sock, md5sig_info).is_null());
+        #[cfg(CONFIG_TCP_AO)]
+        let tcp = tcp | u32::from(!get!(self, tcp_sock, ao_info).is_null());
+        let ca_ops = get!(self, inet_connection_sock, icsk_ca_ops);
+        connection | tcp != 0
+            || !core::ptr::eq(ca_ops, defaults.congestion)
+            || !get!(self, inet_connection_sock, icsk_ulp_ops).is_null()
+    }
+
     /// TCP_NODELAY.
     pub(crate) fn nodelay(&self) -> bool {
         u32::from(bits!(self, tcp_sock, nonagle_raw)) & bindings::TCP_NAGLE_OFF != 0
@@ -610,8 +692,8 @@ impl Tcp<'_> {
         Some(ModuleName(name.map(|byte| byte as u8)))
     }
 
-    /// TCP_ULP by name.
-    pub(crate) fn ulp(&self) -> Option<ModuleName> {
+    /// TCP_ULP by name and, of kernel TLS with keys, what `sock_diag` tells: `tls_get_info()`.
+    pub(crate) fn ulp(&self) -> Option<Ulp> {
         if get!(self, inet_connection_sock, icsk_ulp_ops).is_null() {
             return None;
         }
@@ -623,11 +705,23 @@ impl Tcp<'_> {
         // SAFETY: As for congestion control: `tcp_cleanup_ulp()` and `tcp_unregister_ulp()`, which
         // waits for readers by `synchronize_rcu()`.
         let found = unsafe { field!(ptr, tcp_ulp_ops, name) };
-        drop(guard);
         for (to, from) in name.iter_mut().zip(found) {
             *to = from as u8;
         }
-        Some(ModuleName(name))
+        let tls = if name.starts_with(b"tls\0") {
+            let context = get!(self, inet_connection_sock, icsk_ulp_data);
+            // SAFETY: A socket keeps the ULP that it was given, and that of this name sets the pointer
+            // to a `struct tls_context` in `tls_ctx_create()`. `tls_ctx_free()` frees it by RCU; for
+            // a socket with TLS in hardware, after it has left the locked bucket.
+            core::ptr::NonNull::new(context).map(|context| unsafe { Tls::of(context.cast()) })
+        } else {
+            None
+        };
+        drop(guard);
+        Some(Ulp {
+            name: ModuleName(name),
+            tls: tls.filter(Tls::has_keys),
+        })
     }
 
     /// TCP_THIN_LINEAR_TIMEOUTS.
@@ -747,6 +841,105 @@ pub(crate) struct ModuleName([u8; bindings::TCP_CA_NAME_MAX as usize]);
 impl Value for ModuleName {
     fn write(self, line: &mut Line<'_>) {
         Name(&self.0).write(line);
+    }
+}
+
+/// The value of TCP_ULP: `tls|version:1.3|cipher:aes-gcm-128|rxconf:sw|txconf:sw`, in the
+/// words of `ss`.
+pub(crate) struct Ulp {
+    name: ModuleName,
+    tls: Option<Tls>,
+}
+
+impl Value for Ulp {
+    fn write(self, line: &mut Line<'_>) {
+        self.name.write(line);
+        if let Some(tls) = self.tls {
+            tls.write(line);
+        }
+    }
+}
+
+/// What a socket with kernel TLS was told. Keys are not read.
+struct Tls {
+    version: u16,
+    cipher: u16,
+    rx_conf: u8,
+    tx_conf: u8,
+    zerocopy: bool,
+    no_pad: bool,
+    max_payload: u16,
+}
+
+impl Tls {
+    /// # Safety
+    ///
+    /// `context` must point to a `struct tls_context` that is not freed meanwhile.
+    unsafe fn of(context: core::ptr::NonNull<bindings::tls_context>) -> Self {
+        let ptr = context.as_ptr();
+        // SAFETY: By the caller's promise.
+        unsafe {
+            Self {
+                version: field!(ptr, tls_context, prot_info.version),
+                cipher: field!(ptr, tls_context, prot_info.cipher_type),
+                rx_conf: bindings::tls_context::rx_conf_raw(ptr),
+                tx_conf: bindings::tls_context::tx_conf_raw(ptr),
+                zerocopy: bindings::tls_context::zerocopy_sendfile_raw(ptr) != 0,
+                no_pad: bindings::tls_context::rx_no_pad_raw(ptr) != 0,
+                max_payload: field!(ptr, tls_context, tx_max_payload_len),
+            }
+        }
+    }
+
+    /// Whether one direction has keys. Where the kernel refused some, it remembers the version
+    /// and the cipher all the same.
+    fn has_keys(&self) -> bool {
+        u32::from(self.rx_conf) != bindings::TLS_BASE
+            || u32::from(self.tx_conf) != bindings::TLS_BASE
+    }
+
+    /// Appends the details to the name.
+    fn write(&self, line: &mut Line<'_>) {
+        line.str("|version:");
+        match u32::from(self.version) {
+            bindings::KNETSTAT_TLS_1_2 => line.str("1.2"),
+            bindings::KNETSTAT_TLS_1_3 => line.str("1.3"),
+            other => Hex(other).write(line),
+        }
+        line.str("|cipher:");
+        match u32::from(self.cipher) {
+            bindings::TLS_CIPHER_AES_GCM_128 => line.str("aes-gcm-128"),
+            bindings::TLS_CIPHER_AES_GCM_256 => line.str("aes-gcm-256"),
+            bindings::TLS_CIPHER_AES_CCM_128 => line.str("aes-ccm-128"),
+            bindings::TLS_CIPHER_CHACHA20_POLY1305 => line.str("chacha20-poly1305"),
+            bindings::TLS_CIPHER_SM4_GCM => line.str("sm4-gcm"),
+            bindings::TLS_CIPHER_SM4_CCM => line.str("sm4-ccm"),
+            bindings::TLS_CIPHER_ARIA_GCM_128 => line.str("aria-gcm-128"),
+            bindings::TLS_CIPHER_ARIA_GCM_256 => line.str("aria-gcm-256"),
+            other => Hex(other).write(line),
+        }
+        for (name, conf) in [("|rxconf:", self.rx_conf), ("|txconf:", self.tx_conf)] {
+            line.str(name);
+            line.str(match u32::from(conf) {
+                bindings::TLS_BASE => "none",
+                bindings::TLS_SW => "sw",
+                bindings::TLS_HW => "hw",
+                _ => "?",
+            });
+        }
+        if u32::from(self.tx_conf) == bindings::TLS_HW && self.zerocopy {
+            line.str("|zc_ro_tx");
+        }
+        if self.no_pad {
+            line.str("|no_pad_rx");
+        }
+        if !matches!(
+            u32::from(self.max_payload),
+            0 | bindings::KNETSTAT_TLS_MAX_PAYLOAD
+        ) {
+            line.str("|tx_max_payload_len:");
+            line.unsigned(u64::from(self.max_payload));
+        }
     }
 }
 

@@ -12,6 +12,8 @@ mod format;
 #[macro_use]
 mod sock;
 mod getsockopt;
+#[cfg(knetstat_measure)]
+mod held;
 mod mem;
 mod ns;
 mod procnet;

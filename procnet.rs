@@ -52,8 +52,8 @@ pub(crate) trait Records: Sized {
     /// The first line of the file, with its line feed.
     const HEADER: &'static str;
 
-    /// The state of a file that was just opened.
-    fn new() -> Self;
+    /// The state of a file that was just opened, for a namespace.
+    fn new(net: Net<'_>) -> Self;
 
     /// The number of the current record, which is positive.
     fn position(&self) -> i64;
@@ -199,13 +199,14 @@ impl<R: Records> Callbacks<R> {
         };
         // SAFETY: The namespace is alive, and `file` has the credentials of who opens it.
         let is_net_admin = unsafe { bindings::knetstat_is_net_admin(file, net.net().as_ptr()) };
+        let records = R::new(net.net());
         // SAFETY: `__seq_open_private()` allocated `size` bytes for us.
         unsafe {
             open.write(Open {
                 net,
                 is_net_admin,
                 stage: Stage::Header,
-                records: R::new(),
+                records,
             });
         }
         0

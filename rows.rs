@@ -3,6 +3,7 @@
 //! What the rows of the files hold, column by column.
 
 use crate::format;
+use crate::format::label;
 use crate::format::Line;
 use crate::format::List;
 use crate::format::Shown;
@@ -51,14 +52,14 @@ impl Af for Inet6 {
 /// The rows of `tcpstat` and `tcp6stat`: a record is a bucket, or a piece of one.
 pub(crate) struct Tcp<F> {
     walk: Walk,
-    defaults: Option<Defaults>,
+    defaults: Defaults,
     _family: PhantomData<F>,
 }
 
 /// The rows of `udpstat` and `udp6stat`.
 pub(crate) struct UdpRows<F> {
     walk: Walk,
-    defaults: Option<Defaults>,
+    defaults: Defaults,
     _family: PhantomData<F>,
 }
 
@@ -68,10 +69,10 @@ macro_rules! walked_records {
         impl<F: Af> Records for $rows<F> {
             const HEADER: &'static str = $header;
 
-            fn new() -> Self {
+            fn new(net: Net<'_>) -> Self {
                 Self {
                     walk: Walk::new(),
-                    defaults: None,
+                    defaults: Defaults::of(net),
                     _family: PhantomData,
                 }
             }
@@ -91,29 +92,25 @@ macro_rules! walked_records {
             }
 
             fn begin(&mut self, net: Net<'_>) {
-                self.defaults = Some(Defaults::of(net));
+                self.defaults = Defaults::of(net);
             }
 
             fn show(&mut self, viewer: &Viewer<'_>, line: &mut Line<'_>) -> Result<Shown> {
-                let fresh;
-                let defaults = match &self.defaults {
-                    Some(defaults) => defaults,
-                    None => {
-                        fresh = Defaults::of(viewer.net);
-                        &fresh
-                    }
+                let context = Context {
+                    viewer,
+                    defaults: &self.defaults,
                 };
-                let context = Context { viewer, defaults };
-                self.walk.show::<$table<'_>>(viewer.net, F::FAMILY, |socket| {
-                    let start = line.len();
-                    $row(socket, &context, line);
-                    line.str("\n");
-                    if line.is_full() {
-                        line.truncate(start);
-                        return Shown::NoRoom;
-                    }
-                    Shown::Whole
-                })
+                self.walk
+                    .show::<$table<'_>>(viewer.net, F::FAMILY, |socket| {
+                        let start = line.len();
+                        $row(socket, &context, line);
+                        line.fixed(b"\n");
+                        if line.is_full() {
+                            line.truncate(start);
+                            return Shown::NoRoom;
+                        }
+                        Shown::Whole
+                    })
             }
         }
     };
@@ -125,7 +122,7 @@ walked_records!(UdpRows, UdpTable, format::UDP_HEADER, udp_row);
 /// Everything before the options.
 fn tcp_columns(line: &mut Line<'_>, queues: [i32; 2], endpoints: [Endpoint; 2], state: State) {
     columns(line, queues, endpoints);
-    line.str(state.label());
+    line.state(state);
 }
 
 fn columns(line: &mut Line<'_>, queues: [i32; 2], endpoints: [Endpoint; 2]) {
@@ -148,10 +145,10 @@ fn options(
     let mut list = List::new(line);
     sockopts::show(subject, context, &mut list);
     if let Some(backlog) = backlog {
-        list.entry("backlog", backlog);
+        list.entry(label!("backlog"), backlog);
     }
-    list.entry("uid", sk.uid(context.viewer.user_ns));
-    list.entry("ino", sk.inode());
+    list.entry(label!("uid"), sk.uid(context.viewer.user_ns));
+    list.entry(label!("ino"), sk.inode());
 }
 
 fn tcp_row(entry: TcpEntry<'_>, context: &Context<'_, '_>, line: &mut Line<'_>) {
@@ -159,16 +156,20 @@ fn tcp_row(entry: TcpEntry<'_>, context: &Context<'_, '_>, line: &mut Line<'_>) 
         TcpEntry::Listener(sk) => {
             let queues = [sk.accept_queue(), sk.send_queue()];
             tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
-            line.str(" ");
             line.diag("");
-            options(line, &Subject::from(sk), Some(sk.backlog()), &sk, context);
+            options(
+                line,
+                &Subject::listener(sk, context),
+                Some(sk.backlog()),
+                &sk,
+                context,
+            );
         }
         TcpEntry::Connection(sk) => {
             let queues = [sk.receive_queue(), sk.send_queue()];
             tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
-            line.str(" ");
             line.diag(sk.flow().indicator(sock::jiffies32(), sock::HZ));
-            options(line, &Subject::from(sk), None, &sk, context);
+            options(line, &Subject::connection(sk, context), None, &sk, context);
         }
         TcpEntry::TimeWait(sk) => {
             tcp_columns(line, [0; 2], [sk.local(), sk.foreign()], sk.substate());
@@ -182,5 +183,5 @@ fn tcp_row(entry: TcpEntry<'_>, context: &Context<'_, '_>, line: &mut Line<'_>) 
 fn udp_row(sk: Udp<'_>, context: &Context<'_, '_>, line: &mut Line<'_>) {
     let queues = [sk.receive_queue(), sk.send_queue()];
     columns(line, queues, [sk.local(), sk.foreign()]);
-    options(line, &Subject::from(sk), None, &sk, context);
+    options(line, &Subject::udp(sk, context), None, &sk, context);
 }

@@ -6,6 +6,7 @@
 //! Options are shown in the order of the table. The functions that return the values are
 //! in `getsockopt.rs`.
 
+use crate::format::label;
 use crate::format::List;
 use crate::getsockopt::Defaults;
 #[cfg(CONFIG_IPV6)]
@@ -28,52 +29,59 @@ pub(crate) struct Context<'c, 'n> {
 /// A socket as the table sees it: the views that apply to it.
 pub(crate) struct Subject<'b> {
     any: Option<Sock<'b>>,
+    /// As `any`, on those few of which [`Sock::has_rare`] says that it is worth a look.
+    rare: Option<Sock<'b>>,
     #[cfg(CONFIG_IPV6)]
     inet6: Option<Inet6<'b>>,
     #[cfg(CONFIG_IPV6)]
     udp6: Option<Inet6<'b>>,
     tcp: Option<Tcp<'b>>,
+    /// As `tcp`, on those few of which [`Tcp::has_rare`] says that it is worth a look.
+    rare_tcp: Option<Tcp<'b>>,
     listener: Option<Listener<'b>>,
     udp: Option<Udp<'b>>,
 }
 
 impl<'b> Subject<'b> {
-    fn new(sk: Sock<'b>) -> Self {
+    fn new(sk: Sock<'b>, cx: &Context<'_, '_>) -> Self {
         Self {
             any: Some(sk),
+            rare: sk.has_rare(cx.defaults).then_some(sk),
             #[cfg(CONFIG_IPV6)]
             inet6: sk.inet6(),
             #[cfg(CONFIG_IPV6)]
             udp6: None,
             tcp: None,
+            rare_tcp: None,
             listener: None,
             udp: None,
         }
     }
-}
 
-impl<'b> From<Connection<'b>> for Subject<'b> {
-    fn from(sk: Connection<'b>) -> Self {
+    fn tcp(sk: Tcp<'b>, cx: &Context<'_, '_>) -> Self {
         Self {
-            tcp: Some(*sk),
-            ..Self::new(**sk)
+            tcp: Some(sk),
+            rare_tcp: sk.has_rare(cx.defaults).then_some(sk),
+            ..Self::new(*sk, cx)
         }
     }
-}
 
-impl<'b> From<Listener<'b>> for Subject<'b> {
-    fn from(sk: Listener<'b>) -> Self {
+    /// A TCP socket that does not listen.
+    pub(crate) fn connection(sk: Connection<'b>, cx: &Context<'_, '_>) -> Self {
+        Self::tcp(*sk, cx)
+    }
+
+    /// A listening TCP socket.
+    pub(crate) fn listener(sk: Listener<'b>, cx: &Context<'_, '_>) -> Self {
         Self {
-            tcp: Some(*sk),
             listener: Some(sk),
-            ..Self::new(**sk)
+            ..Self::tcp(*sk, cx)
         }
     }
-}
 
-impl<'b> From<Udp<'b>> for Subject<'b> {
-    fn from(sk: Udp<'b>) -> Self {
-        let subject = Self::new(*sk);
+    /// A UDP socket.
+    pub(crate) fn udp(sk: Udp<'b>, cx: &Context<'_, '_>) -> Self {
+        let subject = Self::new(*sk, cx);
         Self {
             udp: Some(sk),
             #[cfg(CONFIG_IPV6)]
@@ -116,11 +124,11 @@ macro_rules! options {
         }
     };
     (@always $list:ident, $name:expr, $value:expr) => {
-        $list.entry($name, $value)
+        $list.entry(label!($name), $value)
     };
     (@set $list:ident, $name:expr, $value:expr) => {
         if let Some(value) = $value {
-            $list.entry($name, value)
+            $list.rare_entry($name, value)
         }
     };
 }
@@ -183,7 +191,7 @@ options! {
         SO_ZEROCOPY: set |sk| sk.zerocopy();
         SO_TXTIME: set |sk| sk.txtime();
     }
-    any => {
+    rare => {
         SO_NO_CHECK: set |sk| sk.no_check();
         SO_PRIORITY: set |sk| sk.priority();
         SO_TIMESTAMPING: set |sk| sk.timestamping();
@@ -210,12 +218,12 @@ options! {
     udp => {
         SO_INCOMING_CPU: set |sk| sk.incoming_cpu();
     }
-    tcp => {
+    rare_tcp => {
         SO_TXREHASH: set |sk, cx| sk.txrehash(cx.defaults);
     }
 
     // IPPROTO_TCP
-    tcp => {
+    rare_tcp => {
         TCP_MAXSEG: set |sk| sk.maxseg();
         TCP_CORK: set |sk| sk.cork();
         TCP_SYNCNT: set |sk| sk.syncnt();
@@ -226,6 +234,8 @@ options! {
     }
     tcp => {
         TCP_QUICKACK: set |sk, cx| sk.quickack(cx.defaults);
+    }
+    rare_tcp => {
         TCP_CONGESTION: set |sk, cx| sk.congestion(cx.defaults);
         TCP_ULP: set |sk| sk.ulp();
         TCP_THIN_LINEAR_TIMEOUTS: set |sk| sk.thin_linear_timeouts();
@@ -266,7 +276,7 @@ options! {
         IP_TRANSPARENT: set |sk| sk.ip_transparent();
         IP_BIND_ADDRESS_NO_PORT: set |sk| sk.ip_bind_address_no_port();
     }
-    any => {
+    rare => {
         IP_TTL: set |sk| sk.ip_ttl();
         IP_MINTTL: set |sk| sk.ip_minttl();
         IP_MTU_DISCOVER: set |sk, cx| sk.ip_mtu_discover(cx.defaults);

@@ -13,6 +13,8 @@
 //! What this does not do: look a socket up, or change anything.
 
 use crate::bindings;
+#[cfg(knetstat_measure)]
+use crate::held;
 use crate::ns::Net;
 use crate::sock::Entry;
 use crate::sock::SockRef;
@@ -46,6 +48,10 @@ pub(crate) unsafe trait Table<'n>: Sized {
     /// The bucket must be locked, and the socket must come from it.
     unsafe fn holds(&self, index: u32, sk: &SockRef) -> bool;
 
+    /// Lets the CPU fetch what a row shows of the entry with that node, which is not looked
+    /// at and need not exist any more.
+    fn prefetch(node: NonNull<bindings::hlist_node>);
+
     /// The typed view of an entry.
     ///
     /// # Safety
@@ -78,12 +84,16 @@ pub(crate) struct Bucket<'t, T> {
 }
 
 impl<'t, T> Bucket<'t, T> {
+    /// The first node of the chain, which may leave it if the bucket is not locked.
+    fn first(&self) -> Option<NonNull<bindings::hlist_node>> {
+        // SAFETY: By the type invariant, `first` is valid.
+        node(unsafe { self.first.read_volatile() })
+    }
+
     /// Whether the chain is empty, judged without the lock, as the kernel's own
     /// walks do.
     pub(crate) fn is_empty(&self) -> bool {
-        // SAFETY: By the type invariant, `first` is valid.
-        let first = unsafe { self.first.read_volatile() };
-        node(first).is_none()
+        self.first().is_none()
     }
 
     /// Locks the bucket. Spins. BHs stay off until the guard is dropped, but for
@@ -100,7 +110,18 @@ impl<'t, T> Bucket<'t, T> {
         // INVARIANT: It was just locked.
         Locked {
             bucket: self,
+            #[cfg(knetstat_measure)]
+            since: held::now(),
             _not_send: PhantomData,
+        }
+    }
+}
+
+impl<'n, T: Table<'n>> Bucket<'_, T> {
+    /// Lets the CPU fetch the first entry, as far as a row shows it.
+    pub(crate) fn prefetch(&self) {
+        if let Some(node) = self.first() {
+            T::prefetch(node);
         }
     }
 }
@@ -115,6 +136,9 @@ impl<'t, T> Bucket<'t, T> {
 /// The lock of the bucket is held.
 pub(crate) struct Locked<'t, T> {
     bucket: Bucket<'t, T>,
+    /// When it was locked.
+    #[cfg(knetstat_measure)]
+    since: u64,
     _not_send: PhantomData<*mut ()>,
 }
 
@@ -150,6 +174,8 @@ impl<'n, T: Table<'n>> Locked<'_, T> {
 
 impl<T> Drop for Locked<'_, T> {
     fn drop(&mut self) {
+        #[cfg(knetstat_measure)]
+        let until = held::now();
         // SAFETY: By the type invariant, the lock is held, and it was taken in the same way.
         unsafe {
             match self.bucket.kind {
@@ -157,6 +183,8 @@ impl<T> Drop for Locked<'_, T> {
                 Lock::Bh => bindings::knetstat_spin_unlock_bh(self.bucket.lock),
             }
         }
+        #[cfg(knetstat_measure)]
+        held::record(until.saturating_sub(self.since));
     }
 }
 
@@ -171,17 +199,20 @@ pub(crate) struct Iter<'b, T> {
     _bucket: PhantomData<&'b T>,
 }
 
-impl<'b, T> Iterator for Iter<'b, T> {
+impl<'b, 'n, T: Table<'n>> Iterator for Iter<'b, T> {
     type Item = Found<'b, T>;
 
     fn next(&mut self) -> Option<Found<'b, T>> {
-        let node = node(self.next)?;
+        let current = node(self.next)?;
         // SAFETY: By the type invariant, the node is in the locked chain.
         // INVARIANT: So its successor is as well.
-        self.next = unsafe { (*node.as_ptr()).next };
+        self.next = unsafe { (*current.as_ptr()).next };
+        if let Some(next) = node(self.next) {
+            T::prefetch(next);
+        }
         // SAFETY: The chains of these tables are linked by `skc_node`, or by `skc_nulls_node`, which
         // lies in the same place and has the same layout. The bucket stays locked during `'b`.
-        let entry = unsafe { Entry::from_node(node) };
+        let entry = unsafe { Entry::from_node(current) };
         // INVARIANT: The chain is one of such a table.
         Some(Found {
             entry,
@@ -255,9 +286,17 @@ pub(crate) const RESUMES: bool = cfg!(target_arch = "x86_64");
 ///
 /// # Invariants
 ///
-/// `info` points to the `struct inet_hashinfo` of a namespace that lives during `'n`.
+/// `info` points to the `struct inet_hashinfo` of a namespace that lives during `'n`, and
+/// the others are its fields, which are set before the namespace has sockets and not
+/// changed after.
 pub(crate) struct TcpTable<'n> {
     info: *const bindings::inet_hashinfo,
+    lhash2: *const bindings::inet_listen_hashbucket,
+    lhash2_mask: u32,
+    ehash: *const bindings::inet_ehash_bucket,
+    ehash_mask: u32,
+    ehash_locks: *mut bindings::spinlock_t,
+    ehash_locks_mask: u32,
     _net: PhantomData<&'n ()>,
 }
 
@@ -267,32 +306,12 @@ enum TcpBucket {
     Established(u32),
 }
 
-/// Reads a field of `struct inet_hashinfo`.
-macro_rules! hashinfo {
-    ($table:expr, $field:ident) => {{
-        let info = $table.info;
-        // SAFETY: By the type invariant of `TcpTable`, `info` is valid. These fields are set before
-        // the namespace has sockets, and not changed after.
-        unsafe { field!(info, inet_hashinfo, $field) }
-    }};
-}
-
 impl TcpTable<'_> {
-    fn listening_buckets(&self) -> u32 {
-        hashinfo!(self, lhash2_mask).saturating_add(1)
-    }
-
-    fn established_buckets(&self) -> u32 {
-        hashinfo!(self, ehash_mask).saturating_add(1)
-    }
-
     fn locate(&self, index: u32) -> Option<TcpBucket> {
-        let listening = self.listening_buckets();
+        let listening = self.lhash2_mask.saturating_add(1);
         match index.checked_sub(listening) {
             None => Some(TcpBucket::Listening(index)),
-            Some(index) if index < self.established_buckets() => {
-                Some(TcpBucket::Established(index))
-            }
+            Some(index) if index <= self.ehash_mask => Some(TcpBucket::Established(index)),
             Some(_) => None,
         }
     }
@@ -308,18 +327,26 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
         let info = unsafe { field!(net, net, ipv4.tcp_death_row.hashinfo) };
         // INVARIANT: `tcp_sk_init()` sets the pointer before the namespace can be seen, and
         // `tcp_sk_exit_batch()` frees a private table after the last reference is gone.
-        Self {
-            info,
-            _net: PhantomData,
+        // SAFETY: So `info` is valid.
+        unsafe {
+            Self {
+                info,
+                lhash2: field!(info, inet_hashinfo, lhash2),
+                lhash2_mask: field!(info, inet_hashinfo, lhash2_mask),
+                ehash: field!(info, inet_hashinfo, ehash),
+                ehash_mask: field!(info, inet_hashinfo, ehash_mask),
+                ehash_locks: field!(info, inet_hashinfo, ehash_locks),
+                ehash_locks_mask: field!(info, inet_hashinfo, ehash_locks_mask),
+                _net: PhantomData,
+            }
         }
     }
 
     fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>> {
         match self.locate(index)? {
             TcpBucket::Listening(slot) => {
-                let buckets = hashinfo!(self, lhash2);
                 // SAFETY: The array has `lhash2_mask` + 1 elements.
-                let bucket = unsafe { buckets.add(slot as usize) };
+                let bucket = unsafe { self.lhash2.add(slot as usize) };
                 // SAFETY: The bucket lives as long as the table.
                 let first = unsafe { field_ptr!(bucket, inet_listen_hashbucket, nulls_head.first) };
                 // SAFETY: As above.
@@ -334,15 +361,13 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
                 })
             }
             TcpBucket::Established(slot) => {
-                let buckets = hashinfo!(self, ehash);
                 // SAFETY: The array has `ehash_mask` + 1 elements.
-                let bucket = unsafe { buckets.add(slot as usize) };
+                let bucket = unsafe { self.ehash.add(slot as usize) };
                 // SAFETY: The bucket lives as long as the table.
                 let first = unsafe { field_ptr!(bucket, inet_ehash_bucket, chain.first) };
-                let locks = hashinfo!(self, ehash_locks);
-                let lock = slot & hashinfo!(self, ehash_locks_mask);
+                let lock = slot & self.ehash_locks_mask;
                 // SAFETY: `inet_ehash_lockp()`: the array has `ehash_locks_mask` + 1 elements.
-                let lock = unsafe { locks.add(lock as usize) };
+                let lock = unsafe { self.ehash_locks.add(lock as usize) };
                 // INVARIANT: `inet_ehash_insert()` guards the chain by this lock.
                 Some(Bucket {
                     table: self,
@@ -371,10 +396,15 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
             Some(TcpBucket::Established(index)) if !listening => {
                 // SAFETY: The reference keeps the socket alive; all kinds of sockets have a hash.
                 let hash = unsafe { field!(ptr, sock_common, __bindgen_anon_2.skc_hash) };
-                hash & hashinfo!(self, ehash_mask) == index
+                hash & self.ehash_mask == index
             }
             _ => false,
         }
+    }
+
+    fn prefetch(node: NonNull<bindings::hlist_node>) {
+        // SAFETY: The helper reads nothing. To prefetch from a bad address has no effect.
+        unsafe { bindings::knetstat_prefetch_tcp(node.as_ptr()) };
     }
 
     unsafe fn socket(entry: Entry<'_>) -> TcpEntry<'_> {
@@ -387,18 +417,13 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
 ///
 /// # Invariants
 ///
-/// `table` points to the `struct udp_table` of a namespace that lives during `'n`.
+/// `table` points to the `struct udp_table` of a namespace that lives during `'n`, and the
+/// others are its fields, which do not change while it is in use.
 pub(crate) struct UdpTable<'n> {
     table: *const bindings::udp_table,
+    hash: *const bindings::udp_hslot,
+    mask: u32,
     _net: PhantomData<&'n ()>,
-}
-
-impl UdpTable<'_> {
-    fn mask(&self) -> u32 {
-        let table = self.table;
-        // SAFETY: By the type invariant. The field does not change while the table is in use.
-        unsafe { field!(table, udp_table, mask) }
-    }
 }
 
 // SAFETY: See the INVARIANT comments in `bucket` and [`hashed`].
@@ -411,21 +436,23 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
         let table = unsafe { field!(net, net, ipv4.udp_table) };
         // INVARIANT: `udp_pernet_table_alloc()` sets the pointer before the namespace can be seen,
         // and `udp_pernet_table_free()` frees a private table after the last reference is gone.
-        Self {
-            table,
-            _net: PhantomData,
+        // SAFETY: So `table` is valid.
+        unsafe {
+            Self {
+                table,
+                hash: field!(table, udp_table, hash),
+                mask: field!(table, udp_table, mask),
+                _net: PhantomData,
+            }
         }
     }
 
     fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>> {
-        if index > self.mask() {
+        if index > self.mask {
             return None;
         }
-        let table = self.table;
-        // SAFETY: By the type invariant.
-        let slots = unsafe { field!(table, udp_table, hash) };
         // SAFETY: The array has `mask` + 1 elements.
-        let slot = unsafe { slots.add(index as usize) };
+        let slot = unsafe { self.hash.add(index as usize) };
         // SAFETY: The slot lives as long as the table.
         let first = unsafe { field_ptr!(slot, udp_hslot, __bindgen_anon_1.head.first) };
         // SAFETY: As above.
@@ -448,6 +475,11 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
         // table; `table` is valid.
         let slot = unsafe { bindings::knetstat_udp_slot(self.table, sk.as_ptr()) };
         slot == index
+    }
+
+    fn prefetch(node: NonNull<bindings::hlist_node>) {
+        // SAFETY: As for TCP.
+        unsafe { bindings::knetstat_prefetch_udp(node.as_ptr()) };
     }
 
     unsafe fn socket(entry: Entry<'_>) -> Udp<'_> {

@@ -34,6 +34,9 @@ const PIECE: usize = 64;
 /// Entries that are passed over while a bucket stays locked.
 const VISITS: usize = 512;
 
+/// Buckets among which the next one that is not empty is looked for ahead of time.
+const LOOK_AHEAD: u32 = 8;
+
 /// Empty buckets that are passed over before other tasks get a chance to run.
 const EMPTY_BUCKETS: u32 = 1024;
 
@@ -138,6 +141,17 @@ impl Walk {
         Some(self.at)
     }
 
+    /// Lets the CPU fetch the first socket of the next bucket while this one is shown.
+    fn look_ahead<'n>(&self, table: &impl Table<'n>) {
+        for step in 1..=LOOK_AHEAD {
+            match table.bucket(self.at.bucket.saturating_add(step)) {
+                Some(bucket) if bucket.is_empty() => {}
+                Some(bucket) => return bucket.prefetch(),
+                None => return,
+            }
+        }
+    }
+
     /// Gives the sockets of the piece at the current position that belong to `net`
     /// and `family` to `row`, in the order of the chain.
     ///
@@ -156,6 +170,7 @@ impl Walk {
         let table = T::of(net);
         let resumed = self.at.piece > 0;
         self.piece.clear();
+        self.look_ahead(&table);
 
         // The lock is given back between two rounds. `hold` is where the next round begins: it is
         // dropped outside of the lock, as that may free the socket.

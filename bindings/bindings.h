@@ -20,6 +20,7 @@
 #include <net/net_namespace.h>
 #include <net/request_sock.h>
 #include <net/tcp.h>
+#include <net/tls.h>
 #include <net/udp.h>
 
 /* Macros that bindgen cannot evaluate by itself. */
@@ -29,6 +30,9 @@ static const int KNETSTAT_TCP_TIMEOUT_INIT = TCP_TIMEOUT_INIT;
 static const int KNETSTAT_TCP_RTO_MAX = TCP_RTO_MAX;
 static const unsigned int KNETSTAT_ECN_MASK = INET_ECN_MASK;
 static const u32 KNETSTAT_TCP_DELACK_MAX = TCP_DELACK_MAX;
+static const unsigned int KNETSTAT_TLS_1_2 = TLS_1_2_VERSION;
+static const unsigned int KNETSTAT_TLS_1_3 = TLS_1_3_VERSION;
+static const unsigned int KNETSTAT_TLS_MAX_PAYLOAD = TLS_MAX_PAYLOAD_SIZE;
 
 /* What knetstat_filter() and knetstat_reuseport_program() return. */
 enum knetstat_program {
@@ -41,6 +45,8 @@ void knetstat_spin_lock(spinlock_t *lock);
 void knetstat_spin_unlock(spinlock_t *lock);
 void knetstat_spin_lock_bh(spinlock_t *lock);
 void knetstat_spin_unlock_bh(spinlock_t *lock);
+void knetstat_prefetch_tcp(const struct hlist_node *node);
+void knetstat_prefetch_udp(const struct hlist_node *node);
 bool knetstat_sock_tryget(struct sock *sk);
 u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk);
 u32 knetstat_udp_slot(const struct udp_table *table, const struct sock *sk);
@@ -64,6 +70,7 @@ void knetstat_rcu_read_unlock(void);
 u64 knetstat_sock_ino(const struct sock *sk);
 void *knetstat_kvzalloc(size_t size);
 void knetstat_cond_resched(void);
+u64 knetstat_ktime_get_ns(void);
 void knetstat_test_sleep(void);
 
 #endif

@@ -9,9 +9,11 @@
 #include <linux/delay.h>
 #include <linux/filter.h>
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/namei.h>
 #include <linux/netdevice.h>
 #include <linux/path.h>
+#include <linux/prefetch.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uidgid.h>
@@ -39,6 +41,67 @@ void knetstat_spin_lock_bh(spinlock_t *lock)
 void knetstat_spin_unlock_bh(spinlock_t *lock)
 {
 	spin_unlock_bh(lock);
+}
+
+/*
+ * The cache lines of a full socket that its row is made from: one field of each. A hint
+ * only; the node may even be gone.
+ */
+void knetstat_prefetch_tcp(const struct hlist_node *node)
+{
+	const struct tcp_sock *tp = (void *)container_of(node, struct sock, sk_node);
+	const struct inet_connection_sock *icsk = &tp->inet_conn;
+	const struct inet_sock *inet = &icsk->icsk_inet;
+	const struct sock *sk = &inet->sk;
+
+	prefetch(&sk->sk_node);
+	prefetch(&sk->sk_family);
+	prefetch(&sk->sk_peek_off);
+	prefetch(&sk->sk_rcvbuf);
+	prefetch(&sk->sk_rcvtimeo);
+	prefetch(&sk->sk_tsflags);
+	prefetch(&sk->sk_mark);
+	prefetch(&sk->sk_uid);
+	prefetch(&sk->sk_txrehash);
+	prefetch(&sk->sk_reuseport_cb);
+	prefetch(&inet->inet_flags);
+	prefetch(&inet->inet_sport);
+	prefetch(&icsk->icsk_accept_queue.rskq_defer_accept);
+	prefetch(&icsk->icsk_rto_max);
+	prefetch(&icsk->icsk_user_timeout);
+	prefetch(&tp->notsent_lowat);
+	prefetch(&tp->snd_wnd);
+	prefetch(&tp->write_seq);
+	prefetch(&tp->rcv_nxt);
+	prefetch(&tp->rcv_wnd);
+	prefetch(&tp->tcp_tx_delay);
+	prefetch(&tp->keepalive_time);
+#ifdef CONFIG_TCP_MD5SIG
+	prefetch(&tp->md5sig_info);
+#endif
+}
+
+void knetstat_prefetch_udp(const struct hlist_node *node)
+{
+	const struct udp_sock *up = (void *)container_of(node, struct sock, sk_node);
+	const struct inet_sock *inet = &up->inet;
+	const struct sock *sk = &inet->sk;
+
+	prefetch(&sk->sk_node);
+	prefetch(&sk->sk_family);
+	prefetch(&sk->sk_peek_off);
+	prefetch(&sk->sk_rcvbuf);
+	prefetch(&sk->sk_rcvtimeo);
+	prefetch(&sk->sk_tsflags);
+	prefetch(&sk->sk_mark);
+	prefetch(&sk->sk_uid);
+	prefetch(&sk->sk_reuseport_cb);
+	prefetch(&inet->inet_flags);
+	prefetch(&inet->inet_sport);
+	prefetch(&up->udp_flags);
+	prefetch(&sk->sk_ino);
+	prefetch(&up->gso_size);
+	prefetch(&up->forward_deficit);
 }
 
 /* The reference count lies in struct sock_common: also right for minisocks. */
@@ -207,6 +270,12 @@ void *knetstat_kvzalloc(size_t size)
 void knetstat_cond_resched(void)
 {
 	cond_resched();
+}
+
+/* Only for the build that measures how long locks are held. */
+u64 knetstat_ktime_get_ns(void)
+{
+	return ktime_get_ns();
 }
 
 /* Only for the build that shows that the debug guest catches a sleep under a lock. */

@@ -57,6 +57,7 @@ void knetstat_layout(void)
 	FIELD(sock, sk_busy_poll_budget);
 #endif
 	FIELD(sock, sk_max_pacing_rate);
+	FIELD(sock, sk_bind_phc);
 	FIELD(sock, sk_clockid);
 	FIELD(sock, sk_reserved_mem);
 	FIELD_AS(sock, sk_txrehash, "__bindgen_anon_4.sk_txrehash");
@@ -119,11 +120,15 @@ void knetstat_layout(void)
 	FIELD(inet_connection_sock, icsk_ack.pingpong);
 	FIELD(inet_connection_sock, icsk_ca_ops);
 	FIELD(inet_connection_sock, icsk_ulp_ops);
+	FIELD(inet_connection_sock, icsk_ulp_data);
 	FIELD(inet_connection_sock, icsk_rto_max);
 	FIELD(inet_connection_sock, icsk_rto_min);
 	FIELD(inet_connection_sock, icsk_delack_max);
 	FIELD(tcp_congestion_ops, name);
 	FIELD(tcp_ulp_ops, name);
+	FIELD(tls_context, prot_info.version);
+	FIELD(tls_context, prot_info.cipher_type);
+	FIELD(tls_context, tx_max_payload_len);
 
 	FIELD(tcp_sock, snd_wnd);
 	FIELD(tcp_sock, copied_seq);

@@ -39,8 +39,8 @@ fn healthy(state: State) -> Flow {
 #[test]
 fn each_indicator_in_its_states_only() {
     for state in STATES {
-        let sends = ["ESTB", "CLSW", "FNW1", "CLSG", "LACK"].contains(&state.label());
-        let receives = ["ESTB", "FNW1", "FNW2"].contains(&state.label());
+        let sends = [b"ESTB", b"CLSW", b"FNW1", b"CLSG", b"LACK"].contains(&state.label());
+        let receives = [b"ESTB", b"FNW1", b"FNW2"].contains(&state.label());
 
         let flow = healthy(state);
         assert_eq!(flow.indicator(HZ * 100, HZ), "");

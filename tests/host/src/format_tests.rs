@@ -2,6 +2,7 @@
 
 //! `format.rs` against the standard library's own printing.
 
+use crate::format::label;
 use crate::format::Flags;
 use crate::format::Hex;
 use crate::format::Line;
@@ -91,7 +92,10 @@ fn special_ipv6() -> Vec<Ipv6Addr> {
 #[test]
 fn special_ipv6_addresses_read_as_in_std() {
     for address in special_ipv6() {
-        assert_eq!(written(|line| line.ipv6(address)), address.to_string());
+        assert_eq!(
+            written(|line| line.address(address.into())),
+            address.to_string()
+        );
     }
 }
 
@@ -99,7 +103,10 @@ fn special_ipv6_addresses_read_as_in_std() {
 fn special_ipv4_addresses_read_as_in_std() {
     for address in ["0.0.0.0", "127.0.0.1", "255.255.255.255", "10.20.100.200"] {
         let address: Ipv4Addr = address.parse().expect("an address");
-        assert_eq!(written(|line| line.ipv4(address)), address.to_string());
+        assert_eq!(
+            written(|line| line.address(address.into())),
+            address.to_string()
+        );
     }
 }
 
@@ -169,8 +176,7 @@ fn header_and_rows_have_the_same_columns() {
         line.queue(2);
         line.endpoint(IpAddr::V4(Ipv4Addr::LOCALHOST), 22);
         line.endpoint(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        line.str(State::Listen.label());
-        line.str(" ");
+        line.state(State::Listen);
         line.diag(">|");
         line.str("SO_REUSEADDR=1");
     });
@@ -239,13 +245,13 @@ proptest! {
 
     #[test]
     fn ipv6_reads_as_in_std(address in any_ipv6()) {
-        prop_assert_eq!(written(|line| line.ipv6(address)), address.to_string());
+        prop_assert_eq!(written(|line| line.address(address.into())), address.to_string());
     }
 
     #[test]
     fn ipv4_reads_as_in_std(address: [u8; 4]) {
         let address = Ipv4Addr::from(address);
-        prop_assert_eq!(written(|line| line.ipv4(address)), address.to_string());
+        prop_assert_eq!(written(|line| line.address(address.into())), address.to_string());
     }
 
     #[test]
@@ -332,7 +338,7 @@ proptest! {
         let text = written_into(64 << 10, |line| {
             let mut list = List::new(line);
             for value in &values {
-                list.entry("NAME", *value);
+                list.entry(label!("NAME"), *value);
             }
         }).0;
         let expected: Vec<String> = values.iter().map(|value| format!("NAME={value}")).collect();

@@ -4,6 +4,10 @@
 //! are, for the tests beside this file.
 
 #![expect(dead_code, reason = "the tests need less than the module")]
+#![cfg_attr(
+    not(test),
+    expect(unused_imports, unused_macros, reason = "only the tests use them")
+)]
 
 #[path = "../../../diag.rs"]
 mod diag;
