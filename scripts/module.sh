@@ -23,7 +23,12 @@ built() {
 
 loaded() { [ -d /sys/module/knetstat ] || grep -qs '^knetstat ' /proc/modules; }
 
-built_for() { modinfo -F vermagic "$ko" | cut -d' ' -f1; }
+built_for() {
+	local release
+	release=$(modinfo -F vermagic "$ko" 2> /dev/null | cut -d' ' -f1)
+	[ -n "$release" ] || die "knetstat.ko is no kernel module: cut short? Build it anew: make clean all"
+	printf '%s\n' "$release"
+}
 
 # index RELEASE: depmod, where there is more than our module, as in no package's staging directory.
 index() {
@@ -48,7 +53,8 @@ load)
 		exit
 	fi
 	case $said in
-	*"File exists"*)
+	# EEXIST, which Linux 7.3 hands on as EBUSY.
+	*"File exists"* | *"Device or resource busy"*)
 		die "one of the files in /proc/net is taken by another module; see: ls /proc/net/*stat" ;;
 	*"Key was rejected"* | *"key not available"*)
 		die "this kernel loads signed modules only (Secure Boot?); sign knetstat.ko with a key of the machine's owner (mokutil), or switch Secure Boot off" ;;

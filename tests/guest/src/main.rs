@@ -5,6 +5,7 @@
 //! Runs as root in a guest with the module loaded, and says with libtest's own words how it
 //! went. See `guest.rs` for the environment that it wants.
 
+mod by_other_means;
 mod crowds;
 mod diag;
 mod every_option;
@@ -12,16 +13,18 @@ mod guest;
 mod harness;
 mod klog;
 mod lifecycle;
+mod module_script;
 mod namespaces;
 mod netns;
 mod one_to_one;
-mod options;
 mod random_options;
 mod reads;
 mod reference;
+mod reserve_mem;
 mod rows;
 mod sockets;
 mod states;
+mod tls;
 
 use anyhow::Result;
 use libtest_mimic::Arguments;
@@ -45,13 +48,16 @@ fn main() -> Result<ExitCode> {
 
     let mut cases = Vec::new();
     cases.extend(one_to_one::cases());
-    cases.extend(options::cases());
     cases.extend(every_option::cases());
+    cases.extend(by_other_means::cases());
+    cases.extend(tls::cases());
+    cases.extend(reserve_mem::cases());
     cases.extend(random_options::cases());
     cases.extend(diag::cases());
     cases.extend(reads::cases());
     cases.extend(crowds::cases());
     cases.extend(namespaces::cases());
+    cases.extend(module_script::cases());
     cases.extend(lifecycle::cases());
     Ok(libtest_mimic::run(&arguments, harness::trials(cases)).exit_code())
 }

@@ -3,6 +3,8 @@
 //! Network namespaces: every test has its own, so it knows every row in it.
 
 use crate::guest::wait_for;
+use crate::reference;
+use crate::rows::File;
 use anyhow::anyhow;
 use anyhow::Context;
 use anyhow::Result;
@@ -80,6 +82,22 @@ pub fn set_lo_up() -> Result<()> {
     let addr = SocketAddrV6::new(LINK_LOCAL, 0, 0, LO).into();
     wait_for("the link-local address", 5, || {
         Ok(socket.bind(&addr).map_err(|err| err.to_string()))
+    })?;
+
+    // A program that another test starts at this moment has the socket until exec(2).
+    drop(socket);
+    wait_for("the socket to be gone", 5, || {
+        let left = reference::entries(File::Udp6)?;
+        Ok(
+            if left
+                .iter()
+                .all(|entry| !entry.local.starts_with("fe80::17:"))
+            {
+                Ok(())
+            } else {
+                Err(format!("{left:?}"))
+            },
+        )
     })
 }
 

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What else than an option's own setsockopt(2) decides how it is shown: other options, sysctls,
+//! listen(2) and close(2).
+//!
+//! What the rows must say is what `every_option.rs` says.
+
+use crate::every_option::named;
+use crate::every_option::set_bytes;
+use crate::every_option::Fresh;
+use crate::every_option::Role;
+use crate::every_option::Subject;
+use crate::every_option::PLANS;
+use crate::harness::Case;
+use crate::netns::in_fresh;
+use crate::sockets::get;
+use crate::sockets::local;
+use crate::sockets::row;
+use crate::sockets::set_int;
+use crate::sockets::Plan;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use libc::c_int;
+use libc::IPPROTO_IP;
+use libc::IPPROTO_IPV6;
+use libc::SOL_SOCKET;
+use socket2::SockAddr;
+use std::fs;
+use std::net::Ipv6Addr;
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new("by_other_means::other_options", || in_fresh(other_options)),
+        Case::new("by_other_means::buffers_beyond_the_limit", || {
+            in_fresh(forced_buffers)
+        }),
+        Case::new("by_other_means::buffers_unlocked", || {
+            in_fresh(unlocked_buffers)
+        }),
+        Case::new("by_other_means::keepalive_sysctls", || {
+            in_fresh(keepalive_sysctls)
+        }),
+        Case::new("by_other_means::backlog", || in_fresh(backlog)),
+        Case::new("by_other_means::of_orphans", || in_fresh(orphans)),
+    ]
+}
+
+/// Options that set what another one is shown as.
+fn other_options() -> Result<()> {
+    const SO_BINDTOIFINDEX: c_int = 62;
+    const SO_RCVTIMEO_NEW: c_int = 66;
+    const SO_TIMESTAMPING_NEW: c_int = 65;
+    const MCAST_JOIN_GROUP: c_int = 42;
+    const MCAST_JOIN_SOURCE_GROUP: c_int = 46;
+    let time = [2_i64.to_ne_bytes(), 0_i64.to_ne_bytes()].concat();
+    for plan in PLANS {
+        for role in Role::ALL {
+            let subject = Subject::new(plan, role)?;
+            let shows = |name: &str, value: &str| -> Result<()> {
+                let row = row(subject.file, &subject.socket)?;
+                ensure!(
+                    row.option(name) == Some(value),
+                    "no {name}={value}: {row:?}"
+                );
+                Ok(())
+            };
+            set_bytes(
+                &subject.socket,
+                SOL_SOCKET,
+                SO_BINDTOIFINDEX,
+                &1_i32.to_ne_bytes(),
+            )?;
+            shows("SO_BINDTODEVICE", "lo")?;
+            set_bytes(&subject.socket, SOL_SOCKET, SO_RCVTIMEO_NEW, &time)?;
+            shows("SO_RCVTIMEO", "2000ms")?;
+            set_bytes(
+                &subject.socket,
+                SOL_SOCKET,
+                SO_TIMESTAMPING_NEW,
+                &8_i32.to_ne_bytes(),
+            )?;
+            shows("SO_TIMESTAMPING", "RX_SOFTWARE")?;
+            if role.is_tcp() {
+                continue;
+            }
+            let (level, name, group) = match plan {
+                Plan::V4 => (
+                    IPPROTO_IP,
+                    "IP_ADD_MEMBERSHIP",
+                    SockAddr::from(std::net::SocketAddr::from(([232, 1, 2, 3], 0))),
+                ),
+                _ => (
+                    IPPROTO_IPV6,
+                    "IPV6_ADD_MEMBERSHIP",
+                    SockAddr::from(std::net::SocketAddr::from((
+                        Ipv6Addr::new(0xff32, 0, 0, 0, 0, 0, 0, 9),
+                        0,
+                    ))),
+                ),
+            };
+            let text = match plan {
+                Plan::V4 => "232.1.2.3%lo",
+                _ => "ff32::9%lo",
+            };
+            // `struct group_req`: an index, padding, an address.
+            let address = |addr: &SockAddr| {
+                let mut bytes = vec![0; 128];
+                // SAFETY: `addr` has as many bytes as it says.
+                let from = unsafe {
+                    std::slice::from_raw_parts(addr.as_ptr().cast::<u8>(), addr.len() as usize)
+                };
+                bytes[..from.len()].copy_from_slice(from);
+                bytes
+            };
+            let mut request = vec![1, 0, 0, 0, 0, 0, 0, 0];
+            request.extend(address(&group));
+            set_bytes(&subject.socket, level, MCAST_JOIN_GROUP, &request)?;
+            shows(name, text)?;
+            // Of one source only.
+            let other = Subject::new(plan, role)?;
+            let source = SockAddr::from(plan.addr(0));
+            request.extend(address(&source));
+            set_bytes(&other.socket, level, MCAST_JOIN_SOURCE_GROUP, &request)?;
+            let row = row(other.file, &other.socket)?;
+            ensure!(row.option(name) == Some(text), "no {name}={text}: {row:?}");
+        }
+    }
+    Ok(())
+}
+
+/// SO_RCVBUFFORCE and SO_SNDBUFFORCE may exceed the limits: up to INT_MAX.
+fn forced_buffers() -> Result<()> {
+    let fresh = Fresh::ask()?;
+    for plan in PLANS {
+        for role in Role::ALL {
+            for (force, name) in [
+                (libc::SO_RCVBUFFORCE, "SO_RCVBUF"),
+                (libc::SO_SNDBUFFORCE, "SO_SNDBUF"),
+            ] {
+                let mut subject = Subject::new(plan, role)?;
+                for value in [1_000_003, c_int::MAX / 2, c_int::MAX] {
+                    set_int(&subject.socket, SOL_SOCKET, force, value)?;
+                    subject.assume(name, true);
+                    subject.must_agree(&fresh)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// SO_BUF_LOCK tells whether the process set a size, and takes it back.
+fn unlocked_buffers() -> Result<()> {
+    const SO_BUF_LOCK: c_int = 72;
+    const SNDBUF: c_int = 1;
+    const RCVBUF: c_int = 2;
+    let fresh = Fresh::ask()?;
+    for plan in PLANS {
+        for role in Role::ALL {
+            let mut subject = Subject::new(plan, role)?;
+            for locks in [SNDBUF, RCVBUF, SNDBUF | RCVBUF, 0] {
+                set_int(&subject.socket, SOL_SOCKET, SO_BUF_LOCK, locks)?;
+                let locks = get(&subject.socket, SOL_SOCKET, SO_BUF_LOCK, -1)?;
+                subject.assume("SO_SNDBUF", locks & SNDBUF != 0);
+                subject.assume("SO_RCVBUF", locks & RCVBUF != 0);
+                subject
+                    .must_agree(&fresh)
+                    .with_context(|| format!("SO_BUF_LOCK={locks}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sysctls are not what a process set.
+fn keepalive_sysctls() -> Result<()> {
+    for (name, value) in [("time", "1234"), ("intvl", "12"), ("probes", "3")] {
+        fs::write(format!("/proc/sys/net/ipv4/tcp_keepalive_{name}"), value)?;
+    }
+    let fresh = Fresh::ask()?;
+    for plan in PLANS {
+        let mut subject = Subject::new(plan, Role::Client)?;
+        subject.must_agree(&fresh)?;
+        // Set to what the sysctl says already: it is set nonetheless.
+        for (name, value) in [
+            ("TCP_KEEPIDLE", 1234),
+            ("TCP_KEEPINTVL", 12),
+            ("TCP_KEEPCNT", 3),
+        ] {
+            let opt = named(name);
+            set_int(&subject.socket, opt.level, opt.option, value)?;
+            subject.assume(name, true);
+            subject.must_agree(&fresh)?;
+        }
+    }
+    Ok(())
+}
+
+/// The backlog is what listen(2) was given, bounded by somaxconn; listen(2) again changes it.
+fn backlog() -> Result<()> {
+    let most: c_int = fs::read_to_string("/proc/sys/net/core/somaxconn")?
+        .trim()
+        .parse()?;
+    let fresh = Fresh::ask()?;
+    for plan in Plan::ALL {
+        let mut subject = Subject::new(plan, Role::Listener)?;
+        for (given, shown) in [
+            (0, 0),
+            (1, 1),
+            (128, 128),
+            (most, most),
+            (c_int::MAX, most),
+            (-1, most),
+        ] {
+            subject.socket.listen(given)?;
+            subject.backlog = shown;
+            subject
+                .must_agree(&fresh)
+                .with_context(|| format!("listen({given})"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A socket that was closed with data to deliver still has its options.
+fn orphans() -> Result<()> {
+    for plan in PLANS {
+        let mut subject = Subject::new(plan, Role::Client)?;
+        subject.socket.set_tcp_nodelay(true)?;
+        subject.socket.set_keepalive(true)?;
+        let server = subject.others.first().context("no server")?;
+        crate::sockets::deafen(server)?;
+        let addr = crate::rows::address(&local(&subject.socket)?);
+        let (file, others) = (subject.file, std::mem::take(&mut subject.others));
+        drop(subject);
+        let rows = crate::reference::compare(file)?;
+        let row = rows
+            .iter()
+            .find(|row| row.local == addr)
+            .context("no row for the orphan")?;
+        ensure!(
+            row.state == "FNW1"
+                && row.option("TCP_NODELAY") == Some("1")
+                && row.option("SO_KEEPALIVE") == Some("1")
+                && row.option("ino") == Some("0"),
+            "an orphan is shown as {row:?}"
+        );
+        drop(others);
+    }
+    Ok(())
+}

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `make load`, `unload`, `install` and `uninstall`, which are `scripts/module.sh`: what they do,
+//! and what they say in one line where they cannot.
+
+use crate::guest::guest;
+use crate::guest::Kernel;
+use crate::harness::skip;
+use crate::harness::Case;
+use crate::reference::compare;
+use crate::rows::File;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use nix::kmod::delete_module;
+use nix::kmod::finit_module;
+use nix::kmod::DeleteModuleFlags;
+use nix::kmod::ModuleInitFlags;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::chown;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Output;
+
+/// Where the checkout is in the guests.
+const CHECKOUT: &str = "/knetstat";
+
+/// Where the kernels' build trees are.
+const TREES: &str = "/cache";
+
+const NOBODY: u32 = 65534;
+
+pub fn cases() -> Vec<Case> {
+    // To start a program takes ten times as long in the other guests, and what the script says
+    // is the same: there, the stock kernel has what works on its own modules and no more.
+    let kernel = guest().kernel;
+    let mut cases = Vec::new();
+    if kernel == Kernel::Uml {
+        cases.extend([
+            Case::new("module_script::needs_root", needs_root),
+            Case::new("module_script::not_built", not_built),
+            Case::new("module_script::another_tree", another_tree),
+            Case::new("module_script::install_elsewhere", install_elsewhere),
+        ]);
+    }
+    if kernel != Kernel::Debug {
+        cases.extend([
+            Case::alone("module_script::load_and_unload", || {
+                then_loaded(load_and_unload)
+            }),
+            Case::alone("module_script::name_taken", || then_loaded(name_taken)),
+            Case::alone("module_script::install_and_uninstall", || {
+                then_loaded(install_and_uninstall)
+            }),
+        ]);
+    }
+    cases
+}
+
+/// As much of a checkout as the script needs, in a directory of its own.
+struct Checkout(PathBuf);
+
+impl Checkout {
+    /// One in which `make` was not run.
+    fn new(name: &str) -> Result<Self> {
+        let from = Path::new(CHECKOUT);
+        if !from.join("scripts/module.sh").exists() {
+            return skip(format!("there is no checkout in {CHECKOUT}"));
+        }
+        let dir = std::env::temp_dir().join(format!("knetstat-{name}"));
+        fs::create_dir_all(dir.join("scripts"))?;
+        for file in ["Makefile", "Kbuild"] {
+            fs::copy(from.join(file), dir.join(file))?;
+        }
+        for file in fs::read_dir(from.join("scripts"))? {
+            let file = file?;
+            fs::copy(file.path(), dir.join("scripts").join(file.file_name()))?;
+        }
+        Ok(Self(dir))
+    }
+
+    /// One in which `make` was run, for the guest's kernel.
+    fn built(name: &str) -> Result<Self> {
+        let checkout = Self::new(name)?;
+        fs::copy(&guest().ko, checkout.ko())?;
+        // What Kbuild leaves for modules_install.
+        fs::write(checkout.0.join("modules.order"), "knetstat.o\n")?;
+        Ok(checkout)
+    }
+
+    fn ko(&self) -> PathBuf {
+        self.0.join("knetstat.ko")
+    }
+
+    fn make(&self, target: &str) -> Command {
+        let mut make = Command::new("make");
+        make.current_dir(&self.0).arg(target);
+        make
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What a command says if it succeeds, which is nothing on stderr.
+fn succeeds(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    ensure!(
+        output.status.success() && output.stderr.is_empty(),
+        "{command:?}: {output:?}"
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The command fails, and says one line, with all of `expected` in it.
+fn fails(command: &mut Command, expected: &[&str]) -> Result<()> {
+    let output: Output = command.output().with_context(|| format!("{command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.starts_with("make: *** "))
+        .collect();
+    ensure!(
+        !output.status.success()
+            && output.stdout.is_empty()
+            && lines.len() == 1
+            && lines[0].starts_with("knetstat: ")
+            && expected.iter().all(|text| lines[0].contains(text)),
+        "{command:?}: not {expected:?}: {output:?}"
+    );
+    Ok(())
+}
+
+fn is_loaded() -> Result<bool> {
+    let modules = fs::read_to_string("/proc/modules")?;
+    Ok(modules.lines().any(|line| line.starts_with("knetstat ")))
+}
+
+/// The module is loaded, and its files are right.
+fn works() -> Result<()> {
+    ensure!(is_loaded()?, "the module is not loaded");
+    for file in File::ALL {
+        compare(file)?;
+    }
+    Ok(())
+}
+
+/// The module is not loaded, and its files are gone.
+fn is_gone() -> Result<()> {
+    ensure!(!is_loaded()?, "the module is still loaded");
+    for file in File::ALL {
+        ensure!(!file.path().exists(), "{} is still there", file.name());
+    }
+    Ok(())
+}
+
+fn insert(ko: &Path) -> Result<()> {
+    let file = fs::File::open(ko)?;
+    finit_module(file, c"", ModuleInitFlags::empty()).with_context(|| format!("loading {ko:?}"))
+}
+
+/// Runs `f`, and whatever comes of it loads the module again for the tests after.
+fn then_loaded(f: impl FnOnce() -> Result<()>) -> Result<()> {
+    let result = f();
+    let again = match is_loaded()? {
+        true => Ok(()),
+        false => insert(&guest().ko),
+    };
+    result.and(again).and_then(|()| works())
+}
+
+fn release() -> Result<String> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    Ok(release.trim().to_owned())
+}
+
+/// Only root can change what the kernel has loaded and what is installed.
+fn needs_root() -> Result<()> {
+    let checkout = Checkout::built("needs-root")?;
+    for target in ["load", "unload", "install", "uninstall"] {
+        let mut make = checkout.make(target);
+        let run = format!("run: sudo make {target}");
+        fails(make.uid(NOBODY).gid(NOBODY), &["only root", &run])?;
+    }
+    Ok(())
+}
+
+fn not_built() -> Result<()> {
+    let checkout = Checkout::new("not-built")?;
+    for target in ["load", "install"] {
+        fails(
+            &mut checkout.make(target),
+            &["knetstat.ko is not built", "run: make"],
+        )?;
+    }
+    Ok(())
+}
+
+/// Makes the module say that it was built for another kernel; returns which.
+fn rebuild_for_another_kernel(checkout: &Checkout) -> Result<String> {
+    const MAGIC: &[u8] = b"vermagic=";
+    let release = release()?;
+    let mut ko = fs::read(checkout.ko())?;
+    let at = ko
+        .windows(MAGIC.len())
+        .position(|bytes| bytes == MAGIC)
+        .context("the module has no vermagic")?
+        + MAGIC.len();
+    ensure!(
+        ko[at..].starts_with(release.as_bytes()),
+        "the guest's module was built for another kernel"
+    );
+    ko[at] = b'1';
+    let other = String::from_utf8(ko[at..at + release.len()].to_vec())?;
+    fs::write(checkout.ko(), ko)?;
+    Ok(other)
+}
+
+/// What is installed must have been built with the tree that installs it.
+fn another_tree() -> Result<()> {
+    let checkout = Checkout::built("another-tree")?;
+    let built_for = format!("built for Linux {}", release()?);
+    let run = format!("run: make install KVER={}", release()?);
+    let mut install = checkout.make("install");
+    install.arg("KDIR=/nowhere");
+    fails(
+        &mut install,
+        &[&built_for, "/nowhere is no kernel build tree", &run],
+    )?;
+
+    let tree = checkout.0.join("tree");
+    fs::create_dir_all(tree.join("include/config"))?;
+    fs::write(tree.join("include/config/kernel.release"), "9.9.9\n")?;
+    let mut install = checkout.make("install");
+    install.arg(format!("KDIR={}", tree.display()));
+    fails(&mut install, &[&built_for, "tree is 9.9.9", &run])
+}
+
+/// Loading twice and unloading twice is told apart from what else may go wrong.
+fn load_and_unload() -> Result<()> {
+    let checkout = Checkout::built("load")?;
+    fails(
+        &mut checkout.make("load"),
+        &["loaded already", "run: make unload"],
+    )?;
+    works()?;
+
+    ensure!(succeeds(&mut checkout.make("unload"))?.is_empty());
+    is_gone()?;
+    fails(&mut checkout.make("unload"), &["knetstat is not loaded"])?;
+
+    let said = succeeds(&mut checkout.make("load"))?;
+    ensure!(
+        said == "Loaded. See: cat /proc/net/tcpstat\n",
+        "make load says {said:?}"
+    );
+    works()?;
+
+    ensure!(succeeds(&mut checkout.make("unload"))?.is_empty());
+    let other = rebuild_for_another_kernel(&checkout)?;
+    fails(
+        &mut checkout.make("load"),
+        &[
+            &format!("built for Linux {other}, and this is {}", release()?),
+            "run: make clean && make",
+        ],
+    )?;
+    is_gone()
+}
+
+/// Another module has one of the names.
+fn name_taken() -> Result<()> {
+    let squatter = guest().dir.join("squatter.ko");
+    if !squatter.exists() {
+        return skip(format!("there is no {}", squatter.display()));
+    }
+    let checkout = Checkout::built("name-taken")?;
+    succeeds(&mut checkout.make("unload"))?;
+    insert(&squatter)?;
+    let result = fails(
+        &mut checkout.make("load"),
+        &["taken by another module", "ls /proc/net/*stat"],
+    );
+    delete_module(c"squatter", DeleteModuleFlags::O_NONBLOCK).context("unloading squatter")?;
+    result?;
+    succeeds(&mut checkout.make("load"))?;
+    works()
+}
+
+/// The build tree of the guest's kernel, if it is not where `make` looks for it.
+fn tree() -> Result<Option<PathBuf>> {
+    let release = release()?;
+    let of_this_kernel = |tree: &Path| {
+        let text = fs::read_to_string(tree.join("include/config/kernel.release"));
+        text.is_ok_and(|text| text.trim() == release)
+    };
+    if of_this_kernel(&Path::new("/lib/modules").join(&release).join("build")) {
+        return Ok(None);
+    }
+    let prefix = match guest().kernel {
+        Kernel::Uml => "uml-",
+        Kernel::Debug => "debug-",
+        Kernel::Debian => "debian-",
+    };
+    for dir in fs::read_dir(TREES)? {
+        let dir = dir?;
+        let tree = dir.path();
+        if dir.file_name().as_bytes().starts_with(prefix.as_bytes())
+            && tree.join(".complete").exists()
+            && of_this_kernel(&tree)
+        {
+            return Ok(Some(tree));
+        }
+    }
+    skip(format!("no build tree of Linux {release} in {TREES}"))
+}
+
+/// A `/lib/modules` of its own, in which the guest's kernel has no modules. To index those of
+/// Debian's kernel takes a minute where all code is emulated.
+struct LibModules(PathBuf);
+
+impl LibModules {
+    /// With what a kernel's own modules_install puts there.
+    fn new(tree: Option<&Path>) -> Result<Self> {
+        let dir = Path::new("/lib/modules").join(release()?);
+        let from = tree.unwrap_or(&dir);
+        let files = [
+            "modules.order",
+            "modules.builtin",
+            "modules.builtin.modinfo",
+        ]
+        .map(|file| {
+            let text = fs::read(from.join(file));
+            text.map(|text| (file, text)).context(file)
+        });
+        let build = fs::read_link(dir.join("build"));
+
+        let mut mount = Command::new("mount");
+        succeeds(mount.args(["-t", "tmpfs", "modules", "/lib/modules"]))?;
+        let modules = Self(dir);
+        fs::create_dir(&modules.0)?;
+        for file in files {
+            let (file, text) = file?;
+            fs::write(modules.0.join(file), text)?;
+        }
+        if let Ok(build) = build {
+            symlink(build, modules.0.join("build"))?;
+        }
+        Ok(modules)
+    }
+}
+
+impl Drop for LibModules {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("/lib/modules").status();
+    }
+}
+
+/// The module in a directory of modules, and how it is packed.
+fn installed(modules: &Path) -> Result<Vec<String>> {
+    let names = match fs::read_dir(modules.join("updates")) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        names => names?,
+    };
+    names
+        .map(|name| Ok(name?.file_name().to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// `make TARGET` with the build tree of the guest's kernel.
+fn make_with_tree(checkout: &Checkout, target: &str) -> Result<Command> {
+    let mut make = checkout.make(target);
+    if let Some(tree) = tree()? {
+        make.arg(format!("KDIR={}", tree.display()));
+    }
+    Ok(make)
+}
+
+/// As a package is made: by anybody, and without the indices of all modules.
+fn install_elsewhere() -> Result<()> {
+    let checkout = Checkout::built("elsewhere")?;
+    let stage = checkout.0.join("stage");
+    fs::create_dir(&stage)?;
+    chown(&stage, Some(NOBODY), Some(NOBODY))?;
+    let make = |target: &str| -> Result<Command> {
+        let mut make = make_with_tree(&checkout, target)?;
+        make.arg(format!("INSTALL_MOD_PATH={}", stage.display()))
+            .uid(NOBODY)
+            .gid(NOBODY);
+        Ok(make)
+    };
+    let said = succeeds(&mut make("install")?)?;
+    ensure!(
+        !said.contains("Installed"),
+        "nothing is installed yet: {said:?}"
+    );
+    let modules = stage.join("lib/modules").join(release()?);
+    let names = installed(&modules)?;
+    ensure!(
+        names.len() == 1 && names[0].starts_with("knetstat.ko"),
+        "what is installed is {names:?}"
+    );
+    ensure!(!modules.join("modules.dep").exists(), "depmod was run");
+
+    ensure!(succeeds(&mut make("uninstall")?)?.is_empty());
+    ensure!(!modules.join("updates").exists(), "something is left");
+    fails(&mut make("uninstall")?, &["not installed for Linux"])
+}
+
+/// As an administrator does: modprobe finds the module, and then no more.
+fn install_and_uninstall() -> Result<()> {
+    let checkout = Checkout::built("install")?;
+    let lib_modules = LibModules::new(tree()?.as_deref())?;
+    let modules = &lib_modules.0;
+    let make = |target| make_with_tree(&checkout, target);
+    let modprobe = || Command::new("modprobe");
+
+    let said = succeeds(&mut make("install")?)?;
+    ensure!(
+        said.ends_with("\nInstalled. Load it with: modprobe knetstat\n"),
+        "make install says {said:?}"
+    );
+    let names = installed(modules)?;
+    ensure!(
+        names.len() == 1 && names[0].starts_with("knetstat.ko"),
+        "what is installed is {names:?}"
+    );
+
+    succeeds(&mut make("unload")?)?;
+    is_gone()?;
+    succeeds(modprobe().arg("knetstat"))?;
+    works()?;
+    succeeds(modprobe().args(["-r", "knetstat"]))?;
+    is_gone()?;
+
+    ensure!(succeeds(&mut make("uninstall")?)?.is_empty());
+    ensure!(!modules.join("updates").exists(), "something is left");
+    let output = modprobe().arg("knetstat").output()?;
+    ensure!(
+        !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("not found"),
+        "modprobe still finds it: {output:?}"
+    );
+    let not_installed = format!("not installed for Linux {}", release()?);
+    fails(&mut make("uninstall")?, &[&not_installed])?;
+    is_gone()
+}
