@@ -78,6 +78,19 @@ guest() {
 		"$kernel" "\$KNETSTAT_DIR/${PROGRAM##*/}"
 }
 
+# Any input, as far as a few seconds go.
+fuzz() {
+	local log=$LOGS/fuzz.log
+	if "$TOP/tests/fuzz/run.sh" --runs 300000 > "$log"; then
+		echo "test fuzz::format ... ok"
+		add 1 0 0 fuzz
+	else
+		echo "test fuzz::format ... FAILED"
+		add 0 1 0 fuzz
+	fi
+	sed 's/^/     /' "$log"
+}
+
 # A row of a request is what the C module read too much of.
 REQUEST_ROW='python3 -c "
 import socket
@@ -134,6 +147,7 @@ for package in host build; do
 		note "== $package"
 		run "$package" "$VM/in-root.sh" cargo test --locked --manifest-path tests/Cargo.toml -p "knetstat-$package-tests"
 	fi
+	if [[ $package == host ]] && wanted host; then fuzz; fi
 done
 for kernel in uml debug; do
 	if wanted "$kernel"; then
