@@ -36,7 +36,7 @@ clean:
 	else \
 		rm -f -- *.o *.ko *.mod *.mod.c .*.cmd .*.d modules.order Module.symvers; \
 	fi
-	@rm -rf target tests/target
+	@rm -rf target tests/target tests/fuzz/target
 
 # As the kernel's `make rustfmt`, whose settings are in .rustfmt.toml.
 .PHONY: fmt fmt-check
@@ -54,6 +54,7 @@ clippy:
 	$(kbuild) CLIPPY=1 CLIPPY_DRIVER="$$driver" KRUSTFLAGS='$(KRUSTFLAGS) -Dwarnings' modules
 clippy-tests:
 	@cd tests && cargo clippy --workspace --all-targets -- -D warnings
+	@cd tests/fuzz && cargo clippy --all-targets -- -D warnings
 
 .PHONY: doc
 doc: modules
@@ -67,8 +68,17 @@ test-host:
 	@cd tests && cargo test -p knetstat-host-tests
 test-build:
 	@cd tests && cargo test -p knetstat-build-tests
+# make fuzz [SECONDS=60]
+.PHONY: fuzz
+fuzz:
+	+@tests/fuzz/run.sh '$(or $(SECONDS),60)'
 demo:
 	+@vm/demo.sh
+
+# make bench [QUICK=1] [OUT=FILE] [ONLY=PART,...]
+.PHONY: bench
+bench:
+	+@vm/bench.sh $(if $(QUICK),--quick) $(if $(OUT),--out '$(OUT)') $(if $(ONLY),--only '$(ONLY)')
 
 # vm, shell, vm-setup, vm-clean.
 -include vm/vm.mk
@@ -92,6 +102,9 @@ help:
 #h Try it and test it, in virtual machines:
 #h   make demo          see it at work on a stock kernel
 #h   make test          all tests
+#h   make fuzz          the formatting on arbitrary input, for SECONDS=60
+#h   make bench         how fast it is, beside /proc/net/tcp and ss; 40 minutes.
+#h                      QUICK=1: in 2, roughly. OUT=FILE: the figures as JSON
 #h   make vm CMD='...'  run a command in a guest; KERNEL=uml|debug|debian
 #h   make shell         a shell in a guest
 #h   make vm-setup      make the guests;  make vm-clean: remove them

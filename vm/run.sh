@@ -13,6 +13,7 @@
 #   --log FILE       the kernel's log goes there
 #   --timeout S      end the guest S seconds after its start (600; 0: never)
 #   --append ARGS    more for the kernel's command line
+#   --mem MIB        uml, debug: the guest's memory (4096, or what /dev/shm can take)
 #
 # The command's output goes to stdout as it comes. The status is the command's own;
 # 124 after a timeout, 125 if the guest or the module did not get that far, 2 for a
@@ -20,7 +21,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/run.sh [--with FILE]... [--dir DIR] [--module FILE | --no-module] [--log FILE] [--timeout S] [--append ARGS] uml|debug|debian COMMAND"
+usage="usage: vm/run.sh [--with FILE]... [--dir DIR] [--module FILE | --no-module] [--log FILE] [--timeout S] [--append ARGS] [--mem MIB] uml|debug|debian COMMAND"
 with=()
 dir=
 ko=
@@ -28,12 +29,13 @@ module=yes
 log=
 timeout=
 append=
+mem=
 shell=
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--shell) shell=yes; shift; continue ;;
 	--no-module) module=; shift; continue ;;
-	--with | --dir | --module | --log | --timeout | --append) [[ $# -ge 2 ]] || die_usage "$usage" ;;
+	--with | --dir | --module | --log | --timeout | --append | --mem) [[ $# -ge 2 ]] || die_usage "$usage" ;;
 	-*) die_usage "$usage" ;;
 	*) break ;;
 	esac
@@ -44,6 +46,7 @@ while [[ $# -gt 0 ]]; do
 	--log) log=$2 ;;
 	--timeout) timeout=$2 ;;
 	--append) append=$2 ;;
+	--mem) mem=$2 ;;
 	esac
 	shift 2
 done
@@ -58,9 +61,19 @@ command=${2:-}
 check_kernel_name "$KERNEL"
 timeout=${timeout:-$([[ -n $shell ]] && echo 0 || echo 600)}
 [[ $timeout =~ ^[0-9]+$ ]] || die_usage "--timeout takes whole seconds, not '$timeout'"
+[[ -z $mem || $mem =~ ^[1-9][0-9]*$ ]] || die_usage "--mem takes MiB, not '$mem'"
+[[ -z $mem || $KERNEL != debian ]] || die_usage "--mem is for uml and debug"
 for f in "${with[@]}" ${ko:+"$ko"}; do
 	[[ -f $f ]] || die_usage "no such file: $f"
 done
+# UML keeps its memory in a file, which wants to be in a tmpfs, and takes of it what is
+# used only.
+if [[ $KERNEL != debian ]]; then
+	room=$(df -Pm /dev/shm | awk 'NR == 2 { print int($4 * 3 / 4) }')
+	[[ ${mem:-0} -le $room ]] ||
+		die "a guest with $mem MiB wants a third more than that free in /dev/shm, where at most $room MiB can be given; enlarge it (mount -o remount,size=...) or ask for less"
+	mem=${mem:-$((room < 4096 ? room : 4096))}
+fi
 
 ROOT=$("$VM/root.sh")
 kernel=$("$VM/kernel.sh" "$KERNEL")
@@ -109,12 +122,9 @@ ROWS=$rows
 COLS=$cols
 END
 
-# The guests' own commands, inside the root. UML keeps its memory in a file, which
-# wants to be in a tmpfs, and takes of it what is used only.
+# The guests' own commands, inside the root.
 run_um() {
-	local mem input=null args=()
-	mem=$(df -Pm /dev/shm | awk 'NR == 2 { print int($4 * 3 / 4) }')
-	[[ $mem -le 4096 ]] || mem=4096
+	local input=null args=()
 	[[ -z $shell ]] || input=fd:0
 	[[ $KERNEL != uml ]] || args+=(ncpus=2)
 	{ in_root_at "$ROOT" guest TMPDIR=/dev/shm HOME=/tmp timeout --foreground -s KILL "$timeout" \

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the figures come from.
+
+use crate::options::Options;
+use crate::population::sysctl;
+use crate::spawner::Spawner;
+use crate::stats::median;
+use crate::table::digits;
+use anyhow::Context;
+use anyhow::Result;
+use procfs::Current;
+use procfs::Meminfo;
+use serde::Serialize;
+use std::fmt;
+use std::thread::available_parallelism;
+
+/// The guest.
+#[derive(Serialize)]
+pub struct Environment {
+    pub kernel: String,
+    pub cpus: usize,
+    pub memory_mib: u64,
+    /// Buckets of the TCP table of connections.
+    pub tcp_buckets: String,
+    /// Buckets of the UDP table.
+    pub udp_buckets: String,
+    /// What it takes to start ss, in milliseconds; part of what ss takes.
+    pub ss_start_ms: f64,
+    pub host: Option<String>,
+    pub is_quick: bool,
+}
+
+impl Environment {
+    pub fn look(options: &Options, spawner: &mut Spawner) -> Result<Self> {
+        let mut starts = Vec::new();
+        for _ in 0..5 {
+            starts.push(spawner.time(&["ss", "-V"])? * 1e3);
+        }
+        Ok(Self {
+            kernel: sysctl("kernel/osrelease")?.trim().to_owned(),
+            cpus: available_parallelism()?.get(),
+            memory_mib: Meminfo::current().context("/proc/meminfo")?.mem_total >> 20,
+            tcp_buckets: sysctl("net/ipv4/tcp_ehash_entries")?.trim().to_owned(),
+            udp_buckets: sysctl("net/ipv4/udp_hash_entries")?.trim().to_owned(),
+            ss_start_ms: median(&starts),
+            host: options.host.clone(),
+            is_quick: options.quick,
+        })
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "Linux {}, {} CPUs, {} MiB; {} buckets for TCP connections, {} for UDP",
+            self.kernel,
+            self.cpus,
+            digits(self.memory_mib as usize),
+            self.tcp_buckets,
+            self.udp_buckets
+        )?;
+        if let Some(host) = &self.host {
+            writeln!(f, "host: {host}")?;
+        }
+        writeln!(
+            f,
+            "Times of ss are those of the whole process; its start alone takes {:.1} ms here.",
+            self.ss_start_ms
+        )?;
+        if self.is_quick {
+            writeln!(
+                f,
+                "QUICK: few passes, small sizes. For figures, run it without."
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Our file and the floor as the number of sockets grows.
+
+use crate::options::Options;
+use crate::population::Family;
+use crate::population::Kind;
+use crate::population::Population;
+use crate::progress::note;
+use crate::readers::set_floor_row;
+use crate::readers::Reader;
+use crate::scenarios::Scenario;
+use crate::spawner::Spawner;
+use crate::stats::ratio;
+use crate::stats::summary;
+use crate::stats::Interval;
+use crate::stats::Summary;
+use crate::table;
+use crate::table::digits;
+use crate::turns::Turns;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use procfs::Current;
+use procfs::Meminfo;
+use serde::Serialize;
+use std::fmt;
+use std::time::Duration;
+
+/// What a socket is taken to need before any was opened, in bytes.
+const FIRST_GUESS: u64 = 6 << 10;
+
+/// A size from which on it shows what memory a socket takes: before, much comes from slabs that
+/// former sockets have left behind.
+const ENOUGH: usize = 300_000;
+
+/// Memory that is left to the rest of the guest.
+const RESERVE: u64 = 256 << 20;
+
+/// What so many sockets took.
+#[derive(Serialize)]
+pub struct Measured {
+    pub rows: usize,
+    pub us_per_row: Summary,
+    pub floor_us_per_row: Summary,
+    pub ratio_to_floor: Interval,
+}
+
+/// The growth of one kind of sockets.
+#[derive(Serialize)]
+pub struct Outcome {
+    pub name: String,
+    pub sizes: Vec<Measured>,
+    /// Why it did not grow further, if it was to.
+    pub stopped: Option<String>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Growth: {}", self.name)?;
+        let mut table = table::with_header([
+            "rows",
+            "us/row",
+            "quartiles",
+            "floor, us/row",
+            "times the floor (95%)",
+            "passes",
+        ]);
+        for measured in &self.sizes {
+            let Summary { median, q1, q3, n } = measured.us_per_row;
+            table.add_row([
+                digits(measured.rows),
+                table::time(median),
+                format!("{}-{}", table::time(q1), table::time(q3)),
+                table::time(measured.floor_us_per_row.median),
+                measured.ratio_to_floor.to_string(),
+                n.to_string(),
+            ]);
+        }
+        writeln!(f, "{table}")?;
+        match &self.stopped {
+            Some(reason) => writeln!(f, "  {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What grows.
+pub const KINDS: [Kind; 2] = [Kind::Established, Kind::Udp];
+
+/// Opens more and more sockets, and reads at some sizes.
+pub fn run(kind: Kind, options: &Options, spawner: &mut Spawner) -> Result<Outcome> {
+    let sizes: &[usize] = options.scale(
+        &[10_000, 30_000, 100_000, 300_000, 1_000_000],
+        &[10_000, 30_000, 100_000],
+    );
+    let mut outcome = Outcome {
+        name: kind.to_string(),
+        sizes: Vec::new(),
+        stopped: None,
+    };
+    let mut population = Population::new(kind, Family::V4);
+    let mut each = FIRST_GUESS;
+    for &rows in sizes {
+        let more = (rows - population.rows()) as u64;
+        let needed = each * more;
+        let before = free()?;
+        let free_now = before.saturating_sub(RESERVE);
+        if needed > free_now {
+            outcome.stopped = Some(format!(
+                "Stopped before {} rows: they need {} MiB more, and {} MiB are free.",
+                digits(rows),
+                needed >> 20,
+                free_now >> 20
+            ));
+            break;
+        }
+        note(format_args!("growth: {kind}, {} rows", digits(rows)));
+        population.grow_to(rows)?;
+        if rows >= ENOUGH {
+            let taken = before.saturating_sub(free()?) / more;
+            each = taken + taken / 4;
+        }
+        let scenario = Scenario {
+            kind,
+            family: Family::V4,
+            rows,
+        };
+        let measured =
+            measure(scenario, options, spawner).with_context(|| format!("growth: {scenario}"))?;
+        outcome.sizes.push(measured);
+    }
+    Ok(outcome)
+}
+
+fn measure(scenario: Scenario, options: &Options, spawner: &mut Spawner) -> Result<Measured> {
+    let Scenario { kind, family, rows } = scenario;
+    let readers = [
+        Reader::ours(kind, family, crate::readers::LARGE),
+        Reader::floor(kind),
+    ];
+    let mut expected = [None; 2];
+    for (reader, expected) in readers.iter().zip(&mut expected) {
+        let pass = reader.pass(spawner, true, Duration::MAX)?;
+        ensure!(
+            pass.rows == Some(rows),
+            "{}: {:?} rows where there are {rows}",
+            reader.name,
+            pass.rows
+        );
+        *expected = pass.bytes;
+        // That of ours, when the floor's turn comes.
+        let row_bytes = pass.row_bytes.context("no bytes were counted")?;
+        set_floor_row(row_bytes as f64 / rows as f64)?;
+    }
+
+    let mut samples = [Vec::new(), Vec::new()];
+    let mut turns = Turns::of(readers.len());
+    for _ in 0..options.scale(9, 5) {
+        for &i in turns.next_round() {
+            let pass = readers[i].pass(spawner, false, Duration::MAX)?;
+            ensure!(
+                pass.bytes == expected[i],
+                "{}: {:?} bytes where the first pass read {:?}",
+                readers[i].name,
+                pass.bytes,
+                expected[i]
+            );
+            samples[i].push(pass.seconds * 1e6 / rows as f64);
+        }
+    }
+    let [ours, floor] = samples;
+    Ok(Measured {
+        rows,
+        us_per_row: summary(&ours),
+        floor_us_per_row: summary(&floor),
+        ratio_to_floor: ratio(&ours, &floor),
+    })
+}
+
+/// Free memory, in bytes. Not what is "available": the kernel takes the inodes of sockets for
+/// reclaimable, and hardly anything else is cached here.
+fn free() -> Result<u64> {
+    Ok(Meminfo::current().context("/proc/meminfo")?.mem_free)
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How long a bucket's lock is held during a read, and with it, but for listeners, BHs are off.
+//!
+//! Wants a build of the module that logs these times: `vm/module.sh --make KNETSTAT_MEASURE=1
+//! uml`, as `$KNETSTAT_DIR/measure/knetstat.ko`. It is loaded in the place of the normal one,
+//! `$KNETSTAT_KO`, which is loaded again at the end. The time to get a lock, and that of what
+//! waited for BHs to be on again, do not count; that of looking at the clock twice does.
+//!
+//! In UML, the longest times say little: they contain what the host did meanwhile, which has
+//! other processes to run. How much that is, is seen where a bucket holds one socket: if as many
+//! times are long there, for each second that locks are held, it is not the crowd that makes
+//! them long. The clock of UML goes in steps of 256 ns.
+
+use crate::consistency::PROC_NET;
+use crate::options::Options;
+use crate::population::Family;
+use crate::population::Kind;
+use crate::population::Population;
+use crate::progress::note;
+use crate::table;
+use anyhow::bail;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use nix::kmod::delete_module;
+use nix::kmod::finit_module;
+use nix::kmod::DeleteModuleFlags;
+use nix::kmod::ModuleInitFlags;
+use serde::Serialize;
+use std::env;
+use std::fmt;
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::io::Read;
+use std::io::Seek;
+use std::io::SeekFrom;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::time::Instant;
+
+/// The measuring build, in the directory that is shared with the host.
+const MEASURING: &str = "measure/knetstat.ko";
+
+/// Bytes that a read(2) asks for.
+const READ_SIZE: usize = 128 << 10;
+
+/// How the module's line begins.
+const LINE: &str = "locks held: ";
+
+/// Times are long from this power of two on, in nanoseconds: 65.5 us.
+const LONG: usize = 16;
+
+/// Times for each population.
+#[derive(Serialize)]
+pub struct Holds {
+    populations: Vec<Figures>,
+}
+
+/// Times for one population.
+#[derive(Serialize)]
+struct Figures {
+    what: &'static str,
+    file: &'static str,
+    sockets: usize,
+    reads: u64,
+    /// How often a lock was held, as far as it was logged.
+    holds: u64,
+    /// Nanoseconds.
+    mean: f64,
+    /// Bounds in nanoseconds, powers of two: that many of the times were shorter.
+    below_99: u64,
+    below_99_9: u64,
+    below_99_99: u64,
+    /// Times of 65.5 us or more, for each second that locks were held.
+    long_per_second: f64,
+    /// In nanoseconds, with what the host did meanwhile.
+    longest: u64,
+    /// How often a lock was held for less than two to the power of the index, in nanoseconds, and
+    /// no less than half of that.
+    histogram: Vec<u64>,
+}
+
+/// A population, the file that lists it, and its sizes.
+struct Plan {
+    what: &'static str,
+    kind: Kind,
+    file: &'static str,
+    full: usize,
+    quick: usize,
+}
+
+const PLANS: [Plan; 3] = [
+    Plan {
+        what: "UDP sockets on one port",
+        kind: Kind::UdpOnePort,
+        file: "udpstat",
+        full: 100_000,
+        quick: 20_000,
+    },
+    Plan {
+        what: "listeners on one port",
+        kind: Kind::ReuseportListeners,
+        file: "tcpstat",
+        full: 2_000,
+        quick: 1_000,
+    },
+    Plan {
+        what: "TCP connections",
+        kind: Kind::Established,
+        file: "tcpstat",
+        full: 40_000,
+        quick: 4_000,
+    },
+];
+
+/// Reads crowds with the measuring build.
+pub fn run(options: &Options) -> Result<Holds> {
+    let measuring = options.dir.join(MEASURING);
+    ensure!(
+        measuring.exists(),
+        "there is no {}, which vm/bench.sh builds",
+        measuring.display()
+    );
+    let seconds = options.scale(10, 2);
+    let normal: PathBuf = env::var_os("KNETSTAT_KO")
+        .context("KNETSTAT_KO is not set")?
+        .into();
+
+    let mut populations = Vec::new();
+    let mut result = Ok(());
+    for plan in PLANS {
+        let sockets = options.scale(plan.full, plan.quick);
+        match plan.run(sockets, &measuring, Duration::from_secs(seconds)) {
+            Ok(figures) => populations.push(figures),
+            Err(error) => {
+                result = Err(error).context(plan.what);
+                break;
+            }
+        }
+    }
+    replace_by(&normal).and(result)?;
+    Ok(Holds { populations })
+}
+
+/// Unloads the module, if it is loaded, and loads this build of it.
+fn replace_by(build: &Path) -> Result<()> {
+    if Path::new("/sys/module/knetstat").exists() {
+        delete_module(c"knetstat", DeleteModuleFlags::O_NONBLOCK).context("unloading knetstat")?;
+    }
+    let file = File::open(build).with_context(|| build.display().to_string())?;
+    finit_module(file, c"", ModuleInitFlags::empty())
+        .with_context(|| format!("loading {}", build.display()))
+}
+
+impl Plan {
+    fn run(&self, sockets: usize, measuring: &Path, time: Duration) -> Result<Figures> {
+        note(format_args!("holds: {sockets} {}", self.what));
+        let population = Population::of(self.kind, Family::V4, sockets)?;
+        // Anew for each, so that the figures begin anew.
+        replace_by(measuring)?;
+        let mut log = Log::open()?;
+        let mut times = Times::default();
+        let mut reads = 0;
+        let path = format!("{PROC_NET}/{}", self.file);
+        let mut buf = vec![0; READ_SIZE];
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            let mut from = File::open(&path).context(path.clone())?;
+            while from.read(&mut buf).context(path.clone())? > 0 {}
+            reads += 1;
+            // Soon, before the log is overwritten.
+            log.drain(|line| times.add(line))?;
+        }
+        let holds = times.counts.iter().sum();
+        ensure!(
+            holds > 0,
+            "the module has logged nothing: is it the measuring build?"
+        );
+        let long: u64 = times.counts.iter().skip(LONG + 1).sum();
+        Ok(Figures {
+            what: self.what,
+            file: self.file,
+            sockets: population.rows(),
+            reads,
+            holds,
+            mean: times.total as f64 / holds as f64,
+            below_99: times.bound(0.99),
+            below_99_9: times.bound(0.999),
+            below_99_99: times.bound(0.9999),
+            long_per_second: long as f64 / (times.total as f64 / 1e9),
+            longest: times.longest,
+            histogram: times.counts,
+        })
+    }
+}
+
+/// What the module has logged.
+#[derive(Default)]
+struct Times {
+    /// Nanoseconds.
+    total: u64,
+    /// Nanoseconds.
+    longest: u64,
+    counts: Vec<u64>,
+}
+
+impl Times {
+    /// Adds up what a line of the log says, if it is one of these.
+    fn add(&mut self, line: &str) -> Result<()> {
+        let Some((_, figures)) = line.split_once(LINE) else {
+            return Ok(());
+        };
+        let [total, longest, counts @ ..] =
+            &*numbers(figures).with_context(|| format!("the log says {line:?}"))?
+        else {
+            bail!("the log says {line:?}");
+        };
+        self.total += total;
+        self.longest = self.longest.max(*longest);
+        self.counts.resize(counts.len().max(self.counts.len()), 0);
+        for (sum, count) in self.counts.iter_mut().zip(counts) {
+            *sum += count;
+        }
+        Ok(())
+    }
+
+    /// The least power of two below which that part of the times is.
+    fn bound(&self, part: f64) -> u64 {
+        let wanted = self.counts.iter().sum::<u64>() as f64 * part;
+        let mut below = 0;
+        for (index, count) in self.counts.iter().enumerate() {
+            below += count;
+            if below as f64 >= wanted {
+                return 1 << index;
+            }
+        }
+        u64::MAX
+    }
+}
+
+/// The numbers in `N ns, longest N ns, below 2^n ns: [N, N, ...]`, but for the 2.
+fn numbers(figures: &str) -> Result<Vec<u64>> {
+    let (times, counts) = figures.split_once("below 2^n").context("no counts")?;
+    let is_no_digit = |c: char| !c.is_ascii_digit();
+    [times, counts]
+        .into_iter()
+        .flat_map(|part| part.split(is_no_digit))
+        .filter(|number| !number.is_empty())
+        .map(|number| Ok(number.parse()?))
+        .collect()
+}
+
+/// The kernel's log, from the time on at which it was opened.
+struct Log {
+    kmsg: File,
+}
+
+impl Log {
+    fn open() -> Result<Self> {
+        let mut kmsg = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/kmsg")
+            .context("/dev/kmsg")?;
+        kmsg.seek(SeekFrom::End(0)).context("/dev/kmsg")?;
+        Ok(Self { kmsg })
+    }
+
+    /// Calls `each` with every record since the last call.
+    fn drain(&mut self, mut each: impl FnMut(&str) -> Result<()>) -> Result<()> {
+        let mut buf = [0; 8192];
+        loop {
+            match self.kmsg.read(&mut buf) {
+                // Each read returns one record.
+                Ok(n) => each(&String::from_utf8_lossy(&buf[..n]))?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {
+                    bail!("the kernel's log was overwritten before it was read")
+                }
+                Err(error) => return Err(error).context("/dev/kmsg"),
+            }
+        }
+    }
+}
+
+impl fmt::Display for Holds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "Holds: how long the lock of a bucket is held, in us. The longest times contain what \
+             the host did meanwhile: compare the last column with that of the connections, whose \
+             buckets hold few sockets"
+        )?;
+        let mut table = table::with_header([
+            "sockets",
+            "file",
+            "reads",
+            "holds",
+            "mean",
+            "99% below",
+            "99.9% below",
+            "99.99% below",
+            "longest",
+            "over 65.5 per s held",
+        ]);
+        for figures in &self.populations {
+            let us = |ns: u64| format!("{:.1}", ns as f64 / 1000.0);
+            table.add_row([
+                format!("{} {}", figures.sockets, figures.what),
+                figures.file.to_owned(),
+                figures.reads.to_string(),
+                figures.holds.to_string(),
+                format!("{:.2}", figures.mean / 1000.0),
+                us(figures.below_99),
+                us(figures.below_99_9),
+                us(figures.below_99_99),
+                us(figures.longest),
+                format!("{:.0}", figures.long_per_second),
+            ]);
+        }
+        write!(f, "{table}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_log() {
+        let mut times = Times::default();
+        for line in [
+            "6,1,2,-;knetstat: locks held: 5000 ns, longest 900 ns, below 2^n ns: [0, 1, 97, 1]\n",
+            "6,1,2,-;something else\n",
+            "6,1,2,-;knetstat: locks held: 7 ns, longest 70 ns, below 2^n ns: [0, 0, 900, 1]\n",
+        ] {
+            times.add(line).unwrap();
+        }
+        assert_eq!((times.total, times.longest), (5007, 900));
+        assert_eq!(times.counts, [0, 1, 997, 2]);
+        assert_eq!((times.bound(0.99), times.bound(0.9999)), (4, 8));
+        assert!(times.add("locks held: x").is_err());
+    }
+}

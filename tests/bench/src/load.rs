@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How much a load on loopback slows down beside a reader of ours, and beside one of the
+//! kernel's own file.
+//!
+//! Every round has a window without a reader and one beside each, in turns, so that what else
+//! happens on the machine hits all of them. Our reader gets more rows in a window than the
+//! other: so there are also readers that begin a read at the same fixed times.
+//!
+//! The reader has the last CPU, and the threads of the load are dealt out from the first one on.
+//! With fewer threads than CPUs they do not share a CPU with the reader, and what they lose is
+//! due to locks and caches. On loopback, the CPU that sends also receives, in a BH.
+
+use crate::consistency::StopAtEnd;
+use crate::options::Options;
+use crate::population::Family;
+use crate::population::Kind;
+use crate::population::Population;
+use crate::progress::Progress;
+use crate::stats::median;
+use crate::stats::summary;
+use crate::stats::Summary;
+use crate::table;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use nix::sched::sched_setaffinity;
+use nix::sched::CpuSet;
+use nix::unistd::Pid;
+use serde::Serialize;
+use socket2::SockAddr;
+use socket2::Socket;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::net::UdpSocket;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+/// Bytes of a request, of a response and of a datagram.
+const MESSAGE: usize = 64;
+
+/// Connections of a thread.
+const CONNECTIONS: usize = 8;
+
+/// Datagrams sent before they are received.
+const BURST: u64 = 32;
+
+/// Bytes that a reader reads at a time.
+const READ_SIZE: usize = 128 << 10;
+
+/// What part of the time the slower one of the paced readers reads, one in so many.
+const PACE: f64 = 2.5;
+
+/// The longest sleep of a reader between two looks whether it is to stop.
+const NAP: Duration = Duration::from_millis(5);
+
+/// After so much time no further round of a load begins, on a machine that is busy.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Rounds that there are in any case.
+const LEAST_ROUNDS: usize = 3;
+
+/// Whole reads for the time that one takes.
+const CALIBRATION: usize = 3;
+
+/// How each load went.
+#[derive(Serialize)]
+pub struct Load {
+    /// Other sockets in the file that is read.
+    sockets: usize,
+    rounds: usize,
+    /// Seconds without a reader, and beside one that reads all the time.
+    window: f64,
+    loads: Vec<Figures>,
+}
+
+/// How one load went.
+#[derive(Serialize)]
+struct Figures {
+    load: &'static str,
+    /// Operations a second without a reader.
+    per_second: Summary,
+    readers: Vec<Beside>,
+}
+
+/// How a load went beside a reader.
+#[derive(Serialize)]
+struct Beside {
+    file: &'static str,
+    /// Reads of the whole file a second that were asked for; `None`: as many as there can be.
+    pace: Option<f64>,
+    /// Rows that the reader got a second, the median of all rounds.
+    rows_per_second: f64,
+    /// Operations a second, relative to those without a reader in the same round.
+    ratio: Summary,
+}
+
+/// A load: what it is, how many threads make it, and what files the readers read.
+struct Plan {
+    name: &'static str,
+    threads: usize,
+    kind: Kind,
+    ours: &'static str,
+    theirs: &'static str,
+    work: fn() -> Result<Box<dyn Work>>,
+}
+
+const PLANS: [Plan; 4] = [
+    Plan {
+        name: "TCP requests, 1 thread",
+        threads: 1,
+        work: PingPong::start,
+        ..TCP
+    },
+    Plan {
+        name: "TCP requests, 2 threads",
+        threads: 2,
+        work: PingPong::start,
+        ..TCP
+    },
+    Plan {
+        name: "TCP connections, 1 thread",
+        threads: 1,
+        work: Connect::start,
+        ..TCP
+    },
+    Plan {
+        name: "UDP flood, 1 thread",
+        threads: 1,
+        kind: Kind::Udp,
+        ours: "udpstat",
+        theirs: "udp",
+        work: Flood::start,
+    },
+];
+
+const TCP: Plan = Plan {
+    name: "",
+    threads: 1,
+    kind: Kind::Established,
+    ours: "tcpstat",
+    theirs: "tcp",
+    work: PingPong::start,
+};
+
+/// Runs every load.
+pub fn run(options: &Options) -> Result<Load> {
+    let sockets = options.scale(20_000, 4_000);
+    let rounds = options.scale(12, 4);
+    let window = Duration::from_millis(options.scale(500, 200));
+    let mut loads = Vec::new();
+    let mut others: Option<(Kind, Population)> = None;
+    for plan in PLANS {
+        if others.as_ref().is_none_or(|(kind, _)| *kind != plan.kind) {
+            // The former ones are closed first.
+            drop(others.take());
+            others = Some((plan.kind, Population::of(plan.kind, Family::V4, sockets)?));
+        }
+        loads.push(plan.run(rounds, window).context(plan.name)?);
+    }
+    Ok(Load {
+        sockets,
+        rounds,
+        window: window.as_secs_f64(),
+        loads,
+    })
+}
+
+/// A reader, as it is asked for.
+#[derive(Clone, Copy)]
+struct Reader {
+    file: &'static str,
+    /// The time from the begin of a read to that of the next one.
+    period: Option<Duration>,
+}
+
+/// What came out of a window.
+struct Sample {
+    operations_per_second: f64,
+    rows_per_second: f64,
+}
+
+impl Plan {
+    fn run(&self, rounds: usize, window: Duration) -> Result<Figures> {
+        let mut works = (0..self.threads)
+            .map(|_| (self.work)())
+            .collect::<Result<Vec<_>>>()?;
+        let mut times = Vec::new();
+        for _ in 0..CALIBRATION {
+            let begun = Instant::now();
+            let rows = read_rows(self.theirs, &AtomicBool::new(false))?;
+            ensure!(rows > 0, "{} has no rows", self.theirs);
+            times.push(begun.elapsed().as_secs_f64());
+        }
+        let period = Duration::from_secs_f64(median(&times) * PACE);
+        // Whole periods, so that each window has the same number of reads.
+        let periods = window.div_duration_f64(period).ceil();
+        let paced_window = period.mul_f64(periods);
+
+        let reader = |file, period| Some(Reader { file, period });
+        let windows = [
+            (None, window),
+            (reader(self.ours, None), window),
+            (reader(self.theirs, None), window),
+            (reader(self.ours, Some(period)), paced_window),
+            (reader(self.theirs, Some(period)), paced_window),
+        ];
+        let mut samples: [Vec<Sample>; 5] = Default::default();
+        let mut progress = Progress::new(format!("load: {}", self.name), rounds);
+        let begun = Instant::now();
+        // The first round warms up.
+        for round in 0..=rounds {
+            if round > LEAST_ROUNDS && begun.elapsed() >= LIMIT {
+                break;
+            }
+            for turn in 0..windows.len() {
+                let turn = (turn + round) % windows.len();
+                let (reader, window) = windows[turn];
+                let sample = measure(&mut works, reader, window)?;
+                if round > 0 {
+                    samples[turn].push(sample);
+                }
+            }
+            progress.add(usize::from(round > 0));
+        }
+
+        let alone: Vec<f64> = operations(&samples[0]).collect();
+        let readers = windows
+            .iter()
+            .zip(&samples)
+            .filter_map(|((reader, _), samples)| {
+                let Reader { file, period } = (*reader)?;
+                let ratios: Vec<f64> = operations(samples)
+                    .zip(&alone)
+                    .map(|(beside, alone)| beside / alone)
+                    .collect();
+                let rows: Vec<f64> = samples
+                    .iter()
+                    .map(|sample| sample.rows_per_second)
+                    .collect();
+                Some(Beside {
+                    file,
+                    pace: period.map(|period| period.as_secs_f64().recip()),
+                    rows_per_second: median(&rows),
+                    ratio: summary(&ratios),
+                })
+            })
+            .collect();
+        Ok(Figures {
+            load: self.name,
+            per_second: summary(&alone),
+            readers,
+        })
+    }
+}
+
+fn operations(samples: &[Sample]) -> impl Iterator<Item = f64> + '_ {
+    samples.iter().map(|sample| sample.operations_per_second)
+}
+
+/// Lets all threads work for a while, beside a reader if there is one.
+fn measure(
+    works: &mut [Box<dyn Work>],
+    reader: Option<Reader>,
+    window: Duration,
+) -> Result<Sample> {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let stop = &stop;
+        let guard = StopAtEnd(stop);
+        let reader = reader.map(|reader| {
+            scope.spawn(move || {
+                stay_on(usize::MAX)?;
+                reader.run(stop)
+            })
+        });
+        let workers: Vec<_> = works
+            .iter_mut()
+            .enumerate()
+            .map(|(number, work)| {
+                scope.spawn(move || -> Result<f64> {
+                    stay_on(number)?;
+                    let begun = Instant::now();
+                    let mut operations = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        operations += work.step()?;
+                    }
+                    Ok(operations as f64 / begun.elapsed().as_secs_f64())
+                })
+            })
+            .collect();
+        thread::sleep(window);
+        drop(guard);
+
+        let mut operations_per_second = 0.0;
+        for worker in workers {
+            operations_per_second += worker.join().expect("no panic")?;
+        }
+        let rows_per_second = match reader {
+            Some(reader) => reader.join().expect("no panic")?,
+            None => 0.0,
+        };
+        Ok(Sample {
+            operations_per_second,
+            rows_per_second,
+        })
+    })
+}
+
+/// Keeps the calling thread on a CPU, or on the last one if there are not so many.
+fn stay_on(cpu: usize) -> Result<()> {
+    let last = thread::available_parallelism()?.get() - 1;
+    let mut set = CpuSet::new();
+    set.set(cpu.min(last))?;
+    sched_setaffinity(Pid::from_raw(0), &set).context("sched_setaffinity")
+}
+
+impl Reader {
+    /// Reads until it is told to stop, and says how many rows it got a second.
+    fn run(&self, stop: &AtomicBool) -> Result<f64> {
+        let begun = Instant::now();
+        let mut rows = 0;
+        let mut next = begun;
+        while !stop.load(Ordering::Relaxed) {
+            rows += read_rows(self.file, stop)?;
+            if let Some(period) = self.period {
+                next += period;
+                while !stop.load(Ordering::Relaxed) {
+                    match next.checked_duration_since(Instant::now()) {
+                        Some(left) if !left.is_zero() => thread::sleep(left.min(NAP)),
+                        _ => break,
+                    }
+                }
+            }
+        }
+        Ok(rows as f64 / begun.elapsed().as_secs_f64())
+    }
+}
+
+/// Reads a file to its end, or until told to stop, and counts the rows.
+fn read_rows(file: &str, stop: &AtomicBool) -> Result<usize> {
+    let path = format!("{}/{file}", crate::consistency::PROC_NET);
+    let mut from = File::open(&path).with_context(|| path.clone())?;
+    let mut buf = vec![0; READ_SIZE];
+    let mut lines: usize = 0;
+    while !stop.load(Ordering::Relaxed) {
+        match from.read(&mut buf).with_context(|| path.clone())? {
+            0 => break,
+            n => lines += memchr::memchr_iter(b'\n', &buf[..n]).count(),
+        }
+    }
+    // The first line is the header.
+    Ok(lines.saturating_sub(1))
+}
+
+/// What a thread does over and over.
+trait Work: Send {
+    /// Does some operations, and says how many.
+    fn step(&mut self) -> Result<u64>;
+}
+
+/// Requests and responses over connections that stay. One thread has both ends, so no time is
+/// spent on waking up another one.
+struct PingPong {
+    connections: Vec<[TcpStream; 2]>,
+}
+
+impl PingPong {
+    fn start() -> Result<Box<dyn Work>> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let client = TcpStream::connect(listener.local_addr()?)?;
+            let (server, _) = listener.accept()?;
+            for end in [&client, &server] {
+                end.set_nodelay(true)?;
+            }
+            connections.push([client, server]);
+        }
+        Ok(Box::new(Self { connections }))
+    }
+}
+
+impl Work for PingPong {
+    fn step(&mut self) -> Result<u64> {
+        for [client, server] in &mut self.connections {
+            exchange(client, server)?;
+        }
+        Ok(CONNECTIONS as u64)
+    }
+}
+
+/// A request and a response.
+fn exchange(client: &mut (impl Read + Write), server: &mut (impl Read + Write)) -> Result<()> {
+    let mut message = [b'x'; MESSAGE];
+    client.write_all(&message)?;
+    server.read_exact(&mut message)?;
+    server.write_all(&message)?;
+    client.read_exact(&mut message)?;
+    Ok(())
+}
+
+/// A connection for each request, reset at its end so that nothing stays.
+struct Connect {
+    listener: Socket,
+    to: SockAddr,
+}
+
+impl Connect {
+    fn start() -> Result<Box<dyn Work>> {
+        let listener = Socket::from(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
+        let to = listener.local_addr()?;
+        Ok(Box::new(Self { listener, to }))
+    }
+}
+
+impl Work for Connect {
+    fn step(&mut self) -> Result<u64> {
+        let mut client = Socket::new(self.to.domain(), socket2::Type::STREAM, None)?;
+        client.connect(&self.to).context("connect")?;
+        let (mut server, _) = self.listener.accept().context("accept")?;
+        exchange(&mut client, &mut server)?;
+        client.set_linger(Some(Duration::ZERO))?;
+        Ok(1)
+    }
+}
+
+/// Datagrams to one port.
+struct Flood {
+    from: UdpSocket,
+    to: UdpSocket,
+}
+
+impl Flood {
+    fn start() -> Result<Box<dyn Work>> {
+        let to = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let from = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        from.connect(to.local_addr()?)?;
+        Ok(Box::new(Self { from, to }))
+    }
+}
+
+impl Work for Flood {
+    fn step(&mut self) -> Result<u64> {
+        let mut message = [b'x'; MESSAGE];
+        for _ in 0..BURST {
+            self.from.send(&message)?;
+        }
+        for _ in 0..BURST {
+            self.to.recv(&mut message)?;
+        }
+        Ok(BURST)
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "Load: operations a second beside a reader, relative to those without one, with {} \
+             other sockets (median and quartiles of up to {} windows of {:.1} s or more)",
+            self.sockets, self.rounds, self.window
+        )?;
+        let mut table = table::with_header([
+            "load",
+            "alone, 1/s",
+            "reader",
+            "reads/s",
+            "rows/s",
+            "beside it",
+            "quartiles",
+        ]);
+        for load in &self.loads {
+            for (number, beside) in load.readers.iter().enumerate() {
+                let once = |text: String| if number == 0 { text } else { String::new() };
+                table.add_row([
+                    once(load.load.to_owned()),
+                    once(format!("{:.0}", load.per_second.median)),
+                    beside.file.to_owned(),
+                    beside
+                        .pace
+                        .map_or("all it can".to_owned(), |pace| format!("{pace:.1}")),
+                    format!("{:.0}", beside.rows_per_second),
+                    format!("{:.3}", beside.ratio.median),
+                    format!("{:.3}-{:.3}", beside.ratio.q1, beside.ratio.q3),
+                ]);
+            }
+        }
+        write!(f, "{table}")
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How fast knetstat is inside a guest, beside the kernel's own files and ss.
+//!
+//! Readers take turns in the same run, so that ratios mean something on any machine. The number
+//! of rows that each one lists is held against the number of sockets that were opened.
+
+mod cache_lines;
+mod consistency;
+mod environment;
+mod goals;
+mod growth;
+mod holds;
+mod load;
+mod memory;
+mod options;
+mod population;
+mod progress;
+mod read_sizes;
+mod readers;
+mod report;
+mod scenarios;
+mod spawner;
+mod stats;
+mod table;
+mod turns;
+
+use anyhow::Result;
+use clap::Parser;
+use environment::Environment;
+use options::Options;
+use options::Part;
+use report::Report;
+use spawner::Spawner;
+use std::process::ExitCode;
+
+fn main() -> Result<ExitCode> {
+    keep_memory();
+    if std::env::args().nth(1).as_deref() == Some(spawner::CHILD) {
+        spawner::serve()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let options = Options::parse();
+    // Before there are any sockets.
+    let mut spawner = Spawner::start()?;
+    readers::load_floor(&options.dir)?;
+
+    let mut report = Report::default();
+    report.add("environment", Environment::look(&options, &mut spawner));
+    let mut outcomes = Vec::new();
+    if options.wants(Part::Readers) {
+        for scenario in scenarios::all(&options) {
+            let outcome = scenarios::run(scenario, &options, &mut spawner);
+            outcomes.extend(report.add(&format!("readers: {scenario}"), outcome));
+        }
+        report.add("cache lines", cache_lines::run(&options));
+        let reason = readers::why_no_bpf();
+        report.say(
+            "skipped",
+            format!("Skipped: the BPF socket iterators: {reason}."),
+        );
+    }
+    if options.wants(Part::ReadSizes) {
+        for scenario in read_sizes::all(&options) {
+            let outcome = read_sizes::run(scenario, &options, &mut spawner);
+            report.add(&format!("read sizes: {scenario}"), outcome);
+        }
+    }
+    if options.wants(Part::Growth) {
+        for kind in growth::KINDS {
+            let outcome = growth::run(kind, &options, &mut spawner);
+            report.add(&format!("growth: {kind}"), outcome);
+        }
+    }
+    if options.wants(Part::Holds) {
+        report.add("holds", holds::run(&options));
+    }
+    if options.wants(Part::Load) {
+        report.add("load", load::run(&options));
+    }
+    if options.wants(Part::Memory) {
+        report.add("memory", memory::run(&options));
+    }
+    if options.wants(Part::Consistency) {
+        if let Some(outcome) = report.add("consistency", consistency::run(&options)) {
+            report.require("consistency", outcome.check());
+        }
+    }
+    if options.wants(Part::Readers) {
+        report.add("goals", Ok(goals::all(&outcomes)));
+    }
+
+    if let Some(path) = &options.json {
+        report.write(path)?;
+    }
+    Ok(if report.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Lets freed memory stay with the process: in UML, page faults take most of the time otherwise.
+fn keep_memory() {
+    // SAFETY: No memory is at stake, and no other thread runs yet that might allocate.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
+        libc::mallopt(libc::M_TOP_PAD, 4 << 20);
+    }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory that the kernel holds for a file that is open and was read from.
+
+use crate::consistency::PROC_NET;
+use crate::options::Options;
+use crate::population::Family;
+use crate::population::Kind;
+use crate::population::Population;
+use crate::progress::note;
+use crate::stats::median;
+use crate::table;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use procfs::Current;
+use procfs::Meminfo;
+use serde::Serialize;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::thread;
+use std::time::Duration;
+
+/// Bytes of the first read(2) of each file.
+const FIRST_READ: usize = 4 << 10;
+
+/// Bytes of the reads after that, where there are more.
+const READ_SIZE: usize = 128 << 10;
+
+/// Time for the kernel to free what it frees late.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// What an open file holds.
+#[derive(Serialize)]
+pub struct Memory {
+    rounds: usize,
+    cases: Vec<Figures>,
+}
+
+/// The medians of one case, in bytes for each file.
+#[derive(Serialize)]
+struct Figures {
+    what: String,
+    file: &'static str,
+    files: usize,
+    /// Fields of `/proc/meminfo`. The first two get less, the other two more.
+    mem_free: f64,
+    mem_available: f64,
+    slab: f64,
+    vmalloc: f64,
+    /// Slab and Vmalloc.
+    held: f64,
+    /// What of MemFree is not there again once all files are closed.
+    left: f64,
+}
+
+/// Opens files many at a time.
+pub fn run(options: &Options) -> Result<Memory> {
+    let rounds = options.scale(7, 3);
+    let files = 500;
+    let mut cases = Vec::new();
+
+    let few = Population::of(Kind::Established, Family::V4, 1_000)?;
+    for file in ["tcpstat", "tcp"] {
+        let what = format!("{} TCP sockets, at the beginning", few.rows());
+        cases.push(measure(what, file, files, 0, rounds)?);
+    }
+    drop(few);
+
+    let crowd = Population::of(Kind::UdpOnePort, Family::V4, options.scale(100_000, 10_000))?;
+    for file in ["udpstat", "udp"] {
+        let what = format!("{} UDP sockets on one port, at the beginning", crowd.rows());
+        cases.push(measure(what, file, files, 0, rounds)?);
+    }
+    let what = format!("{} UDP sockets on one port, in the middle", crowd.rows());
+    let skip = crowd.rows() / 2;
+    cases.push(measure(what, "udpstat", files / 10, skip, rounds)?);
+    Ok(Memory { rounds, cases })
+}
+
+/// Fields of `/proc/meminfo`, in bytes.
+#[derive(Clone, Copy)]
+struct Sample {
+    mem_free: f64,
+    mem_available: f64,
+    slab: f64,
+    vmalloc: f64,
+}
+
+impl Sample {
+    fn now() -> Result<Self> {
+        thread::sleep(SETTLE);
+        let info = Meminfo::current().context("/proc/meminfo")?;
+        Ok(Self {
+            mem_free: info.mem_free as f64,
+            mem_available: info.mem_available.context("no MemAvailable")? as f64,
+            slab: info.slab as f64,
+            vmalloc: info.vmalloc_used as f64,
+        })
+    }
+}
+
+/// Opens so many files and reads from each: once, and then at least `rows` rows.
+fn measure(
+    what: String,
+    file: &'static str,
+    files: usize,
+    rows: usize,
+    rounds: usize,
+) -> Result<Figures> {
+    note(format_args!("memory: {file}, {what}"));
+    let mut samples: Vec<[Sample; 3]> = Vec::new();
+    // The first round warms up.
+    for round in 0..=rounds {
+        let mut open = Vec::with_capacity(files);
+        let before = Sample::now()?;
+        for _ in 0..files {
+            open.push(open_and_read(file, rows)?);
+        }
+        let after = Sample::now()?;
+        drop(open);
+        let closed = Sample::now()?;
+        if round > 0 {
+            samples.push([before, after, closed]);
+        }
+    }
+    let per_file = |difference: fn(&[Sample; 3]) -> f64| {
+        let differences: Vec<f64> = samples.iter().map(difference).collect();
+        median(&differences) / files as f64
+    };
+    Ok(Figures {
+        file,
+        files,
+        mem_free: per_file(|[before, after, _]| before.mem_free - after.mem_free),
+        mem_available: per_file(|[before, after, _]| before.mem_available - after.mem_available),
+        slab: per_file(|[before, after, _]| after.slab - before.slab),
+        vmalloc: per_file(|[before, after, _]| after.vmalloc - before.vmalloc),
+        held: per_file(|[before, after, _]| {
+            after.slab + after.vmalloc - before.slab - before.vmalloc
+        }),
+        left: per_file(|[before, _, closed]| before.mem_free - closed.mem_free),
+        what,
+    })
+}
+
+fn open_and_read(file: &str, rows: usize) -> Result<File> {
+    let path = format!("{PROC_NET}/{file}");
+    let mut from = File::open(&path).with_context(|| path.clone())?;
+    let mut buf = vec![0; READ_SIZE];
+    let mut size = FIRST_READ;
+    let mut lines = 0;
+    loop {
+        let n = from.read(&mut buf[..size]).with_context(|| path.clone())?;
+        ensure!(n > 0, "{path} ends after {lines} lines");
+        lines += memchr::memchr_iter(b'\n', &buf[..n]).count();
+        if lines > rows {
+            return Ok(from);
+        }
+        size = READ_SIZE;
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "Memory: KiB that an open file holds: Slab and VmallocUsed, in which buffers are \
+             (medians of {} rounds). MemFree leaves out pages that a CPU has in stock",
+            self.rounds
+        )?;
+        let mut table = table::with_header([
+            "sockets, and where the reader is",
+            "file",
+            "files",
+            "held",
+            "Slab",
+            "VmallocUsed",
+            "MemFree",
+            "MemAvailable",
+            "left after close",
+        ]);
+        for figures in &self.cases {
+            let kib = |bytes: f64| format!("{:.1}", bytes / 1024.0);
+            table.add_row([
+                figures.what.clone(),
+                figures.file.to_owned(),
+                figures.files.to_string(),
+                kib(figures.held),
+                kib(figures.slab),
+                kib(figures.vmalloc),
+                kib(figures.mem_free),
+                kib(figures.mem_available),
+                kib(figures.left),
+            ]);
+        }
+        write!(f, "{table}")
+    }
+}

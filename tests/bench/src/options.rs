@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the command line and the guest's environment say.
+
+use clap::Parser;
+use clap::ValueEnum;
+use std::path::PathBuf;
+
+/// How fast knetstat is inside a guest, beside the kernel's own files and ss.
+///
+/// Runs as root in a guest with the module loaded. Tables go to standard output, progress to
+/// standard error.
+#[derive(Parser, Clone, Debug)]
+#[command(version)]
+pub struct Options {
+    /// Smaller sizes and fewer rounds: about two minutes
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub only: Vec<Part>,
+
+    /// Where to write the figures as JSON
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+
+    /// What machine the guest runs on, for the report
+    #[arg(long)]
+    pub host: Option<String>,
+
+    /// Where test-only modules lie, and where files may be written
+    #[arg(long, env = "KNETSTAT_DIR")]
+    pub dir: PathBuf,
+}
+
+/// A part of the benchmark.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// All readers side by side
+    Readers,
+    /// Our file with reads of several sizes
+    ReadSizes,
+    /// Our file as the number of sockets grows
+    Growth,
+    /// Rows that are missing or repeated beside a churn of sockets
+    Consistency,
+    /// How much a load slows down beside a reader
+    Load,
+    /// How long locks are held
+    Holds,
+    /// Memory that an open file holds
+    Memory,
+}
+
+impl Options {
+    /// Whether a part is to run.
+    pub fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    /// Picks a size.
+    pub fn scale<T>(&self, full: T, quick: T) -> T {
+        if self.quick {
+            quick
+        } else {
+            full
+        }
+    }
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sockets by the thousand.
+
+use crate::progress::note;
+use crate::progress::Progress;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use nix::sys::resource::setrlimit;
+use nix::sys::resource::Resource;
+use socket2::Domain;
+use socket2::Socket;
+use socket2::Type;
+use std::fmt;
+use std::fs;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+/// The most file descriptors that this process may have.
+const MAX_FDS: u64 = 4 << 20;
+
+/// How long a TIME_WAIT minisock surely stays; the kernel's TCP_TIMEWAIT_LEN is 60 s.
+const TIME_WAIT: Duration = Duration::from_secs(55);
+
+/// Connections for which there are surely enough local ports, between two addresses.
+const BLOCK: usize = 10_000;
+
+/// The first port that sockets bind to, where it does not have to be free.
+const FIRST_PORT: usize = 2_000;
+
+/// Ports from [`FIRST_PORT`] on, for UDP.
+const UDP_PORTS: usize = 60_000;
+
+/// Addresses that listeners are spread over.
+const LISTENER_ADDRESSES: usize = 64;
+
+/// The address family of a population.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    fn domain(self) -> Domain {
+        match self {
+            Family::V4 => Domain::IPV4,
+            Family::V6 => Domain::IPV6,
+        }
+    }
+
+    /// The `index`th address of the loopback interface that a kind uses. IPv6 has but one.
+    fn address(self, kind: Kind, index: usize) -> IpAddr {
+        match self {
+            Family::V4 => {
+                let [.., high, low] = (index + 1).to_be_bytes();
+                Ipv4Addr::new(127, 1 + kind as u8, high, low).into()
+            }
+            Family::V6 => Ipv6Addr::LOCALHOST.into(),
+        }
+    }
+}
+
+/// What the sockets of a population are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Both ends of TCP connections on loopback, idle.
+    Established,
+    /// TCP listeners, each with an address and a port of its own.
+    Listeners,
+    /// TCP listeners on one port, by SO_REUSEPORT.
+    ReuseportListeners,
+    /// TIME_WAIT minisocks. They go away by themselves: see [`Population::expires`].
+    TimeWait,
+    /// UDP sockets, bound to addresses and ports of their own.
+    Udp,
+    /// UDP sockets on one local port, connected, which share a bucket.
+    UdpOnePort,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Established => "TCP established",
+            Kind::Listeners => "TCP listeners",
+            Kind::ReuseportListeners => "TCP listeners on one port (SO_REUSEPORT)",
+            Kind::TimeWait => "TCP TIME_WAIT",
+            Kind::Udp => "UDP",
+            Kind::UdpOnePort => "UDP connected on one port",
+        })
+    }
+}
+
+impl Kind {
+    /// Whether the rows are in the TCP files.
+    pub fn is_tcp(self) -> bool {
+        !matches!(self, Kind::Udp | Kind::UdpOnePort)
+    }
+}
+
+/// Sockets of one kind. They go away with this value.
+pub struct Population {
+    kind: Kind,
+    family: Family,
+    sockets: Vec<Socket>,
+    /// How many rows there are to see.
+    rows: usize,
+    begun: Option<Instant>,
+}
+
+impl Population {
+    /// An empty population.
+    pub fn new(kind: Kind, family: Family) -> Self {
+        Self {
+            kind,
+            family,
+            sockets: Vec::new(),
+            rows: 0,
+            begun: None,
+        }
+    }
+
+    /// A population of so many rows.
+    pub fn of(kind: Kind, family: Family, rows: usize) -> Result<Self> {
+        let mut population = Self::new(kind, family);
+        population.grow_to(rows)?;
+        Ok(population)
+    }
+
+    /// How many rows these sockets have in the file of their family and protocol.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The sockets. A TIME_WAIT minisock has none any more.
+    pub fn sockets(&self) -> &[Socket] {
+        &self.sockets
+    }
+
+    /// Until when all rows are there; `None`: they stay.
+    pub fn expires(&self) -> Option<Instant> {
+        let begun = self.begun?;
+        (self.kind == Kind::TimeWait).then_some(begun + TIME_WAIT)
+    }
+
+    /// Opens sockets until there are so many rows. For connections, an even number.
+    pub fn grow_to(&mut self, rows: usize) -> Result<()> {
+        raise_limits()?;
+        self.begun.get_or_insert_with(Instant::now);
+        let what = format!("opening sockets: {}", self.kind);
+        let mut progress = Progress::quiet(&what, rows);
+        progress.add(self.rows);
+        self.sockets
+            .reserve(rows.saturating_sub(self.sockets.len()));
+        match self.kind {
+            Kind::Established => {
+                ensure!(rows % 2 == 0, "a connection has two rows, not {rows}");
+                self.connect_until(rows, 2, &mut progress)
+            }
+            Kind::TimeWait => {
+                keep_time_wait(rows)?;
+                self.connect_until(rows, 1, &mut progress)
+            }
+            Kind::Listeners | Kind::ReuseportListeners => {
+                while self.rows < rows {
+                    let socket = self.listener(self.rows)?;
+                    self.sockets.push(socket);
+                    self.rows += 1;
+                    progress.add(1);
+                }
+                Ok(())
+            }
+            Kind::Udp | Kind::UdpOnePort => {
+                while self.rows < rows {
+                    let socket = self.udp(self.rows)?;
+                    self.sockets.push(socket);
+                    self.rows += 1;
+                    progress.add(1);
+                }
+                Ok(())
+            }
+        }
+        .with_context(|| what)
+    }
+
+    /// Connects until there are so many rows, of which each connection makes `each`. A listener
+    /// serves a block of connections, and is closed then.
+    fn connect_until(&mut self, rows: usize, each: usize, progress: &mut Progress) -> Result<()> {
+        while self.rows < rows {
+            let block = self.rows / each / BLOCK;
+            let address = self.family.address(self.kind, block);
+            let listener = self.tcp()?;
+            listener.bind(&SocketAddr::new(address, 0).into())?;
+            listener.listen(16)?;
+            let to = listener.local_addr()?;
+            while self.rows < rows && self.rows / each / BLOCK == block {
+                let client = self.tcp()?;
+                client.connect(&to).context("connect")?;
+                let (server, _) = listener.accept().context("accept")?;
+                if self.kind == Kind::Established {
+                    self.sockets.extend([client, server]);
+                } else {
+                    // The end that closes first is in TIME_WAIT then.
+                    drop(client);
+                    drop(server);
+                }
+                self.rows += each;
+                progress.add(each);
+            }
+        }
+        Ok(())
+    }
+
+    fn tcp(&self) -> Result<Socket> {
+        Socket::new(self.family.domain(), Type::STREAM, None).context("socket")
+    }
+
+    /// The `index`th listener.
+    fn listener(&self, index: usize) -> Result<Socket> {
+        let socket = self.tcp()?;
+        let (address, port) = match (self.kind, self.family) {
+            (Kind::ReuseportListeners, _) => {
+                socket.set_reuse_port(true)?;
+                (0, FIRST_PORT)
+            }
+            (_, Family::V4) => (
+                index % LISTENER_ADDRESSES,
+                FIRST_PORT + index / LISTENER_ADDRESSES,
+            ),
+            (_, Family::V6) => (0, FIRST_PORT + index),
+        };
+        let to = self.endpoint(address, port)?;
+        socket
+            .bind(&to.into())
+            .with_context(|| format!("bind {to}"))?;
+        socket.listen(16)?;
+        Ok(socket)
+    }
+
+    /// The `index`th UDP socket.
+    fn udp(&self, index: usize) -> Result<Socket> {
+        let socket = Socket::new(self.family.domain(), Type::DGRAM, None).context("socket")?;
+        if self.kind == Kind::Udp {
+            let at = self.endpoint(index / UDP_PORTS, FIRST_PORT + index % UDP_PORTS)?;
+            socket
+                .bind(&at.into())
+                .with_context(|| format!("bind {at}"))?;
+        } else {
+            // Addresses differ for the sake of bind(2), which looks for conflicts by address and
+            // port; the bucket is that of the port.
+            socket.set_reuse_address(true)?;
+            let at = self.endpoint(index, FIRST_PORT)?;
+            socket
+                .bind(&at.into())
+                .with_context(|| format!("bind {at}"))?;
+            let peer = SocketAddr::new(at.ip(), 9);
+            socket
+                .connect(&peer.into())
+                .with_context(|| format!("connect {peer}"))?;
+        }
+        Ok(socket)
+    }
+
+    fn endpoint(&self, address: usize, port: usize) -> Result<SocketAddr> {
+        ensure!(
+            self.family == Family::V4 || address == 0 || self.kind == Kind::UdpOnePort,
+            "there is one IPv6 address only, and its ports are used up"
+        );
+        Ok(SocketAddr::new(
+            self.family.address(self.kind, address),
+            port.try_into().context("out of ports")?,
+        ))
+    }
+}
+
+impl Drop for Population {
+    fn drop(&mut self) {
+        match self.kind {
+            // By RST, lest there be TIME_WAIT minisocks.
+            Kind::Established => {
+                for socket in &self.sockets {
+                    let _ = socket.set_linger(Some(Duration::ZERO));
+                }
+            }
+            Kind::TimeWait => {
+                if let Err(error) = end_time_wait() {
+                    note(format_args!("{error:#}"));
+                }
+            }
+            _ => (),
+        }
+    }
+}
+
+/// Ends all TIME_WAIT minisocks.
+fn end_time_wait() -> Result<()> {
+    let status = Command::new("ss")
+        .args(["--kill", "-tan", "state", "time-wait"])
+        .stdout(Stdio::null())
+        .status()
+        .context("ss --kill")?;
+    ensure!(status.success(), "ss --kill: {status}");
+    Ok(())
+}
+
+/// Lets this process have many file descriptors.
+pub fn raise_limits() -> Result<()> {
+    for (name, value) in [("fs/nr_open", MAX_FDS), ("fs/file-max", 2 * MAX_FDS)] {
+        let current: u64 = sysctl(name)?
+            .trim()
+            .parse()
+            .with_context(|| name.to_owned())?;
+        if current < value {
+            set_sysctl(name, value)?;
+        }
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, MAX_FDS, MAX_FDS).context("RLIMIT_NOFILE")
+}
+
+/// Makes the kernel keep so many TIME_WAIT minisocks, and give none of their ports to others.
+fn keep_time_wait(count: usize) -> Result<()> {
+    set_sysctl("net/ipv4/tcp_tw_reuse", 0)?;
+    let name = "net/ipv4/tcp_max_tw_buckets";
+    let current: usize = sysctl(name)?.trim().parse().context(name)?;
+    if current < 2 * count {
+        set_sysctl(name, 2 * count as u64)?;
+    }
+    Ok(())
+}
+
+/// Reads a sysctl.
+pub fn sysctl(name: &str) -> Result<String> {
+    let path = format!("/proc/sys/{name}");
+    fs::read_to_string(&path).context(path)
+}
+
+/// Writes a sysctl.
+pub fn set_sysctl(name: &str, value: u64) -> Result<()> {
+    let path = format!("/proc/sys/{name}");
+    fs::write(&path, value.to_string()).with_context(|| format!("writing {value} to {path}"))
+}

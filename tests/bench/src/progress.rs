@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Progress, in lines on standard error.
+
+use std::fmt::Display;
+use std::sync::OnceLock;
+use std::time::Duration;
+use std::time::Instant;
+
+/// The time between two lines about the same thing.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Prints a line, with the time since the first one.
+pub fn note(text: impl Display) {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    let seconds = BEGUN.get_or_init(Instant::now).elapsed().as_secs();
+    eprintln!("[{:2}:{:02}] {text}", seconds / 60, seconds % 60);
+}
+
+/// Something that has many steps. Says every few seconds how far it is.
+pub struct Progress {
+    what: String,
+    total: usize,
+    done: usize,
+    last: Instant,
+}
+
+impl Progress {
+    /// Says that it begins.
+    pub fn new(what: impl Into<String>, total: usize) -> Self {
+        let what = what.into();
+        note(&what);
+        Self::quiet(what, total)
+    }
+
+    /// Says nothing unless it takes long.
+    pub fn quiet(what: impl Into<String>, total: usize) -> Self {
+        Self {
+            what: what.into(),
+            total,
+            done: 0,
+            last: Instant::now(),
+        }
+    }
+
+    /// So many more steps are done.
+    pub fn add(&mut self, steps: usize) {
+        self.done += steps;
+        if self.last.elapsed() >= INTERVAL {
+            self.last = Instant::now();
+            note(format_args!(
+                "{}: {} of {}",
+                self.what, self.done, self.total
+            ));
+        }
+    }
+}

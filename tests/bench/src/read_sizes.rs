@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Our file with reads of several sizes.
+
+use crate::options::Options;
+use crate::population::Family;
+use crate::population::Kind;
+use crate::population::Population;
+use crate::progress::note;
+use crate::readers::Reader;
+use crate::readers::LARGE;
+use crate::scenarios::Scenario;
+use crate::spawner::Spawner;
+use crate::stats::ratio;
+use crate::stats::summary;
+use crate::stats::Interval;
+use crate::stats::Summary;
+use crate::table;
+use crate::turns::Turns;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use serde::Serialize;
+use std::fmt;
+use std::time::Duration;
+
+/// What read(2) is asked for.
+const SIZES: [usize; 7] = [
+    4 << 10,
+    16 << 10,
+    32 << 10,
+    64 << 10,
+    LARGE,
+    256 << 10,
+    1 << 20,
+];
+
+/// What reads of one size took.
+#[derive(Serialize)]
+pub struct Measured {
+    pub read_bytes: usize,
+    pub us_per_row: Summary,
+    pub samples: Vec<f64>,
+    /// How many times as long as reads of 128 KiB.
+    pub ratio_to_128_kib: Interval,
+}
+
+/// What reads of all sizes took.
+#[derive(Serialize)]
+pub struct Outcome {
+    pub name: String,
+    pub file: String,
+    pub rows: usize,
+    pub sizes: Vec<Measured>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Read sizes: {}", self.name)?;
+        let mut table = table::with_header([
+            "read(2) of",
+            "us/row",
+            "quartiles",
+            "times 128 KiB (95%)",
+            "passes",
+        ]);
+        for measured in &self.sizes {
+            let Summary { median, q1, q3, n } = measured.us_per_row;
+            table.add_row([
+                format!("{} KiB", measured.read_bytes >> 10),
+                table::time(median),
+                format!("{}-{}", table::time(q1), table::time(q3)),
+                measured.ratio_to_128_kib.to_string(),
+                n.to_string(),
+            ]);
+        }
+        writeln!(f, "{table}")
+    }
+}
+
+/// Over what it is run.
+pub fn all(options: &Options) -> [Scenario; 2] {
+    [Kind::Established, Kind::Udp].map(|kind| Scenario {
+        kind,
+        family: Family::V4,
+        rows: options.scale(100_000, 10_000),
+    })
+}
+
+/// Opens the sockets, and reads with all sizes by turns.
+pub fn run(scenario: Scenario, options: &Options, spawner: &mut Spawner) -> Result<Outcome> {
+    let Scenario { kind, family, rows } = scenario;
+    note(format_args!("read sizes: {scenario}"));
+    let _population = Population::of(kind, family, rows)?;
+    let readers = SIZES.map(|size| Reader::ours(kind, family, size));
+    let mut expected = None;
+    for reader in &readers {
+        let pass = reader.pass(spawner, true, Duration::MAX)?;
+        ensure!(
+            pass.rows == Some(rows),
+            "{}: {:?} rows where there are {rows}",
+            reader.name,
+            pass.rows
+        );
+        expected = pass.bytes;
+    }
+
+    let mut samples = SIZES.map(|_| Vec::new());
+    let mut turns = Turns::of(SIZES.len());
+    for _ in 0..options.scale(15, 7) {
+        for &i in turns.next_round() {
+            let pass = readers[i].pass(spawner, false, Duration::MAX)?;
+            ensure!(
+                pass.bytes == expected,
+                "{}: {:?} bytes where a first pass read {expected:?}",
+                readers[i].name,
+                pass.bytes
+            );
+            samples[i].push(pass.seconds * 1e6 / rows as f64);
+        }
+    }
+
+    let large = SIZES.iter().position(|size| *size == LARGE);
+    let large = samples[large.context("no pass with 128 KiB")?].clone();
+    Ok(Outcome {
+        name: scenario.to_string(),
+        file: crate::readers::our_file(kind, family).to_owned(),
+        rows,
+        sizes: SIZES
+            .into_iter()
+            .zip(samples)
+            .map(|(read_bytes, samples)| Measured {
+                read_bytes,
+                us_per_row: summary(&samples),
+                ratio_to_128_kib: ratio(&samples, &large),
+                samples,
+            })
+            .collect(),
+    })
+}

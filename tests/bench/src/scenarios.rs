@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! All readers side by side, over populations of several kinds and sizes.
+
+use crate::options::Options;
+use crate::population::Family;
+use crate::population::Kind;
+use crate::population::Population;
+use crate::progress::note;
+use crate::readers::set_floor_row;
+use crate::readers::Pass;
+use crate::readers::Reader;
+use crate::readers::Role;
+use crate::spawner::Spawner;
+use crate::stats::ratio;
+use crate::stats::summary;
+use crate::stats::Interval;
+use crate::stats::Summary;
+use crate::table;
+use crate::table::digits;
+use crate::turns::Turns;
+use anyhow::bail;
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use serde::Serialize;
+use std::fmt;
+use std::time::Duration;
+use std::time::Instant;
+
+/// How often a reader passes over the list at the least, however slow it is.
+const MIN_PASSES: usize = 2;
+
+/// Sockets of one kind, and so many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scenario {
+    pub kind: Kind,
+    pub family: Family,
+    pub rows: usize,
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if self.family == Family::V6 {
+            f.write_str(", IPv6")?;
+        }
+        write!(f, ", {} rows", digits(self.rows))
+    }
+}
+
+/// How much time readers get.
+struct Effort {
+    /// Passes of each reader.
+    passes: usize,
+    /// For all passes of a reader beyond [`MIN_PASSES`].
+    budget: Duration,
+    /// For one pass of a slow reader.
+    limit: Duration,
+}
+
+impl Effort {
+    fn of(options: &Options) -> Self {
+        Self {
+            passes: options.scale(15, 5),
+            budget: Duration::from_secs(options.scale(30, 2)),
+            limit: Duration::from_secs(options.scale(20, 5)),
+        }
+    }
+}
+
+/// The scenarios, in the order in which they are run.
+pub fn all(options: &Options) -> Vec<Scenario> {
+    use Family::V4;
+    use Family::V6;
+    use Kind::*;
+    let large_udp = options.scale(100_000, 30_000);
+    let mut list = vec![
+        (Established, V4, 10_000),
+        (Established, V4, 100_000),
+        (Established, V6, 10_000),
+        (Listeners, V4, 10_000),
+        (ReuseportListeners, V4, 2_000),
+        (Udp, V4, 10_000),
+        (Udp, V4, large_udp),
+        (Udp, V6, 10_000),
+        (UdpOnePort, V4, 10_000),
+        (UdpOnePort, V4, large_udp),
+        (TimeWait, V4, 10_000),
+    ];
+    if !options.quick {
+        list.push((TimeWait, V4, 100_000));
+    }
+    list.into_iter()
+        .map(|(kind, family, rows)| Scenario { kind, family, rows })
+        .collect()
+}
+
+/// What one reader took.
+#[derive(Serialize)]
+pub struct Measured {
+    #[serde(skip)]
+    pub role: Role,
+    pub reader: String,
+    /// Microseconds a row.
+    pub us_per_row: Summary,
+    /// The same of each pass, in the order of the rounds.
+    pub samples: Vec<f64>,
+    /// How many times as long as ours it takes.
+    pub ratio_to_ours: Interval,
+    /// Of a file.
+    pub bytes_per_row: Option<f64>,
+    /// The rows that a pass came to before its time was up, if it was.
+    pub stopped_after_rows: Option<usize>,
+}
+
+/// What all readers took.
+#[derive(Serialize)]
+pub struct Outcome {
+    #[serde(skip)]
+    pub scenario: Scenario,
+    pub name: String,
+    pub rows: usize,
+    pub readers: Vec<Measured>,
+}
+
+impl Outcome {
+    /// What the readers of a role took, of which there may be several.
+    pub fn of(&self, role: Role) -> impl Iterator<Item = &Measured> {
+        self.readers.iter().filter(move |m| m.role == role)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.name)?;
+        let mut table = table::with_header([
+            "reader",
+            "us/row",
+            "quartiles",
+            "times ours (95%)",
+            "bytes/row",
+            "passes",
+        ]);
+        let mut stopped = Vec::new();
+        for measured in &self.readers {
+            let mark = if let Some(rows) = measured.stopped_after_rows {
+                stopped.push((&measured.reader, rows));
+                "at least "
+            } else {
+                ""
+            };
+            let Summary { median, q1, q3, n } = measured.us_per_row;
+            let ratio = match measured.role {
+                Role::Ours => "1".to_owned(),
+                _ => format!("{mark}{}", measured.ratio_to_ours),
+            };
+            table.add_row([
+                measured.reader.clone(),
+                format!("{mark}{}", table::time(median)),
+                format!("{}-{}", table::time(q1), table::time(q3)),
+                ratio,
+                measured
+                    .bytes_per_row
+                    .map_or_else(String::new, |bytes| format!("{bytes:.0}")),
+                n.to_string(),
+            ]);
+        }
+        writeln!(f, "{table}")?;
+        for (reader, rows) in stopped {
+            writeln!(
+                f,
+                "  {reader}: its time was up after {} of {} rows; it slows down with every row.",
+                digits(rows),
+                digits(self.rows)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A reader, and what it took so far.
+struct Contestant {
+    reader: Reader,
+    /// What every pass must read: bytes of a file.
+    bytes: Option<u64>,
+    bytes_per_row: Option<f64>,
+    samples: Vec<f64>,
+    spent: f64,
+    last: f64,
+    stopped_after_rows: Option<usize>,
+}
+
+impl Contestant {
+    /// Lists the sockets once with the rows counted. That also warms up.
+    fn new(
+        reader: Reader,
+        scenario: &Scenario,
+        effort: &Effort,
+        spawner: &mut Spawner,
+    ) -> Result<Self> {
+        let mut new = Self {
+            reader,
+            bytes: None,
+            bytes_per_row: None,
+            samples: Vec::new(),
+            spent: 0.0,
+            last: 0.0,
+            stopped_after_rows: None,
+        };
+        if !new.reader.is_slow(scenario.kind) {
+            let pass = new.reader.pass(spawner, true, effort.limit)?;
+            new.check(&pass, scenario)?;
+            new.bytes = pass.bytes;
+        }
+        Ok(new)
+    }
+
+    /// Holds what was read against what was opened.
+    fn check(&mut self, pass: &Pass, scenario: &Scenario) -> Result<()> {
+        let name = &self.reader.name;
+        if let Some(rows) = pass.rows {
+            ensure!(
+                rows == scenario.rows || !pass.is_whole && rows < scenario.rows,
+                "{name}: {rows} rows where there are {}",
+                scenario.rows
+            );
+            if let (Some(bytes), Some(_)) = (pass.row_bytes, pass.bytes) {
+                self.bytes_per_row = Some(bytes as f64 / rows as f64);
+            }
+        }
+        if let (Some(bytes), Some(expected)) = (pass.bytes, self.bytes) {
+            ensure!(
+                bytes == expected,
+                "{name}: {bytes} bytes where the first pass read {expected}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether it may go on.
+    fn has_time(&self, effort: &Effort) -> bool {
+        self.samples.len() < MIN_PASSES || self.spent + self.last <= effort.budget.as_secs_f64()
+    }
+
+    fn go(&mut self, scenario: &Scenario, effort: &Effort, spawner: &mut Spawner) -> Result<()> {
+        let is_slow = self.reader.is_slow(scenario.kind);
+        let pass = self.reader.pass(spawner, is_slow, effort.limit)?;
+        self.check(&pass, scenario)?;
+        let rows = match pass.rows {
+            Some(rows) if !pass.is_whole => {
+                let before = self.stopped_after_rows.unwrap_or(0);
+                self.stopped_after_rows = Some(rows.max(before));
+                rows
+            }
+            _ if !pass.is_whole => bail!("{}: too slow", self.reader.name),
+            _ => scenario.rows,
+        };
+        self.samples.push(pass.seconds * 1e6 / rows as f64);
+        self.spent += pass.seconds;
+        self.last = pass.seconds;
+        Ok(())
+    }
+}
+
+/// Opens the sockets, and lets all readers list them by turns.
+pub fn run(scenario: Scenario, options: &Options, spawner: &mut Spawner) -> Result<Outcome> {
+    let effort = Effort::of(options);
+    note(format_args!("{scenario}"));
+    let population = Population::of(scenario.kind, scenario.family, scenario.rows)?;
+    ensure!(population.rows() == scenario.rows, "too few sockets");
+    let mut contestants: Vec<Contestant> = Vec::new();
+    for reader in Reader::all(scenario.kind, scenario.family) {
+        if reader.role == Role::Floor {
+            let ours = contestants.iter().find(|c| c.reader.role == Role::Ours);
+            let ours = ours.and_then(|c| c.bytes_per_row);
+            set_floor_row(ours.context("our file comes first")?)?;
+        }
+        contestants.push(Contestant::new(reader, &scenario, &effort, spawner)?);
+    }
+
+    let mut turns = Turns::of(contestants.len());
+    for round in 0..effort.passes {
+        let begun = Instant::now();
+        let mut any = false;
+        for &i in turns.next_round() {
+            let contestant = &mut contestants[i];
+            if contestant.has_time(&effort) {
+                contestant.go(&scenario, &effort, spawner)?;
+                any |= contestant.reader.role != Role::Ours;
+            }
+        }
+        note(format_args!(
+            "{scenario}: round {} of {}",
+            round + 1,
+            effort.passes
+        ));
+        let expired = |at| at <= Instant::now() + begun.elapsed();
+        if !any || population.expires().is_some_and(expired) {
+            break;
+        }
+    }
+
+    let ours = contestants
+        .iter()
+        .find(|c| c.reader.role == Role::Ours)
+        .map(|c| c.samples.clone())
+        .context("there is no file of ours")?;
+    let readers = contestants
+        .into_iter()
+        .map(|c| Measured {
+            role: c.reader.role,
+            reader: c.reader.name,
+            us_per_row: summary(&c.samples),
+            ratio_to_ours: ratio(&c.samples, &ours),
+            samples: c.samples,
+            bytes_per_row: c.bytes_per_row,
+            stopped_after_rows: c.stopped_after_rows,
+        })
+        .collect();
+    Ok(Outcome {
+        scenario,
+        name: scenario.to_string(),
+        rows: scenario.rows,
+        readers,
+    })
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A process that runs commands.
+//!
+//! It is started before any socket is opened: a fork of a process with 100,000 file descriptors
+//! takes milliseconds, which would count as the command's.
+
+use anyhow::ensure;
+use anyhow::Context;
+use anyhow::Result;
+use memchr::memchr_iter;
+use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::Serialize;
+use std::io;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::process::Child;
+use std::process::ChildStdin;
+use std::process::ChildStdout;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Instant;
+
+/// The first argument of the process.
+pub const CHILD: &str = "spawner";
+
+/// A command to run.
+#[derive(Serialize, Deserialize)]
+struct Request {
+    command: Vec<String>,
+    /// Whether to count what it prints. If not, that goes to /dev/null.
+    count: bool,
+}
+
+/// How a command went.
+#[derive(Serialize, Deserialize, Default)]
+struct Reply {
+    seconds: f64,
+    printed: Printed,
+    error: Option<String>,
+}
+
+/// What a command printed.
+#[derive(Serialize, Deserialize, Default, Clone, Copy)]
+pub struct Printed {
+    /// Lines that do not begin with white space, which go on with the one before.
+    pub lines: usize,
+    pub bytes: u64,
+}
+
+/// The process, as its parent sees it. It ends with this value.
+pub struct Spawner {
+    child: Child,
+    requests: ChildStdin,
+    replies: BufReader<ChildStdout>,
+}
+
+impl Spawner {
+    pub fn start() -> Result<Self> {
+        let mut child = Command::new("/proc/self/exe")
+            .arg(CHILD)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting a process to run commands")?;
+        Ok(Self {
+            requests: child.stdin.take().context("no pipe")?,
+            replies: BufReader::new(child.stdout.take().context("no pipe")?),
+            child,
+        })
+    }
+
+    /// Runs a command with its output going to /dev/null, and says how many seconds it took from
+    /// its start to its end.
+    pub fn time(&mut self, command: &[&str]) -> Result<f64> {
+        Ok(self.run(command, false)?.seconds)
+    }
+
+    /// Runs a command, and says what it printed.
+    pub fn count(&mut self, command: &[&str]) -> Result<Printed> {
+        Ok(self.run(command, true)?.printed)
+    }
+
+    fn run(&mut self, command: &[&str], count: bool) -> Result<Reply> {
+        let request = Request {
+            command: command.iter().map(ToString::to_string).collect(),
+            count,
+        };
+        send(&mut self.requests, &request)?;
+        let reply: Reply =
+            receive(&mut self.replies)?.context("the process that runs commands is gone")?;
+        ensure!(
+            reply.error.is_none(),
+            "{}: {}",
+            command.join(" "),
+            reply.error.unwrap_or_default()
+        );
+        Ok(reply)
+    }
+}
+
+impl Drop for Spawner {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the process does, until the parent is gone.
+pub fn serve() -> Result<()> {
+    let mut requests = io::stdin().lock();
+    let mut replies = io::stdout().lock();
+    while let Some(request) = receive::<Request>(&mut requests)? {
+        let reply = execute(&request).unwrap_or_else(|error| Reply {
+            error: Some(format!("{error:#}")),
+            ..Reply::default()
+        });
+        send(&mut replies, &reply)?;
+    }
+    Ok(())
+}
+
+fn execute(request: &Request) -> Result<Reply> {
+    let (program, arguments) = request.command.split_first().context("no command")?;
+    let output = if request.count {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    };
+    let begun = Instant::now();
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(Stdio::inherit())
+        .spawn()?;
+    let printed = match child.stdout.take() {
+        Some(output) => count(output)?,
+        None => Printed::default(),
+    };
+    let status = child.wait()?;
+    let seconds = begun.elapsed().as_secs_f64();
+    ensure!(status.success(), "{status}");
+    Ok(Reply {
+        seconds,
+        printed,
+        error: None,
+    })
+}
+
+fn count(mut output: impl Read) -> Result<Printed> {
+    let mut buf = vec![0; 1 << 20];
+    let mut printed = Printed::default();
+    let mut at_start = true;
+    loop {
+        let n = output.read(&mut buf)?;
+        if n == 0 {
+            return Ok(printed);
+        }
+        let text = &buf[..n];
+        printed.bytes += n as u64;
+        let starts = memchr_iter(b'\n', text).map(|at| text.get(at + 1));
+        for first in at_start.then_some(text.first()).into_iter().chain(starts) {
+            let Some(first) = first else { continue };
+            printed.lines += usize::from(!first.is_ascii_whitespace());
+        }
+        at_start = text.ends_with(b"\n");
+    }
+}
+
+fn send(to: &mut impl Write, value: &impl Serialize) -> Result<()> {
+    serde_json::to_writer(&mut *to, value)?;
+    to.write_all(b"\n")?;
+    Ok(to.flush()?)
+}
+
+fn receive<T: DeserializeOwned>(from: &mut impl BufRead) -> Result<Option<T>> {
+    let mut line = String::new();
+    if from.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_str(&line)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_go_on() {
+        let printed = count("State\nESTAB 1\n\t more\n\nESTAB 2\n\t more".as_bytes()).unwrap();
+        assert_eq!((printed.lines, printed.bytes), (3, 36));
+    }
+}
