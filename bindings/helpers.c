@@ -47,11 +47,8 @@ void knetstat_spin_unlock_bh(spinlock_t *lock)
  * The cache lines of a full socket that its row is made from: one field of each. A hint
  * only; the node may even be gone.
  */
-void knetstat_prefetch_tcp(const struct hlist_node *node)
+static void prefetch_inet(const struct inet_sock *inet)
 {
-	const struct tcp_sock *tp = (void *)container_of(node, struct sock, sk_node);
-	const struct inet_connection_sock *icsk = &tp->inet_conn;
-	const struct inet_sock *inet = &icsk->icsk_inet;
 	const struct sock *sk = &inet->sk;
 
 	prefetch(&sk->sk_node);
@@ -62,10 +59,18 @@ void knetstat_prefetch_tcp(const struct hlist_node *node)
 	prefetch(&sk->sk_tsflags);
 	prefetch(&sk->sk_mark);
 	prefetch(&sk->sk_uid);
-	prefetch(&sk->sk_txrehash);
+	prefetch(&sk->sk_ino);
 	prefetch(&sk->sk_reuseport_cb);
 	prefetch(&inet->inet_flags);
 	prefetch(&inet->inet_sport);
+}
+
+void knetstat_prefetch_tcp(const struct hlist_node *node)
+{
+	const struct tcp_sock *tp = (void *)container_of(node, struct sock, sk_node);
+	const struct inet_connection_sock *icsk = &tp->inet_conn;
+
+	prefetch_inet(&icsk->icsk_inet);
 	prefetch(&icsk->icsk_accept_queue.rskq_defer_accept);
 	prefetch(&icsk->icsk_rto_max);
 	prefetch(&icsk->icsk_user_timeout);
@@ -84,22 +89,9 @@ void knetstat_prefetch_tcp(const struct hlist_node *node)
 void knetstat_prefetch_udp(const struct hlist_node *node)
 {
 	const struct udp_sock *up = (void *)container_of(node, struct sock, sk_node);
-	const struct inet_sock *inet = &up->inet;
-	const struct sock *sk = &inet->sk;
 
-	prefetch(&sk->sk_node);
-	prefetch(&sk->sk_family);
-	prefetch(&sk->sk_peek_off);
-	prefetch(&sk->sk_rcvbuf);
-	prefetch(&sk->sk_rcvtimeo);
-	prefetch(&sk->sk_tsflags);
-	prefetch(&sk->sk_mark);
-	prefetch(&sk->sk_uid);
-	prefetch(&sk->sk_reuseport_cb);
-	prefetch(&inet->inet_flags);
-	prefetch(&inet->inet_sport);
+	prefetch_inet(&up->inet);
 	prefetch(&up->udp_flags);
-	prefetch(&sk->sk_ino);
 	prefetch(&up->gso_size);
 	prefetch(&up->forward_deficit);
 }
