@@ -32,17 +32,6 @@ const DIAG_WIDTH: usize = 4;
 /// Decimal digits of [`u64::MAX`].
 const MAX_DIGITS: usize = 20;
 
-/// The two digits of the numbers below 100.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
-    let mut n = 0;
-    while n < pairs.len() {
-        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
-        n += 1;
-    }
-    pairs
-};
-
 /// The parts of an IPv4 address, each with a dot and then spaces behind it, and how long
 /// they are with the dot.
 const OCTETS: [([u8; 4], u8); 256] = {
@@ -643,25 +632,16 @@ fn short_decimal(n: u64) -> Option<([u8; 8], usize)> {
     Some((text.to_le_bytes(), 8 - skip as usize))
 }
 
-/// The decimal digits of `n`, made at the end of `digits`.
+/// The decimal digits of `n`, made at the end of `digits`. For numbers that are too long for
+/// [`short_decimal`], and for where it is not worth it.
 fn decimal(mut n: u64, digits: &mut [u8; MAX_DIGITS]) -> &[u8] {
     let mut start = MAX_DIGITS;
-    while n >= 10 {
-        let pair = PAIRS.get((n % 100) as usize).unwrap_or(&[0; 2]);
-        start = start.saturating_sub(2);
-        if let Some(room) = digits
-            .get_mut(start..)
-            .and_then(|digits| digits.first_chunk_mut())
-        {
-            *room = *pair;
-        }
-        n /= 100;
-    }
-    // What is left has one digit, or none if it is 0 and not all there is.
-    if n > 0 || start == MAX_DIGITS {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' | (n % 10) as u8;
+        n /= 10;
         start = start.saturating_sub(1);
-        if let Some(digit) = digits.get_mut(start) {
-            *digit = b'0' | n as u8;
+        if n == 0 {
+            break;
         }
     }
     digits.get(start..).unwrap_or(&[])

@@ -189,7 +189,7 @@ impl Sock<'_> {
     /// Whether one of the options may be set that few sockets have, so that most need
     /// not be asked for each. Looks at the same fields as the options do.
     pub(crate) fn has_rare(&self, defaults: &Defaults) -> bool {
-        // In the order of the fields, with what a fresh socket has taken off.
+        // With what a fresh socket has taken off, so that anything left is worth a look.
         let socket = get!(self, sock_common, skc_bound_dev_if)
             | get!(self, sock, sk_peek_off) ^ -1
             | get!(self, sock, sk_rcvlowat) ^ 1
