@@ -21,6 +21,8 @@ use crate::sock::Udp;
 use crate::sockopts;
 use crate::sockopts::Context;
 use crate::sockopts::Subject;
+use crate::tables::Ahead;
+use crate::tables::Part;
 use crate::tables::TcpTable;
 use crate::tables::UdpTable;
 use crate::walk::Walk;
@@ -101,9 +103,9 @@ macro_rules! walked_records {
                     defaults: &self.defaults,
                 };
                 self.walk
-                    .show::<$table<'_>>(viewer.net, F::FAMILY, |socket| {
+                    .show::<$table<'_>>(viewer.net, F::FAMILY, |socket, ahead| {
                         let start = line.len();
-                        $row(socket, &context, line);
+                        $row(socket, ahead, &context, line);
                         line.fixed(b"\n");
                         if line.is_full() {
                             line.truncate(start);
@@ -151,26 +153,34 @@ fn options(
     list.entry(label!("ino"), sk.inode());
 }
 
-fn tcp_row(entry: TcpEntry<'_>, context: &Context<'_, '_>, line: &mut Line<'_>) {
+/// Writes a row and lets the CPU fetch what the next one is made from, but for the part that
+/// the walk fetches.
+fn tcp_row(
+    entry: TcpEntry<'_>,
+    ahead: &Ahead<TcpTable<'_>>,
+    context: &Context<'_, '_>,
+    line: &mut Line<'_>,
+) {
     match entry {
         TcpEntry::Listener(sk) => {
             let queues = [sk.accept_queue(), sk.send_queue()];
             tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
             line.diag("");
-            options(
-                line,
-                &Subject::listener(sk, context),
-                Some(sk.backlog()),
-                &sk,
-                context,
-            );
+            ahead.fetch(Part::Socket);
+            let subject = Subject::listener(sk, context);
+            ahead.fetch(Part::Protocol);
+            options(line, &subject, Some(sk.backlog()), &sk, context);
         }
         TcpEntry::Connection(sk) => {
             let queues = [sk.receive_queue(), sk.send_queue()];
             tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
             line.diag(sk.flow().indicator(sock::jiffies32(), sock::HZ));
-            options(line, &Subject::connection(sk, context), None, &sk, context);
+            ahead.fetch(Part::Socket);
+            let subject = Subject::connection(sk, context);
+            ahead.fetch(Part::Protocol);
+            options(line, &subject, None, &sk, context);
         }
+        // Where there is one minisock there are often more, and they have no such parts.
         TcpEntry::TimeWait(sk) => {
             tcp_columns(line, [0; 2], [sk.local(), sk.foreign()], sk.substate());
         }
@@ -180,8 +190,17 @@ fn tcp_row(entry: TcpEntry<'_>, context: &Context<'_, '_>, line: &mut Line<'_>) 
     }
 }
 
-fn udp_row(sk: Udp<'_>, context: &Context<'_, '_>, line: &mut Line<'_>) {
+/// As [`tcp_row`].
+fn udp_row(
+    sk: Udp<'_>,
+    ahead: &Ahead<UdpTable<'_>>,
+    context: &Context<'_, '_>,
+    line: &mut Line<'_>,
+) {
     let queues = [sk.receive_queue(), sk.send_queue()];
     columns(line, queues, [sk.local(), sk.foreign()]);
-    options(line, &Subject::udp(sk, context), None, &sk, context);
+    ahead.fetch(Part::Socket);
+    let subject = Subject::udp(sk, context);
+    ahead.fetch(Part::Protocol);
+    options(line, &subject, None, &sk, context);
 }

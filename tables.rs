@@ -22,6 +22,7 @@ use crate::sock::TcpEntry;
 use crate::sock::Udp;
 use core::marker::PhantomData;
 use core::ops::Deref;
+use core::ops::Range;
 use core::ptr::NonNull;
 
 /// A hash table, or several that are walked as one.
@@ -37,9 +38,15 @@ pub(crate) unsafe trait Table<'n>: Sized {
     /// The table in which the sockets of `net` are.
     fn of(net: Net<'n>) -> Self;
 
-    /// A bucket, `None` behind the last one. Their number does not change while the
-    /// namespace lives.
+    /// The number of buckets. Does not change while the namespace lives.
+    fn len(&self) -> u32;
+
+    /// A bucket, `None` behind the last one.
     fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>>;
+
+    /// The first one of these buckets that is not empty, judged without the locks, as the
+    /// kernel's own walks do.
+    fn occupied(&self, buckets: Range<u32>) -> Option<u32>;
 
     /// Whether a socket that was seen in a bucket is still, or again, in it.
     ///
@@ -48,9 +55,9 @@ pub(crate) unsafe trait Table<'n>: Sized {
     /// The bucket must be locked, and the socket must come from it.
     unsafe fn holds(&self, index: u32, sk: &SockRef) -> bool;
 
-    /// Lets the CPU fetch what a row shows of the entry with that node, which is not looked
-    /// at and need not exist any more.
-    fn prefetch(node: NonNull<bindings::hlist_node>);
+    /// Lets the CPU fetch a part of what a row shows of the entry with that node, which is not
+    /// looked at and need not exist any more.
+    fn prefetch(node: NonNull<bindings::hlist_node>, part: Part);
 
     /// The typed view of an entry.
     ///
@@ -58,6 +65,61 @@ pub(crate) unsafe trait Table<'n>: Sized {
     ///
     /// The entry must be one of this table.
     unsafe fn socket(entry: Entry<'_>) -> Self::Socket<'_>;
+}
+
+/// What of a socket is fetched at a time. A CPU has some ten or twenty fetches from memory under
+/// way, and stands still at the next one: so the cache lines of a row come in parts, with some
+/// work between them.
+#[derive(Clone, Copy)]
+pub(crate) enum Part {
+    /// What comes before the options.
+    Columns,
+    /// The options of SOL_SOCKET, user and inode.
+    Socket,
+    /// The options of IP, TCP and UDP.
+    Protocol,
+}
+
+impl Part {
+    fn number(self) -> bindings::knetstat_part {
+        match self {
+            Self::Columns => bindings::KNETSTAT_COLUMNS,
+            Self::Socket => bindings::KNETSTAT_SOL_SOCKET,
+            Self::Protocol => bindings::KNETSTAT_PROTOCOL,
+        }
+    }
+}
+
+/// The entry of a table that is shown next, if there is one: to be fetched, not to be looked at.
+pub(crate) struct Ahead<T> {
+    node: Option<NonNull<bindings::hlist_node>>,
+    _table: PhantomData<T>,
+}
+
+impl<T> Ahead<T> {
+    /// None.
+    pub(crate) const NONE: Self = Self {
+        node: None,
+        _table: PhantomData,
+    };
+
+    /// This one, or `other` if there is none.
+    pub(crate) fn or<'a>(&'a self, other: &'a Self) -> &'a Self {
+        if self.node.is_some() {
+            self
+        } else {
+            other
+        }
+    }
+}
+
+impl<'n, T: Table<'n>> Ahead<T> {
+    /// Lets the CPU fetch a part of it.
+    pub(crate) fn fetch(&self, part: Part) {
+        if let Some(node) = self.node {
+            T::prefetch(node, part);
+        }
+    }
 }
 
 /// How the lock of a bucket is taken.
@@ -69,31 +131,49 @@ enum Lock {
     Bh,
 }
 
-/// A bucket that is not locked.
+/// The chain of a bucket.
 ///
 /// # Invariants
 ///
-/// `first` is the address of the list head of the bucket with that index of that
-/// table, `lock` that of the lock which guards its chain. Both stay valid during `'t`.
-pub(crate) struct Bucket<'t, T> {
-    table: &'t T,
-    index: u32,
+/// `first` is the address of the head of the chain, `lock` that of the lock which guards
+/// it. Both stay valid while the table does.
+#[derive(Clone, Copy)]
+struct Chain {
     first: *const *mut bindings::hlist_node,
     lock: *mut bindings::spinlock_t,
     kind: Lock,
 }
 
-impl<'t, T> Bucket<'t, T> {
-    /// The first node of the chain, which may leave it if the bucket is not locked.
+impl Chain {
+    /// The first node, which may leave the chain if it is not locked.
     fn first(&self) -> Option<NonNull<bindings::hlist_node>> {
         // SAFETY: By the type invariant, `first` is valid.
         node(unsafe { self.first.read_volatile() })
     }
 
-    /// Whether the chain is empty, judged without the lock, as the kernel's own
-    /// walks do.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first().is_none()
+    fn is_occupied(&self) -> bool {
+        self.first().is_some()
+    }
+}
+
+/// A bucket that is not locked.
+///
+/// # Invariants
+///
+/// `chain` is that of the bucket with that index of that table.
+pub(crate) struct Bucket<'t, T> {
+    table: &'t T,
+    index: u32,
+    chain: Chain,
+}
+
+impl<'t, T> Bucket<'t, T> {
+    /// The first entry, to be fetched.
+    pub(crate) fn ahead(&self) -> Ahead<T> {
+        Ahead {
+            node: self.chain.first(),
+            _table: PhantomData,
+        }
     }
 
     /// Locks the bucket. Spins. BHs stay off until the guard is dropped, but for
@@ -102,9 +182,9 @@ impl<'t, T> Bucket<'t, T> {
         // SAFETY: By the type invariant, `lock` is the initialised lock of the bucket. This is
         // process context with no lock of the tables held, as the walk locks one bucket at a time.
         unsafe {
-            match self.kind {
-                Lock::Plain => bindings::knetstat_spin_lock(self.lock),
-                Lock::Bh => bindings::knetstat_spin_lock_bh(self.lock),
+            match self.chain.kind {
+                Lock::Plain => bindings::knetstat_spin_lock(self.chain.lock),
+                Lock::Bh => bindings::knetstat_spin_lock_bh(self.chain.lock),
             }
         }
         // INVARIANT: It was just locked.
@@ -113,15 +193,6 @@ impl<'t, T> Bucket<'t, T> {
             #[cfg(knetstat_measure)]
             since: held::now(),
             _not_send: PhantomData,
-        }
-    }
-}
-
-impl<'n, T: Table<'n>> Bucket<'_, T> {
-    /// Lets the CPU fetch the first entry, as far as a row shows it.
-    pub(crate) fn prefetch(&self) {
-        if let Some(node) = self.first() {
-            T::prefetch(node);
         }
     }
 }
@@ -145,11 +216,9 @@ pub(crate) struct Locked<'t, T> {
 impl<'n, T: Table<'n>> Locked<'_, T> {
     /// Yields the entries of the chain from its head on.
     pub(crate) fn iter(&self) -> Iter<'_, T> {
-        // SAFETY: By the type invariants, `first` is valid.
-        let first = unsafe { self.bucket.first.read_volatile() };
-        // INVARIANT: The node, if it is one, is in the chain, whose lock is held.
+        // INVARIANT: The node is in the chain, whose lock is held.
         Iter {
-            next: first,
+            next: self.bucket.chain.first(),
             _bucket: PhantomData,
         }
     }
@@ -166,7 +235,7 @@ impl<'n, T: Table<'n>> Locked<'_, T> {
         let next = unsafe { (*node_of(sk)).next };
         // INVARIANT: `sk` is in the chain, whose lock is held, so its successor is as well.
         Some(Iter {
-            next,
+            next: node(next),
             _bucket: PhantomData,
         })
     }
@@ -178,9 +247,10 @@ impl<T> Drop for Locked<'_, T> {
         let until = held::now();
         // SAFETY: By the type invariant, the lock is held, and it was taken in the same way.
         unsafe {
-            match self.bucket.kind {
-                Lock::Plain => bindings::knetstat_spin_unlock(self.bucket.lock),
-                Lock::Bh => bindings::knetstat_spin_unlock_bh(self.bucket.lock),
+            let Chain { lock, kind, .. } = self.bucket.chain;
+            match kind {
+                Lock::Plain => bindings::knetstat_spin_unlock(lock),
+                Lock::Bh => bindings::knetstat_spin_unlock_bh(lock),
             }
         }
         #[cfg(knetstat_measure)]
@@ -192,10 +262,9 @@ impl<T> Drop for Locked<'_, T> {
 ///
 /// # Invariants
 ///
-/// `next` is the mark of the chain's end or a node of a chain of a table of type `T`,
-/// which stays locked during `'b`.
+/// `next` is a node of a chain of a table of type `T`, which stays locked during `'b`.
 pub(crate) struct Iter<'b, T> {
-    next: *mut bindings::hlist_node,
+    next: Option<NonNull<bindings::hlist_node>>,
     _bucket: PhantomData<&'b T>,
 }
 
@@ -203,20 +272,20 @@ impl<'b, 'n, T: Table<'n>> Iterator for Iter<'b, T> {
     type Item = Found<'b, T>;
 
     fn next(&mut self) -> Option<Found<'b, T>> {
-        let current = node(self.next)?;
+        let current = self.next?;
         // SAFETY: By the type invariant, the node is in the locked chain.
         // INVARIANT: So its successor is as well.
-        self.next = unsafe { (*current.as_ptr()).next };
-        if let Some(next) = node(self.next) {
-            T::prefetch(next);
-        }
+        self.next = node(unsafe { (*current.as_ptr()).next });
         // SAFETY: The chains of these tables are linked by `skc_node`, or by `skc_nulls_node`, which
         // lies in the same place and has the same layout. The bucket stays locked during `'b`.
         let entry = unsafe { Entry::from_node(current) };
         // INVARIANT: The chain is one of such a table.
         Some(Found {
             entry,
-            _table: PhantomData,
+            after: Ahead {
+                node: self.next,
+                _table: PhantomData,
+            },
         })
     }
 }
@@ -228,7 +297,14 @@ impl<'b, 'n, T: Table<'n>> Iterator for Iter<'b, T> {
 /// As the type says.
 pub(crate) struct Found<'b, T> {
     entry: Entry<'b>,
-    _table: PhantomData<T>,
+    after: Ahead<T>,
+}
+
+impl<T> Found<'_, T> {
+    /// The entry after this one, to be fetched.
+    pub(crate) fn after(&self) -> &Ahead<T> {
+        &self.after
+    }
 }
 
 impl<'b, 'n, T: Table<'n>> Found<'b, T> {
@@ -307,12 +383,57 @@ enum TcpBucket {
 }
 
 impl TcpTable<'_> {
+    /// The buckets of `lhash2`, which come first.
+    fn listening_buckets(&self) -> u32 {
+        self.lhash2_mask.saturating_add(1)
+    }
+
     fn locate(&self, index: u32) -> Option<TcpBucket> {
-        let listening = self.lhash2_mask.saturating_add(1);
-        match index.checked_sub(listening) {
+        match index.checked_sub(self.listening_buckets()) {
             None => Some(TcpBucket::Listening(index)),
             Some(index) if index <= self.ehash_mask => Some(TcpBucket::Established(index)),
             Some(_) => None,
+        }
+    }
+
+    /// The chain of a bucket of `lhash2`.
+    ///
+    /// # Safety
+    ///
+    /// `slot` must be at most `lhash2_mask`.
+    unsafe fn listening(&self, slot: u32) -> Chain {
+        // SAFETY: The array has `lhash2_mask` + 1 elements.
+        let bucket = unsafe { self.lhash2.add(slot as usize) };
+        // SAFETY: The bucket lives as long as the table.
+        let first = unsafe { field_ptr!(bucket, inet_listen_hashbucket, nulls_head.first) };
+        // SAFETY: As above.
+        let lock = unsafe { field_ptr!(bucket, inet_listen_hashbucket, lock) };
+        // INVARIANT: `inet_hash()` guards the chain by this lock.
+        Chain {
+            first: first.cast(),
+            lock: lock.cast_mut(),
+            kind: Lock::Plain,
+        }
+    }
+
+    /// The chain of a bucket of `ehash`.
+    ///
+    /// # Safety
+    ///
+    /// `slot` must be at most `ehash_mask`.
+    unsafe fn established(&self, slot: u32) -> Chain {
+        // SAFETY: The array has `ehash_mask` + 1 elements.
+        let bucket = unsafe { self.ehash.add(slot as usize) };
+        // SAFETY: The bucket lives as long as the table.
+        let first = unsafe { field_ptr!(bucket, inet_ehash_bucket, chain.first) };
+        let lock = slot & self.ehash_locks_mask;
+        // SAFETY: `inet_ehash_lockp()`: the array has `ehash_locks_mask` + 1 elements.
+        let lock = unsafe { self.ehash_locks.add(lock as usize) };
+        // INVARIANT: `inet_ehash_insert()` guards the chain by this lock.
+        Chain {
+            first: first.cast(),
+            lock,
+            kind: Lock::Bh,
         }
     }
 }
@@ -342,42 +463,39 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
         }
     }
 
+    fn len(&self) -> u32 {
+        let established = self.ehash_mask.saturating_add(1);
+        self.listening_buckets().saturating_add(established)
+    }
+
     fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>> {
-        match self.locate(index)? {
-            TcpBucket::Listening(slot) => {
-                // SAFETY: The array has `lhash2_mask` + 1 elements.
-                let bucket = unsafe { self.lhash2.add(slot as usize) };
-                // SAFETY: The bucket lives as long as the table.
-                let first = unsafe { field_ptr!(bucket, inet_listen_hashbucket, nulls_head.first) };
-                // SAFETY: As above.
-                let lock = unsafe { field_ptr!(bucket, inet_listen_hashbucket, lock) };
-                // INVARIANT: `inet_hash()` guards the chain by this lock.
-                Some(Bucket {
-                    table: self,
-                    index,
-                    first: first.cast(),
-                    lock: lock.cast_mut(),
-                    kind: Lock::Plain,
-                })
-            }
-            TcpBucket::Established(slot) => {
-                // SAFETY: The array has `ehash_mask` + 1 elements.
-                let bucket = unsafe { self.ehash.add(slot as usize) };
-                // SAFETY: The bucket lives as long as the table.
-                let first = unsafe { field_ptr!(bucket, inet_ehash_bucket, chain.first) };
-                let lock = slot & self.ehash_locks_mask;
-                // SAFETY: `inet_ehash_lockp()`: the array has `ehash_locks_mask` + 1 elements.
-                let lock = unsafe { self.ehash_locks.add(lock as usize) };
-                // INVARIANT: `inet_ehash_insert()` guards the chain by this lock.
-                Some(Bucket {
-                    table: self,
-                    index,
-                    first: first.cast(),
-                    lock,
-                    kind: Lock::Bh,
-                })
-            }
-        }
+        let chain = match self.locate(index)? {
+            // SAFETY: `locate()` yields a slot of the array.
+            TcpBucket::Listening(slot) => unsafe { self.listening(slot) },
+            // SAFETY: As above.
+            TcpBucket::Established(slot) => unsafe { self.established(slot) },
+        };
+        // INVARIANT: So says `locate()`.
+        Some(Bucket {
+            table: self,
+            index,
+            chain,
+        })
+    }
+
+    fn occupied(&self, buckets: Range<u32>) -> Option<u32> {
+        let Range { start, end } = buckets;
+        let end = end.min(self.len());
+        let established = self.listening_buckets();
+        // SAFETY: The slot is below the number of buckets of `lhash2`.
+        let is_listening = |slot: &u32| unsafe { self.listening(*slot) }.is_occupied();
+        let is_established = |index: &u32| {
+            let slot = index.saturating_sub(established);
+            // SAFETY: The index is below the number of all buckets.
+            unsafe { self.established(slot) }.is_occupied()
+        };
+        let listening = (start..end.min(established)).find(is_listening);
+        listening.or_else(|| (start.max(established)..end).find(is_established))
     }
 
     unsafe fn holds(&self, index: u32, sk: &SockRef) -> bool {
@@ -402,9 +520,9 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
         }
     }
 
-    fn prefetch(node: NonNull<bindings::hlist_node>) {
+    fn prefetch(node: NonNull<bindings::hlist_node>, part: Part) {
         // SAFETY: The helper reads nothing. To prefetch from a bad address has no effect.
-        unsafe { bindings::knetstat_prefetch_tcp(node.as_ptr()) };
+        unsafe { bindings::knetstat_prefetch_tcp(node.as_ptr(), part.number()) };
     }
 
     unsafe fn socket(entry: Entry<'_>) -> TcpEntry<'_> {
@@ -424,6 +542,28 @@ pub(crate) struct UdpTable<'n> {
     hash: *const bindings::udp_hslot,
     mask: u32,
     _net: PhantomData<&'n ()>,
+}
+
+impl UdpTable<'_> {
+    /// The chain of a slot.
+    ///
+    /// # Safety
+    ///
+    /// `index` must be at most `mask`.
+    unsafe fn slot(&self, index: u32) -> Chain {
+        // SAFETY: The array has `mask` + 1 elements.
+        let slot = unsafe { self.hash.add(index as usize) };
+        // SAFETY: The slot lives as long as the table.
+        let first = unsafe { field_ptr!(slot, udp_hslot, __bindgen_anon_1.head.first) };
+        // SAFETY: As above.
+        let lock = unsafe { field_ptr!(slot, udp_hslot, lock) };
+        // INVARIANT: `udp_lib_get_port()` guards the chain by this lock.
+        Chain {
+            first,
+            lock: lock.cast_mut(),
+            kind: Lock::Bh,
+        }
+    }
 }
 
 // SAFETY: See the INVARIANT comments in `bucket` and [`hashed`].
@@ -447,24 +587,28 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
         }
     }
 
+    fn len(&self) -> u32 {
+        self.mask.saturating_add(1)
+    }
+
     fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>> {
         if index > self.mask {
             return None;
         }
-        // SAFETY: The array has `mask` + 1 elements.
-        let slot = unsafe { self.hash.add(index as usize) };
-        // SAFETY: The slot lives as long as the table.
-        let first = unsafe { field_ptr!(slot, udp_hslot, __bindgen_anon_1.head.first) };
-        // SAFETY: As above.
-        let lock = unsafe { field_ptr!(slot, udp_hslot, lock) };
-        // INVARIANT: `udp_lib_get_port()` guards the chain by this lock.
+        // INVARIANT: It is the chain of this slot.
         Some(Bucket {
             table: self,
             index,
-            first,
-            lock: lock.cast_mut(),
-            kind: Lock::Bh,
+            // SAFETY: `index` is at most `mask`.
+            chain: unsafe { self.slot(index) },
         })
+    }
+
+    fn occupied(&self, buckets: Range<u32>) -> Option<u32> {
+        let Range { start, end } = buckets;
+        // SAFETY: The index is below the number of slots.
+        let is_occupied = |index: &u32| unsafe { self.slot(*index) }.is_occupied();
+        (start..end.min(self.len())).find(is_occupied)
     }
 
     unsafe fn holds(&self, index: u32, sk: &SockRef) -> bool {
@@ -477,9 +621,9 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
         slot == index
     }
 
-    fn prefetch(node: NonNull<bindings::hlist_node>) {
+    fn prefetch(node: NonNull<bindings::hlist_node>, part: Part) {
         // SAFETY: As for TCP.
-        unsafe { bindings::knetstat_prefetch_udp(node.as_ptr()) };
+        unsafe { bindings::knetstat_prefetch_udp(node.as_ptr(), part.number()) };
     }
 
     unsafe fn socket(entry: Entry<'_>) -> Udp<'_> {

@@ -23,7 +23,9 @@ use crate::ns::Net;
 use crate::sched;
 use crate::sock::Family;
 use crate::sock::SockRef;
+use crate::tables::Ahead;
 use crate::tables::Found;
+use crate::tables::Part;
 use crate::tables::Table;
 use crate::tables::RESUMES;
 use kernel::error::Result;
@@ -33,9 +35,6 @@ const PIECE: usize = 64;
 
 /// Entries that are passed over while a bucket stays locked.
 const VISITS: usize = 512;
-
-/// Buckets among which the next one that is not empty is looked for ahead of time.
-const LOOK_AHEAD: u32 = 8;
 
 /// Empty buckets that are passed over before other tasks get a chance to run.
 const EMPTY_BUCKETS: u32 = 1024;
@@ -66,19 +65,14 @@ impl Position {
             ..self
         }
     }
-
-    fn next_bucket(self) -> Self {
-        Self {
-            bucket: self.bucket.saturating_add(1),
-            piece: 0,
-        }
-    }
 }
 
 /// The state of a walk. Holds no lock, and one reference to a socket at most between
 /// two calls.
 pub(crate) struct Walk {
     at: Position,
+    /// The next bucket with entries, looked for ahead of time.
+    next_bucket: Option<u32>,
     /// The piece that was shown last. Not yet final: the reader may drop it and ask again.
     piece: Piece,
     /// What was shown of this bucket by former pieces.
@@ -92,6 +86,7 @@ impl Walk {
     pub(crate) const fn new() -> Self {
         Self {
             at: Position::START,
+            next_bucket: None,
             piece: Piece::new(),
             seen: Seen::new(),
             resume_after: None,
@@ -106,18 +101,19 @@ impl Walk {
     /// Goes to the first bucket that is not empty. `None`: there is none.
     pub(crate) fn rewind<'n, T: Table<'n>>(&mut self, net: Net<'n>) -> Option<Position> {
         *self = Self::new();
-        self.skip_empty(&T::of(net))
+        let table = T::of(net);
+        self.next_bucket = find_occupied(&table, 0);
+        self.enter_next_bucket(&table)
     }
 
     /// Goes on to the next piece, or else to the next bucket that is not empty. What
     /// the last call of [`Walk::show`] showed is final now. `None`: the table is done.
     pub(crate) fn advance<'n, T: Table<'n>>(&mut self, net: Net<'n>) -> Option<Position> {
         if self.piece.is_last {
-            self.at = self.at.next_bucket();
             self.seen = Seen::new();
             self.resume_after = None;
             self.piece.clear();
-            return self.skip_empty(&T::of(net));
+            return self.enter_next_bucket(&T::of(net));
         }
 
         for id in self.piece.ids() {
@@ -129,27 +125,14 @@ impl Walk {
         Some(self.at)
     }
 
-    fn skip_empty<'n>(&mut self, table: &impl Table<'n>) -> Option<Position> {
-        let mut skipped: u32 = 0;
-        while table.bucket(self.at.bucket)?.is_empty() {
-            self.at = self.at.next_bucket();
-            skipped = skipped.wrapping_add(1);
-            if skipped % EMPTY_BUCKETS == 0 {
-                sched::cond_resched();
-            }
-        }
+    /// Goes to the bucket that was found, and looks for the one after it. That may be long before
+    /// it is shown: sockets that come into the buckets between them meanwhile are as if they had
+    /// come behind the walk.
+    fn enter_next_bucket<'n>(&mut self, table: &impl Table<'n>) -> Option<Position> {
+        let bucket = self.next_bucket?;
+        self.at = Position { bucket, piece: 0 };
+        self.next_bucket = find_occupied(table, bucket.saturating_add(1));
         Some(self.at)
-    }
-
-    /// Lets the CPU fetch the first socket of the next bucket while this one is shown.
-    fn look_ahead<'n>(&self, table: &impl Table<'n>) {
-        for step in 1..=LOOK_AHEAD {
-            match table.bucket(self.at.bucket.saturating_add(step)) {
-                Some(bucket) if bucket.is_empty() => {}
-                Some(bucket) => return bucket.prefetch(),
-                None => return,
-            }
-        }
     }
 
     /// Gives the sockets of the piece at the current position that belong to `net`
@@ -165,12 +148,15 @@ impl Walk {
         &mut self,
         net: Net<'n>,
         family: Family,
-        mut row: impl for<'b> FnMut(T::Socket<'b>) -> Shown,
+        mut row: impl for<'b> FnMut(T::Socket<'b>, &Ahead<T>) -> Shown,
     ) -> Result<Shown> {
         let table = T::of(net);
         let resumed = self.at.piece > 0;
         self.piece.clear();
-        self.look_ahead(&table);
+        let next_bucket = self
+            .next_bucket
+            .and_then(|index| table.bucket(index))
+            .map_or(Ahead::NONE, |bucket| bucket.ahead());
 
         // The lock is given back between two rounds. `hold` is where the next round begins: it is
         // dropped outside of the lock, as that may free the socket.
@@ -190,6 +176,7 @@ impl Walk {
                     piece: &mut self.piece,
                     seen: resumed.then_some(&self.seen),
                     again: rounds > 0,
+                    next_bucket: &next_bucket,
                 };
                 let entries = from
                     .and_then(|sk| bucket.iter_after(sk))
@@ -240,16 +227,31 @@ enum Ended {
     NoRoom,
 }
 
+/// The first bucket from `start` on that is not empty. May sleep.
+fn find_occupied<'n>(table: &impl Table<'n>, mut start: u32) -> Option<u32> {
+    while start < table.len() {
+        let end = start.saturating_add(EMPTY_BUCKETS);
+        if let Some(found) = table.occupied(start..end) {
+            return Some(found);
+        }
+        sched::cond_resched();
+        start = end;
+    }
+    None
+}
+
 /// What is done while the bucket is locked once.
-struct Round<'w> {
+struct Round<'w, T> {
     piece: &'w mut Piece,
     /// What former pieces showed, if there were any.
     seen: Option<&'w Seen>,
     /// Whether there was a round for this piece already.
     again: bool,
+    /// What is shown after the bucket.
+    next_bucket: &'w Ahead<T>,
 }
 
-impl Round<'_> {
+impl<'n, T: Table<'n>> Round<'_, T> {
     /// Whether a former piece or round has shown the socket.
     fn is_done(&self, id: usize) -> bool {
         self.seen.is_some_and(|seen| seen.contains(id))
@@ -258,17 +260,19 @@ impl Round<'_> {
 
     /// Shows entries until something ends the round, and takes a reference to the last
     /// one.
-    fn run<'e, 'n, T: Table<'n>>(
+    fn run<'e>(
         &mut self,
         entries: impl Iterator<Item = Found<'e, T>>,
         net: Net<'_>,
         family: Family,
-        row: &mut impl for<'b> FnMut(T::Socket<'b>) -> Shown,
+        row: &mut impl for<'b> FnMut(T::Socket<'b>, &Ahead<T>) -> Shown,
     ) -> (Ended, Option<SockRef>) {
         let mut former: Option<Found<'_, T>> = None;
         for (visits, entry) in entries.enumerate() {
+            let ahead = entry.after().or(self.next_bucket);
+            ahead.fetch(Part::Columns);
             if entry.matches(net, family) && !self.is_done(entry.id()) {
-                if row(entry.socket()) == Shown::NoRoom {
+                if row(entry.socket(), ahead) == Shown::NoRoom {
                     return (Ended::NoRoom, former.and_then(|entry| entry.try_hold()));
                 }
                 self.piece.push(entry.id());

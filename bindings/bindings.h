@@ -41,12 +41,19 @@ enum knetstat_program {
 	KNETSTAT_EBPF,
 };
 
+/* What of a socket the knetstat_prefetch_*() functions fetch. */
+enum knetstat_part {
+	KNETSTAT_COLUMNS,
+	KNETSTAT_SOL_SOCKET,
+	KNETSTAT_PROTOCOL,
+};
+
 void knetstat_spin_lock(spinlock_t *lock);
 void knetstat_spin_unlock(spinlock_t *lock);
 void knetstat_spin_lock_bh(spinlock_t *lock);
 void knetstat_spin_unlock_bh(spinlock_t *lock);
-void knetstat_prefetch_tcp(const struct hlist_node *node);
-void knetstat_prefetch_udp(const struct hlist_node *node);
+void knetstat_prefetch_tcp(const struct hlist_node *node, enum knetstat_part part);
+void knetstat_prefetch_udp(const struct hlist_node *node, enum knetstat_part part);
 bool knetstat_sock_tryget(struct sock *sk);
 u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk);
 u32 knetstat_udp_slot(const struct udp_table *table, const struct sock *sk);

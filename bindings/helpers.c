@@ -44,56 +44,80 @@ void knetstat_spin_unlock_bh(spinlock_t *lock)
 }
 
 /*
- * The cache lines of a full socket that its row is made from: one field of each. A hint
- * only; the node may even be gone.
+ * The cache lines of a full socket that its row is made from: one field of each, in the
+ * order in which they are wanted. A hint only; the node may even be gone.
  */
-static void prefetch_inet(const struct inet_sock *inet)
+static void prefetch_inet(const struct inet_sock *inet, enum knetstat_part part)
 {
 	const struct sock *sk = &inet->sk;
 
-	prefetch(&sk->sk_node);
-	prefetch(&sk->sk_family);
-	prefetch(&sk->sk_peek_off);
-	prefetch(&sk->sk_rcvbuf);
-	prefetch(&sk->sk_rcvtimeo);
-	prefetch(&sk->sk_tsflags);
-	prefetch(&sk->sk_mark);
-	prefetch(&sk->sk_uid);
-	prefetch(&sk->sk_ino);
-	prefetch(&sk->sk_reuseport_cb);
-	prefetch(&inet->inet_flags);
-	prefetch(&inet->inet_sport);
+	switch (part) {
+	case KNETSTAT_COLUMNS:
+		prefetch(&sk->sk_node);
+		prefetch(&sk->sk_family);
+		prefetch(&inet->inet_sport);
+		break;
+	case KNETSTAT_SOL_SOCKET:
+		prefetch(&sk->sk_peek_off);
+		prefetch(&sk->sk_rcvbuf);
+		prefetch(&sk->sk_rcvtimeo);
+		prefetch(&sk->sk_tsflags);
+		prefetch(&sk->sk_mark);
+		prefetch(&sk->sk_uid);
+		prefetch(&sk->sk_ino);
+		prefetch(&sk->sk_reuseport_cb);
+		break;
+	case KNETSTAT_PROTOCOL:
+		prefetch(&inet->inet_flags);
+		break;
+	}
 }
 
-void knetstat_prefetch_tcp(const struct hlist_node *node)
+void knetstat_prefetch_tcp(const struct hlist_node *node, enum knetstat_part part)
 {
 	const struct tcp_sock *tp = (void *)container_of(node, struct sock, sk_node);
 	const struct inet_connection_sock *icsk = &tp->inet_conn;
 
-	prefetch_inet(&icsk->icsk_inet);
-	prefetch(&icsk->icsk_accept_queue.rskq_defer_accept);
-	prefetch(&icsk->icsk_rto_max);
-	prefetch(&icsk->icsk_user_timeout);
-	prefetch(&tp->notsent_lowat);
-	prefetch(&tp->snd_wnd);
-	prefetch(&tp->write_seq);
-	prefetch(&tp->rcv_nxt);
-	prefetch(&tp->rcv_wnd);
-	prefetch(&tp->tcp_tx_delay);
-	prefetch(&tp->keepalive_time);
+	prefetch_inet(&icsk->icsk_inet, part);
+	switch (part) {
+	case KNETSTAT_COLUMNS:
+		prefetch(&tp->rcv_nxt);
+		prefetch(&tp->write_seq);
+		prefetch(&tp->snd_wnd);
+		prefetch(&tp->rcv_wnd);
+		break;
+	case KNETSTAT_SOL_SOCKET:
+		break;
+	case KNETSTAT_PROTOCOL:
+		prefetch(&icsk->icsk_accept_queue.rskq_defer_accept);
+		prefetch(&icsk->icsk_rto_max);
+		prefetch(&icsk->icsk_user_timeout);
+		prefetch(&tp->notsent_lowat);
+		prefetch(&tp->tcp_tx_delay);
+		prefetch(&tp->keepalive_time);
 #ifdef CONFIG_TCP_MD5SIG
-	prefetch(&tp->md5sig_info);
+		prefetch(&tp->md5sig_info);
 #endif
+		break;
+	}
 }
 
-void knetstat_prefetch_udp(const struct hlist_node *node)
+void knetstat_prefetch_udp(const struct hlist_node *node, enum knetstat_part part)
 {
 	const struct udp_sock *up = (void *)container_of(node, struct sock, sk_node);
 
-	prefetch_inet(&up->inet);
-	prefetch(&up->udp_flags);
-	prefetch(&up->gso_size);
-	prefetch(&up->forward_deficit);
+	prefetch_inet(&up->inet, part);
+	switch (part) {
+	case KNETSTAT_COLUMNS:
+		prefetch(&up->forward_deficit);
+		break;
+	case KNETSTAT_SOL_SOCKET:
+		break;
+	case KNETSTAT_PROTOCOL:
+		prefetch(&up->udp_flags);
+		prefetch(&up->gso_size);
+		break;
+	}
 }
 
 /* The reference count lies in struct sock_common: also right for minisocks. */

@@ -47,15 +47,12 @@ if [[ -n $out ]]; then
 	[[ -d $(dirname -- "$out") && ! -d $out ]] || die_usage "OUT: cannot write a file '$out'"
 fi
 
-# What the machine can give: the guest's memory is a file in a tmpfs.
+# What the machine can give, as vm/run.sh reckons, and some to spare.
 least=2048
-room=$(df -Pm /dev/shm | awk 'NR == 2 { print int($4 * 3 / 4) }')
-free=$(awk '/^MemAvailable:/ { print int($2 / 1024) - 1024 }' /proc/meminfo)
-for limit in "$room" "$free"; do
-	[[ $mem -le $limit ]] || mem=$limit
-done
+room=$(awk '/^MemAvailable:/ { print int($2 / 1024 * 3 / 4) - 64 }' /proc/meminfo)
+[[ $mem -le $room ]] || mem=$room
 [[ $mem -ge $least ]] ||
-	die "the benchmark's guest wants $least MiB at least, and can have $mem (memory less 1 GiB: $free; 3/4 of /dev/shm: $room)"
+	die "the benchmark's guest wants $least MiB at least, and can have $mem (3/4 of free memory)"
 
 "$VM/root.sh" > /dev/null
 "$VM/kernel.sh" uml > /dev/null

@@ -13,7 +13,7 @@
 #   --log FILE       the kernel's log goes there
 #   --timeout S      end the guest S seconds after its start (600; 0: never)
 #   --append ARGS    more for the kernel's command line
-#   --mem MIB        uml, debug: the guest's memory (4096, or what /dev/shm can take)
+#   --mem MIB        uml, debug: the guest's memory (4096, or what is free)
 #
 # The command's output goes to stdout as it comes. The status is the command's own;
 # 124 after a timeout, 125 if the guest or the module did not get that far, 2 for a
@@ -66,12 +66,11 @@ timeout=${timeout:-$([[ -n $shell ]] && echo 0 || echo 600)}
 for f in "${with[@]}" ${ko:+"$ko"}; do
 	[[ -f $f ]] || die_usage "no such file: $f"
 done
-# UML keeps its memory in a file, which wants to be in a tmpfs, and takes of it what is
-# used only.
+# UML keeps its memory in a file of a tmpfs, which takes what is used only.
 if [[ $KERNEL != debian ]]; then
-	room=$(df -Pm /dev/shm | awk 'NR == 2 { print int($4 * 3 / 4) }')
+	room=$(awk '/^MemAvailable:/ { print int($2 / 1024 * 3 / 4) }' /proc/meminfo)
 	[[ ${mem:-0} -le $room ]] ||
-		die "a guest with $mem MiB wants a third more than that free in /dev/shm, where at most $room MiB can be given; enlarge it (mount -o remount,size=...) or ask for less"
+		die "a guest with $mem MiB wants a third more than that of free memory, so at most $room MiB can be given; ask for less"
 	mem=${mem:-$((room < 4096 ? room : 4096))}
 fi
 
@@ -127,7 +126,16 @@ run_um() {
 	local input=null args=()
 	[[ -z $shell ]] || input=fd:0
 	[[ $KERNEL != uml ]] || args+=(ncpus=2)
-	{ in_root_at "$ROOT" guest TMPDIR=/dev/shm HOME=/tmp timeout --foreground -s KILL "$timeout" \
+	# Other kernels map their memory in large pages, so let the host do that here, if it can.
+	# shellcheck disable=SC2016
+	{ in_root_at "$ROOT" guest TMPDIR=/tmp/mem HOME=/tmp bash -euc '
+		mkdir /tmp/mem
+		mount -t tmpfs -o "size=$1M,huge=always" mem /tmp/mem 2> /dev/null ||
+			mount -t tmpfs -o "size=$1M" mem /tmp/mem
+		shift
+		exec "$@"
+		' guest $((mem + 64)) \
+		timeout --foreground -s KILL "$timeout" \
 		"$IN_CACHE/${kernel##*/}/linux" mem="${mem}M" seccomp=on "${args[@]}" uml_dir=/tmp/ \
 		root=/dev/root rootfstype=hostfs hostfs=/ rw init="$IN_TOP/vm/init" \
 		con=null con0="$input",fd:1 con1=null,fd:2 console=tty1 panic=-1 ${append:+$append} \
