@@ -19,6 +19,7 @@ WANTED=$*
 
 LOGS=$CACHE/log/test
 TARGET=x86_64-unknown-linux-gnu
+PROGRAM=$CACHE/target/$TARGET/release/knetstat-guest-tests
 passed=0 failed=0 skipped=0
 failures=()
 
@@ -59,12 +60,32 @@ run() {
 	tally "$what" "$log" "$status"
 }
 
+# begin NAME COMMAND...: makes something in the background.
+declare -A begun_pid=()
+begin() {
+	local name=$1
+	shift
+	# In a process group of its own, so that all of it can be ended.
+	set -m
+	"$@" < /dev/null > "$LOGS/$name.log" 2>&1 &
+	set +m
+	begun_pid[$name]=$!
+	trap 'for pid in "${begun_pid[@]}"; do kill -- "-$pid" 2> /dev/null || true; done' EXIT
+}
+
+# finish NAME: shows what became of it, as it goes on.
+finish() {
+	local name=$1 pid=${begun_pid[$1]}
+	tail -n +1 -f --pid="$pid" "$LOGS/$name.log" >&2
+	wait "$pid" || die "this failed, see above: $name"
+	unset "begun_pid[$name]"
+}
+
 guest_program() {
 	local flags="-C target-feature=+crt-static"
 	step "building the guest tests" guest-tests '' "the guest tests do not build" \
 		"$VM/in-root.sh" env RUSTFLAGS="$flags" cargo build --locked --release \
 		--manifest-path tests/Cargo.toml -p knetstat-guest-tests --target "$TARGET"
-	PROGRAM=$CACHE/target/$TARGET/release/knetstat-guest-tests
 }
 
 # guest KERNEL: boots it and runs the guest tests there.
@@ -124,16 +145,25 @@ check_host
 mkdir -p "$LOGS"
 begun=$SECONDS
 
-for stage in debian uml debug; do
-	if wanted "$stage" || { [[ $stage == debug ]] && wanted faults; }; then
+# Kernels and programs are made side by side, as parts of each build keep one CPU busy only.
+wants_debug() { wanted debug || wanted faults; }
+wants_program() { wanted uml || wanted debug || wanted debian; }
+if wants_debug; then begin debug-kernel "$VM/kernel.sh" debug; fi
+if wants_program; then begin guest-program guest_program; fi
+for stage in debian uml; do
+	if wanted "$stage"; then "$VM/kernel.sh" "$stage" > /dev/null; fi
+done
+if wants_program; then finish guest-program; fi
+if wants_debug; then finish debug-kernel; fi
+# The list of options is compared with the source of the kernel.
+for stage in uml debug; do
+	if wanted "$stage" || { [[ $stage == debug ]] && wants_debug; }; then
 		kernel=$("$VM/kernel.sh" "$stage")
-		# The list of options is compared with the source of the kernel.
-		[[ $stage == debian ]] || export KNETSTAT_LINUX_SOURCE=$IN_CACHE/${kernel##*/}/source
+		export KNETSTAT_LINUX_SOURCE=$IN_CACHE/${kernel##*/}/source
 	fi
 done
 
 # The stock kernel is emulated and slow: it runs beside all the rest.
-if wanted uml || wanted debug || wanted debian; then guest_program; fi
 if wanted debian; then
 	note "== debian (its output comes at the end)"
 	"$VM/module.sh" debian > /dev/null

@@ -141,7 +141,8 @@ struct Tally {
 /// Reads the files in turns beside the churn.
 pub fn run(options: &Options) -> Result<Consistency> {
     let sockets = options.scale(20_000, 2_000);
-    let reads = options.scale(1_000, 50);
+    // With each size, so twice as many of each file.
+    let reads = options.scale(500, 50);
 
     let mut long_lived = LongLived::open(sockets)?;
     let crowd = |kind| {

@@ -10,6 +10,11 @@
 //! The reader has the last CPU, and the threads of the load are dealt out from the first one on.
 //! With fewer threads than CPUs they do not share a CPU with the reader, and what they lose is
 //! due to locks and caches. On loopback, the CPU that sends also receives, in a BH.
+//!
+//! In UML, the threads of a process take turns in user space: so the reader is a process of its
+//! own. And a CPU is slower while the other is idle, as waking that one takes system calls of the
+//! host, which would count in favour of a reader, the more the longer it takes: so in every window,
+//! a process of the lowest priority keeps the last CPU busy.
 
 use crate::consistency::StopAtEnd;
 use crate::options::Options;
@@ -24,6 +29,7 @@ use crate::table;
 use anyhow::ensure;
 use anyhow::Context;
 use anyhow::Result;
+use nix::errno::Errno;
 use nix::sched::sched_setaffinity;
 use nix::sched::CpuSet;
 use nix::unistd::Pid;
@@ -32,12 +38,19 @@ use socket2::SockAddr;
 use socket2::Socket;
 use std::fmt;
 use std::fs::File;
+use std::hint::spin_loop;
+use std::io::BufRead;
+use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::net::TcpListener;
 use std::net::TcpStream;
 use std::net::UdpSocket;
+use std::process::Child;
+use std::process::ChildStdout;
+use std::process::Command;
+use std::process::Stdio;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -214,6 +227,7 @@ impl Plan {
             (reader(self.theirs, Some(period)), paced_window),
         ];
         let mut samples: [Vec<Sample>; 5] = Default::default();
+        let _occupant = Companion::start(&[])?;
         let mut progress = Progress::new(format!("load: {}", self.name), rounds);
         let begun = Instant::now();
         // The first round warms up.
@@ -272,16 +286,11 @@ fn measure(
     reader: Option<Reader>,
     window: Duration,
 ) -> Result<Sample> {
+    let reader = reader.map(Reader::start).transpose()?;
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let stop = &stop;
         let guard = StopAtEnd(stop);
-        let reader = reader.map(|reader| {
-            scope.spawn(move || {
-                stay_on(usize::MAX)?;
-                reader.run(stop)
-            })
-        });
         let workers: Vec<_> = works
             .iter_mut()
             .enumerate()
@@ -305,7 +314,7 @@ fn measure(
             operations_per_second += worker.join().expect("no panic")?;
         }
         let rows_per_second = match reader {
-            Some(reader) => reader.join().expect("no panic")?,
+            Some(reader) => reader.stop()?,
             None => 0.0,
         };
         Ok(Sample {
@@ -323,25 +332,131 @@ fn stay_on(cpu: usize) -> Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set).context("sched_setaffinity")
 }
 
-impl Reader {
-    /// Reads until it is told to stop, and says how many rows it got a second.
-    fn run(&self, stop: &AtomicBool) -> Result<f64> {
-        let begun = Instant::now();
-        let mut rows = 0;
-        let mut next = begun;
-        while !stop.load(Ordering::Relaxed) {
-            rows += read_rows(self.file, stop)?;
-            if let Some(period) = self.period {
-                next += period;
-                while !stop.load(Ordering::Relaxed) {
-                    match next.checked_duration_since(Instant::now()) {
-                        Some(left) if !left.is_zero() => thread::sleep(left.min(NAP)),
-                        _ => break,
-                    }
+/// This program as a process of its own, which does its part until its input ends, and then
+/// prints what came of it.
+struct Companion {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+/// The first argument of a companion.
+pub const COMPANION: &str = "companion";
+
+/// What it says when it begins.
+const READY: &str = "ready";
+
+impl Companion {
+    /// Starts it, and waits until it begins. Without arguments, it is an occupant.
+    fn start(arguments: &[String]) -> Result<Self> {
+        let mut child = Command::new("/proc/self/exe")
+            .arg(COMPANION)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting a companion")?;
+        let output = BufReader::new(child.stdout.take().context("no pipe")?);
+        let mut companion = Self { child, output };
+        let said = companion.line()?;
+        ensure!(said == READY, "a companion says {said:?}");
+        Ok(companion)
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line).context("a companion")?;
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// Lets it end, and says what it printed.
+    fn stop(mut self) -> Result<String> {
+        drop(self.child.stdin.take());
+        self.line()
+    }
+}
+
+impl Drop for Companion {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a companion does: `[FILE [MICROSECONDS]]`, the file to read and the period.
+pub fn accompany(arguments: &[String]) -> Result<()> {
+    stay_on(usize::MAX)?;
+    let reader = match arguments {
+        [] => None,
+        [file, period @ ..] => {
+            let period = match period {
+                [] => None,
+                [period, ..] => Some(Duration::from_micros(period.parse()?)),
+            };
+            Some((file, period))
+        }
+    };
+    let stop = &*Box::leak(Box::new(AtomicBool::new(false)));
+    thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        stop.store(true, Ordering::Relaxed);
+    });
+    println!("{READY}");
+    match reader {
+        Some((file, period)) => println!("{}", read_again_and_again(file, period, stop)?),
+        None => occupy(stop)?,
+    }
+    Ok(())
+}
+
+/// Keeps the CPU busy with what gives way to everything else, until told to stop.
+fn occupy(stop: &AtomicBool) -> Result<()> {
+    let priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: The kernel only reads the structure.
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const priority) };
+    Errno::result(result).context("sched_setscheduler")?;
+    while !stop.load(Ordering::Relaxed) {
+        spin_loop();
+    }
+    Ok(())
+}
+
+/// Reads until it is told to stop, and says how many rows it got a second.
+fn read_again_and_again(file: &str, period: Option<Duration>, stop: &AtomicBool) -> Result<f64> {
+    let begun = Instant::now();
+    let mut rows = 0;
+    let mut next = begun;
+    while !stop.load(Ordering::Relaxed) {
+        rows += read_rows(file, stop)?;
+        if let Some(period) = period {
+            next += period;
+            while !stop.load(Ordering::Relaxed) {
+                match next.checked_duration_since(Instant::now()) {
+                    Some(left) if !left.is_zero() => thread::sleep(left.min(NAP)),
+                    _ => break,
                 }
             }
         }
-        Ok(rows as f64 / begun.elapsed().as_secs_f64())
+    }
+    Ok(rows as f64 / begun.elapsed().as_secs_f64())
+}
+
+impl Reader {
+    fn start(self) -> Result<Reading> {
+        let mut arguments = vec![self.file.to_owned()];
+        arguments.extend(self.period.map(|period| period.as_micros().to_string()));
+        Ok(Reading(Companion::start(&arguments)?))
+    }
+}
+
+/// A reader at work.
+struct Reading(Companion);
+
+impl Reading {
+    /// Stops it, and says how many rows it got a second.
+    fn stop(self) -> Result<f64> {
+        let said = self.0.stop()?;
+        said.parse()
+            .with_context(|| format!("a reader says {said:?}"))
     }
 }
 

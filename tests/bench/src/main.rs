@@ -36,9 +36,17 @@ use std::process::ExitCode;
 
 fn main() -> Result<ExitCode> {
     keep_memory();
-    if std::env::args().nth(1).as_deref() == Some(spawner::CHILD) {
-        spawner::serve()?;
-        return Ok(ExitCode::SUCCESS);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((first, _)) if first == spawner::CHILD => {
+            spawner::serve()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some((first, rest)) if first == load::COMPANION => {
+            load::accompany(rest)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
 
     let options = Options::parse();
