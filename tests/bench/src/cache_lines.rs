@@ -47,12 +47,12 @@ impl fmt::Display for CacheLines {
         )?;
         let mut table = table::with_header(["objects", "us/object", "quartiles", "passes"]);
         for measured in &self.0 {
-            let Summary { median, q1, q3, n } = measured.us_per_object;
+            let times = &measured.us_per_object;
             table.add_row([
                 table::digits(measured.objects),
-                table::time(median),
-                format!("{}-{}", table::time(q1), table::time(q3)),
-                n.to_string(),
+                table::time(times.median),
+                table::quartiles(times),
+                times.n.to_string(),
             ]);
         }
         writeln!(f, "{table}")

@@ -67,14 +67,14 @@ impl fmt::Display for Outcome {
             "passes",
         ]);
         for measured in &self.sizes {
-            let Summary { median, q1, q3, n } = measured.us_per_row;
+            let times = &measured.us_per_row;
             table.add_row([
                 digits(measured.rows),
-                table::time(median),
-                format!("{}-{}", table::time(q1), table::time(q3)),
+                table::time(times.median),
+                table::quartiles(times),
                 table::time(measured.floor_us_per_row.median),
                 measured.ratio_to_floor.to_string(),
-                n.to_string(),
+                times.n.to_string(),
             ]);
         }
         writeln!(f, "{table}")?;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Parser, Clone, Debug)]
 #[command(version)]
 pub struct Options {
-    /// Smaller sizes and fewer rounds: about two minutes
+    /// Smaller sizes and fewer rounds: a few minutes
     #[arg(long)]
     pub quick: bool,
 

@@ -65,13 +65,13 @@ impl fmt::Display for Outcome {
             "passes",
         ]);
         for measured in &self.sizes {
-            let Summary { median, q1, q3, n } = measured.us_per_row;
+            let times = &measured.us_per_row;
             table.add_row([
                 format!("{} KiB", measured.read_bytes >> 10),
-                table::time(median),
-                format!("{}-{}", table::time(q1), table::time(q3)),
+                table::time(times.median),
+                table::quartiles(times),
                 measured.ratio_to_128_kib.to_string(),
-                n.to_string(),
+                times.n.to_string(),
             ]);
         }
         writeln!(f, "{table}")

@@ -150,20 +150,20 @@ impl fmt::Display for Outcome {
             } else {
                 ""
             };
-            let Summary { median, q1, q3, n } = measured.us_per_row;
+            let times = &measured.us_per_row;
             let ratio = match measured.role {
                 Role::Ours => "1".to_owned(),
                 _ => format!("{mark}{}", measured.ratio_to_ours),
             };
             table.add_row([
                 measured.reader.clone(),
-                format!("{mark}{}", table::time(median)),
-                format!("{}-{}", table::time(q1), table::time(q3)),
+                format!("{mark}{}", table::time(times.median)),
+                table::quartiles(times),
                 ratio,
                 measured
                     .bytes_per_row
                     .map_or_else(String::new, |bytes| format!("{bytes:.0}")),
-                n.to_string(),
+                times.n.to_string(),
             ]);
         }
         writeln!(f, "{table}")?;

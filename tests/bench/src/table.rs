@@ -2,6 +2,7 @@
 
 //! Tables and numbers for people.
 
+use crate::stats::Summary;
 use comfy_table::presets::NOTHING;
 use comfy_table::CellAlignment;
 use comfy_table::ContentArrangement;
@@ -31,6 +32,11 @@ pub fn time(value: f64) -> String {
         v if v >= 0.9995 => format!("{v:.2}"),
         v => format!("{v:.3}"),
     }
+}
+
+/// The quartiles of times.
+pub fn quartiles(times: &Summary) -> String {
+    format!("{}-{}", time(times.q1), time(times.q3))
 }
 
 /// A number with commas: 100,000.
