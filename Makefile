@@ -103,7 +103,7 @@ help:
 #h   make demo          see it at work on a stock kernel
 #h   make test          all tests
 #h   make fuzz          the formatting on arbitrary input, for SECONDS=60
-#h   make bench         how fast it is, beside /proc/net/tcp and ss; 40 minutes.
+#h   make bench         how fast it is, beside /proc/net/tcp and ss; half an hour.
 #h                      QUICK=1: in 2, roughly. OUT=FILE: the figures as JSON
 #h   make vm CMD='...'  run a command in a guest; KERNEL=uml|debug|debian
 #h   make shell         a shell in a guest
