@@ -136,15 +136,16 @@ enum Lock {
 /// # Invariants
 ///
 /// `first` is the address of the head of the chain, `lock` that of the lock which guards
-/// it. Both stay valid while the table does.
+/// it. Both stay valid during `'t`, in which the table is borrowed.
 #[derive(Clone, Copy)]
-struct Chain {
+struct Chain<'t> {
     first: *const *mut bindings::hlist_node,
     lock: *mut bindings::spinlock_t,
     kind: Lock,
+    _table: PhantomData<&'t ()>,
 }
 
-impl Chain {
+impl Chain<'_> {
     /// The first node, which may leave the chain if it is not locked.
     fn first(&self) -> Option<NonNull<bindings::hlist_node>> {
         // SAFETY: By the type invariant, `first` is valid.
@@ -164,7 +165,7 @@ impl Chain {
 pub(crate) struct Bucket<'t, T> {
     table: &'t T,
     index: u32,
-    chain: Chain,
+    chain: Chain<'t>,
 }
 
 impl<'t, T> Bucket<'t, T> {
@@ -401,7 +402,7 @@ impl TcpTable<'_> {
     /// # Safety
     ///
     /// `slot` must be at most `lhash2_mask`.
-    unsafe fn listening(&self, slot: u32) -> Chain {
+    unsafe fn listening(&self, slot: u32) -> Chain<'_> {
         // SAFETY: The array has `lhash2_mask` + 1 elements.
         let bucket = unsafe { self.lhash2.add(slot as usize) };
         // SAFETY: The bucket lives as long as the table.
@@ -413,6 +414,7 @@ impl TcpTable<'_> {
             first: first.cast(),
             lock: lock.cast_mut(),
             kind: Lock::Plain,
+            _table: PhantomData,
         }
     }
 
@@ -421,7 +423,7 @@ impl TcpTable<'_> {
     /// # Safety
     ///
     /// `slot` must be at most `ehash_mask`.
-    unsafe fn established(&self, slot: u32) -> Chain {
+    unsafe fn established(&self, slot: u32) -> Chain<'_> {
         // SAFETY: The array has `ehash_mask` + 1 elements.
         let bucket = unsafe { self.ehash.add(slot as usize) };
         // SAFETY: The bucket lives as long as the table.
@@ -434,6 +436,7 @@ impl TcpTable<'_> {
             first: first.cast(),
             lock,
             kind: Lock::Bh,
+            _table: PhantomData,
         }
     }
 }
@@ -550,7 +553,7 @@ impl UdpTable<'_> {
     /// # Safety
     ///
     /// `index` must be at most `mask`.
-    unsafe fn slot(&self, index: u32) -> Chain {
+    unsafe fn slot(&self, index: u32) -> Chain<'_> {
         // SAFETY: The array has `mask` + 1 elements.
         let slot = unsafe { self.hash.add(index as usize) };
         // SAFETY: The slot lives as long as the table.
@@ -562,6 +565,7 @@ impl UdpTable<'_> {
             first,
             lock: lock.cast_mut(),
             kind: Lock::Bh,
+            _table: PhantomData,
         }
     }
 }

@@ -18,14 +18,12 @@ use crate::stats::Summary;
 use crate::table;
 use crate::table::digits;
 use crate::turns::Turns;
-use anyhow::ensure;
 use anyhow::Context;
 use anyhow::Result;
 use procfs::Current;
 use procfs::Meminfo;
 use serde::Serialize;
 use std::fmt;
-use std::time::Duration;
 
 /// What a socket is taken to need before any was opened, in bytes.
 const FIRST_GUESS: u64 = 6 << 10;
@@ -139,34 +137,21 @@ fn measure(scenario: Scenario, options: &Options, spawner: &mut Spawner) -> Resu
         Reader::ours(kind, family, crate::readers::LARGE),
         Reader::floor(kind),
     ];
-    let mut expected = [None; 2];
-    for (reader, expected) in readers.iter().zip(&mut expected) {
-        let pass = reader.pass(spawner, true, Duration::MAX)?;
-        ensure!(
-            pass.rows == Some(rows),
-            "{}: {:?} rows where there are {rows}",
-            reader.name,
-            pass.rows
-        );
-        *expected = pass.bytes;
+    let mut counted = Vec::new();
+    for reader in &readers {
+        let pass = reader.count(spawner, rows)?;
         // That of ours, when the floor's turn comes.
         let row_bytes = pass.row_bytes.context("no bytes were counted")?;
         set_floor_row(row_bytes as f64 / rows as f64)?;
+        counted.push(pass);
     }
 
     let mut samples = [Vec::new(), Vec::new()];
     let mut turns = Turns::of(readers.len());
     for _ in 0..options.scale(9, 5) {
         for &i in turns.next_round() {
-            let pass = readers[i].pass(spawner, false, Duration::MAX)?;
-            ensure!(
-                pass.bytes == expected[i],
-                "{}: {:?} bytes where the first pass read {:?}",
-                readers[i].name,
-                pass.bytes,
-                expected[i]
-            );
-            samples[i].push(pass.seconds * 1e6 / rows as f64);
+            let seconds = readers[i].time(spawner, &counted[i])?;
+            samples[i].push(seconds * 1e6 / rows as f64);
         }
     }
     let [ours, floor] = samples;

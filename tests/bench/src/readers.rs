@@ -163,6 +163,31 @@ impl Reader {
         }
         .with_context(|| self.name.clone())
     }
+
+    /// Lists all sockets and counts the rows, of which there must be so many.
+    pub fn count(&self, spawner: &mut Spawner, rows: usize) -> Result<Pass> {
+        let pass = self.pass(spawner, true, Duration::MAX)?;
+        ensure!(
+            pass.rows == Some(rows),
+            "{}: {:?} rows where there are {rows}",
+            self.name,
+            pass.rows
+        );
+        Ok(pass)
+    }
+
+    /// Lists all sockets as the `counted` pass did, and says how many seconds it took.
+    pub fn time(&self, spawner: &mut Spawner, counted: &Pass) -> Result<f64> {
+        let pass = self.pass(spawner, false, Duration::MAX)?;
+        ensure!(
+            pass.bytes == counted.bytes,
+            "{}: {:?} bytes where the first pass read {:?}",
+            self.name,
+            pass.bytes,
+            counted.bytes
+        );
+        Ok(pass.seconds)
+    }
 }
 
 /// Opens a file, reads it to its end or until the time is up, and closes it.
