@@ -47,9 +47,9 @@ if [[ -n $out ]]; then
 	[[ -d $(dirname -- "$out") && ! -d $out ]] || die_usage "OUT: cannot write a file '$out'"
 fi
 
-# What the machine can give, as vm/run.sh reckons, and some to spare.
+# What the machine can give; a little less, as vm/run.sh asks again after the builds.
 least=2048
-room=$(awk '/^MemAvailable:/ { print int($2 / 1024 * 3 / 4) - 64 }' /proc/meminfo)
+room=$(($(room_for_guest) - 64))
 [[ $mem -le $room ]] || mem=$room
 [[ $mem -ge $least ]] ||
 	die "the benchmark's guest wants $least MiB at least, and can have $mem (3/4 of free memory)"

@@ -59,6 +59,9 @@ check_disk() {
 		die "$free GiB free in $CACHE, $1 needed; make room, or: export KNETSTAT_CACHE=/a/bigger/disk"
 }
 
+# room_for_guest: the MiB of memory that a guest can be given, so that some are left.
+room_for_guest() { awk '/^MemAvailable:/ { print int($2 / 1024 * 3 / 4) }' /proc/meminfo; }
+
 hash_of() { sha256sum | cut -c1-16; }
 
 # What is in the cache has in its name the key of what it was made from, so that

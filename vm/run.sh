@@ -68,7 +68,7 @@ for f in "${with[@]}" ${ko:+"$ko"}; do
 done
 # UML keeps its memory in a file of a tmpfs, which takes what is used only.
 if [[ $KERNEL != debian ]]; then
-	room=$(awk '/^MemAvailable:/ { print int($2 / 1024 * 3 / 4) }' /proc/meminfo)
+	room=$(room_for_guest)
 	[[ ${mem:-0} -le $room ]] ||
 		die "a guest with $mem MiB wants a third more than that of free memory, so at most $room MiB can be given; ask for less"
 	mem=${mem:-$((room < 4096 ? room : 4096))}

@@ -60,7 +60,7 @@ run() {
 	tally "$what" "$log" "$status"
 }
 
-# begin NAME COMMAND...: makes something in the background.
+# begin NAME COMMAND...: runs something in the background, with its output in a log.
 declare -A begun_pid=()
 begin() {
 	local name=$1
@@ -167,10 +167,7 @@ done
 if wanted debian; then
 	note "== debian (its output comes at the end)"
 	"$VM/module.sh" debian > /dev/null
-	(guest debian > "$LOGS/debian.log" 2>&1; echo $? > "$LOGS/debian.status") &
-	debian=$!
-	trap 'kill "$debian" 2> /dev/null || true' EXIT
-	rm -f "$LOGS/debian.status"
+	begin debian guest debian
 fi
 for package in host build; do
 	if wanted "$package"; then
@@ -192,9 +189,11 @@ if wanted faults; then
 fi
 if wanted debian; then
 	note "== debian"
-	wait "$debian" || true
+	status=0
+	wait "${begun_pid[debian]}" || status=$?
+	unset "begun_pid[debian]"
 	cat "$LOGS/debian.log"
-	tally debian "$LOGS/debian.log" "$(cat "$LOGS/debian.status" 2> /dev/null || echo 125)"
+	tally debian "$LOGS/debian.log" "$status"
 fi
 
 note ""

@@ -12,9 +12,9 @@
 //! due to locks and caches. On loopback, the CPU that sends also receives, in a BH.
 //!
 //! In UML, the threads of a process take turns in user space: so the reader is a process of its
-//! own. And a CPU is slower while the other is idle, as waking that one takes system calls of the
-//! host, which would count in favour of a reader, the more the longer it takes: so in every window,
-//! a process of the lowest priority keeps the last CPU busy.
+//! own. And a load may be slower alone than beside a reader, probably as waking an idle CPU takes
+//! system calls of the host, which would count in favour of a reader, the more the longer it
+//! takes: so in every window, a process of the lowest priority keeps the last CPU busy.
 
 use crate::consistency::StopAtEnd;
 use crate::options::Options;

@@ -168,18 +168,13 @@ impl Population {
                 keep_time_wait(rows)?;
                 self.connect_until(rows, 1, &mut progress)
             }
-            Kind::Listeners | Kind::ReuseportListeners => {
+            Kind::Listeners | Kind::ReuseportListeners | Kind::Udp | Kind::UdpOnePort => {
                 while self.rows < rows {
-                    let socket = self.listener(self.rows)?;
-                    self.sockets.push(socket);
-                    self.rows += 1;
-                    progress.add(1);
-                }
-                Ok(())
-            }
-            Kind::Udp | Kind::UdpOnePort => {
-                while self.rows < rows {
-                    let socket = self.udp(self.rows)?;
+                    let socket = if self.kind.is_tcp() {
+                        self.listener(self.rows)?
+                    } else {
+                        self.udp(self.rows)?
+                    };
                     self.sockets.push(socket);
                     self.rows += 1;
                     progress.add(1);
