@@ -12,6 +12,7 @@ use crate::sockets::ino;
 use crate::sockets::local;
 use crate::sockets::Plan;
 use crate::states::quiet_tcp_states;
+use anyhow::bail;
 use anyhow::ensure;
 use anyhow::Context;
 use anyhow::Result;
@@ -25,6 +26,7 @@ use std::io;
 use std::io::Read;
 use std::io::Seek;
 use std::io::SeekFrom;
+use std::iter;
 use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Duration;
@@ -64,24 +66,48 @@ impl Quiet {
         Ok(Self { _held: held })
     }
 
-    /// Runs a test on the text of every file. A timer may change a row: so the test counts only
-    /// if the text is the same before and after.
+    /// Runs a test on the text of every file.
     fn each(&self, mut test: impl FnMut(File, &str) -> Result<()>) -> Result<()> {
         for file in File::ALL {
-            let mut tries = 0;
-            loop {
-                let text = fs::read_to_string(file.path())?;
-                let result = test(file, &text);
-                if fs::read_to_string(file.path())? == text {
-                    result.context(file.name())?;
-                    break;
-                }
-                tries += 1;
-                ensure!(tries < 20, "{} does not stay the same", file.name());
-            }
+            while_same(file, |text| test(file, text))?;
         }
         Ok(())
     }
+}
+
+/// Runs a test on the text of a file. A timer may change a row: so the test counts only if the
+/// text is the same before and after.
+pub fn while_same(file: File, mut test: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    let mut changed = String::new();
+    for _ in 0..20 {
+        let text = fs::read_to_string(file.path())?;
+        let result = test(&text);
+        match same_text(&fs::read_to_string(file.path())?, &text) {
+            Ok(()) => return result.context(file.name()),
+            Err(difference) => changed = difference.to_string(),
+        }
+    }
+    bail!("{} does not stay the same: {changed}", file.name());
+}
+
+/// Says in which line two texts differ first, if they do.
+fn same_text(read: &str, text: &str) -> Result<()> {
+    let mut lines = (read.split_inclusive('\n'), text.split_inclusive('\n'));
+    let mut pairs = iter::from_fn(|| match (lines.0.next(), lines.1.next()) {
+        (None, None) => None,
+        pair => Some(pair),
+    });
+    if let Some((line, expected)) = pairs.find(|(line, expected)| line != expected) {
+        let [line, expected] = [line, expected].map(|line| line.unwrap_or("(the end)"));
+        bail!("there is {line:?} instead of {expected:?}");
+    }
+    Ok(())
+}
+
+/// Reads the file in pieces of this size, and expects this text.
+pub fn same_in_pieces(file: File, size: usize, text: &str) -> Result<()> {
+    let read = read_in_pieces(fs::File::open(file.path())?, size)?;
+    same_text(&read, text).with_context(|| format!("{} in pieces of {size} bytes", file.name()))
 }
 
 /// Reads to the end in pieces of this size.
@@ -102,8 +128,7 @@ pub fn read_in_pieces(mut from: impl Read, size: usize) -> Result<String> {
 fn pieces() -> Result<()> {
     Quiet::new()?.each(|file, text| {
         for size in [1, 7, 333, 4095, 4096, 4097, 65_536, 1 << 20] {
-            let read = read_in_pieces(fs::File::open(file.path())?, size)?;
-            ensure!(read == text, "pieces of {size} bytes make another text");
+            same_in_pieces(file, size, text)?;
         }
         // Sizes that change from read to read.
         let mut rng = rand::rng();
@@ -202,8 +227,7 @@ fn readers() -> Result<()> {
                 .map(|size| {
                     scope.spawn(move || -> Result<()> {
                         for _ in 0..if size == 61 { 1 } else { 10 } {
-                            let read = read_in_pieces(fs::File::open(file.path())?, size)?;
-                            ensure!(read == text, "a reader of {size} bytes sees another text");
+                            same_in_pieces(file, size, text)?;
                         }
                         Ok(())
                     })

@@ -142,9 +142,10 @@ fn wait_reference(file: File, local: SocketAddr, foreign: SocketAddr, state: &st
 type Builder = fn(Plan, &mut Scene) -> Result<()>;
 
 /// How each state is made.
-const BUILDERS: [Builder; 15] = [
+const BUILDERS: [Builder; 16] = [
     listen,
     established,
+    established_and_deaf,
     syn_sent,
     syn_recv_request,
     syn_recv_socket,
@@ -217,7 +218,7 @@ fn listen(plan: Plan, scene: &mut Scene) -> Result<()> {
 fn established(plan: Plan, scene: &mut Scene) -> Result<()> {
     Ends::new(plan)?.hold_all(plan, scene, "ESTB", "ESTB")?;
 
-    // Data in the receive queue, and in the send queue.
+    // Data in the receive queue.
     let ends = Ends::new(plan)?;
     ends.client.send(&[b'x'; 1000])?;
     wait_for("data", 10, || {
@@ -229,6 +230,12 @@ fn established(plan: Plan, scene: &mut Scene) -> Result<()> {
             Err(format!("{n} bytes"))
         })
     })?;
+    ends.hold_all(plan, scene, "ESTB", "ESTB")
+}
+
+/// Data in both queues: Diag changes when no ACK has come for a second.
+fn established_and_deaf(plan: Plan, scene: &mut Scene) -> Result<()> {
+    let ends = Ends::new(plan)?;
     deafen(&ends.client)?;
     ends.client.send(&[b'x'; 77])?;
     ends.hold_all(plan, scene, "ESTB", "ESTB")
@@ -253,7 +260,8 @@ fn syn_sent(plan: Plan, scene: &mut Scene) -> Result<()> {
 fn syn_recv_request(plan: Plan, scene: &mut Scene) -> Result<()> {
     let listener = plan.listener(16)?;
     let addr = local(&listener)?;
-    set_int(&listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 30)?;
+    // The SYN-ACK is sent again, and its ACK taken, when most of the time is over.
+    set_int(&listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 200)?;
     let client = plan.tcp()?;
     client.connect(&SockAddr::from(addr))?;
     let client_addr = local(&client)?;
