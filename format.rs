@@ -564,7 +564,7 @@ impl Value for Flags {
         let mut rest = self.flags;
         let mut first = true;
         for (bit, name) in self.names.iter().enumerate().take(32) {
-            if self.flags >> bit & 1 == 1 {
+            if (self.flags >> bit) & 1 == 1 {
                 if !first {
                     line.str("|");
                 }
@@ -619,16 +619,16 @@ fn short_decimal(n: u64) -> Option<([u8; 8], usize)> {
     }
     // Two numbers of four digits, four of two, eight of one; the first one in the lowest bits.
     // The factors stand for divisions by 100 and by 10, exact for what occurs.
-    let fours = (n / 10_000) | (n % 10_000) << 32;
+    let fours = (n / 10_000) | ((n % 10_000) << 32);
     let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x0000_007f_0000_007f;
-    let twos = hundreds | fours.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
+    let twos = hundreds | (fours.wrapping_sub(hundreds.wrapping_mul(100)) << 16);
     let tens = (twos.wrapping_mul(103) >> 10) & 0x000f_000f_000f_000f;
-    let ones = tens | twos.wrapping_sub(tens.wrapping_mul(10)) << 8;
+    let ones = tens | (twos.wrapping_sub(tens.wrapping_mul(10)) << 8);
 
     // Without leading zeros, but for the last digit.
     let skip = (ones.trailing_zeros() / 8).min(7);
     let spaces = SPACES.checked_shl(64 - skip * 8).unwrap_or(0);
-    let text = (ones | ZEROS) >> (skip * 8) | spaces;
+    let text = ((ones | ZEROS) >> (skip * 8)) | spaces;
     Some((text.to_le_bytes(), 8 - skip as usize))
 }
 

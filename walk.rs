@@ -55,7 +55,7 @@ impl Position {
 
     /// The position as a positive number, greater than those of former positions.
     pub(crate) fn to_number(self) -> i64 {
-        (i64::from(self.bucket) << 31 | i64::from(self.piece)).saturating_add(1)
+        ((i64::from(self.bucket) << 31) | i64::from(self.piece)).saturating_add(1)
     }
 
     fn next_piece(self) -> Self {

@@ -79,7 +79,7 @@ impl From<Address> for IpAddr {
             Address::V4(octets) => Ipv4Addr::from(octets).into(),
             Address::V6(mut groups, zeros) => {
                 for (i, group) in groups.iter_mut().enumerate() {
-                    if zeros >> i & 1 == 1 {
+                    if (zeros >> i) & 1 == 1 {
                         *group = 0;
                     }
                 }
@@ -131,9 +131,9 @@ impl Value<'_> {
                 let flags = n.unsigned() as u32;
                 let names = FLAGS[usize::from(names) % FLAGS.len()];
                 let has_name = |bit: &usize| *bit < names.len();
-                let set = (0..32).filter(|bit| flags >> bit & 1 == 1);
+                let set = (0..32).filter(|bit| (flags >> bit) & 1 == 1);
                 let rest = set.clone().filter(|bit| !has_name(bit));
-                let rest = rest.fold(0_u32, |rest, bit| rest | 1 << bit);
+                let rest = rest.fold(0_u32, |rest, bit| rest | (1 << bit));
                 let mut words: Vec<String> = set
                     .filter(has_name)
                     .map(|bit| names[bit].to_owned())

@@ -255,7 +255,7 @@ fn ebpf_program(verdict: i32) -> Option<c_int> {
     let license = c"GPL";
     // The start of `union bpf_attr`: prog_type, insn_cnt, insns, license.
     let mut attr = [0_u64; 16];
-    attr[0] = 1 | 2 << 32; // BPF_PROG_TYPE_SOCKET_FILTER, two instructions
+    attr[0] = 1 | (2 << 32); // BPF_PROG_TYPE_SOCKET_FILTER, two instructions
     attr[1] = program.as_ptr() as u64;
     attr[2] = license.as_ptr() as u64;
     const BPF_PROG_LOAD: c_int = 5;
@@ -1143,7 +1143,7 @@ fn make_table() -> Vec<Opt> {
                 (65_535, 65_535),
                 (1, 65_535),
             ]
-            .map(|(low, high): (u32, u32)| int((high << 16 | low) as c_int))
+            .map(|(low, high): (u32, u32)| int(((high << 16) | low) as c_int))
             .to_vec(),
             Some(int(0)),
         ),
@@ -1493,7 +1493,7 @@ impl Opt {
                 let flags = half(&answer(8)?, 0)?;
                 let names = TIMESTAMPING.iter().enumerate();
                 let names: Vec<_> = names
-                    .filter(|(bit, _)| flags >> bit & 1 == 1)
+                    .filter(|(bit, _)| (flags >> bit) & 1 == 1)
                     .map(|(_, name)| *name)
                     .collect();
                 Some(names.join("|"))
@@ -2217,10 +2217,8 @@ fn keys() -> Result<()> {
             for n in 4..=SECRET.len() {
                 ensure!(!contains(&text, &SECRET[..n]), "a key is shown");
             }
-            let hex: String = SECRET[..4]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let hex = SECRET[..4].iter().map(|byte| format!("{byte:02x}"));
+            let hex = hex.collect::<Vec<_>>().concat();
             ensure!(!contains(&text, hex.as_bytes()), "a key is shown");
         }
     }

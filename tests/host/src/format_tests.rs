@@ -81,7 +81,7 @@ fn special_ipv6() -> Vec<Ipv6Addr> {
     // Every pattern of zero and other groups.
     for pattern in 0..=255_u32 {
         let groups: Vec<u16> = (0..8)
-            .map(|i| if pattern >> i & 1 == 1 { 0xa0 + i } else { 0 })
+            .map(|i| if (pattern >> i) & 1 == 1 { 0xa0 + i } else { 0 })
             .collect();
         let groups: [u16; 8] = groups.try_into().expect("eight groups");
         all.push(Ipv6Addr::from(groups));
@@ -307,7 +307,7 @@ proptest! {
                 (b'\\', [b'x', high, low, tail @ ..]) => {
                     rest = tail;
                     let digit = |c: u8| char::from(c).to_digit(16).expect("a digit") as u8;
-                    digit(*high) << 4 | digit(*low)
+                    (digit(*high) << 4) | digit(*low)
                 }
                 _ => *first,
             });
