@@ -1490,13 +1490,17 @@ impl Opt {
                 Some(format!("{}-{}", range & 0xffff, range >> 16))
             }
             Answer::Timestamping => {
-                let flags = half(&answer(8)?, 0)?;
+                let answer = answer(8)?;
+                let flags = half(&answer, 0)?;
                 let names = TIMESTAMPING.iter().enumerate();
-                let names: Vec<_> = names
+                let mut parts: Vec<_> = names
                     .filter(|(bit, _)| (flags >> bit) & 1 == 1)
-                    .map(|(_, name)| *name)
+                    .map(|(_, name)| (*name).to_owned())
                     .collect();
-                Some(names.join("|"))
+                if parts.iter().any(|name| name == "BIND_PHC") {
+                    parts.push(format!("bind_phc:{}", half(&answer, 4)?));
+                }
+                Some(parts.join("|"))
             }
             Answer::TxTime => {
                 let answer = answer(8)?;

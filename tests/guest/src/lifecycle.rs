@@ -7,6 +7,7 @@ use crate::guest::guest;
 use crate::harness::skip;
 use crate::harness::Case;
 use crate::klog;
+use crate::modules;
 use crate::netns::enter_fresh;
 use crate::netns::in_fresh;
 use crate::reference::compare;
@@ -17,12 +18,8 @@ use anyhow::ensure;
 use anyhow::Context;
 use anyhow::Result;
 use nix::errno::Errno;
-use nix::kmod::delete_module;
 use nix::kmod::finit_module;
-use nix::kmod::DeleteModuleFlags;
 use nix::kmod::ModuleInitFlags;
-use std::ffi::CStr;
-use std::ffi::CString;
 use std::fs;
 use std::io::Read;
 use std::io::Seek;
@@ -33,8 +30,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
-
-const NAME: &CStr = c"knetstat";
 
 /// Far more allocations than loading or reading makes.
 const MOST_ALLOCATIONS: u32 = 20_000;
@@ -69,18 +64,12 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-fn load_file(path: &Path, parameters: &str) -> nix::Result<()> {
-    let file = fs::File::open(path).map_err(|_| Errno::ENOENT)?;
-    let parameters = CString::new(parameters).map_err(|_| Errno::EINVAL)?;
-    finit_module(file, &parameters, ModuleInitFlags::empty())
-}
-
 fn load() -> Result<()> {
-    load_file(&guest().ko, "").context("loading knetstat")
+    modules::insert(&guest().ko, "").context("loading knetstat")
 }
 
 fn unload() -> Result<()> {
-    delete_module(NAME, DeleteModuleFlags::O_NONBLOCK).context("unloading knetstat")
+    modules::remove("knetstat")
 }
 
 fn all_there() -> Result<()> {
@@ -107,7 +96,7 @@ fn nothing_left() -> Result<()> {
 fn unloaded(f: impl FnOnce() -> Result<()>) -> Result<()> {
     unload()?;
     let result = nothing_left().and_then(|()| f());
-    let again = match load_file(&guest().ko, "") {
+    let again = match modules::insert(&guest().ko, "") {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(err) => Err(err).context("loading again"),
     };
@@ -320,17 +309,9 @@ fn read_while_it_lasts(file: File, size: usize) -> Result<()> {
     }
 }
 
-/// The test-only module that takes a name in `/proc/net` of the namespace in which it is loaded.
+/// Takes a name in `/proc/net` of the namespace of the calling thread.
 fn squat(name: &str) -> Result<()> {
-    let path = guest().dir.join("squatter.ko");
-    if !path.exists() {
-        return skip(format!("there is no {}", path.display()));
-    }
-    load_file(&path, &format!("name={name}")).context("loading squatter")
-}
-
-fn unsquat() -> Result<()> {
-    delete_module(c"squatter", DeleteModuleFlags::O_NONBLOCK).context("unloading squatter")
+    modules::insert_helper("squatter", &format!("name={name}"))
 }
 
 /// Loading where a name is taken, in this namespace or in another one.
@@ -349,11 +330,11 @@ fn taken(elsewhere: bool) -> Result<()> {
                 (Some(other), 2) => other.run(|| squat(File::ALL[2].name()))?,
                 (Some(other), _) => other.run(|| squat(File::ALL[3].name()))?,
             }
-            let loaded = load_file(&guest().ko, "");
+            let loaded = modules::insert(&guest().ko, "");
             if loaded.is_ok() {
                 unload()?;
             }
-            unsquat()?;
+            modules::remove("squatter")?;
             // proc itself warns of a name that is registered twice.
             klog::forgive(mark, "already registered");
             // Since 6.19 finit_module(2) says EBUSY for a module's EEXIST, which is to mean that

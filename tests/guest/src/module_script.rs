@@ -7,15 +7,12 @@ use crate::guest::guest;
 use crate::guest::Kernel;
 use crate::harness::skip;
 use crate::harness::Case;
+use crate::modules;
 use crate::reference::compare;
 use crate::rows::File;
 use anyhow::ensure;
 use anyhow::Context;
 use anyhow::Result;
-use nix::kmod::delete_module;
-use nix::kmod::finit_module;
-use nix::kmod::DeleteModuleFlags;
-use nix::kmod::ModuleInitFlags;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -162,17 +159,12 @@ fn is_gone() -> Result<()> {
     Ok(())
 }
 
-fn insert(ko: &Path) -> Result<()> {
-    let file = fs::File::open(ko)?;
-    finit_module(file, c"", ModuleInitFlags::empty()).with_context(|| format!("loading {ko:?}"))
-}
-
 /// Runs `f`, and whatever comes of it loads the module again for the tests after.
 fn then_loaded(f: impl FnOnce() -> Result<()>) -> Result<()> {
     let result = f();
     let again = match is_loaded()? {
         true => Ok(()),
-        false => insert(&guest().ko),
+        false => modules::insert(&guest().ko, "").context("loading knetstat"),
     };
     result.and(again).and_then(|()| works())
 }
@@ -278,18 +270,14 @@ fn load_and_unload() -> Result<()> {
 
 /// Another module has one of the names.
 fn name_taken() -> Result<()> {
-    let squatter = guest().dir.join("squatter.ko");
-    if !squatter.exists() {
-        return skip(format!("there is no {}", squatter.display()));
-    }
     let checkout = Checkout::built("name-taken")?;
     succeeds(&mut checkout.make("unload"))?;
-    insert(&squatter)?;
+    modules::insert_helper("squatter", "")?;
     let result = fails(
         &mut checkout.make("load"),
         &["taken by another module", "ls /proc/net/*stat"],
     );
-    delete_module(c"squatter", DeleteModuleFlags::O_NONBLOCK).context("unloading squatter")?;
+    modules::remove("squatter")?;
     result?;
     succeeds(&mut checkout.make("load"))?;
     works()

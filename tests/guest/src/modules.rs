@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Kernel modules: the one under test, and those that help to test it.
+
+use crate::guest::guest;
+use crate::harness::skip;
+use anyhow::Context;
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::kmod::delete_module;
+use nix::kmod::finit_module;
+use nix::kmod::DeleteModuleFlags;
+use nix::kmod::ModuleInitFlags;
+use std::ffi::CString;
+use std::fs;
+use std::path::Path;
+
+/// Loads the module in this file, in the network namespace of the calling thread.
+pub fn insert(ko: &Path, parameters: &str) -> nix::Result<()> {
+    let file = fs::File::open(ko).map_err(|_| Errno::ENOENT)?;
+    let parameters = CString::new(parameters).map_err(|_| Errno::EINVAL)?;
+    finit_module(file, &parameters, ModuleInitFlags::empty())
+}
+
+/// Loads one of `tests/modules`, as [`insert`]; skips the test where it was not built.
+pub fn insert_helper(name: &str, parameters: &str) -> Result<()> {
+    let ko = guest().dir.join(format!("{name}.ko"));
+    if !ko.exists() {
+        return skip(format!("there is no {}", ko.display()));
+    }
+    insert(&ko, parameters).with_context(|| format!("loading {name}"))
+}
+
+/// Unloads a module, which nobody may use.
+pub fn remove(name: &str) -> Result<()> {
+    delete_module(&CString::new(name)?, DeleteModuleFlags::O_NONBLOCK)
+        .with_context(|| format!("unloading {name}"))
+}
