@@ -362,7 +362,7 @@ fn first_address(population: &Population) -> Result<SocketAddr> {
 }
 
 /// Sets a flag at the end of a scope, however it is left.
-pub struct StopAtEnd<'a>(pub &'a AtomicBool);
+struct StopAtEnd<'a>(&'a AtomicBool);
 
 impl Drop for StopAtEnd<'_> {
     fn drop(&mut self) {

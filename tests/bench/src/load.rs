@@ -7,16 +7,16 @@
 //! happens on the machine hits all of them. Our reader gets more rows in a window than the
 //! other: so there are also readers that begin a read at the same fixed times.
 //!
-//! The reader has the last CPU, and the threads of the load are dealt out from the first one on.
-//! With fewer threads than CPUs they do not share a CPU with the reader, and what they lose is
+//! The reader has the last CPU, and the workers of the load are dealt out from the first one on.
+//! With fewer workers than CPUs they do not share a CPU with the reader, and what they lose is
 //! due to locks and caches. On loopback, the CPU that sends also receives, in a BH.
 //!
-//! In UML, the threads of a process take turns in user space: so the reader is a process of its
-//! own. And a load may be slower alone than beside a reader, probably as waking an idle CPU takes
-//! system calls of the host, which would count in favour of a reader, the more the longer it
-//! takes: so in every window, a process of the lowest priority keeps the last CPU busy.
+//! In UML, the threads of a process take turns in user space: so the reader and each worker are
+//! processes of their own. And a load may be slower alone than beside a reader, probably as
+//! waking an idle CPU takes system calls of the host, which would count in favour of a reader, the
+//! more the longer it takes: so in every window, a process of the lowest priority keeps the last
+//! CPU busy.
 
-use crate::consistency::StopAtEnd;
 use crate::options::Options;
 use crate::population::Family;
 use crate::population::Kind;
@@ -26,6 +26,7 @@ use crate::stats::median;
 use crate::stats::summary;
 use crate::stats::Summary;
 use crate::table;
+use anyhow::bail;
 use anyhow::ensure;
 use anyhow::Context;
 use anyhow::Result;
@@ -60,7 +61,7 @@ use std::time::Instant;
 /// Bytes of a request, of a response and of a datagram.
 const MESSAGE: usize = 64;
 
-/// Connections of a thread.
+/// Connections of a worker.
 const CONNECTIONS: usize = 8;
 
 /// Datagrams sent before they are received.
@@ -116,10 +117,10 @@ struct Beside {
     ratio: Summary,
 }
 
-/// A load: what it is, how many threads make it, and what files the readers read.
+/// A load: what it is, how many workers make it, and what files the readers read.
 struct Plan {
     name: &'static str,
-    threads: usize,
+    workers: usize,
     kind: Kind,
     ours: &'static str,
     theirs: &'static str,
@@ -128,26 +129,26 @@ struct Plan {
 
 const PLANS: [Plan; 4] = [
     Plan {
-        name: "TCP requests, 1 thread",
-        threads: 1,
+        name: "TCP requests, 1 worker",
+        workers: 1,
         work: PingPong::start,
         ..TCP
     },
     Plan {
-        name: "TCP requests, 2 threads",
-        threads: 2,
+        name: "TCP requests, 2 workers",
+        workers: 2,
         work: PingPong::start,
         ..TCP
     },
     Plan {
-        name: "TCP connections, 1 thread",
-        threads: 1,
+        name: "TCP connections, 1 worker",
+        workers: 1,
         work: Connect::start,
         ..TCP
     },
     Plan {
-        name: "UDP flood, 1 thread",
-        threads: 1,
+        name: "UDP flood, 1 worker",
+        workers: 1,
         kind: Kind::Udp,
         ours: "udpstat",
         theirs: "udp",
@@ -157,7 +158,7 @@ const PLANS: [Plan; 4] = [
 
 const TCP: Plan = Plan {
     name: "",
-    threads: 1,
+    workers: 1,
     kind: Kind::Established,
     ours: "tcpstat",
     theirs: "tcp",
@@ -203,9 +204,6 @@ struct Sample {
 
 impl Plan {
     fn run(&self, rounds: usize, window: Duration) -> Result<Figures> {
-        let mut works = (0..self.threads)
-            .map(|_| (self.work)())
-            .collect::<Result<Vec<_>>>()?;
         let mut times = Vec::new();
         for _ in 0..CALIBRATION {
             let begun = Instant::now();
@@ -227,7 +225,7 @@ impl Plan {
             (reader(self.theirs, Some(period)), paced_window),
         ];
         let mut samples: [Vec<Sample>; 5] = Default::default();
-        let _occupant = Companion::start(&[])?;
+        let _occupant = Companion::start(&[OCCUPY.to_owned()])?;
         let mut progress = Progress::new(format!("load: {}", self.name), rounds);
         let begun = Instant::now();
         // The first round warms up.
@@ -238,7 +236,7 @@ impl Plan {
             for turn in 0..windows.len() {
                 let turn = (turn + round) % windows.len();
                 let (reader, window) = windows[turn];
-                let sample = measure(&mut works, reader, window)?;
+                let sample = self.measure(reader, window)?;
                 if round > 0 {
                     samples[turn].push(sample);
                 }
@@ -274,54 +272,43 @@ impl Plan {
             readers,
         })
     }
+
+    /// Lets all workers work for a while, beside a reader if there is one.
+    fn measure(&self, reader: Option<Reader>, window: Duration) -> Result<Sample> {
+        let reader = reader.map(Reader::start).transpose()?;
+        let mut workers = (0..self.workers)
+            .map(|cpu| Companion::start(&[WORK.to_owned(), self.name.to_owned(), cpu.to_string()]))
+            .collect::<Result<Vec<_>>>()?;
+        thread::sleep(window);
+        for worker in &mut workers {
+            worker.end();
+        }
+        let mut operations_per_second = 0.0;
+        for worker in workers {
+            operations_per_second += worker.stop()?;
+        }
+        Ok(Sample {
+            operations_per_second,
+            rows_per_second: reader.map_or(Ok(0.0), Companion::stop)?,
+        })
+    }
+
+    /// What a worker does until it is told to stop; says how many operations it did a second.
+    fn work_again_and_again(&self, cpu: usize) -> Result<f64> {
+        let mut work = (self.work)()?;
+        stay_on(cpu)?;
+        let stop = begin();
+        let begun = Instant::now();
+        let mut operations = 0;
+        while !stop.load(Ordering::Relaxed) {
+            operations += work.step()?;
+        }
+        Ok(operations as f64 / begun.elapsed().as_secs_f64())
+    }
 }
 
 fn operations(samples: &[Sample]) -> impl Iterator<Item = f64> + '_ {
     samples.iter().map(|sample| sample.operations_per_second)
-}
-
-/// Lets all threads work for a while, beside a reader if there is one.
-fn measure(
-    works: &mut [Box<dyn Work>],
-    reader: Option<Reader>,
-    window: Duration,
-) -> Result<Sample> {
-    let reader = reader.map(Reader::start).transpose()?;
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let stop = &stop;
-        let guard = StopAtEnd(stop);
-        let workers: Vec<_> = works
-            .iter_mut()
-            .enumerate()
-            .map(|(number, work)| {
-                scope.spawn(move || -> Result<f64> {
-                    stay_on(number)?;
-                    let begun = Instant::now();
-                    let mut operations = 0;
-                    while !stop.load(Ordering::Relaxed) {
-                        operations += work.step()?;
-                    }
-                    Ok(operations as f64 / begun.elapsed().as_secs_f64())
-                })
-            })
-            .collect();
-        thread::sleep(window);
-        drop(guard);
-
-        let mut operations_per_second = 0.0;
-        for worker in workers {
-            operations_per_second += worker.join().expect("no panic")?;
-        }
-        let rows_per_second = match reader {
-            Some(reader) => reader.stop()?,
-            None => 0.0,
-        };
-        Ok(Sample {
-            operations_per_second,
-            rows_per_second,
-        })
-    })
 }
 
 /// Keeps the calling thread on a CPU, or on the last one if there are not so many.
@@ -332,8 +319,11 @@ fn stay_on(cpu: usize) -> Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set).context("sched_setaffinity")
 }
 
+/// The last CPU, see [`stay_on`].
+const LAST: usize = usize::MAX;
+
 /// This program as a process of its own, which does its part until its input ends, and then
-/// prints what came of it.
+/// prints how much it did a second.
 struct Companion {
     child: Child,
     output: BufReader<ChildStdout>,
@@ -342,11 +332,20 @@ struct Companion {
 /// The first argument of a companion.
 pub const COMPANION: &str = "companion";
 
+/// What a companion does: nothing, until it is told to stop.
+const OCCUPY: &str = "occupy";
+
+/// Reads a file: its name, and the period in microseconds if there is one.
+const READ: &str = "read";
+
+/// Is one of the workers of a load: its name, and the CPU.
+const WORK: &str = "work";
+
 /// What it says when it begins.
 const READY: &str = "ready";
 
 impl Companion {
-    /// Starts it, and waits until it begins. Without arguments, it is an occupant.
+    /// Starts it, and waits until it begins.
     fn start(arguments: &[String]) -> Result<Self> {
         let mut child = Command::new("/proc/self/exe")
             .arg(COMPANION)
@@ -368,10 +367,17 @@ impl Companion {
         Ok(line.trim_end().to_owned())
     }
 
-    /// Lets it end, and says what it printed.
-    fn stop(mut self) -> Result<String> {
+    /// Lets it end.
+    fn end(&mut self) {
         drop(self.child.stdin.take());
-        self.line()
+    }
+
+    /// Lets it end, and says how much it did a second.
+    fn stop(mut self) -> Result<f64> {
+        self.end();
+        let said = self.line()?;
+        said.parse()
+            .with_context(|| format!("a companion says {said:?}"))
     }
 }
 
@@ -382,34 +388,43 @@ impl Drop for Companion {
     }
 }
 
-/// What a companion does: `[FILE [MICROSECONDS]]`, the file to read and the period.
+/// Does what a companion is to do.
 pub fn accompany(arguments: &[String]) -> Result<()> {
-    stay_on(usize::MAX)?;
-    let reader = match arguments {
-        [] => None,
-        [file, period @ ..] => {
-            let period = match period {
-                [] => None,
-                [period, ..] => Some(Duration::from_micros(period.parse()?)),
-            };
-            Some((file, period))
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments[..] {
+        [OCCUPY] => return occupy(),
+        [READ, file] => read_again_and_again(file, None)?,
+        [READ, file, period] => {
+            read_again_and_again(file, Some(Duration::from_micros(period.parse()?)))?
         }
+        [WORK, load, cpu] => {
+            let mut plans = PLANS.iter();
+            let plan = plans
+                .find(|plan| plan.name == load)
+                .context("no such load")?;
+            plan.work_again_and_again(cpu.parse()?)?
+        }
+        _ => bail!("no companion does {arguments:?}"),
     };
+    println!("{done}");
+    Ok(())
+}
+
+/// Says that the companion begins. What is returned gets true when it is to stop.
+fn begin() -> &'static AtomicBool {
     let stop = &*Box::leak(Box::new(AtomicBool::new(false)));
     thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         stop.store(true, Ordering::Relaxed);
     });
     println!("{READY}");
-    match reader {
-        Some((file, period)) => println!("{}", read_again_and_again(file, period, stop)?),
-        None => occupy(stop)?,
-    }
-    Ok(())
+    stop
 }
 
 /// Keeps the CPU busy with what gives way to everything else, until told to stop.
-fn occupy(stop: &AtomicBool) -> Result<()> {
+fn occupy() -> Result<()> {
+    stay_on(LAST)?;
+    let stop = begin();
     let priority = libc::sched_param { sched_priority: 0 };
     // SAFETY: The kernel only reads the structure.
     let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const priority) };
@@ -421,7 +436,9 @@ fn occupy(stop: &AtomicBool) -> Result<()> {
 }
 
 /// Reads until it is told to stop, and says how many rows it got a second.
-fn read_again_and_again(file: &str, period: Option<Duration>, stop: &AtomicBool) -> Result<f64> {
+fn read_again_and_again(file: &str, period: Option<Duration>) -> Result<f64> {
+    stay_on(LAST)?;
+    let stop = begin();
     let begun = Instant::now();
     let mut rows = 0;
     let mut next = begun;
@@ -441,22 +458,10 @@ fn read_again_and_again(file: &str, period: Option<Duration>, stop: &AtomicBool)
 }
 
 impl Reader {
-    fn start(self) -> Result<Reading> {
-        let mut arguments = vec![self.file.to_owned()];
+    fn start(self) -> Result<Companion> {
+        let mut arguments = vec![READ.to_owned(), self.file.to_owned()];
         arguments.extend(self.period.map(|period| period.as_micros().to_string()));
-        Ok(Reading(Companion::start(&arguments)?))
-    }
-}
-
-/// A reader at work.
-struct Reading(Companion);
-
-impl Reading {
-    /// Stops it, and says how many rows it got a second.
-    fn stop(self) -> Result<f64> {
-        let said = self.0.stop()?;
-        said.parse()
-            .with_context(|| format!("a reader says {said:?}"))
+        Companion::start(&arguments)
     }
 }
 
@@ -476,13 +481,13 @@ fn read_rows(file: &str, stop: &AtomicBool) -> Result<usize> {
     Ok(lines.saturating_sub(1))
 }
 
-/// What a thread does over and over.
-trait Work: Send {
+/// What a worker does over and over.
+trait Work {
     /// Does some operations, and says how many.
     fn step(&mut self) -> Result<u64>;
 }
 
-/// Requests and responses over connections that stay. One thread has both ends, so no time is
+/// Requests and responses over connections that stay. One worker has both ends, so no time is
 /// spent on waking up another one.
 struct PingPong {
     connections: Vec<[TcpStream; 2]>,
