@@ -104,7 +104,7 @@ help:
 #h   make test          all tests
 #h   make fuzz          the formatting on arbitrary input, for SECONDS=60
 #h   make bench         how fast it is, beside /proc/net/tcp and ss; half an hour.
-#h                      QUICK=1: in 2, roughly. OUT=FILE: the figures as JSON
+#h                      QUICK=1: in 5, roughly. OUT=FILE: the figures as JSON
 #h   make vm CMD='...'  run a command in a guest; KERNEL=uml|debug|debian
 #h   make shell         a shell in a guest
 #h   make vm-setup      make the guests;  make vm-clean: remove them
