@@ -5,15 +5,14 @@
 use crate::harness::skip;
 use crate::harness::Case;
 use crate::netns::in_fresh;
+use crate::sockets::get;
 use crate::sockets::row;
 use crate::sockets::set_int;
 use crate::sockets::Plan;
 use anyhow::ensure;
 use anyhow::Context;
 use anyhow::Result;
-use socket2::Socket;
 use std::fs;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -48,23 +47,6 @@ impl Drop for InGroup {
     }
 }
 
-fn getsockopt(socket: &Socket) -> Result<i32> {
-    let mut value = 0;
-    let mut len = size_of::<i32>() as libc::socklen_t;
-    // SAFETY: `value` and `len` outlive the call, and `len` is the size of `value`.
-    let ret = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            SO_RESERVE_MEM,
-            (&raw mut value).cast(),
-            &raw mut len,
-        )
-    };
-    ensure!(ret == 0, "getsockopt: {}", std::io::Error::last_os_error());
-    Ok(value)
-}
-
 fn in_a_control_group() -> Result<()> {
     let controllers = Path::new(ROOT).join("cgroup.controllers");
     let has_memory = fs::read_to_string(controllers)
@@ -83,7 +65,7 @@ fn in_a_control_group() -> Result<()> {
                 ensure!(row(file, &socket)?.option("SO_RESERVE_MEM").is_none());
                 for bytes in [1, 4096, 100_000, 1 << 20, 4096] {
                     set_int(&socket, libc::SOL_SOCKET, SO_RESERVE_MEM, bytes)?;
-                    let expected = getsockopt(&socket)?;
+                    let expected = get(&socket, libc::SOL_SOCKET, SO_RESERVE_MEM, 0)?;
                     ensure!(expected >= bytes, "{bytes} bytes are {expected}");
                     let row = row(file, &socket)?;
                     ensure!(
