@@ -15,6 +15,7 @@ mod getsockopt;
 #[cfg(knetstat_measure)]
 mod held;
 mod mem;
+mod mutex;
 mod ns;
 mod procnet;
 mod rcu;
@@ -40,12 +41,12 @@ struct Files;
 
 impl procnet::Files for Files {
     const FILES: &'static [File] = &[
-        File::new::<rows::Tcp<rows::Inet>>(c"tcpstat", c"/proc/net/tcpstat"),
+        File::new::<rows::Rows<rows::Tcp, rows::Inet>>(c"tcpstat", c"/proc/net/tcpstat"),
         #[cfg(CONFIG_IPV6)]
-        File::new::<rows::Tcp<rows::Inet6>>(c"tcp6stat", c"/proc/net/tcp6stat"),
-        File::new::<rows::UdpRows<rows::Inet>>(c"udpstat", c"/proc/net/udpstat"),
+        File::new::<rows::Rows<rows::Tcp, rows::Inet6>>(c"tcp6stat", c"/proc/net/tcp6stat"),
+        File::new::<rows::Rows<rows::Udp, rows::Inet>>(c"udpstat", c"/proc/net/udpstat"),
         #[cfg(CONFIG_IPV6)]
-        File::new::<rows::UdpRows<rows::Inet6>>(c"udp6stat", c"/proc/net/udp6stat"),
+        File::new::<rows::Rows<rows::Udp, rows::Inet6>>(c"udp6stat", c"/proc/net/udp6stat"),
     ];
 }
 

@@ -1,41 +1,106 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory for C objects and for what grows with the number of sockets.
+//! Memory: values that do not move, and arrays that grow with the number of sockets.
 //!
 //! C header: `include/linux/slab.h`
+//!
+//! All of it comes from `kvmalloc()` or `kvzalloc()`, charged to the control group of the
+//! allocating process.
 
 use crate::bindings;
-use core::ops::Deref;
-use core::ops::DerefMut;
+use core::mem::{
+    ManuallyDrop,
+    MaybeUninit, //
+};
+use core::ops::{
+    Deref,
+    DerefMut, //
+};
 use core::ptr::NonNull;
 use kernel::error::code::ENOMEM;
 use kernel::error::Result;
 
-/// Types of which all bytes zero is a valid value.
+/// Allocates `size` bytes, all zero if `zeroed`. May sleep.
 ///
-/// # Safety
+/// # Errors
 ///
-/// It is.
-pub(crate) unsafe trait Zeroable {}
+/// `ENOMEM`
+fn allocate<T>(size: usize, zeroed: bool) -> Result<NonNull<T>> {
+    // `kmalloc()` aligns to this at least: `ARCH_KMALLOC_MINALIGN`.
+    const { assert!(align_of::<T>() <= align_of::<u64>()) };
+    // SAFETY: `kvmalloc()` and `kvzalloc()` may be called with any size in a context that may sleep. This
+    // module allocates in open(2), in read(2) and while it is loaded, with no spinlock held.
+    let ptr = unsafe { bindings::knetstat_kvmalloc(size, zeroed) };
+    NonNull::new(ptr.cast()).ok_or(ENOMEM)
+}
 
-// SAFETY: It is 0.
-unsafe impl Zeroable for usize {}
-// SAFETY: A C structure of numbers and of pointers that may be NULL.
-unsafe impl Zeroable for bindings::pernet_operations {}
-
-/// An array whose elements are zero at first, from `kvzalloc()`, charged to the
-/// control group of the allocating process. Does not move.
+/// A value in an allocation of its own, which does not move.
 ///
 /// # Invariants
 ///
-/// `ptr` is dangling and `len` is 0, or `ptr` comes from `kvzalloc()` and the array owns
+/// `ptr` comes from `kvmalloc()`, and this value owns it and the initialised `T` behind it.
+pub(crate) struct Owned<T> {
+    ptr: NonNull<T>,
+}
+
+impl<T> Owned<T> {
+    /// Allocates and moves `value` there. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`
+    pub(crate) fn new(value: T) -> Result<Self> {
+        const { assert!(size_of::<T>() > 0) };
+        let ptr = allocate::<T>(size_of::<T>(), false)?;
+        // SAFETY: `ptr` is to `size_of::<T>()` bytes, aligned for `T`, which nobody else knows of.
+        unsafe { ptr.write(value) };
+        // INVARIANT: It was just allocated and initialised.
+        Ok(Self { ptr })
+    }
+
+    /// Where the value is.
+    pub(crate) fn as_ptr(&self) -> *mut T {
+        self.ptr.as_ptr()
+    }
+
+    /// Gives the value away.
+    pub(crate) fn into_raw(self) -> NonNull<T> {
+        ManuallyDrop::new(self).ptr
+    }
+
+    /// Takes back what [`Owned::into_raw`] gave away.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` must come from [`Owned::into_raw`] of an `Owned<T>`, or of one of a type with the same
+    /// layout behind which a valid `T` is by now, and must not be used by others any more.
+    pub(crate) unsafe fn from_raw(ptr: NonNull<T>) -> Self {
+        // INVARIANT: The caller promises it.
+        Self { ptr }
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant, there is an initialised `T`, which is ours and not used after this.
+        unsafe { self.ptr.drop_in_place() };
+        // SAFETY: By the type invariant, the pointer comes from `kvmalloc()` and is ours to free.
+        unsafe { bindings::kvfree(self.ptr.as_ptr().cast()) };
+    }
+}
+
+/// An array that does not grow and whose elements do not move.
+///
+/// # Invariants
+///
+/// `ptr` is dangling and `len` is 0, or `ptr` comes from `kvmalloc()` and the array owns
 /// `len` initialised elements behind it.
 pub(crate) struct Array<T> {
     ptr: NonNull<T>,
     len: usize,
 }
 
-// SAFETY: The array owns its elements.
+// SAFETY: The array owns its elements, which may be sent, and `kvfree()` may be called by any task.
 unsafe impl<T: Send> Send for Array<T> {}
 
 impl<T> Array<T> {
@@ -48,28 +113,47 @@ impl<T> Array<T> {
         }
     }
 
-    /// The first element, which need not exist.
-    pub(crate) fn as_ptr(&self) -> *mut T {
-        self.ptr.as_ptr()
-    }
-}
-
-impl<T: Zeroable> Array<T> {
     /// Allocates `len` elements. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`
-    pub(crate) fn zeroed(len: usize) -> Result<Self> {
-        // `kvzalloc()` aligns to this at least.
-        const { assert!(align_of::<T>() <= align_of::<u64>()) };
+    ///
+    /// # Safety
+    ///
+    /// Any bytes must make a valid `T`, or all bytes zero must and `zeroed` be true.
+    unsafe fn new(len: usize, zeroed: bool) -> Result<Self> {
         let size = len.checked_mul(size_of::<T>()).ok_or(ENOMEM)?;
-        // SAFETY: `kvzalloc()` may be called with any size where sleeping is allowed; the callers
-        // hold no lock.
-        let ptr = unsafe { bindings::knetstat_kvzalloc(size) };
-        // INVARIANT: `kvzalloc()` gave `size` zero bytes, which make `len` valid elements.
-        let ptr = NonNull::new(ptr.cast()).ok_or(ENOMEM)?;
+        if size == 0 {
+            return Ok(Self::empty());
+        }
+        let ptr = allocate(size, zeroed)?;
+        // INVARIANT: It was just allocated for `len` elements, which are valid by the caller's promise.
         Ok(Self { ptr, len })
+    }
+}
+
+impl Array<usize> {
+    /// Allocates `len` zeros. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`
+    pub(crate) fn zeroed(len: usize) -> Result<Self> {
+        // SAFETY: All bytes zero make the valid `usize` 0.
+        unsafe { Self::new(len, true) }
+    }
+}
+
+impl Array<MaybeUninit<u8>> {
+    /// Allocates `len` bytes. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`
+    pub(crate) fn uninit(len: usize) -> Result<Self> {
+        // SAFETY: `MaybeUninit` is valid whatever the bytes are.
+        unsafe { Self::new(len, false) }
     }
 }
 
@@ -78,14 +162,15 @@ impl<T> Deref for Array<T> {
 
     fn deref(&self) -> &[T] {
         // SAFETY: By the type invariant, there are `len` initialised elements behind `ptr`, which is
-        // aligned and not null.
+        // aligned and not null. The borrow of `self` keeps them from being changed or freed.
         unsafe { core::slice::from_raw_parts(self.ptr.as_ptr(), self.len) }
     }
 }
 
 impl<T> DerefMut for Array<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: As for `deref`; the exclusive borrow of `self` makes this one exclusive.
+        // SAFETY: By the type invariant, there are `len` initialised elements behind `ptr`, which is
+        // aligned and not null. The exclusive borrow of `self` makes this one exclusive.
         unsafe { core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
     }
 }
@@ -94,7 +179,7 @@ impl<T> Drop for Array<T> {
     fn drop(&mut self) {
         const { assert!(!core::mem::needs_drop::<T>()) };
         if self.len > 0 {
-            // SAFETY: By the type invariant, the pointer comes from `kvzalloc()` and is ours.
+            // SAFETY: By the type invariant, the pointer comes from `kvmalloc()` and is ours to free.
             unsafe { bindings::kvfree(self.ptr.as_ptr().cast()) };
         }
     }

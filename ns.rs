@@ -39,6 +39,14 @@ impl Net<'_> {
     pub(crate) fn as_ptr(&self) -> *mut bindings::net {
         self.ptr.as_ptr()
     }
+
+    /// Whether the calling task has CAP_NET_ADMIN over the namespace. A "no" is not audited, as
+    /// nothing is refused: see `ns_capable_noaudit()`.
+    pub(crate) fn is_admin(&self) -> bool {
+        // SAFETY: By the type invariant, the namespace is alive, and with it its user namespace. The check
+        // is of `current`, so it may be made by any task.
+        unsafe { bindings::knetstat_is_net_admin(self.ptr.as_ptr()) }
+    }
 }
 
 /// An owned reference to a `struct net`: keeps the namespace alive, as an open
@@ -51,12 +59,15 @@ pub(crate) struct NetRef {
     ptr: NonNull<bindings::net>,
 }
 
+// SAFETY: The reference is counted, not tied to a task: `put_net()` may be called by any.
+unsafe impl Send for NetRef {}
+
 impl NetRef {
     /// Takes a reference, or `None` if the namespace is already ending. Follows
     /// `get_proc_net()`.
     pub(crate) fn try_get(net: Net<'_>) -> Option<Self> {
-        // SAFETY: By the type invariant of `Net`, the pointer is to a namespace that is not freed
-        // before this function returns, which is what `maybe_get_net()` needs.
+        // SAFETY: `maybe_get_net()` wants a namespace whose memory is there, if its references may be gone. By
+        // the type invariant of `Net`, it is not freed before this function returns.
         let ptr = unsafe { bindings::knetstat_maybe_get_net(net.as_ptr()) };
         // INVARIANT: `maybe_get_net()` returns NULL unless it took a reference.
         NonNull::new(ptr).map(|ptr| Self { ptr })
@@ -72,13 +83,14 @@ impl NetRef {
 
 impl Drop for NetRef {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant, the reference is ours to give back.
+        // SAFETY: By the type invariant, this value owns a reference, which is given back here and not used
+        // after this.
         unsafe { bindings::knetstat_put_net(self.ptr.as_ptr()) };
     }
 }
 
-/// The user namespace in whose terms user ids are told: that of the process
-/// which opened the file, `seq_user_ns()`.
+/// The user namespace in whose terms user ids are reported: that of the process which opened the
+/// file, as `seq_user_ns()` has it.
 ///
 /// # Invariants
 ///
@@ -110,12 +122,12 @@ impl UserNs<'_> {
     }
 }
 
-/// Who reads, as the file was opened: what they may see and how it is told.
+/// Who reads, as the file was opened: what they may see, and in whose terms.
 #[derive(Clone, Copy)]
 pub(crate) struct Viewer<'a> {
     /// The network namespace whose sockets are shown.
     pub(crate) net: Net<'a>,
-    /// The user namespace in whose terms user ids are told.
+    /// The user namespace in whose terms user ids are reported.
     pub(crate) user_ns: UserNs<'a>,
     /// Whether the one who opened the file had CAP_NET_ADMIN over the network namespace,
     /// without which `sock_diag` hides SO_MARK.

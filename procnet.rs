@@ -2,329 +2,330 @@
 
 //! Read-only files in `/proc/net` of every network namespace.
 //!
-//! C headers: `include/linux/proc_fs.h`, `include/linux/seq_file.h`,
+//! C headers: `include/linux/proc_fs.h`, `include/linux/fs.h`,
 //! `include/net/net_namespace.h`
 //!
-//! A file consists of a header line and of records, which a [`Records`] makes from
-//! the network namespace of the file. [`Registration`] creates a set of such files in
-//! every namespace, present and future, and removes them when it is dropped or when a
-//! namespace ends. Files that are open then read as `EIO`.
+//! A file consists of a header line and of whole rows, which a [`Listing`] writes for the network
+//! namespace of the file. [`Registration`] creates a set of such files in every namespace,
+//! present and future, and removes them when it is dropped or when a namespace ends. Files that
+//! are open then read as `EIO`.
 //!
-//! `proc_create_net_data()` would do nearly all of this, but has no hook for the end of
-//! an open file, at which a walk has to give back what it holds.
+//! An open file keeps the rows that it wrote last, its window: [`WINDOW`] bytes at most. A
+//! shell's `while read` loop seeks back after each line, to the end of that line; it is served
+//! from the window, so its rows stay whole and are not made anew. `seq_file` starts a new listing
+//! at each such seek, and drops into it at a place that was right for the old one.
 //!
 //! What this does not do: files that can be written to, and directories.
 
 use crate::bindings;
 use crate::format::Line;
-use crate::format::Shown;
-use crate::ns::Net;
-use crate::ns::NetRef;
-use crate::ns::UserNs;
-use crate::ns::Viewer;
-use core::ffi::c_char;
-use core::ffi::c_int;
-use core::ffi::c_void;
-use core::ffi::CStr;
+use crate::mem::{
+    Array,
+    Owned, //
+};
+use crate::mutex::Mutex;
+use crate::ns::{
+    Net,
+    NetRef,
+    UserNs,
+    Viewer, //
+};
+use crate::sched;
+use core::ffi::{
+    c_char,
+    c_int,
+    CStr, //
+};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
-use kernel::error::code::EEXIST;
-use kernel::error::code::EIO;
-use kernel::error::code::ENOMEM;
-use kernel::error::code::ENXIO;
-use kernel::error::to_result;
-use kernel::error::Error;
-use kernel::error::Result;
+use kernel::error::code::{
+    EEXIST,
+    EFAULT,
+    EINVAL,
+    ENOMEM,
+    ENXIO, //
+};
+use kernel::error::{
+    to_result,
+    Result, //
+};
 use kernel::prelude::pr_err;
 
 /// Mode of the files: anyone may read them, as `/proc/net/tcp`.
 const MODE: bindings::umode_t = 0o444;
 
-/// Bytes that a read(2) can return at most; the size of seq_file's buffer once the header
-/// was read. The default of one page holds some 27 rows.
-const BUFFER: usize = 128 << 10;
+/// Bytes of rows that an open file keeps, and that a read(2) returns at most. Some 900 rows.
+const WINDOW: usize = 128 << 10;
 
-/// What a file shows below its header line, record by record.
+/// What a file shows below its header line.
 ///
-/// Called with no lock held but the one of the open file.
-pub(crate) trait Records: Sized {
+/// Called with no lock held but the one of the open file, which sleeps. `Send`: a file that one
+/// task opened may be read and closed by others.
+pub(crate) trait Listing: Send + Sized {
     /// The first line of the file, with its line feed.
     const HEADER: &'static str;
 
-    /// The state of a file that was just opened, for a namespace.
-    fn new(net: Net<'_>) -> Self;
+    /// The state of a file that was just opened.
+    fn new() -> Self;
 
-    /// The number of the current record, which is positive.
-    fn position(&self) -> i64;
+    /// Goes back to the first row.
+    fn rewind(&mut self);
 
-    /// Goes to the first record. `None`: there is none.
-    fn rewind(&mut self, net: Net<'_>) -> Option<i64>;
-
-    /// Goes to the next record, whose number is greater. `None`: there is none.
-    fn advance(&mut self, net: Net<'_>) -> Option<i64>;
-
-    /// A read(2) begins.
-    fn begin(&mut self, net: Net<'_>);
-
-    /// Writes the current record, which may be empty, as `viewer` may see it. May be
-    /// called again for the same record.
-    fn show(&mut self, viewer: &Viewer<'_>, line: &mut Line<'_>) -> Result<Shown>;
+    /// Appends the rows that come next, as many as fit, as `viewer` may see them. Appends none:
+    /// there are no more. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if the reader was killed, `ENOMEM`. What was appended before is right, and the next
+    /// call goes on behind it.
+    fn fill(&mut self, viewer: &Viewer<'_>, line: &mut Line<'_>) -> Result;
 }
 
-/// What an open file holds: the private data of its seq_file.
+/// What was written last of a file, and how much of it was read.
+///
+/// # Invariants
+///
+/// The first `len` bytes of `buf` are initialised.
+struct Window {
+    buf: Array<MaybeUninit<u8>>,
+    /// The position in the file of the first byte.
+    start: u64,
+    len: usize,
+    /// Where the last read began, and where it ended.
+    last_read: (u64, u64),
+}
+
+impl Window {
+    const fn new() -> Self {
+        // INVARIANT: Nothing is claimed of an empty prefix.
+        Self {
+            buf: Array::empty(),
+            start: 0,
+            len: 0,
+            last_read: (0, 0),
+        }
+    }
+
+    /// The position behind the last byte.
+    fn end(&self) -> u64 {
+        self.start.saturating_add(self.len as u64)
+    }
+
+    /// Whether a read at `position` belongs to the listing that the window is of.
+    ///
+    /// It does if it goes on where the last read ended, or anywhere behind where that began: who
+    /// gives back some of what they read lands there. It does not if it begins where the last
+    /// one did, or before: who reads the same place again wants to see what has changed.
+    fn continues_at(&self, position: u64) -> bool {
+        let (begin, end) = self.last_read;
+        position >= self.start && position != 0 && (position == end || position > begin)
+    }
+
+    /// The bytes from `position` on.
+    fn from(&self, position: u64) -> &[u8] {
+        let skip = position.saturating_sub(self.start);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        let bytes = self.buf.get(..self.len).and_then(|buf| buf.get(skip..));
+        let bytes: &[MaybeUninit<u8>] = bytes.unwrap_or(&[]);
+        // SAFETY: `MaybeUninit<u8>` has the layout of `u8`, and by the type invariant, these bytes are
+        // initialised: they lie in the first `len` of `buf`. The borrow of `self` keeps them so.
+        unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
+    }
+
+    /// Begins a new listing.
+    fn rewind(&mut self) {
+        self.start = 0;
+        self.len = 0;
+    }
+
+    /// Replaces the bytes by those that come next, which `write` appends. False if it appends none.
+    fn advance(&mut self, write: impl FnOnce(&mut Line<'_>) -> Result) -> Result<bool> {
+        if self.buf.is_empty() {
+            self.buf = Array::uninit(WINDOW)?;
+        }
+        self.start = self.end();
+        self.len = 0;
+        let mut line = Line::new(&mut self.buf);
+        let written = write(&mut line);
+        // INVARIANT: `Line` initialised as many bytes as it has.
+        self.len = line.len();
+        match written {
+            // What was written comes first; what stays wrong is reported at the next call.
+            Err(error) if self.len == 0 => Err(error),
+            _ => Ok(self.len > 0),
+        }
+    }
+}
+
+/// What an open file holds.
 struct Open<R> {
+    // Before `net`: fields are dropped in order, and a listing can hold a socket of the namespace.
+    listing: R,
+    window: Window,
     net: NetRef,
     /// Whether who opened the file had CAP_NET_ADMIN over the namespace.
     is_net_admin: bool,
-    stage: Stage,
-    records: R,
 }
 
-/// How far the reader has come.
-#[derive(PartialEq, Eq)]
-enum Stage {
-    Header,
-    Records,
-    End,
-}
-
-impl<R: Records> Open<R> {
-    /// The position of the header.
-    const FIRST: i64 = 0;
-    /// The position after all records.
-    const LAST: i64 = i64::MAX;
-
-    /// Prepares to show what is at `position`; false at the end.
-    fn start(&mut self, position: i64) -> Result<bool> {
-        self.records.begin(self.net.net());
-        if position == Self::FIRST {
-            self.stage = Stage::Header;
-            return Ok(true);
+impl<R: Listing> Open<R> {
+    /// What the file has at `position`, as far as it lies in one window; empty at the end of the
+    /// file. May sleep.
+    fn bytes_at(&mut self, position: u64, user_ns: UserNs<'_>) -> Result<&[u8]> {
+        if !self.window.continues_at(position) {
+            self.window.rewind();
+            self.listing.rewind();
         }
-        match self.stage {
-            Stage::End => Ok(false),
-            // seq_file starts at the position it was last given, or at 0.
-            Stage::Records if position == self.records.position() => Ok(true),
-            _ => Err(EIO),
-        }
-    }
-
-    /// Goes on, and returns the new position.
-    fn next(&mut self) -> i64 {
-        let next = match self.stage {
-            Stage::Header => self.records.rewind(self.net.net()),
-            Stage::Records => self.records.advance(self.net.net()),
-            Stage::End => None,
+        let viewer = Viewer {
+            net: self.net.net(),
+            user_ns,
+            is_net_admin: self.is_net_admin,
         };
-        match next {
-            Some(position) => {
-                self.stage = Stage::Records;
-                position
+        while position >= self.window.end() {
+            let is_first = self.window.end() == 0;
+            let more = self.window.advance(|line| {
+                if is_first {
+                    line.str(R::HEADER);
+                }
+                self.listing.fill(&viewer, line)
+            })?;
+            if !more {
+                break;
             }
-            None => {
-                self.stage = Stage::End;
-                Self::LAST
-            }
+            sched::cond_resched_killable()?;
         }
-    }
-
-    fn show(&mut self, user_ns: UserNs<'_>, line: &mut Line<'_>, size: usize) -> Result<Shown> {
-        match self.stage {
-            // seq_file doubles its buffer until the first record fits: ask for more than the header
-            // needs.
-            Stage::Header if size < BUFFER => Ok(Shown::NoRoom),
-            Stage::Header => {
-                line.str(R::HEADER);
-                Ok(Shown::Whole)
-            }
-            Stage::Records => {
-                let viewer = Viewer {
-                    net: self.net.net(),
-                    user_ns,
-                    is_net_admin: self.is_net_admin,
-                };
-                self.records.show(&viewer, line)
-            }
-            Stage::End => Ok(Shown::Whole),
-        }
+        Ok(self.window.from(position))
     }
 }
 
 /// The C callbacks of a file that shows `R`.
 struct Callbacks<R>(PhantomData<R>);
 
-impl<R: Records> Callbacks<R> {
+impl<R: Listing> Callbacks<R> {
     const PROC_OPS: bindings::proc_ops = {
-        // SAFETY: All members of `struct proc_ops` may be zero: no flags and no such operation.
+        // SAFETY: `struct proc_ops` consists of an integer, for which 0 means no flags, and of pointers to
+        // functions that are `Option` in Rust, whose `None` is all zero.
         let none: bindings::proc_ops = unsafe { MaybeUninit::zeroed().assume_init() };
         bindings::proc_ops {
             proc_open: Some(Self::open),
-            proc_read_iter: Some(bindings::seq_read_iter),
-            proc_lseek: Some(bindings::seq_lseek),
+            proc_read_iter: Some(Self::read_iter),
+            // Moves `f_pos` and nothing else: a read goes by the position that it is given.
+            proc_lseek: Some(bindings::no_seek_end_llseek),
             proc_release: Some(Self::release),
             ..none
         }
-    };
-
-    const SEQ_OPS: bindings::seq_operations = bindings::seq_operations {
-        start: Some(Self::start),
-        stop: Some(Self::stop),
-        next: Some(Self::next),
-        show: Some(Self::show),
     };
 
     /// # Safety
     ///
     /// To be called by procfs only, for a file that [`File::create`] created.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: `inode` is that of our file, whose data is its network namespace. procfs lets
-        // `remove_proc_entry()`, and so the end of the namespace, wait for this call.
+        // SAFETY: procfs calls with the inode of our entry, which is alive while the file is opened.
         let net = unsafe { bindings::knetstat_pde_data(inode) };
         let net = NonNull::new(net.cast()).map(|net| {
-            // SAFETY: As above, for the rest of this call.
+            // SAFETY: `create` gave the entry its namespace as data. The namespace is not freed before
+            // this call returns: its end removes the entry, and `remove_proc_entry()` waits for
+            // callbacks that are under way (`proc_entry_rundown()`).
             unsafe { Net::from_raw(net) }
         });
         let Some(net) = net.and_then(NetRef::try_get) else {
             return ENXIO.to_errno();
         };
-
-        // `kzalloc()` aligns to this at least.
-        const { assert!(align_of::<Open<R>>() <= align_of::<u64>()) };
-        let size = size_of::<Open<R>>() as c_int;
-        // SAFETY: `file` is being opened, the operations are static.
-        let private = unsafe { bindings::__seq_open_private(file, &Self::SEQ_OPS, size) };
-        let Some(open) = NonNull::new(private.cast::<Open<R>>()) else {
-            return ENOMEM.to_errno();
+        let open = Open {
+            listing: R::new(),
+            window: Window::new(),
+            is_net_admin: net.net().is_admin(),
+            net,
         };
-        // SAFETY: The namespace is alive, and `file` has the credentials of who opens it.
-        let is_net_admin = unsafe { bindings::knetstat_is_net_admin(file, net.net().as_ptr()) };
-        let records = R::new(net.net());
-        // SAFETY: `__seq_open_private()` allocated `size` bytes for us.
-        unsafe {
-            open.write(Open {
-                net,
-                is_net_admin,
-                stage: Stage::Header,
-                records,
-            });
+        match Mutex::new(open) {
+            Ok(open) => {
+                let open = open.into_raw().cast().as_ptr();
+                // SAFETY: `file` is being opened, so nobody else uses it yet, and procfs leaves its private
+                // data to the owner of the entry.
+                unsafe { bindings::knetstat_set_file_private(file, open) };
+                0
+            }
+            Err(error) => error.to_errno(),
         }
-        0
     }
 
     /// # Safety
     ///
     /// To be called by procfs only, once, for a file that [`Self::open`] opened.
-    unsafe extern "C" fn release(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: `open` made the file one of seq_file.
-        let private = unsafe { bindings::knetstat_seq_private(file) };
-        // SAFETY: `open` put the value there, and it is not used after this, as no read is under way
-        // when procfs calls `proc_release`.
-        unsafe { private.cast::<Open<R>>().drop_in_place() };
-        // SAFETY: `__seq_open_private()` opened the file. Frees the memory of the value.
-        unsafe { bindings::seq_release_private(inode, file) }
-    }
-
-    /// The state of the open file behind a seq_file.
-    ///
-    /// # Safety
-    ///
-    /// `m` must be what seq_file handed to one of the callbacks below, during which the
-    /// result may be used.
-    unsafe fn state<'a>(m: *mut bindings::seq_file) -> &'a mut Open<R> {
-        // SAFETY: `open` put the value there. seq_file holds the lock of `m` while it calls.
-        unsafe { &mut *field!(m, seq_file, private).cast() }
-    }
-
-    /// # Safety
-    ///
-    /// To be called by seq_file only, for a file that [`Self::open`] opened.
-    unsafe extern "C" fn start(
-        m: *mut bindings::seq_file,
-        position: *mut bindings::loff_t,
-    ) -> *mut c_void {
-        // SAFETY: By the caller's promise; `position` is valid.
-        let (state, position) = unsafe { (Self::state(m), *position) };
-        match state.start(position) {
-            Ok(true) => (&raw mut *state).cast(),
-            Ok(false) => core::ptr::null_mut(),
-            Err(error) => error_pointer(error),
+    unsafe extern "C" fn release(_: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: procfs calls with the file that is being released, which is alive.
+        let open = unsafe { bindings::knetstat_file_private(file) };
+        if let Some(open) = NonNull::new(open.cast::<Mutex<Open<R>>>()) {
+            // SAFETY: `open` put there what `into_raw()` gave. procfs calls `proc_release` once, when no
+            // other callback for this file is under way or will be, so this is the only owner.
+            drop(unsafe { Owned::from_raw(open) });
         }
-    }
-
-    /// # Safety
-    ///
-    /// To be called by seq_file only, for a file that [`Self::open`] opened.
-    unsafe extern "C" fn stop(_: *mut bindings::seq_file, _: *mut c_void) {}
-
-    /// # Safety
-    ///
-    /// To be called by seq_file only, for a file that [`Self::open`] opened.
-    unsafe extern "C" fn next(
-        m: *mut bindings::seq_file,
-        _: *mut c_void,
-        position: *mut bindings::loff_t,
-    ) -> *mut c_void {
-        // SAFETY: By the caller's promise.
-        let state = unsafe { Self::state(m) };
-        let next = state.next();
-        // SAFETY: `position` is valid.
-        unsafe { *position = next };
-        if state.stage == Stage::End {
-            core::ptr::null_mut()
-        } else {
-            (&raw mut *state).cast()
-        }
-    }
-
-    /// # Safety
-    ///
-    /// To be called by seq_file only, for a file that [`Self::open`] opened.
-    unsafe extern "C" fn show(m: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: By the caller's promise.
-        let state = unsafe { Self::state(m) };
-        // SAFETY: `m` is valid, and its lock is held.
-        let (buf, size, count) = unsafe {
-            (
-                field!(m, seq_file, buf),
-                field!(m, seq_file, size),
-                field!(m, seq_file, count),
-            )
-        };
-        let count = count.min(size);
-        // SAFETY: The buffer has `size` bytes, of which those from `count` on are free.
-        let free = unsafe {
-            core::slice::from_raw_parts_mut(buf.add(count).cast::<MaybeUninit<u8>>(), size - count)
-        };
-        // SAFETY: Whoever opened the file did so with credentials, which live as long as the file.
-        let user_ns = unsafe { UserNs::from_raw(bindings::knetstat_seq_user_ns(m)) };
-
-        let mut line = Line::new(free);
-        let shown = state.show(user_ns, &mut line, size);
-        let count = match shown {
-            Ok(Shown::Whole) => count.saturating_add(line.len()),
-            // As `seq_set_overflow()` does.
-            Ok(Shown::NoRoom) => size,
-            Err(error) => return error.to_errno(),
-        };
-        // SAFETY: `m` is valid, and its lock is held. `Line` wrote the bytes up to `count`.
-        unsafe { (*m).count = count.min(size) };
         0
     }
+
+    /// read(2), pread(2), and what else reads at a position. Follows `seq_read_iter()`, but for
+    /// two things: it goes on from one window to the next by calls of their own, and see
+    /// [`Window::continues_at`].
+    ///
+    /// # Safety
+    ///
+    /// To be called by procfs only, for a file that [`Self::open`] opened.
+    unsafe extern "C" fn read_iter(
+        iocb: *mut bindings::kiocb,
+        to: *mut bindings::iov_iter,
+    ) -> isize {
+        // SAFETY: By the caller's promise, `iocb` and `to` are the arguments of a `proc_read_iter` of a file
+        // that `open` opened.
+        match unsafe { Self::read(iocb, to) } {
+            // At most `WINDOW`.
+            Ok(count) => count as isize,
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Self::read_iter`].
+    unsafe fn read(iocb: *mut bindings::kiocb, to: *mut bindings::iov_iter) -> Result<usize> {
+        // SAFETY: `iocb` is valid during the call, and this call's alone.
+        let (file, position) =
+            unsafe { (field!(iocb, kiocb, ki_filp), field!(iocb, kiocb, ki_pos)) };
+        // SAFETY: `ki_filp` is the file that is read, which stays open during the call.
+        let open = unsafe { bindings::knetstat_file_private(file) };
+        let open = NonNull::new(open.cast::<Mutex<Open<R>>>()).ok_or(EINVAL)?;
+        // SAFETY: `open` put there a `Mutex<Open<R>>`, and it is dropped by `release` only, which procfs
+        // calls after the last read has returned. Shared with other reads: all else is behind the mutex.
+        let open = unsafe { open.as_ref() };
+        // SAFETY: Whoever opened the file did so with credentials; these and their user namespace live as
+        // long as the file, which stays open during the call.
+        let user_ns = unsafe { UserNs::from_raw(bindings::knetstat_file_user_ns(file)) };
+        // `rw_verify_area()` refuses positions below 0.
+        let position = u64::try_from(position).map_err(|_| EINVAL)?;
+        // SAFETY: `to` is valid during the call, and this call's alone.
+        if unsafe { bindings::knetstat_iov_iter_count(to) } == 0 {
+            return Ok(0);
+        }
+
+        let mut open = open.lock_killable()?;
+        let bytes = open.bytes_at(position, user_ns)?;
+        // SAFETY: `to` is valid during the call and this call's alone. `bytes` are initialised and stay as
+        // they are, as the mutex is held. Sleeping is allowed: no spinlock is held.
+        let count =
+            unsafe { bindings::knetstat_copy_to_iter(bytes.as_ptr().cast(), bytes.len(), to) };
+        if count == 0 && !bytes.is_empty() {
+            return Err(EFAULT);
+        }
+        let end = position.saturating_add(count as u64);
+        open.window.last_read = (position, end);
+        // SAFETY: `iocb` is valid during the call, and this call's alone.
+        unsafe { (*iocb).ki_pos = i64::try_from(end).unwrap_or(i64::MAX) };
+        Ok(count)
+    }
 }
 
-/// `ERR_PTR()`
-fn error_pointer(error: Error) -> *mut c_void {
-    core::ptr::without_provenance_mut(error.to_errno() as isize as usize)
-}
-
-/// `CStr::as_ptr` as C has it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "our bindings have the `char` of core::ffi, not the kernel crate's"
-)]
+/// `CStr::as_ptr()` with the kernel's type for characters.
 fn c_string(text: &'static CStr) -> *const c_char {
-    text.as_ptr()
+    text.to_bytes_with_nul().as_ptr().cast()
 }
 
 /// A file to be created in every network namespace.
@@ -335,12 +336,12 @@ pub(crate) struct File {
     ops: &'static bindings::proc_ops,
 }
 
-// SAFETY: Strings and operations that are never written to.
+// SAFETY: All fields are references to what is never written to: strings and a constant.
 unsafe impl Sync for File {}
 
 impl File {
     /// A file that shows `R`. Its path is `/proc/net/` and its name.
-    pub(crate) const fn new<R: Records>(name: &'static CStr, path: &'static CStr) -> Self {
+    pub(crate) const fn new<R: Listing>(name: &'static CStr, path: &'static CStr) -> Self {
         Self {
             name,
             path,
@@ -350,7 +351,8 @@ impl File {
 
     /// Whether the loading process sees a file of this name.
     fn exists(&self) -> bool {
-        // SAFETY: The path is a string. Sleeping is allowed where the module is loaded.
+        // SAFETY: `kern_path()` wants a string that ends with a zero byte, which a `CStr` does, and a context
+        // that may sleep: this is called while the module is loaded, with no lock held.
         unsafe { bindings::knetstat_path_exists(c_string(self.path)) }
     }
 
@@ -361,11 +363,11 @@ impl File {
     /// `ENOMEM`, which is also all that is known where the name is taken.
     fn create(&self, net: Net<'_>) -> Result {
         let ptr = net.as_ptr();
-        // SAFETY: The namespace is alive, and its `proc_net` was made before this, by
-        // `proc_net_ns_init()`.
+        // SAFETY: By the type invariant of `Net`, the namespace is alive.
         let directory = unsafe { field!(ptr, net, proc_net) };
-        // SAFETY: The name and the operations are static. The data is used until the file is removed
-        // only, which happens before the namespace is freed.
+        // SAFETY: The name ends with a zero byte, and it and the operations are static. `proc_net` was set
+        // by `proc_net_ns_init()`, which runs before the `init` of modules. The data, the namespace,
+        // is used until the entry is removed only, which `exit` does before the namespace is freed.
         let entry = unsafe {
             bindings::proc_create_data(c_string(self.name), MODE, directory, self.ops, ptr.cast())
         };
@@ -383,9 +385,10 @@ impl File {
     /// [`Self::create`] must have created the file in this namespace.
     unsafe fn remove(&self, net: Net<'_>) {
         let ptr = net.as_ptr();
-        // SAFETY: As in `create`.
+        // SAFETY: The namespace is alive: it ends after its `exit`, which calls this.
         let directory = unsafe { field!(ptr, net, proc_net) };
-        // SAFETY: By the caller's promise, the entry is ours.
+        // SAFETY: `proc_net` is still there: `proc_net_ns_exit()` runs after the `exit` of modules, which
+        // registered later. By the caller's promise, it has an entry of that name, which is ours.
         unsafe { bindings::remove_proc_entry(c_string(self.name), directory) };
     }
 }
@@ -400,15 +403,16 @@ pub(crate) trait Files: 'static {
 ///
 /// # Invariants
 ///
-/// The first element of `ops` is registered.
+/// `ops` is registered.
 pub(crate) struct Registration<F> {
-    ops: crate::mem::Array<bindings::pernet_operations>,
+    ops: Owned<bindings::pernet_operations>,
     _files: PhantomData<F>,
 }
 
-// SAFETY: Once registered, the operations are the kernel's; nothing here touches them until `drop`.
+// SAFETY: The value can be moved to another task, since `unregister_pernet_subsys()` may be called
+// by any; nothing but `drop` touches the operations once they are registered.
 unsafe impl<F> Send for Registration<F> {}
-// SAFETY: As above.
+// SAFETY: A shared reference gives access to nothing: there are no methods that take one.
 unsafe impl<F> Sync for Registration<F> {}
 
 impl<F: Files> Registration<F> {
@@ -426,12 +430,14 @@ impl<F: Files> Registration<F> {
             }
         }
 
-        let mut ops = crate::mem::Array::<bindings::pernet_operations>::zeroed(1)?;
-        for ops in ops.iter_mut() {
-            ops.init = Some(Self::init);
-            ops.exit = Some(Self::exit);
-        }
-        // SAFETY: The operations live, at this place, until `drop` unregisters them.
+        // SAFETY: `struct pernet_operations` consists of list heads, which registering initialises, and of
+        // pointers that may be NULL: no such operation.
+        let mut ops: bindings::pernet_operations = unsafe { MaybeUninit::zeroed().assume_init() };
+        ops.init = Some(Self::init);
+        ops.exit = Some(Self::exit);
+        let ops = Owned::new(ops)?;
+        // SAFETY: The operations lie in an allocation of their own, which does not move, and stay there
+        // until `drop` has unregistered them.
         to_result(unsafe { bindings::register_pernet_subsys(ops.as_ptr()) })?;
         // INVARIANT: They were just registered.
         Ok(Self {
@@ -447,12 +453,13 @@ impl<F: Files> Registration<F> {
         let Some(net) = NonNull::new(net) else {
             return ENXIO.to_errno();
         };
-        // SAFETY: The namespace is not freed before `exit` or the failure of this call.
+        // SAFETY: `setup_net()` and `register_pernet_subsys()` call with a namespace that lives on until
+        // `exit` was called or, if this fails, at least until this call has returned.
         let net = unsafe { Net::from_raw(net) };
         for (i, file) in F::FILES.iter().enumerate() {
             if let Err(error) = file.create(net) {
                 for file in F::FILES.iter().take(i) {
-                    // SAFETY: It was created above.
+                    // SAFETY: The loop has created the first `i` files in this namespace.
                     unsafe { file.remove(net) };
                 }
                 return error.to_errno();
@@ -468,10 +475,12 @@ impl<F: Files> Registration<F> {
         let Some(net) = NonNull::new(net) else {
             return;
         };
-        // SAFETY: The namespace is freed after this call only.
+        // SAFETY: `cleanup_net()` and `unregister_pernet_subsys()` free a namespace after its `exit` at the
+        // earliest, that is after this call.
         let net = unsafe { Net::from_raw(net) };
         for file in F::FILES.iter().rev() {
-            // SAFETY: `exit` is called for namespaces whose `init` succeeded.
+            // SAFETY: `exit` is called once for each namespace whose `init` succeeded, which created all
+            // files there.
             unsafe { file.remove(net) };
         }
     }
@@ -479,7 +488,8 @@ impl<F: Files> Registration<F> {
 
 impl<F> Drop for Registration<F> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant. Calls `exit` for every namespace.
+        // SAFETY: By the type invariant, the operations are registered. They stay valid until this returns,
+        // which calls `exit` for every namespace.
         unsafe { bindings::unregister_pernet_subsys(self.ops.as_ptr()) };
     }
 }

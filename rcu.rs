@@ -16,7 +16,8 @@ pub(crate) struct Guard {
 impl Guard {
     /// `rcu_read_lock()`
     pub(crate) fn new() -> Self {
-        // SAFETY: May be called anywhere; `drop` ends the section.
+        // SAFETY: `rcu_read_lock()` may be called in any context and nests. `drop` ends the section, in the
+        // same task, as the guard is not `Send`.
         unsafe { bindings::knetstat_rcu_read_lock() };
         Self {
             _not_send: PhantomData,
@@ -26,7 +27,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // SAFETY: `new` began the section.
+        // SAFETY: `rcu_read_unlock()` wants a section of the calling task, which `new` began.
         unsafe { bindings::knetstat_rcu_read_unlock() };
     }
 }

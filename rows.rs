@@ -2,35 +2,41 @@
 
 //! What the rows of the files hold, column by column.
 
-use crate::format;
-use crate::format::label;
-use crate::format::Line;
-use crate::format::List;
-use crate::format::Shown;
-use crate::format::State;
+use crate::format::{
+    self,
+    label,
+    Line,
+    List,
+    State, //
+};
 use crate::getsockopt::Defaults;
-use crate::ns::Net;
 use crate::ns::Viewer;
-use crate::procnet::Records;
-use crate::sock;
-use crate::sock::Endpoint;
-use crate::sock::Family;
-use crate::sock::Sock;
-use crate::sock::TcpEntry;
-use crate::sock::Udp;
-use crate::sockopts;
-use crate::sockopts::Context;
-use crate::sockopts::Subject;
-use crate::tables::Ahead;
-use crate::tables::Part;
-use crate::tables::TcpTable;
-use crate::tables::UdpTable;
+use crate::procnet::Listing;
+use crate::sock::{
+    self,
+    Endpoint,
+    Family,
+    Sock,
+    TcpEntry, //
+};
+use crate::sockopts::{
+    self,
+    Context,
+    Subject, //
+};
+use crate::tables::{
+    Found,
+    Part,
+    Table,
+    TcpTable,
+    UdpTable, //
+};
 use crate::walk::Walk;
 use core::marker::PhantomData;
 use kernel::error::Result;
 
 /// The address family of the sockets that a file shows, as a type.
-pub(crate) trait Af {
+pub(crate) trait Af: Send {
     /// The family.
     const FAMILY: Family;
 }
@@ -51,75 +57,52 @@ impl Af for Inet6 {
     const FAMILY: Family = Family::Inet6;
 }
 
-/// The rows of `tcpstat` and `tcp6stat`: a record is a bucket, or a piece of one.
-pub(crate) struct Tcp<F> {
-    walk: Walk,
-    defaults: Defaults,
-    _family: PhantomData<F>,
+/// The protocol of the sockets that a file shows, as a type.
+pub(crate) trait Protocol: Send {
+    /// The table that holds the sockets.
+    type Table<'n>: Table<'n>;
+
+    /// The first line of the file.
+    const HEADER: &'static str;
+
+    /// Writes the row of a socket, without its line feed, and lets the CPU fetch what the next row is
+    /// made from, but for [`Part::Columns`], which the iteration fetches. Called with the bucket
+    /// locked.
+    fn row(entry: &Found<'_, Self::Table<'_>>, context: &Context<'_, '_>, line: &mut Line<'_>);
 }
 
-/// The rows of `udpstat` and `udp6stat`.
-pub(crate) struct UdpRows<F> {
+/// The rows of `tcpstat` and `tcp6stat`, or of `udpstat` and `udp6stat`.
+pub(crate) struct Rows<P, F> {
     walk: Walk,
-    defaults: Defaults,
-    _family: PhantomData<F>,
+    _kind: PhantomData<(P, F)>,
 }
 
-/// Implements [`Records`] by a walk over a table, with a function for one row.
-macro_rules! walked_records {
-    ($rows:ident, $table:ident, $header:expr, $row:ident) => {
-        impl<F: Af> Records for $rows<F> {
-            const HEADER: &'static str = $header;
+impl<P: Protocol, F: Af> Listing for Rows<P, F> {
+    const HEADER: &'static str = P::HEADER;
 
-            fn new(net: Net<'_>) -> Self {
-                Self {
-                    walk: Walk::new(),
-                    defaults: Defaults::of(net),
-                    _family: PhantomData,
-                }
-            }
-
-            fn position(&self) -> i64 {
-                self.walk.position().to_number()
-            }
-
-            fn rewind(&mut self, net: Net<'_>) -> Option<i64> {
-                let position = self.walk.rewind::<$table<'_>>(net)?;
-                Some(position.to_number())
-            }
-
-            fn advance(&mut self, net: Net<'_>) -> Option<i64> {
-                let position = self.walk.advance::<$table<'_>>(net)?;
-                Some(position.to_number())
-            }
-
-            fn begin(&mut self, net: Net<'_>) {
-                self.defaults = Defaults::of(net);
-            }
-
-            fn show(&mut self, viewer: &Viewer<'_>, line: &mut Line<'_>) -> Result<Shown> {
-                let context = Context {
-                    viewer,
-                    defaults: &self.defaults,
-                };
-                self.walk
-                    .show::<$table<'_>>(viewer.net, F::FAMILY, |socket, ahead| {
-                        let start = line.len();
-                        $row(socket, ahead, &context, line);
-                        line.fixed(b"\n");
-                        if line.is_full() {
-                            line.truncate(start);
-                            return Shown::NoRoom;
-                        }
-                        Shown::Whole
-                    })
-            }
+    fn new() -> Self {
+        Self {
+            walk: Walk::new(),
+            _kind: PhantomData,
         }
-    };
-}
+    }
 
-walked_records!(Tcp, TcpTable, format::TCP_HEADER, tcp_row);
-walked_records!(UdpRows, UdpTable, format::UDP_HEADER, udp_row);
+    fn rewind(&mut self) {
+        self.walk = Walk::new();
+    }
+
+    fn fill(&mut self, viewer: &Viewer<'_>, line: &mut Line<'_>) -> Result {
+        let context = Context {
+            viewer,
+            defaults: &Defaults::of(viewer.net),
+        };
+        let row = |entry: &Found<'_, P::Table<'_>>, line: &mut Line<'_>| {
+            P::row(entry, &context, line);
+        };
+        self.walk
+            .fill::<P::Table<'_>>(viewer.net, F::FAMILY, line, row)
+    }
+}
 
 /// Everything before the options.
 fn tcp_columns(line: &mut Line<'_>, queues: [i32; 2], endpoints: [Endpoint; 2], state: State) {
@@ -153,54 +136,60 @@ fn options(
     list.entry(label!("ino"), sk.inode());
 }
 
-/// Writes a row and lets the CPU fetch what the next one is made from, but for the part that
-/// the walk fetches.
-fn tcp_row(
-    entry: TcpEntry<'_>,
-    ahead: &Ahead<TcpTable<'_>>,
-    context: &Context<'_, '_>,
-    line: &mut Line<'_>,
-) {
-    match entry {
-        TcpEntry::Listener(sk) => {
-            let queues = [sk.accept_queue(), sk.send_queue()];
-            tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
-            line.diag("");
-            ahead.fetch(Part::Socket);
-            let subject = Subject::listener(sk, context);
-            ahead.fetch(Part::Protocol);
-            options(line, &subject, Some(sk.backlog()), &sk, context);
-        }
-        TcpEntry::Connection(sk) => {
-            let queues = [sk.receive_queue(), sk.send_queue()];
-            tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
-            line.diag(sk.flow().indicator(sock::jiffies32(), sock::HZ));
-            ahead.fetch(Part::Socket);
-            let subject = Subject::connection(sk, context);
-            ahead.fetch(Part::Protocol);
-            options(line, &subject, None, &sk, context);
-        }
-        // Where there is one minisock there are often more, and they have no such parts.
-        TcpEntry::TimeWait(sk) => {
-            tcp_columns(line, [0; 2], [sk.local(), sk.foreign()], sk.substate());
-        }
-        TcpEntry::Request(sk) => {
-            tcp_columns(line, [0; 2], [sk.local(), sk.foreign()], State::SynRecv);
+/// TCP
+pub(crate) enum Tcp {}
+
+impl Protocol for Tcp {
+    type Table<'n> = TcpTable<'n>;
+
+    const HEADER: &'static str = format::TCP_HEADER;
+
+    fn row(entry: &Found<'_, TcpTable<'_>>, context: &Context<'_, '_>, line: &mut Line<'_>) {
+        match entry.socket() {
+            TcpEntry::Listener(sk) => {
+                let queues = [sk.accept_queue(), sk.send_queue()];
+                tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
+                line.diag("");
+                entry.prefetch_next(Part::Socket);
+                let subject = Subject::listener(sk, context);
+                entry.prefetch_next(Part::Protocol);
+                options(line, &subject, Some(sk.backlog()), &sk, context);
+            }
+            TcpEntry::Connection(sk) => {
+                let queues = [sk.receive_queue(), sk.send_queue()];
+                tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
+                line.diag(sk.flow().indicator(sock::jiffies32(), sock::HZ));
+                entry.prefetch_next(Part::Socket);
+                let subject = Subject::connection(sk, context);
+                entry.prefetch_next(Part::Protocol);
+                options(line, &subject, None, &sk, context);
+            }
+            // A minisock is mostly followed by others, which have no such parts.
+            TcpEntry::TimeWait(sk) => {
+                tcp_columns(line, [0; 2], [sk.local(), sk.foreign()], sk.substate());
+            }
+            TcpEntry::Request(sk) => {
+                tcp_columns(line, [0; 2], [sk.local(), sk.foreign()], State::SynRecv);
+            }
         }
     }
 }
 
-/// As [`tcp_row`].
-fn udp_row(
-    sk: Udp<'_>,
-    ahead: &Ahead<UdpTable<'_>>,
-    context: &Context<'_, '_>,
-    line: &mut Line<'_>,
-) {
-    let queues = [sk.receive_queue(), sk.send_queue()];
-    columns(line, queues, [sk.local(), sk.foreign()]);
-    ahead.fetch(Part::Socket);
-    let subject = Subject::udp(sk, context);
-    ahead.fetch(Part::Protocol);
-    options(line, &subject, None, &sk, context);
+/// UDP
+pub(crate) enum Udp {}
+
+impl Protocol for Udp {
+    type Table<'n> = UdpTable<'n>;
+
+    const HEADER: &'static str = format::UDP_HEADER;
+
+    fn row(entry: &Found<'_, UdpTable<'_>>, context: &Context<'_, '_>, line: &mut Line<'_>) {
+        let sk = entry.socket();
+        let queues = [sk.receive_queue(), sk.send_queue()];
+        columns(line, queues, [sk.local(), sk.foreign()]);
+        entry.prefetch_next(Part::Socket);
+        let subject = Subject::udp(sk, context);
+        entry.prefetch_next(Part::Protocol);
+        options(line, &subject, None, &sk, context);
+    }
 }

@@ -1,24 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Giving way to other tasks.
+//! Giving way to other tasks, and to signals that kill this one.
 //!
-//! C header: `include/linux/sched.h`
+//! C headers: `include/linux/sched.h`, `include/linux/sched/signal.h`
 
 use crate::bindings;
+use kernel::error::code::EINTR;
+use kernel::error::Result;
 
-/// Lets other tasks run, where the kernel does not preempt this one by itself.
+/// Lets other tasks run, if the kernel does not preempt this one by itself.
 ///
-/// Not to be called under a lock, as it may sleep.
-pub(crate) fn cond_resched() {
-    // SAFETY: `cond_resched()` has no precondition but the one above, whose breach
-    // CONFIG_DEBUG_ATOMIC_SLEEP reports.
+/// Not to be called under a spinlock, as it may sleep.
+///
+/// # Errors
+///
+/// `EINTR` if this task is being killed: `fatal_signal_pending()`.
+pub(crate) fn cond_resched_killable() -> Result {
+    // SAFETY: `cond_resched()` wants a context that may sleep. The callers hold no spinlock, which
+    // CONFIG_DEBUG_ATOMIC_SLEEP checks in the debug guest.
     unsafe { bindings::knetstat_cond_resched() };
+    // SAFETY: `fatal_signal_pending()` looks at `current`, so it may be called by any task at any time.
+    if unsafe { bindings::knetstat_fatal_signal_pending() } {
+        return Err(EINTR);
+    }
+    Ok(())
 }
 
-/// Sleeps: what must not be done under a lock, for the test that shows that the debug
+/// Sleeps: what must not be done under a spinlock, for the test that shows that the debug
 /// guest sees it.
 #[cfg(knetstat_fault = "sleep")]
 pub(crate) fn sleep() {
-    // SAFETY: As for `cond_resched`.
+    // SAFETY: `msleep()` wants a context that may sleep. There is none here: that is the fault.
     unsafe { bindings::knetstat_test_sleep() };
 }

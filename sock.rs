@@ -140,13 +140,13 @@ impl<'b> Entry<'b> {
 
     /// Takes a reference, or `None` for an entry that is in the table already or
     /// still, but whose reference count is 0.
-    pub(crate) fn try_hold(&self) -> Option<SockRef> {
+    pub(crate) fn try_get(&self) -> Option<SockRef> {
         let ptr = self.ptr.cast::<bindings::sock>();
         // SAFETY: By the type invariant, the entry is alive. The helper reads and writes nothing
         // but `skc_refcnt`, which minisocks have as well.
-        let held = unsafe { bindings::knetstat_sock_tryget(ptr.as_ptr()) };
+        let taken = unsafe { bindings::knetstat_sock_tryget(ptr.as_ptr()) };
         // INVARIANT: The reference was just taken.
-        held.then_some(SockRef { ptr })
+        taken.then_some(SockRef { ptr })
     }
 
     /// The entry of a UDP table.
@@ -229,6 +229,9 @@ pub(crate) struct SockRef {
     ptr: NonNull<bindings::sock>,
 }
 
+// SAFETY: The reference is counted, not tied to a task: `sock_gen_put()` may be called by any.
+unsafe impl Send for SockRef {}
+
 impl SockRef {
     /// The C object: a `struct sock`, or the `struct sock_common` of a minisock.
     pub(crate) fn as_ptr(&self) -> *mut bindings::sock {
@@ -239,8 +242,8 @@ impl SockRef {
 impl Drop for SockRef {
     /// May free the socket: not to be dropped under the lock of a bucket.
     fn drop(&mut self) {
-        // SAFETY: By the type invariant, the reference is ours to give back; `sock_gen_put()` tells
-        // the kinds of sockets apart.
+        // SAFETY: By the type invariant, this value owns a reference, which is given back here and not used
+        // after this. `sock_gen_put()` tells the kinds of sockets apart.
         unsafe { bindings::sock_gen_put(self.ptr.as_ptr()) };
     }
 }

@@ -16,21 +16,28 @@ use crate::bindings;
 #[cfg(knetstat_measure)]
 use crate::held;
 use crate::ns::Net;
-use crate::sock::Entry;
-use crate::sock::SockRef;
-use crate::sock::TcpEntry;
-use crate::sock::Udp;
+use crate::sock::{
+    Entry,
+    SockRef,
+    TcpEntry,
+    Udp, //
+};
 use core::marker::PhantomData;
-use core::ops::Deref;
-use core::ops::Range;
+use core::ops::{
+    Deref,
+    Range, //
+};
 use core::ptr::NonNull;
+
+/// The entry that is shown next, if there is one: to be prefetched, never to be looked at.
+type Ahead = Option<NonNull<bindings::hlist_node>>;
 
 /// A hash table, or several that are walked as one.
 ///
 /// # Safety
 ///
 /// - [`Table::bucket`] yields the chain and the lock of that bucket.
-/// - [`Table::holds`] returns true only for a socket that is in the bucket.
+/// - [`Table::bucket_of`] yields the bucket that the socket was linked into last.
 pub(crate) unsafe trait Table<'n>: Sized {
     /// What its buckets hold.
     type Socket<'b>;
@@ -48,12 +55,12 @@ pub(crate) unsafe trait Table<'n>: Sized {
     /// kernel's own walks do.
     fn occupied(&self, buckets: Range<u32>) -> Option<u32>;
 
-    /// Whether a socket that was seen in a bucket is still, or again, in it.
+    /// The bucket that a socket was linked into last, by what the kernel chooses it by.
     ///
     /// # Safety
     ///
-    /// The bucket must be locked, and the socket must come from it.
-    unsafe fn holds(&self, index: u32, sk: &SockRef) -> bool;
+    /// The socket must come from a table of this type.
+    unsafe fn bucket_of(&self, sk: &SockRef) -> u32;
 
     /// Lets the CPU fetch a part of what a row shows of the entry with that node, which is not
     /// looked at and need not exist any more.
@@ -90,47 +97,6 @@ impl Part {
     }
 }
 
-/// The entry of a table that is shown next, if there is one: to be fetched, not to be looked at.
-pub(crate) struct Ahead<T> {
-    node: Option<NonNull<bindings::hlist_node>>,
-    _table: PhantomData<T>,
-}
-
-impl<T> Ahead<T> {
-    /// None.
-    pub(crate) const NONE: Self = Self {
-        node: None,
-        _table: PhantomData,
-    };
-
-    /// This one, or `other` if there is none.
-    pub(crate) fn or<'a>(&'a self, other: &'a Self) -> &'a Self {
-        if self.node.is_some() {
-            self
-        } else {
-            other
-        }
-    }
-}
-
-impl<'n, T: Table<'n>> Ahead<T> {
-    /// Lets the CPU fetch a part of it.
-    pub(crate) fn fetch(&self, part: Part) {
-        if let Some(node) = self.node {
-            T::prefetch(node, part);
-        }
-    }
-}
-
-/// How the lock of a bucket is taken.
-#[derive(Clone, Copy)]
-enum Lock {
-    /// `spin_lock()`: `lhash2`, which softirqs only read, under RCU.
-    Plain,
-    /// `spin_lock_bh()`: `ehash` and the UDP table.
-    Bh,
-}
-
 /// The chain of a bucket.
 ///
 /// # Invariants
@@ -141,19 +107,15 @@ enum Lock {
 struct Chain<'t> {
     first: *const *mut bindings::hlist_node,
     lock: *mut bindings::spinlock_t,
-    kind: Lock,
     _table: PhantomData<&'t ()>,
 }
 
 impl Chain<'_> {
     /// The first node, which may leave the chain if it is not locked.
     fn first(&self) -> Option<NonNull<bindings::hlist_node>> {
-        // SAFETY: By the type invariant, `first` is valid.
+        // SAFETY: By the type invariant, `first` is the address of a pointer, valid while the table is
+        // borrowed. The read is volatile, since others may write meanwhile, as `READ_ONCE()` is.
         node(unsafe { self.first.read_volatile() })
-    }
-
-    fn is_occupied(&self) -> bool {
-        self.first().is_some()
     }
 }
 
@@ -169,25 +131,13 @@ pub(crate) struct Bucket<'t, T> {
 }
 
 impl<'t, T> Bucket<'t, T> {
-    /// The first entry, to be fetched.
-    pub(crate) fn ahead(&self) -> Ahead<T> {
-        Ahead {
-            node: self.chain.first(),
-            _table: PhantomData,
-        }
-    }
-
-    /// Locks the bucket. Spins. BHs stay off until the guard is dropped, but for
-    /// `lhash2`.
+    /// Locks the bucket. Spins. BHs stay off until the guard is dropped.
+    ///
+    /// The kernel's own walk takes the locks of `lhash2` with BHs on.
     pub(crate) fn lock(self) -> Locked<'t, T> {
         // SAFETY: By the type invariant, `lock` is the initialised lock of the bucket. This is
         // process context with no lock of the tables held, as the walk locks one bucket at a time.
-        unsafe {
-            match self.chain.kind {
-                Lock::Plain => bindings::knetstat_spin_lock(self.chain.lock),
-                Lock::Bh => bindings::knetstat_spin_lock_bh(self.chain.lock),
-            }
-        }
+        unsafe { bindings::knetstat_spin_lock_bh(self.chain.lock) };
         // INVARIANT: It was just locked.
         Locked {
             bucket: self,
@@ -215,28 +165,39 @@ pub(crate) struct Locked<'t, T> {
 }
 
 impl<'n, T: Table<'n>> Locked<'_, T> {
-    /// Yields the entries of the chain from its head on.
-    pub(crate) fn iter(&self) -> Iter<'_, T> {
+    /// Yields the entries of the chain from its head on. `after` is what is shown behind the chain.
+    pub(crate) fn iter(&self, after: Option<&Bucket<'_, T>>) -> Iter<'_, T> {
         // INVARIANT: The node is in the chain, whose lock is held.
         Iter {
             next: self.bucket.chain.first(),
+            after: after.and_then(|bucket| bucket.chain.first()),
             _bucket: PhantomData,
         }
     }
 
-    /// Yields the entries of the chain that come after `sk`, which must come from this
-    /// bucket; `None` if it has left it.
-    pub(crate) fn iter_after(&self, sk: &SockRef) -> Option<Iter<'_, T>> {
-        // SAFETY: The bucket is locked, and the socket comes from it.
-        let is_here = unsafe { self.bucket.table.holds(self.bucket.index, sk) };
-        if !is_here {
+    /// As [`Locked::iter`], of the entries that come after `sk`, which must come from a table of this
+    /// type. `None` if it is not known to be in this bucket: it has left, or somebody uses it.
+    pub(crate) fn iter_after(
+        &self,
+        sk: &SockRef,
+        after: Option<&Bucket<'_, T>>,
+    ) -> Option<Iter<'_, T>> {
+        let node_of_sk = node_of(sk);
+        // A socket leaves its bucket by functions that clear `pprev`: `sk_nulls_del_node_init_rcu()`,
+        // `sk_del_node_init_rcu()`, `sk_nulls_replace_node_init_rcu()`.
+        // SAFETY: The reference keeps the socket alive, and with it its node.
+        let pprev = unsafe { (&raw const (*node_of_sk).pprev).read_volatile() };
+        // SAFETY: The caller got the socket from a table of this type.
+        if pprev.is_null() || unsafe { self.bucket.table.bucket_of(sk) } != self.bucket.index {
             return None;
         }
-        // SAFETY: `skc_node` lies in the part that all kinds of sockets have, and `sk` is alive.
-        let next = unsafe { (*node_of(sk)).next };
-        // INVARIANT: `sk` is in the chain, whose lock is held, so its successor is as well.
+        // SAFETY: The reference keeps the socket alive, and with it its node.
+        let next = unsafe { (*node_of_sk).next };
+        // INVARIANT: `sk` is linked, and into the bucket that it was linked into last, which is this one
+        // and is locked. So it is in this chain, and its successor is as well.
         Some(Iter {
             next: node(next),
+            after: after.and_then(|bucket| bucket.chain.first()),
             _bucket: PhantomData,
         })
     }
@@ -246,26 +207,24 @@ impl<T> Drop for Locked<'_, T> {
     fn drop(&mut self) {
         #[cfg(knetstat_measure)]
         let until = held::now();
-        // SAFETY: By the type invariant, the lock is held, and it was taken in the same way.
-        unsafe {
-            let Chain { lock, kind, .. } = self.bucket.chain;
-            match kind {
-                Lock::Plain => bindings::knetstat_spin_unlock(lock),
-                Lock::Bh => bindings::knetstat_spin_unlock_bh(lock),
-            }
-        }
+        // SAFETY: By the type invariant, the lock is held, by this task as the guard is not `Send`; it was
+        // taken by `spin_lock_bh()`.
+        unsafe { bindings::knetstat_spin_unlock_bh(self.bucket.chain.lock) };
         #[cfg(knetstat_measure)]
         held::record(until.saturating_sub(self.since));
     }
 }
 
-/// The entries of a locked bucket.
+/// The entries of a locked bucket. Lets the CPU fetch the columns of the entry behind the one that
+/// it yields, so that they are there when that one is shown.
 ///
 /// # Invariants
 ///
 /// `next` is a node of a chain of a table of type `T`, which stays locked during `'b`.
 pub(crate) struct Iter<'b, T> {
     next: Option<NonNull<bindings::hlist_node>>,
+    /// What is shown behind the chain.
+    after: Ahead,
     _bucket: PhantomData<&'b T>,
 }
 
@@ -274,20 +233,21 @@ impl<'b, 'n, T: Table<'n>> Iterator for Iter<'b, T> {
 
     fn next(&mut self) -> Option<Found<'b, T>> {
         let current = self.next?;
-        // SAFETY: By the type invariant, the node is in the locked chain.
-        // INVARIANT: So its successor is as well.
-        self.next = node(unsafe { (*current.as_ptr()).next });
+        // SAFETY: By the type invariant, the node is in the locked chain, so it is alive.
+        let next = unsafe { (*current.as_ptr()).next };
+        // INVARIANT: It is the successor of a node of the locked chain.
+        self.next = node(next);
         // SAFETY: The chains of these tables are linked by `skc_node`, or by `skc_nulls_node`, which
         // lies in the same place and has the same layout. The bucket stays locked during `'b`.
         let entry = unsafe { Entry::from_node(current) };
-        // INVARIANT: The chain is one of such a table.
-        Some(Found {
+        // INVARIANT: The chain is one of a table of type `T`.
+        let found = Found {
             entry,
-            after: Ahead {
-                node: self.next,
-                _table: PhantomData,
-            },
-        })
+            ahead: self.next.or(self.after),
+            _table: PhantomData,
+        };
+        found.prefetch_next(Part::Columns);
+        Some(found)
     }
 }
 
@@ -295,24 +255,26 @@ impl<'b, 'n, T: Table<'n>> Iterator for Iter<'b, T> {
 ///
 /// # Invariants
 ///
-/// As the type says.
+/// `entry` is in a bucket of a table of type `T`, which stays locked during `'b`.
 pub(crate) struct Found<'b, T> {
     entry: Entry<'b>,
-    after: Ahead<T>,
-}
-
-impl<T> Found<'_, T> {
-    /// The entry after this one, to be fetched.
-    pub(crate) fn after(&self) -> &Ahead<T> {
-        &self.after
-    }
+    /// What is shown behind it.
+    ahead: Ahead,
+    _table: PhantomData<T>,
 }
 
 impl<'b, 'n, T: Table<'n>> Found<'b, T> {
     /// The typed view of the entry.
     pub(crate) fn socket(&self) -> T::Socket<'b> {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant, the entry is one of a table of type `T`.
         unsafe { T::socket(self.entry) }
+    }
+
+    /// Lets the CPU fetch a part of the entry that is shown next.
+    pub(crate) fn prefetch_next(&self, part: Part) {
+        if let Some(node) = self.ahead {
+            T::prefetch(node, part);
+        }
     }
 }
 
@@ -333,30 +295,10 @@ fn node(link: *mut bindings::hlist_node) -> Option<NonNull<bindings::hlist_node>
 /// The node by which a socket is linked into a bucket.
 fn node_of(sk: &SockRef) -> *const bindings::hlist_node {
     let ptr = sk.as_ptr().cast_const();
-    // SAFETY: The reference keeps the `struct sock_common` alive in which the field lies.
+    // SAFETY: `as_ptr()` is to a live socket or minisock: both begin with a `struct sock_common`, which
+    // has the field.
     unsafe { field_ptr!(ptr, sock_common, __bindgen_anon_6.skc_node) }
 }
-
-/// Whether a socket is in some bucket.
-///
-/// A socket leaves its bucket under the bucket's lock, by functions that clear
-/// `pprev` (`sk_nulls_del_node_init_rcu()`, `sk_del_node_init_rcu()`,
-/// `hlist_nulls_replace_init_rcu()`). Who holds the lock of the bucket in which the
-/// socket was seen before therefore reads NULL if it has left, or what a later
-/// insertion wrote: into the same bucket, or into one whose lock is not held. The
-/// latter writes `sk_hash`, `udp_port_hash` or the state before `pprev`, so what is
-/// read of these after `pprev` tells the two apart, given that stores are seen in
-/// order. That is so on x86; see [`RESUMES`].
-fn hashed(sk: &SockRef) -> bool {
-    // SAFETY: As in `node_of`.
-    let pprev = unsafe { (&raw const (*node_of(sk)).pprev).read_volatile() };
-    core::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
-    !pprev.is_null()
-}
-
-/// Whether [`Locked::iter_after`] ever finds the place. Where it does not, a walk goes on
-/// in a crowded bucket by starting over, which is slower and also right.
-pub(crate) const RESUMES: bool = cfg!(target_arch = "x86_64");
 
 /// The TCP tables of a network namespace: first the listeners by address and port
 /// (`lhash2`), then connections, TIME_WAIT minisocks and requests (`ehash`).
@@ -403,17 +345,17 @@ impl TcpTable<'_> {
     ///
     /// `slot` must be at most `lhash2_mask`.
     unsafe fn listening(&self, slot: u32) -> Chain<'_> {
-        // SAFETY: The array has `lhash2_mask` + 1 elements.
+        // SAFETY: By the type invariant, `lhash2` has `lhash2_mask` + 1 elements, and `slot` is at most
+        // `lhash2_mask` by the caller's promise.
         let bucket = unsafe { self.lhash2.add(slot as usize) };
-        // SAFETY: The bucket lives as long as the table.
+        // SAFETY: `bucket` points to an element of `lhash2`, which has the field.
         let first = unsafe { field_ptr!(bucket, inet_listen_hashbucket, nulls_head.first) };
-        // SAFETY: As above.
+        // SAFETY: `bucket` points to an element of `lhash2`, which has the field.
         let lock = unsafe { field_ptr!(bucket, inet_listen_hashbucket, lock) };
         // INVARIANT: `inet_hash()` guards the chain by this lock.
         Chain {
             first: first.cast(),
             lock: lock.cast_mut(),
-            kind: Lock::Plain,
             _table: PhantomData,
         }
     }
@@ -424,24 +366,28 @@ impl TcpTable<'_> {
     ///
     /// `slot` must be at most `ehash_mask`.
     unsafe fn established(&self, slot: u32) -> Chain<'_> {
-        // SAFETY: The array has `ehash_mask` + 1 elements.
+        // SAFETY: By the type invariant, `ehash` has `ehash_mask` + 1 elements, and `slot` is at most
+        // `ehash_mask` by the caller's promise.
         let bucket = unsafe { self.ehash.add(slot as usize) };
-        // SAFETY: The bucket lives as long as the table.
+        // SAFETY: `bucket` points to an element of `ehash`, which has the field.
         let first = unsafe { field_ptr!(bucket, inet_ehash_bucket, chain.first) };
         let lock = slot & self.ehash_locks_mask;
-        // SAFETY: `inet_ehash_lockp()`: the array has `ehash_locks_mask` + 1 elements.
+        // SAFETY: `inet_ehash_locks_alloc()` made `ehash_locks_mask` + 1 elements, and `lock` is at most the
+        // mask.
         let lock = unsafe { self.ehash_locks.add(lock as usize) };
         // INVARIANT: `inet_ehash_insert()` guards the chain by this lock.
         Chain {
             first: first.cast(),
             lock,
-            kind: Lock::Bh,
             _table: PhantomData,
         }
     }
 }
 
-// SAFETY: See the INVARIANT comments in `bucket` and [`hashed`].
+// SAFETY: `bucket` yields the chain and the lock by which `inet_hash()` links listeners into `lhash2`
+// and `inet_ehash_insert()` all else into `ehash`. These two choose the bucket by what `bucket_of`
+// goes by; they are told apart by the state, which is TCP_LISTEN before `inet_hash()` and is
+// changed only after `inet_unhash()`.
 unsafe impl<'n> Table<'n> for TcpTable<'n> {
     type Socket<'b> = TcpEntry<'b>;
 
@@ -451,7 +397,8 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
         let info = unsafe { field!(net, net, ipv4.tcp_death_row.hashinfo) };
         // INVARIANT: `tcp_sk_init()` sets the pointer before the namespace can be seen, and
         // `tcp_sk_exit_batch()` frees a private table after the last reference is gone.
-        // SAFETY: So `info` is valid.
+        // SAFETY: `info` points to a live `struct inet_hashinfo`, since the table lives as long as the
+        // namespace at least.
         unsafe {
             Self {
                 info,
@@ -473,12 +420,12 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
 
     fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>> {
         let chain = match self.locate(index)? {
-            // SAFETY: `locate()` yields a slot of the array.
+            // SAFETY: `locate()` yields slots below `listening_buckets()`, which is `lhash2_mask` + 1.
             TcpBucket::Listening(slot) => unsafe { self.listening(slot) },
-            // SAFETY: As above.
+            // SAFETY: `locate()` yields slots up to `ehash_mask`.
             TcpBucket::Established(slot) => unsafe { self.established(slot) },
         };
-        // INVARIANT: So says `locate()`.
+        // INVARIANT: The buckets of `lhash2` come first, then those of `ehash`, as `locate()` numbers them.
         Some(Bucket {
             table: self,
             index,
@@ -490,37 +437,31 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
         let Range { start, end } = buckets;
         let end = end.min(self.len());
         let established = self.listening_buckets();
-        // SAFETY: The slot is below the number of buckets of `lhash2`.
-        let is_listening = |slot: &u32| unsafe { self.listening(*slot) }.is_occupied();
+        // SAFETY: The slot is below the number of buckets of `lhash2`, so it is at most the mask.
+        let is_listening = |slot: &u32| unsafe { self.listening(*slot) }.first().is_some();
         let is_established = |index: &u32| {
             let slot = index.saturating_sub(established);
-            // SAFETY: The index is below the number of all buckets.
-            unsafe { self.established(slot) }.is_occupied()
+            // SAFETY: The index is below the number of all buckets, so that what remains without those of
+            // `lhash2` is at most `ehash_mask`.
+            unsafe { self.established(slot) }.first().is_some()
         };
         let listening = (start..end.min(established)).find(is_listening);
         listening.or_else(|| (start.max(established)..end).find(is_established))
     }
 
-    unsafe fn holds(&self, index: u32, sk: &SockRef) -> bool {
-        if !RESUMES || !hashed(sk) {
-            return false;
-        }
+    unsafe fn bucket_of(&self, sk: &SockRef) -> u32 {
         let ptr = sk.as_ptr().cast_const();
-        // SAFETY: The reference keeps the socket alive.
+        // SAFETY: `as_ptr()` is to a live socket or minisock, of which each has a state.
         let state = unsafe { field!(ptr, sock_common, skc_state) };
-        let listening = u32::from(state) == bindings::TCP_LISTEN;
-        match self.locate(index) {
-            // SAFETY: The socket listens, so it is a full one, and it is alive; `info` is valid.
-            Some(TcpBucket::Listening(index)) if listening => unsafe {
-                bindings::knetstat_lhash2_slot(self.info, ptr) == index
-            },
-            Some(TcpBucket::Established(index)) if !listening => {
-                // SAFETY: The reference keeps the socket alive; all kinds of sockets have a hash.
-                let hash = unsafe { field!(ptr, sock_common, __bindgen_anon_2.skc_hash) };
-                hash & self.ehash_mask == index
-            }
-            _ => false,
+        if u32::from(state) == bindings::TCP_LISTEN {
+            // SAFETY: Minisocks do not listen, so this is a full socket, and it is alive; `info` is valid by
+            // the type invariant.
+            return unsafe { bindings::knetstat_lhash2_slot(self.info, ptr) };
         }
+        // SAFETY: `as_ptr()` is to a live socket or minisock, of which each has a hash.
+        let hash = unsafe { field!(ptr, sock_common, __bindgen_anon_2.skc_hash) };
+        self.listening_buckets()
+            .saturating_add(hash & self.ehash_mask)
     }
 
     fn prefetch(node: NonNull<bindings::hlist_node>, part: Part) {
@@ -529,7 +470,7 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
     }
 
     unsafe fn socket(entry: Entry<'_>) -> TcpEntry<'_> {
-        // SAFETY: By the caller's promise.
+        // SAFETY: The caller promises that the entry is of this table, which is one of TCP.
         unsafe { entry.into_tcp() }
     }
 }
@@ -554,23 +495,24 @@ impl UdpTable<'_> {
     ///
     /// `index` must be at most `mask`.
     unsafe fn slot(&self, index: u32) -> Chain<'_> {
-        // SAFETY: The array has `mask` + 1 elements.
+        // SAFETY: By the type invariant, `hash` has `mask` + 1 elements, and `index` is at most `mask` by the
+        // caller's promise.
         let slot = unsafe { self.hash.add(index as usize) };
-        // SAFETY: The slot lives as long as the table.
+        // SAFETY: `slot` points to an element of `hash`, which has the field.
         let first = unsafe { field_ptr!(slot, udp_hslot, __bindgen_anon_1.head.first) };
-        // SAFETY: As above.
+        // SAFETY: `slot` points to an element of `hash`, which has the field.
         let lock = unsafe { field_ptr!(slot, udp_hslot, lock) };
         // INVARIANT: `udp_lib_get_port()` guards the chain by this lock.
         Chain {
             first,
             lock: lock.cast_mut(),
-            kind: Lock::Bh,
             _table: PhantomData,
         }
     }
 }
 
-// SAFETY: See the INVARIANT comments in `bucket` and [`hashed`].
+// SAFETY: `bucket` yields the chain and the lock by which `udp_lib_get_port()` links sockets into `hash`,
+// and `bucket_of` goes by what it chooses the slot by.
 unsafe impl<'n> Table<'n> for UdpTable<'n> {
     type Socket<'b> = Udp<'b>;
 
@@ -580,7 +522,8 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
         let table = unsafe { field!(net, net, ipv4.udp_table) };
         // INVARIANT: `udp_pernet_table_alloc()` sets the pointer before the namespace can be seen,
         // and `udp_pernet_table_free()` frees a private table after the last reference is gone.
-        // SAFETY: So `table` is valid.
+        // SAFETY: `table` points to a live `struct udp_table`, since it lives as long as the namespace at
+        // least.
         unsafe {
             Self {
                 table,
@@ -603,35 +546,31 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
         Some(Bucket {
             table: self,
             index,
-            // SAFETY: `index` is at most `mask`.
+            // SAFETY: `index` is at most `mask`, or else this has returned.
             chain: unsafe { self.slot(index) },
         })
     }
 
     fn occupied(&self, buckets: Range<u32>) -> Option<u32> {
         let Range { start, end } = buckets;
-        // SAFETY: The index is below the number of slots.
-        let is_occupied = |index: &u32| unsafe { self.slot(*index) }.is_occupied();
+        // SAFETY: The index is below the number of slots, so it is at most `mask`.
+        let is_occupied = |index: &u32| unsafe { self.slot(*index) }.first().is_some();
         (start..end.min(self.len())).find(is_occupied)
     }
 
-    unsafe fn holds(&self, index: u32, sk: &SockRef) -> bool {
-        if !RESUMES || !hashed(sk) {
-            return false;
-        }
-        // SAFETY: The reference keeps the socket alive, which is a full one as it was seen in a UDP
-        // table; `table` is valid.
-        let slot = unsafe { bindings::knetstat_udp_slot(self.table, sk.as_ptr()) };
-        slot == index
+    unsafe fn bucket_of(&self, sk: &SockRef) -> u32 {
+        // SAFETY: The reference keeps the socket alive. It is a full one, since UDP tables hold no others and
+        // the caller promises that it comes from one; `table` is valid by the type invariant.
+        unsafe { bindings::knetstat_udp_slot(self.table, sk.as_ptr()) }
     }
 
     fn prefetch(node: NonNull<bindings::hlist_node>, part: Part) {
-        // SAFETY: As for TCP.
+        // SAFETY: The helper reads nothing. To prefetch from a bad address has no effect.
         unsafe { bindings::knetstat_prefetch_udp(node.as_ptr(), part.number()) };
     }
 
     unsafe fn socket(entry: Entry<'_>) -> Udp<'_> {
-        // SAFETY: By the caller's promise.
+        // SAFETY: The caller promises that the entry is of this table, which is one of UDP.
         unsafe { entry.into_udp() }
     }
 }

@@ -1,217 +1,228 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A walk over a hash table that can stop between any two buckets and go on there.
+//! A walk over a hash table, bucket by bucket, that can stop at any row and go on there.
 //!
-//! The unit is a bucket: it is locked, shown and unlocked, so a socket that stays
-//! is shown exactly once whatever comes and goes beside it. No lock outlives a
-//! call. A bucket can be too large for that, such as 100,000 UDP sockets
-//! connected on one port: such a crowded one is shown in pieces of at most
-//! [`PIECE`] sockets, and the lock is given back at the latest after [`VISITS`]
-//! entries.
+//! A bucket is locked, shown and unlocked at once, so a socket that stays is shown exactly once
+//! whatever comes and goes beside it. No lock outlives a call.
 //!
-//! Between two pieces, the walk remembers the last socket that it showed, by a
-//! counted reference, and goes on behind it. It also remembers the identity of every
-//! socket of this bucket that it showed. If the last one has left the bucket, it
-//! starts again at the head and passes over those. So a socket that stays is shown
-//! exactly once here too: none is shown twice, as each is looked up first, and none is
-//! missed, as new ones are linked in anywhere but old ones never change places. The
-//! memory of an identity (16 to 32 bytes) is freed with the walk through the bucket.
+//! A crowded bucket is too large for that, such as 100,000 UDP sockets connected on one port. It
+//! is shown in rounds: the lock is given back after at most [`ROUND`] rows or [`VISITS`] entries.
+//! The walk remembers which sockets of this bucket it has shown, by their identities, and holds a
+//! reference to the entry at which the round ended, the cursor. The next round goes on behind the
+//! cursor if that is still in the bucket. If it has left, the round starts at the head of the
+//! chain. In both cases it passes over what was shown. So none is shown twice; and none that stays
+//! is missed: new ones are linked in anywhere, but old ones never change places.
 
-use crate::format::Shown;
+use crate::format::Line;
 use crate::mem::Array;
 use crate::ns::Net;
 use crate::sched;
-use crate::sock::Family;
-use crate::sock::SockRef;
-use crate::tables::Ahead;
-use crate::tables::Found;
-use crate::tables::Part;
-use crate::tables::Table;
-use crate::tables::RESUMES;
+use crate::sock::{
+    Family,
+    SockRef, //
+};
+use crate::tables::{
+    Bucket,
+    Found,
+    Table, //
+};
+use kernel::error::code::EOVERFLOW;
 use kernel::error::Result;
 
-/// Sockets that are shown while a bucket stays locked.
-const PIECE: usize = 64;
+/// Rows that are written while a bucket stays locked.
+const ROUND: usize = 64;
 
-/// Entries that are passed over while a bucket stays locked.
+/// Entries that are visited while a bucket stays locked.
 const VISITS: usize = 512;
 
 /// Empty buckets that are passed over before other tasks get a chance to run.
 const EMPTY_BUCKETS: u32 = 1024;
 
-/// Where a walk is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Position {
-    bucket: u32,
-    piece: u32,
-}
+/// Buckets that are shown before other tasks get a chance to run.
+const BUCKETS: usize = 64;
 
-impl Position {
-    /// The first bucket.
-    const START: Self = Self {
-        bucket: 0,
-        piece: 0,
-    };
-
-    /// The position as a positive number, greater than those of former positions.
-    pub(crate) fn to_number(self) -> i64 {
-        ((i64::from(self.bucket) << 31) | i64::from(self.piece)).saturating_add(1)
-    }
-
-    fn next_piece(self) -> Self {
-        // The piece has 31 bits. A bucket of 2^37 sockets does not fit into memory.
-        Self {
-            piece: self.piece.saturating_add(1),
-            ..self
-        }
-    }
-}
-
-/// The state of a walk. Holds no lock, and one reference to a socket at most between
-/// two calls.
+/// The state of a walk. Holds no lock between two calls.
 pub(crate) struct Walk {
-    at: Position,
-    /// The next bucket with entries, looked for ahead of time.
-    next_bucket: Option<u32>,
-    /// The piece that was shown last. Not yet final: the reader may drop it and ask again.
-    piece: Piece,
-    /// What was shown of this bucket by former pieces.
+    /// The bucket that is shown next, or the first one that may be.
+    bucket: u32,
+    /// What was shown of it by former rounds.
     seen: Seen,
-    /// The last socket of the former piece.
-    resume_after: Option<SockRef>,
+    /// What the current round has shown.
+    round: Round,
+    /// The entry behind which its next round begins.
+    cursor: Option<SockRef>,
 }
 
 impl Walk {
     /// A walk that is at the first bucket.
     pub(crate) const fn new() -> Self {
         Self {
-            at: Position::START,
-            next_bucket: None,
-            piece: Piece::new(),
+            bucket: 0,
             seen: Seen::new(),
-            resume_after: None,
+            round: Round::new(),
+            cursor: None,
         }
     }
 
-    /// Where the walk is.
-    pub(crate) fn position(&self) -> Position {
-        self.at
-    }
-
-    /// Goes to the first bucket that is not empty. `None`: there is none.
-    pub(crate) fn rewind<'n, T: Table<'n>>(&mut self, net: Net<'n>) -> Option<Position> {
-        *self = Self::new();
-        let table = T::of(net);
-        self.next_bucket = find_occupied(&table, 0);
-        self.enter_next_bucket(&table)
-    }
-
-    /// Goes on to the next piece, or else to the next bucket that is not empty. What
-    /// the last call of [`Walk::show`] showed is final now. `None`: the table is done.
-    pub(crate) fn advance<'n, T: Table<'n>>(&mut self, net: Net<'n>) -> Option<Position> {
-        if self.piece.is_last {
-            self.seen = Seen::new();
-            self.resume_after = None;
-            self.piece.clear();
-            return self.enter_next_bucket(&T::of(net));
-        }
-
-        for id in self.piece.ids() {
-            self.seen.insert(*id);
-        }
-        self.resume_after = self.piece.resume_after.take();
-        self.piece.clear();
-        self.at = self.at.next_piece();
-        Some(self.at)
-    }
-
-    /// Goes to the bucket that was found, and looks for the one after it. That may be long before
-    /// it is shown: sockets that come into the buckets between them meanwhile are as if they had
-    /// come behind the walk.
-    fn enter_next_bucket<'n>(&mut self, table: &impl Table<'n>) -> Option<Position> {
-        let bucket = self.next_bucket?;
-        self.at = Position { bucket, piece: 0 };
-        self.next_bucket = find_occupied(table, bucket.saturating_add(1));
-        Some(self.at)
-    }
-
-    /// Gives the sockets of the piece at the current position that belong to `net`
-    /// and `family` to `row`, in the order of the chain.
+    /// Writes the sockets of `net` and `family` that come next, by `row`, a line each, as many as
+    /// fit. Writes none: there are no more. May sleep.
     ///
-    /// `row` is called with the bucket locked: it must not sleep. May be called again
-    /// for the same position.
+    /// `row` is called with the bucket locked: it must not sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if there is no memory to remember the sockets of a crowded bucket.
-    pub(crate) fn show<'n, T: Table<'n>>(
+    /// `EINTR` if the reader was killed, `ENOMEM` if there is no memory to remember the sockets of
+    /// a crowded bucket, `EOVERFLOW` if a row does not even fit into an empty `line`. What was
+    /// written before is right, and the next call goes on behind it.
+    pub(crate) fn fill<'n, T: Table<'n>>(
         &mut self,
         net: Net<'n>,
         family: Family,
-        mut row: impl for<'b> FnMut(T::Socket<'b>, &Ahead<T>) -> Shown,
-    ) -> Result<Shown> {
-        let table = T::of(net);
-        let resumed = self.at.piece > 0;
-        self.piece.clear();
-        let next_bucket = self
-            .next_bucket
-            .and_then(|index| table.bucket(index))
-            .map_or(Ahead::NONE, |bucket| bucket.ahead());
+        line: &mut Line<'_>,
+        row: impl Fn(&Found<'_, T>, &mut Line<'_>),
+    ) -> Result {
+        self.fill_buckets(&T::of(net), net, family, line, row)
+    }
 
-        // The lock is given back between two rounds. `hold` is where the next round begins: it is
-        // dropped outside of the lock, as that may free the socket.
-        let mut hold: Option<SockRef> = None;
-        let mut rounds: u32 = 0;
-        let ended = loop {
-            let Some(bucket) = table.bucket(self.at.bucket) else {
-                break Ended::Bucket;
+    fn fill_buckets<'n, T: Table<'n>>(
+        &mut self,
+        table: &T,
+        net: Net<'_>,
+        family: Family,
+        line: &mut Line<'_>,
+        row: impl Fn(&Found<'_, T>, &mut Line<'_>),
+    ) -> Result {
+        let mut occupied = find_occupied(table, self.bucket)?;
+        let mut shown: usize = 0;
+        while let Some(bucket) = occupied {
+            self.enter(bucket);
+            // Looked for before the bucket is shown, so that the CPU can fetch what is in there
+            // meanwhile. Those between the two count as passed: who comes into them from here on comes
+            // behind the walk.
+            let next = find_occupied(table, bucket.saturating_add(1))?;
+            let ahead = next.and_then(|next| table.bucket(next));
+            if self.show_bucket(table, ahead.as_ref(), net, family, line, &row)? == Shown::NoRoom {
+                return Ok(());
+            }
+            self.enter(next.unwrap_or(table.len()));
+            occupied = next;
+            shown = shown.wrapping_add(1);
+            if shown % BUCKETS == 0 {
+                sched::cond_resched_killable()?;
+            }
+        }
+        self.enter(table.len());
+        Ok(())
+    }
+
+    /// Goes to a bucket. Forgets what was shown of another one.
+    fn enter(&mut self, bucket: u32) {
+        if bucket != self.bucket {
+            self.bucket = bucket;
+            self.seen.clear();
+            self.cursor = None;
+        }
+    }
+
+    /// Writes what was not shown yet of the current bucket. `ahead` is the bucket that comes next.
+    fn show_bucket<'n, T: Table<'n>>(
+        &mut self,
+        table: &T,
+        ahead: Option<&Bucket<'_, T>>,
+        net: Net<'_>,
+        family: Family,
+        line: &mut Line<'_>,
+        row: &impl Fn(&Found<'_, T>, &mut Line<'_>),
+    ) -> Result<Shown> {
+        loop {
+            let Some(bucket) = table.bucket(self.bucket) else {
+                return Ok(Shown::Whole);
             };
-            let (ended, next_hold) = {
+            let start = line.len();
+            self.round.clear();
+            let (ended, next_cursor) = {
                 let bucket = bucket.lock();
                 #[cfg(knetstat_fault = "sleep")]
                 sched::sleep();
 
-                let from = hold.as_ref().or(self.resume_after.as_ref());
-                let mut round = Round {
-                    piece: &mut self.piece,
-                    seen: resumed.then_some(&self.seen),
-                    again: rounds > 0,
-                    next_bucket: &next_bucket,
+                let behind = match &self.cursor {
+                    Some(sk) => bucket.iter_after(sk, ahead),
+                    None => None,
                 };
-                let entries = from
-                    .and_then(|sk| bucket.iter_after(sk))
-                    .unwrap_or_else(|| bucket.iter());
-                round.run(entries, net, family, &mut row)
+                let entries = behind.unwrap_or_else(|| bucket.iter(ahead));
+                self.show_round(entries, VISITS, net, family, line, row)
             };
             match ended {
-                // A round that broke off because it ran out of room has a place to resume at only
-                // if it visited anything.
-                Ended::NoRoom if next_hold.is_none() => {}
-                _ => hold = next_hold,
+                Ended::Bucket => return Ok(Shown::Whole),
+                // So long as nothing of the bucket was shown before, it is shown whole: next time.
+                Ended::NoRoom if self.seen.is_empty() && start > 0 => {
+                    line.truncate(start);
+                    return Ok(Shown::NoRoom);
+                }
+                Ended::NoRoom if line.len() == 0 => return Err(EOVERFLOW),
+                Ended::NoRoom | Ended::Round => {
+                    if let Err(error) = self.seen.extend(self.round.ids()) {
+                        line.truncate(start);
+                        return Err(error);
+                    }
+                }
             }
-            if ended != Ended::Round {
-                break ended;
+            // A round that ended at its first row goes on where it began.
+            if next_cursor.is_some() || ended == Ended::Round {
+                self.cursor = next_cursor;
             }
-            rounds = rounds.saturating_add(1);
-            sched::cond_resched();
-        };
-
-        match ended {
-            Ended::Bucket => {
-                self.piece.is_last = true;
-                Ok(Shown::Whole)
+            if ended == Ended::NoRoom {
+                return Ok(Shown::NoRoom);
             }
-            // A bucket that is not crowded is shown whole or not at all. Of a crowded one, less than
-            // a full piece is fine.
-            Ended::NoRoom if !resumed || self.piece.ids().is_empty() => Ok(Shown::NoRoom),
-            Ended::NoRoom | Ended::Piece | Ended::Round => {
-                self.seen.reserve(self.piece.ids().len())?;
-                self.piece.resume_after = hold;
-                self.piece.is_last = false;
-                Ok(Shown::Whole)
-            }
+            sched::cond_resched_killable()?;
         }
     }
+
+    /// Writes rows while the bucket is locked once. Returns why it ended, and a reference to the
+    /// entry behind which the next round begins.
+    fn show_round<'e, 'n, T: Table<'n> + 'e>(
+        &mut self,
+        entries: impl Iterator<Item = Found<'e, T>>,
+        visits: usize,
+        net: Net<'_>,
+        family: Family,
+        line: &mut Line<'_>,
+        row: &impl Fn(&Found<'_, T>, &mut Line<'_>),
+    ) -> (Ended, Option<SockRef>) {
+        let mut last: Option<Found<'_, T>> = None;
+        for (visited, entry) in entries.enumerate() {
+            let is_shown = entry.matches(net, family) && !self.seen.contains(entry.id());
+            if is_shown {
+                let start = line.len();
+                row(&entry, line);
+                line.fixed(b"\n");
+                if line.is_full() {
+                    line.truncate(start);
+                    return (Ended::NoRoom, last.and_then(|entry| entry.try_get()));
+                }
+                self.round.push(entry.id());
+            }
+            if self.round.is_full() || visited >= visits {
+                // A minisock is linked in before it has references. The round goes on to one that has some,
+                // unless it is full: then the next one starts at the head.
+                let cursor = entry.try_get();
+                if cursor.is_some() || self.round.is_full() {
+                    return (Ended::Round, cursor);
+                }
+            }
+            if is_shown {
+                last = Some(entry);
+            }
+        }
+        (Ended::Bucket, None)
+    }
+}
+
+/// Whether a bucket fitted into the line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Whole,
+    NoRoom,
 }
 
 /// Why a round ended.
@@ -219,103 +230,45 @@ impl Walk {
 enum Ended {
     /// At the end of the chain.
     Bucket,
-    /// The piece is full.
-    Piece,
-    /// Enough entries were passed over under one lock.
+    /// Enough was done under one lock.
     Round,
-    /// The row of a socket did not fit.
+    /// A row did not fit.
     NoRoom,
 }
 
 /// The first bucket from `start` on that is not empty. May sleep.
-fn find_occupied<'n>(table: &impl Table<'n>, mut start: u32) -> Option<u32> {
+///
+/// # Errors
+///
+/// `EINTR` if the reader was killed.
+fn find_occupied<'n>(table: &impl Table<'n>, mut start: u32) -> Result<Option<u32>> {
     while start < table.len() {
         let end = start.saturating_add(EMPTY_BUCKETS);
         if let Some(found) = table.occupied(start..end) {
-            return Some(found);
+            return Ok(Some(found));
         }
-        sched::cond_resched();
+        sched::cond_resched_killable()?;
         start = end;
     }
-    None
+    Ok(None)
 }
 
-/// What is done while the bucket is locked once.
-struct Round<'w, T> {
-    piece: &'w mut Piece,
-    /// What former pieces showed, if there were any.
-    seen: Option<&'w Seen>,
-    /// Whether there was a round for this piece already.
-    again: bool,
-    /// What is shown after the bucket.
-    next_bucket: &'w Ahead<T>,
-}
-
-impl<'n, T: Table<'n>> Round<'_, T> {
-    /// Whether a former piece or round has shown the socket.
-    fn is_done(&self, id: usize) -> bool {
-        self.seen.is_some_and(|seen| seen.contains(id))
-            || (self.again && self.piece.ids().contains(&id))
-    }
-
-    /// Shows entries until something ends the round, and takes a reference to the last
-    /// one.
-    fn run<'e>(
-        &mut self,
-        entries: impl Iterator<Item = Found<'e, T>>,
-        net: Net<'_>,
-        family: Family,
-        row: &mut impl for<'b> FnMut(T::Socket<'b>, &Ahead<T>) -> Shown,
-    ) -> (Ended, Option<SockRef>) {
-        let mut former: Option<Found<'_, T>> = None;
-        for (visits, entry) in entries.enumerate() {
-            let ahead = entry.after().or(self.next_bucket);
-            ahead.fetch(Part::Columns);
-            if entry.matches(net, family) && !self.is_done(entry.id()) {
-                if row(entry.socket(), ahead) == Shown::NoRoom {
-                    return (Ended::NoRoom, former.and_then(|entry| entry.try_hold()));
-                }
-                self.piece.push(entry.id());
-            }
-            if self.piece.is_full() {
-                // Without a reference, the next piece starts at the head: slower, and also right.
-                return (Ended::Piece, entry.try_hold());
-            }
-            if RESUMES && visits >= VISITS {
-                // A minisock is linked in before it has references: take the one after it, then.
-                if let Some(hold) = entry.try_hold() {
-                    return (Ended::Round, Some(hold));
-                }
-            }
-            former = Some(entry);
-        }
-        (Ended::Bucket, None)
-    }
-}
-
-/// The identities of the sockets that one call showed.
-struct Piece {
-    ids: [usize; PIECE],
+/// The identities of the sockets that a round showed.
+struct Round {
+    ids: [usize; ROUND],
     len: usize,
-    /// Whether the bucket ends here.
-    is_last: bool,
-    resume_after: Option<SockRef>,
 }
 
-impl Piece {
+impl Round {
     const fn new() -> Self {
         Self {
-            ids: [0; PIECE],
+            ids: [0; ROUND],
             len: 0,
-            is_last: true,
-            resume_after: None,
         }
     }
 
     fn clear(&mut self) {
         self.len = 0;
-        self.is_last = true;
-        self.resume_after = None;
     }
 
     fn ids(&self) -> &[usize] {
@@ -323,7 +276,7 @@ impl Piece {
     }
 
     fn is_full(&self) -> bool {
-        self.len >= PIECE
+        self.len >= ROUND
     }
 
     fn push(&mut self, id: usize) {
@@ -348,6 +301,17 @@ impl Seen {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Forgets all, and gives the memory back.
+    fn clear(&mut self) {
+        if !self.is_empty() {
+            *self = Self::new();
+        }
+    }
+
     /// The places to look at for an identity, in order.
     fn probe(places: &[usize], id: usize) -> impl Iterator<Item = usize> {
         // Fibonacci hashing; the number of places is a power of two or 0.
@@ -368,25 +332,31 @@ impl Seen {
         false
     }
 
-    /// Makes room for `more` identities. May sleep.
-    fn reserve(&mut self, more: usize) -> Result {
-        let needed = self.len.saturating_add(more).saturating_mul(2);
-        if needed <= self.places.len() {
-            return Ok(());
+    /// Adds identities. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`. None is added then.
+    fn extend(&mut self, ids: &[usize]) -> Result {
+        let needed = self.len.saturating_add(ids.len()).saturating_mul(2);
+        if needed > self.places.len() {
+            // Twice what is needed, to amortise rehashing.
+            let mut larger = Self {
+                places: Array::zeroed(needed.saturating_mul(2).max(8).next_power_of_two())?,
+                len: 0,
+            };
+            for id in self.places.iter().filter(|id| **id != 0) {
+                larger.insert(*id);
+            }
+            *self = larger;
         }
-        // Twice what is needed, so that the cost of moving house is spread.
-        let mut larger = Self {
-            places: Array::zeroed(needed.saturating_mul(2).max(8).next_power_of_two())?,
-            len: 0,
-        };
-        for id in self.places.iter().filter(|id| **id != 0) {
-            larger.insert(*id);
+        for id in ids {
+            self.insert(*id);
         }
-        *self = larger;
         Ok(())
     }
 
-    /// Adds an identity, for which [`Seen::reserve`] made room.
+    /// Adds an identity, for which there is room.
     fn insert(&mut self, id: usize) {
         for place in Self::probe(&self.places, id) {
             match self.places.get_mut(place) {

@@ -8,10 +8,11 @@
 
 #include <linux/igmp.h>
 #include <linux/ipv6.h>
+#include <linux/mutex.h>
 #include <linux/proc_fs.h>
-#include <linux/seq_file.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
+#include <linux/uio.h>
 #include <net/if_inet6.h>
 #include <net/inet_ecn.h>
 #include <net/inet_hashtables.h>
@@ -48,8 +49,6 @@ enum knetstat_part {
 	KNETSTAT_PROTOCOL,
 };
 
-void knetstat_spin_lock(spinlock_t *lock);
-void knetstat_spin_unlock(spinlock_t *lock);
 void knetstat_spin_lock_bh(spinlock_t *lock);
 void knetstat_spin_unlock_bh(spinlock_t *lock);
 void knetstat_prefetch_tcp(const struct hlist_node *node, enum knetstat_part part);
@@ -61,10 +60,16 @@ bool knetstat_path_exists(const char *path);
 struct net *knetstat_maybe_get_net(struct net *net);
 void knetstat_put_net(struct net *net);
 void *knetstat_pde_data(const struct inode *inode);
-struct user_namespace *knetstat_seq_user_ns(const struct seq_file *m);
-void *knetstat_seq_private(const struct file *file);
+struct user_namespace *knetstat_file_user_ns(const struct file *file);
+void *knetstat_file_private(const struct file *file);
+void knetstat_set_file_private(struct file *file, void *data);
+size_t knetstat_iov_iter_count(const struct iov_iter *iter);
+size_t knetstat_copy_to_iter(const void *from, size_t len, struct iov_iter *to);
+void knetstat_mutex_init(struct mutex *lock);
+int knetstat_mutex_lock_killable(struct mutex *lock);
+void knetstat_mutex_unlock(struct mutex *lock);
 u32 knetstat_uid(struct user_namespace *ns, const struct sock *sk);
-bool knetstat_is_net_admin(const struct file *file, struct net *net);
+bool knetstat_is_net_admin(const struct net *net);
 enum knetstat_program knetstat_filter(const struct sock *sk);
 enum knetstat_program knetstat_reuseport_program(const struct sock *sk);
 bool knetstat_device_name(struct net *net, int index, u8 *name);
@@ -75,8 +80,9 @@ u32 knetstat_jiffies_to_usecs(u32 jiffies);
 void knetstat_rcu_read_lock(void);
 void knetstat_rcu_read_unlock(void);
 u64 knetstat_sock_ino(const struct sock *sk);
-void *knetstat_kvzalloc(size_t size);
+void *knetstat_kvmalloc(size_t size, bool zeroed);
 void knetstat_cond_resched(void);
+bool knetstat_fatal_signal_pending(void);
 u64 knetstat_ktime_get_ns(void);
 void knetstat_test_sleep(void);
 

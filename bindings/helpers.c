@@ -4,34 +4,29 @@
  * Nothing here decides anything: each function is the C it is named after.
  */
 
-#include <linux/cred.h>
 #include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/delay.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
+#include <linux/mutex.h>
 #include <linux/namei.h>
 #include <linux/netdevice.h>
 #include <linux/path.h>
 #include <linux/prefetch.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uidgid.h>
+#include <linux/uio.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/sock_reuseport.h>
 
 #include "bindings.h"
-
-void knetstat_spin_lock(spinlock_t *lock)
-{
-	spin_lock(lock);
-}
-
-void knetstat_spin_unlock(spinlock_t *lock)
-{
-	spin_unlock(lock);
-}
 
 void knetstat_spin_lock_bh(spinlock_t *lock)
 {
@@ -174,16 +169,46 @@ void *knetstat_pde_data(const struct inode *inode)
 	return pde_data(inode);
 }
 
-/* seq_user_ns() for a const argument. */
-struct user_namespace *knetstat_seq_user_ns(const struct seq_file *m)
+/* As seq_user_ns() has it: that of whoever opened the file. */
+struct user_namespace *knetstat_file_user_ns(const struct file *file)
 {
-	return m->file->f_cred->user_ns;
+	return file->f_cred->user_ns;
 }
 
 /* struct file is opaque to Rust. */
-void *knetstat_seq_private(const struct file *file)
+void *knetstat_file_private(const struct file *file)
 {
-	return ((struct seq_file *)file->private_data)->private;
+	return file->private_data;
+}
+
+void knetstat_set_file_private(struct file *file, void *data)
+{
+	file->private_data = data;
+}
+
+size_t knetstat_iov_iter_count(const struct iov_iter *iter)
+{
+	return iov_iter_count(iter);
+}
+
+size_t knetstat_copy_to_iter(const void *from, size_t len, struct iov_iter *to)
+{
+	return copy_to_iter(from, len, to);
+}
+
+void knetstat_mutex_init(struct mutex *lock)
+{
+	mutex_init(lock);
+}
+
+int knetstat_mutex_lock_killable(struct mutex *lock)
+{
+	return mutex_lock_killable(lock);
+}
+
+void knetstat_mutex_unlock(struct mutex *lock)
+{
+	mutex_unlock(lock);
 }
 
 u32 knetstat_uid(struct user_namespace *ns, const struct sock *sk)
@@ -191,10 +216,9 @@ u32 knetstat_uid(struct user_namespace *ns, const struct sock *sk)
 	return from_kuid_munged(ns, sk_uid(sk));
 }
 
-/* The credentials that count are those the file was opened with. */
-bool knetstat_is_net_admin(const struct file *file, struct net *net)
+bool knetstat_is_net_admin(const struct net *net)
 {
-	return file_ns_capable(file, net->user_ns, CAP_NET_ADMIN);
+	return ns_capable_noaudit(net->user_ns, CAP_NET_ADMIN);
 }
 
 static enum knetstat_program kind_of(const struct bpf_prog *prog)
@@ -278,14 +302,19 @@ u64 knetstat_sock_ino(const struct sock *sk)
 	return sock_i_ino(sk);
 }
 
-void *knetstat_kvzalloc(size_t size)
+void *knetstat_kvmalloc(size_t size, bool zeroed)
 {
-	return kvzalloc(size, GFP_KERNEL_ACCOUNT);
+	return kvmalloc(size, GFP_KERNEL_ACCOUNT | (zeroed ? __GFP_ZERO : 0));
 }
 
 void knetstat_cond_resched(void)
 {
 	cond_resched();
+}
+
+bool knetstat_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
 }
 
 /* Only for the build that measures how long locks are held. */

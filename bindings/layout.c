@@ -192,10 +192,8 @@ void knetstat_layout(void)
 	FIELD(net, ipv4.sysctl_tcp_fastopen);
 	FIELD(net, core.sysctl_txrehash);
 
-	FIELD(seq_file, buf);
-	FIELD(seq_file, size);
-	FIELD(seq_file, count);
-	FIELD(seq_file, private);
+	FIELD(kiocb, ki_filp);
+	FIELD(kiocb, ki_pos);
 
 	MARK("size inet_ehash_bucket", sizeof(struct inet_ehash_bucket));
 	MARK("size inet_listen_hashbucket", sizeof(struct inet_listen_hashbucket));
@@ -208,5 +206,5 @@ void knetstat_layout(void)
 	MARK("size inet_timewait_sock", sizeof(struct inet_timewait_sock));
 	MARK("size pernet_operations", sizeof(struct pernet_operations));
 	MARK("size proc_ops", sizeof(struct proc_ops));
-	MARK("size seq_operations", sizeof(struct seq_operations));
+	MARK("size mutex", sizeof(struct mutex));
 }
