@@ -33,3 +33,11 @@ pub(crate) fn sleep() {
     // SAFETY: `msleep()` wants a context that may sleep. There is none here: that is the fault.
     unsafe { bindings::knetstat_test_sleep() };
 }
+
+/// Keeps the CPU busy for a while, which may be done under a spinlock: to widen the time in which
+/// another CPU can come between.
+#[cfg(knetstat_fault = "slow-look")]
+pub(crate) fn delay() {
+    // SAFETY: `udelay()` may be called in any context.
+    unsafe { bindings::knetstat_test_delay() };
+}

@@ -138,6 +138,14 @@ impl<'b> Entry<'b> {
         true
     }
 
+    /// `sk_fullsock()`: whether it is not a minisock.
+    fn is_full(&self) -> bool {
+        !matches!(
+            u32::from(get!(self, sock_common, skc_state)),
+            bindings::TCP_TIME_WAIT | bindings::TCP_NEW_SYN_RECV
+        )
+    }
+
     /// Takes a reference, or `None` for an entry that is in the table already or
     /// still, but whose reference count is 0.
     pub(crate) fn try_get(&self) -> Option<SockRef> {
@@ -145,8 +153,12 @@ impl<'b> Entry<'b> {
         // SAFETY: By the type invariant, the entry is alive. The helper reads and writes nothing
         // but `skc_refcnt`, which minisocks have as well.
         let taken = unsafe { bindings::knetstat_sock_tryget(ptr.as_ptr()) };
-        // INVARIANT: The reference was just taken.
-        taken.then_some(SockRef { ptr })
+        // INVARIANT: The reference was just taken. A full socket is never turned into a minisock, nor the
+        // other way round.
+        taken.then(|| SockRef {
+            ptr,
+            is_full: self.is_full(),
+        })
     }
 
     /// The entry of a UDP table.
@@ -224,9 +236,11 @@ impl<'b> Entry<'b> {
 ///
 /// # Invariants
 ///
-/// `ptr` points to a socket or minisock on which this value owns a reference.
+/// `ptr` points to a socket or minisock on which this value owns a reference. `is_full` says which
+/// of the two it is.
 pub(crate) struct SockRef {
     ptr: NonNull<bindings::sock>,
+    is_full: bool,
 }
 
 // SAFETY: The reference is counted, not tied to a task: `sock_gen_put()` may be called by any.
@@ -237,6 +251,28 @@ impl SockRef {
     pub(crate) fn as_ptr(&self) -> *mut bindings::sock {
         self.ptr.as_ptr()
     }
+
+    /// Keeps others from moving the socket from one bucket to another, unless they are about to. BHs
+    /// must be off, as they are while a bucket is locked.
+    ///
+    /// Who moves a full socket has its lock: `listen(2)`, `connect(2)`, `bind(2)` and disconnecting
+    /// own it by `lock_sock()`, softirqs and timers hold its spinlock by `bh_lock_sock()`. Each of
+    /// them does so from before it writes what says which bucket the socket is to be in (its state,
+    /// its hash, its address and port) until the socket is in there. Minisocks do not move.
+    pub(crate) fn try_settle(&self) -> Option<Settled<'_>> {
+        let locks = self.is_full && !cfg!(knetstat_fault = "no-sock-lock");
+        // SAFETY: By the type invariant, this is a full socket, which the reference keeps alive. BHs are off,
+        // so no softirq on this CPU can wait for the spinlock while it is held here.
+        if locks && !unsafe { bindings::knetstat_bh_trylock_sock(self.ptr.as_ptr()) } {
+            return None;
+        }
+        // INVARIANT: A full socket was just locked, and nobody owns it.
+        Some(Settled {
+            sk: self,
+            locks,
+            _not_send: PhantomData,
+        })
+    }
 }
 
 impl Drop for SockRef {
@@ -245,6 +281,34 @@ impl Drop for SockRef {
         // SAFETY: By the type invariant, this value owns a reference, which is given back here and not used
         // after this. `sock_gen_put()` tells the kinds of sockets apart.
         unsafe { bindings::sock_gen_put(self.ptr.as_ptr()) };
+    }
+}
+
+/// A socket that nobody moves from one bucket to another while this value lives.
+///
+/// # Invariants
+///
+/// If `locks`, the spinlock of the socket, a full one, is held; no process owns it.
+pub(crate) struct Settled<'s> {
+    sk: &'s SockRef,
+    locks: bool,
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl Deref for Settled<'_> {
+    type Target = SockRef;
+
+    fn deref(&self) -> &SockRef {
+        self.sk
+    }
+}
+
+impl Drop for Settled<'_> {
+    fn drop(&mut self) {
+        if self.locks {
+            // SAFETY: By the type invariant, the spinlock is held, by this task as the value is not `Send`.
+            unsafe { bindings::knetstat_bh_unlock_sock(self.sk.ptr.as_ptr()) };
+        }
     }
 }
 

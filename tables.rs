@@ -16,8 +16,11 @@ use crate::bindings;
 #[cfg(knetstat_measure)]
 use crate::held;
 use crate::ns::Net;
+#[cfg(knetstat_fault = "slow-look")]
+use crate::sched;
 use crate::sock::{
     Entry,
+    Settled,
     SockRef,
     TcpEntry,
     Udp, //
@@ -60,7 +63,7 @@ pub(crate) unsafe trait Table<'n>: Sized {
     /// # Safety
     ///
     /// The socket must come from a table of this type.
-    unsafe fn bucket_of(&self, sk: &SockRef) -> u32;
+    unsafe fn bucket_of(&self, sk: &Settled<'_>) -> u32;
 
     /// Lets the CPU fetch a part of what a row shows of the entry with that node, which is not
     /// looked at and need not exist any more.
@@ -133,7 +136,8 @@ pub(crate) struct Bucket<'t, T> {
 impl<'t, T> Bucket<'t, T> {
     /// Locks the bucket. Spins. BHs stay off until the guard is dropped.
     ///
-    /// The kernel's own walk takes the locks of `lhash2` with BHs on.
+    /// The kernel's own walk takes the locks of `lhash2` with BHs on. Off they must be here, for
+    /// [`SockRef::try_settle`].
     pub(crate) fn lock(self) -> Locked<'t, T> {
         // SAFETY: By the type invariant, `lock` is the initialised lock of the bucket. This is
         // process context with no lock of the tables held, as the walk locks one bucket at a time.
@@ -182,13 +186,17 @@ impl<'n, T: Table<'n>> Locked<'_, T> {
         sk: &SockRef,
         after: Option<&Bucket<'_, T>>,
     ) -> Option<Iter<'_, T>> {
-        let node_of_sk = node_of(sk);
+        // From here on nobody moves it to another bucket, nor out of this one, which is locked.
+        let sk = sk.try_settle()?;
+        let node_of_sk = node_of(&sk);
         // A socket leaves its bucket by functions that clear `pprev`: `sk_nulls_del_node_init_rcu()`,
         // `sk_del_node_init_rcu()`, `sk_nulls_replace_node_init_rcu()`.
         // SAFETY: The reference keeps the socket alive, and with it its node.
         let pprev = unsafe { (&raw const (*node_of_sk).pprev).read_volatile() };
+        #[cfg(knetstat_fault = "slow-look")]
+        sched::delay();
         // SAFETY: The caller got the socket from a table of this type.
-        if pprev.is_null() || unsafe { self.bucket.table.bucket_of(sk) } != self.bucket.index {
+        if pprev.is_null() || unsafe { self.bucket.table.bucket_of(&sk) } != self.bucket.index {
             return None;
         }
         // SAFETY: The reference keeps the socket alive, and with it its node.
@@ -449,7 +457,7 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
         listening.or_else(|| (start.max(established)..end).find(is_established))
     }
 
-    unsafe fn bucket_of(&self, sk: &SockRef) -> u32 {
+    unsafe fn bucket_of(&self, sk: &Settled<'_>) -> u32 {
         let ptr = sk.as_ptr().cast_const();
         // SAFETY: `as_ptr()` is to a live socket or minisock, of which each has a state.
         let state = unsafe { field!(ptr, sock_common, skc_state) };
@@ -558,7 +566,7 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
         (start..end.min(self.len())).find(is_occupied)
     }
 
-    unsafe fn bucket_of(&self, sk: &SockRef) -> u32 {
+    unsafe fn bucket_of(&self, sk: &Settled<'_>) -> u32 {
         // SAFETY: The reference keeps the socket alive. It is a full one, since UDP tables hold no others and
         // the caller promises that it comes from one; `table` is valid by the type invariant.
         unsafe { bindings::knetstat_udp_slot(self.table, sk.as_ptr()) }

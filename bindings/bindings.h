@@ -54,6 +54,8 @@ void knetstat_spin_unlock_bh(spinlock_t *lock);
 void knetstat_prefetch_tcp(const struct hlist_node *node, enum knetstat_part part);
 void knetstat_prefetch_udp(const struct hlist_node *node, enum knetstat_part part);
 bool knetstat_sock_tryget(struct sock *sk);
+bool knetstat_bh_trylock_sock(struct sock *sk);
+void knetstat_bh_unlock_sock(struct sock *sk);
 u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk);
 u32 knetstat_udp_slot(const struct udp_table *table, const struct sock *sk);
 bool knetstat_path_exists(const char *path);
@@ -85,5 +87,6 @@ void knetstat_cond_resched(void);
 bool knetstat_fatal_signal_pending(void);
 u64 knetstat_ktime_get_ns(void);
 void knetstat_test_sleep(void);
+void knetstat_test_delay(void);
 
 #endif

@@ -121,6 +121,26 @@ bool knetstat_sock_tryget(struct sock *sk)
 	return refcount_inc_not_zero(&sk->sk_refcnt);
 }
 
+/*
+ * Takes the spinlock of a full socket, unless that is contended or a process owns the socket, as
+ * bh_lock_sock() and sock_owned_by_user() do it in softirqs. BHs must be off. lockdep learns no
+ * order of locks from a trylock.
+ */
+bool knetstat_bh_trylock_sock(struct sock *sk)
+{
+	if (!spin_trylock(&sk->sk_lock.slock))
+		return false;
+	if (!sock_owned_by_user(sk))
+		return true;
+	bh_unlock_sock(sk);
+	return false;
+}
+
+void knetstat_bh_unlock_sock(struct sock *sk)
+{
+	bh_unlock_sock(sk);
+}
+
 /* inet_lhash2_bucket_sk() of net/ipv4/inet_hashtables.c, which is static. */
 u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk)
 {
@@ -327,4 +347,10 @@ u64 knetstat_ktime_get_ns(void)
 void knetstat_test_sleep(void)
 {
 	msleep(1);
+}
+
+/* Only for the build that widens the window in which a socket can change its table. */
+void knetstat_test_delay(void)
+{
+	udelay(500);
 }
