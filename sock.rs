@@ -252,6 +252,23 @@ impl SockRef {
         self.ptr.as_ptr()
     }
 
+    /// Whether the socket belongs to `net`.
+    #[cfg(CONFIG_NET_NS)]
+    pub(crate) fn is_of(&self, net: Net<'_>) -> bool {
+        let ptr = self.ptr.as_ptr().cast_const();
+        // SAFETY: The reference keeps the socket alive, of which any kind has a `struct sock_common`.
+        core::ptr::eq(
+            unsafe { field!(ptr, sock_common, skc_net.net) },
+            net.as_ptr(),
+        )
+    }
+
+    /// Whether the socket belongs to `net`.
+    #[cfg(not(CONFIG_NET_NS))]
+    pub(crate) fn is_of(&self, _: Net<'_>) -> bool {
+        true
+    }
+
     /// Keeps others from moving the socket from one bucket to another, unless they are about to. BHs
     /// must be off, as they are while a bucket is locked.
     ///

@@ -12,6 +12,9 @@
 //! cursor if that is still in the bucket. If it has left, the round starts at the head of the
 //! chain. In both cases it passes over what was shown. So none is shown twice; and none that stays
 //! is missed: new ones are linked in anywhere, but old ones never change places.
+//!
+//! Between two reads only a socket of the reader's own namespace is held, which the open file
+//! holds anyway.
 
 use crate::format::Line;
 use crate::mem::Array;
@@ -81,7 +84,12 @@ impl Walk {
         line: &mut Line<'_>,
         row: impl Fn(&Found<'_, T>, &mut Line<'_>),
     ) -> Result {
-        self.fill_buckets(&T::of(net), net, family, line, row)
+        let filled = self.fill_buckets(&T::of(net), net, family, line, row);
+        // A socket keeps its namespace, and the devices there.
+        if !cfg!(knetstat_fault = "keep-foreign") {
+            self.cursor.take_if(|sk| !sk.is_of(net));
+        }
+        filled
     }
 
     fn fill_buckets<'n, T: Table<'n>>(
@@ -134,23 +142,27 @@ impl Walk {
         line: &mut Line<'_>,
         row: &impl Fn(&Found<'_, T>, &mut Line<'_>),
     ) -> Result<Shown> {
+        let mut visits = VISITS;
         loop {
             let Some(bucket) = table.bucket(self.bucket) else {
                 return Ok(Shown::Whole);
             };
             let start = line.len();
             self.round.clear();
-            let (ended, next_cursor) = {
+            let (ended, next_cursor, lost) = {
                 let bucket = bucket.lock();
                 #[cfg(knetstat_fault = "sleep")]
                 sched::sleep();
 
                 let behind = match &self.cursor {
+                    Some(_) if cfg!(knetstat_fault = "lost-place") => None,
                     Some(sk) => bucket.iter_after(sk, ahead),
                     None => None,
                 };
+                let lost = self.cursor.is_some() && behind.is_none();
                 let entries = behind.unwrap_or_else(|| bucket.iter(ahead));
-                self.show_round(entries, VISITS, net, family, line, row)
+                let (ended, cursor) = self.show_round(entries, visits, net, family, line, row);
+                (ended, cursor, lost)
             };
             match ended {
                 Ended::Bucket => return Ok(Shown::Whole),
@@ -173,6 +185,11 @@ impl Walk {
             }
             if ended == Ended::NoRoom {
                 return Ok(Shown::NoRoom);
+            }
+            // From the head again, the round may have ended before anything new, and the next one
+            // would, too.
+            if lost && !cfg!(knetstat_fault = "same-visits") {
+                visits = visits.saturating_mul(2);
             }
             sched::cond_resched_killable()?;
         }
@@ -210,7 +227,7 @@ impl Walk {
                     return (Ended::Round, cursor);
                 }
             }
-            if is_shown {
+            if is_shown || cfg!(knetstat_fault = "keep-foreign") {
                 last = Some(entry);
             }
         }
