@@ -28,8 +28,9 @@ use kernel::error::Result;
 fn allocate<T>(size: usize, zeroed: bool) -> Result<NonNull<T>> {
     // `kmalloc()` aligns to this at least: `ARCH_KMALLOC_MINALIGN`.
     const { assert!(align_of::<T>() <= align_of::<u64>()) };
-    // SAFETY: `kvmalloc()` and `kvzalloc()` may be called with any size in a context that may sleep. This
-    // module allocates in open(2), in read(2) and while it is loaded, with no spinlock held.
+    // SAFETY: `kvmalloc()` and `kvzalloc()` may be called with any size in a context that may
+    // sleep. This module allocates in open(2), in read(2) and while it is loaded, with no spinlock
+    // held.
     let ptr = unsafe { bindings::knetstat_kvmalloc(size, zeroed) };
     NonNull::new(ptr.cast()).ok_or(ENOMEM)
 }
@@ -82,7 +83,8 @@ impl<T> Owned<T> {
 
 impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant, there is an initialised `T`, which is ours and not used after this.
+        // SAFETY: By the type invariant, there is an initialised `T`, which is ours and not used
+        // after this.
         unsafe { self.ptr.drop_in_place() };
         // SAFETY: By the type invariant, the pointer comes from `kvmalloc()` and is ours to free.
         unsafe { bindings::kvfree(self.ptr.as_ptr().cast()) };
@@ -128,7 +130,8 @@ impl<T> Array<T> {
             return Ok(Self::empty());
         }
         let ptr = allocate(size, zeroed)?;
-        // INVARIANT: It was just allocated for `len` elements, which are valid by the caller's promise.
+        // INVARIANT: It was just allocated for `len` elements, which are valid by the caller's
+        // promise.
         Ok(Self { ptr, len })
     }
 }
@@ -161,16 +164,16 @@ impl<T> Deref for Array<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: By the type invariant, there are `len` initialised elements behind `ptr`, which is
-        // aligned and not null. The borrow of `self` keeps them from being changed or freed.
+        // SAFETY: By the type invariant, there are `len` initialised elements behind `ptr`, which
+        // is aligned and not null. The borrow of `self` keeps them from being changed or freed.
         unsafe { core::slice::from_raw_parts(self.ptr.as_ptr(), self.len) }
     }
 }
 
 impl<T> DerefMut for Array<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: By the type invariant, there are `len` initialised elements behind `ptr`, which is
-        // aligned and not null. The exclusive borrow of `self` makes this one exclusive.
+        // SAFETY: By the type invariant, there are `len` initialised elements behind `ptr`, which
+        // is aligned and not null. The exclusive borrow of `self` makes this one exclusive.
         unsafe { core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
     }
 }
@@ -179,7 +182,8 @@ impl<T> Drop for Array<T> {
     fn drop(&mut self) {
         const { assert!(!core::mem::needs_drop::<T>()) };
         if self.len > 0 {
-            // SAFETY: By the type invariant, the pointer comes from `kvmalloc()` and is ours to free.
+            // SAFETY: By the type invariant, the pointer comes from `kvmalloc()` and is ours to
+            // free.
             unsafe { bindings::kvfree(self.ptr.as_ptr().cast()) };
         }
     }

@@ -43,8 +43,8 @@ impl Net<'_> {
     /// Whether the calling task has CAP_NET_ADMIN over the namespace. A "no" is not audited, as
     /// nothing is refused: see `ns_capable_noaudit()`.
     pub(crate) fn is_admin(&self) -> bool {
-        // SAFETY: By the type invariant, the namespace is alive, and with it its user namespace. The check
-        // is of `current`, so it may be made by any task.
+        // SAFETY: By the type invariant, the namespace is alive, and with it its user namespace.
+        // The check is of `current`, so it may be made by any task.
         unsafe { bindings::knetstat_is_net_admin(self.ptr.as_ptr()) }
     }
 }
@@ -66,8 +66,8 @@ impl NetRef {
     /// Takes a reference, or `None` if the namespace is already ending. Follows
     /// `get_proc_net()`.
     pub(crate) fn try_get(net: Net<'_>) -> Option<Self> {
-        // SAFETY: `maybe_get_net()` wants a namespace whose memory is there, if its references may be gone. By
-        // the type invariant of `Net`, it is not freed before this function returns.
+        // SAFETY: `maybe_get_net()` wants a namespace whose memory is there, if its references may
+        // be gone. By the type invariant of `Net`, it is not freed before this function returns.
         let ptr = unsafe { bindings::knetstat_maybe_get_net(net.as_ptr()) };
         // INVARIANT: `maybe_get_net()` returns NULL unless it took a reference.
         NonNull::new(ptr).map(|ptr| Self { ptr })
@@ -83,8 +83,8 @@ impl NetRef {
 
 impl Drop for NetRef {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant, this value owns a reference, which is given back here and not used
-        // after this.
+        // SAFETY: By the type invariant, this value owns a reference, which is given back here and
+        // not used after this.
         unsafe { bindings::knetstat_put_net(self.ptr.as_ptr()) };
     }
 }

@@ -128,8 +128,9 @@ impl Window {
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let bytes = self.buf.get(..self.len).and_then(|buf| buf.get(skip..));
         let bytes: &[MaybeUninit<u8>] = bytes.unwrap_or(&[]);
-        // SAFETY: `MaybeUninit<u8>` has the layout of `u8`, and by the type invariant, these bytes are
-        // initialised: they lie in the first `len` of `buf`. The borrow of `self` keeps them so.
+        // SAFETY: `MaybeUninit<u8>` has the layout of `u8`, and by the type invariant, these bytes
+        // are initialised: they lie in the first `len` of `buf`. The borrow of `self` keeps them
+        // so.
         unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
     }
 
@@ -203,8 +204,8 @@ struct Callbacks<R>(PhantomData<R>);
 
 impl<R: Listing> Callbacks<R> {
     const PROC_OPS: bindings::proc_ops = {
-        // SAFETY: `struct proc_ops` consists of an integer, for which 0 means no flags, and of pointers to
-        // functions that are `Option` in Rust, whose `None` is all zero.
+        // SAFETY: `struct proc_ops` consists of an integer, for which 0 means no flags, and of
+        // pointers to functions that are `Option` in Rust, whose `None` is all zero.
         let none: bindings::proc_ops = unsafe { MaybeUninit::zeroed().assume_init() };
         bindings::proc_ops {
             proc_open: Some(Self::open),
@@ -220,12 +221,13 @@ impl<R: Listing> Callbacks<R> {
     ///
     /// To be called by procfs only, for a file that [`File::create`] created.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: procfs calls with the inode of our entry, which is alive while the file is opened.
+        // SAFETY: procfs calls with the inode of our entry, which is alive while the file is
+        // opened.
         let net = unsafe { bindings::knetstat_pde_data(inode) };
         let net = NonNull::new(net.cast()).map(|net| {
-            // SAFETY: `create` gave the entry its namespace as data. The namespace is not freed before
-            // this call returns: its end removes the entry, and `remove_proc_entry()` waits for
-            // callbacks that are under way (`proc_entry_rundown()`).
+            // SAFETY: `create` gave the entry its namespace as data. The namespace is not freed
+            // before this call returns: its end removes the entry, and `remove_proc_entry()` waits
+            // for callbacks that are under way (`proc_entry_rundown()`).
             unsafe { Net::from_raw(net) }
         });
         let Some(net) = net.and_then(NetRef::try_get) else {
@@ -240,8 +242,8 @@ impl<R: Listing> Callbacks<R> {
         match Mutex::new(open) {
             Ok(open) => {
                 let open = open.into_raw().cast().as_ptr();
-                // SAFETY: `file` is being opened, so nobody else uses it yet, and procfs leaves its private
-                // data to the owner of the entry.
+                // SAFETY: `file` is being opened, so nobody else uses it yet, and procfs leaves its
+                // private data to the owner of the entry.
                 unsafe { bindings::knetstat_set_file_private(file, open) };
                 0
             }
@@ -256,8 +258,9 @@ impl<R: Listing> Callbacks<R> {
         // SAFETY: procfs calls with the file that is being released, which is alive.
         let open = unsafe { bindings::knetstat_file_private(file) };
         if let Some(open) = NonNull::new(open.cast::<Mutex<Open<R>>>()) {
-            // SAFETY: `open` put there what `into_raw()` gave. procfs calls `proc_release` once, when no
-            // other callback for this file is under way or will be, so this is the only owner.
+            // SAFETY: `open` put there what `into_raw()` gave. procfs calls `proc_release` once,
+            // when no other callback for this file is under way or will be, so this is the only
+            // owner.
             drop(unsafe { Owned::from_raw(open) });
         }
         0
@@ -274,8 +277,8 @@ impl<R: Listing> Callbacks<R> {
         iocb: *mut bindings::kiocb,
         to: *mut bindings::iov_iter,
     ) -> isize {
-        // SAFETY: By the caller's promise, `iocb` and `to` are the arguments of a `proc_read_iter` of a file
-        // that `open` opened.
+        // SAFETY: By the caller's promise, `iocb` and `to` are the arguments of a `proc_read_iter`
+        // of a file that `open` opened.
         match unsafe { Self::read(iocb, to) } {
             // At most `WINDOW`.
             Ok(count) => count as isize,
@@ -293,11 +296,12 @@ impl<R: Listing> Callbacks<R> {
         // SAFETY: `ki_filp` is the file that is read, which stays open during the call.
         let open = unsafe { bindings::knetstat_file_private(file) };
         let open = NonNull::new(open.cast::<Mutex<Open<R>>>()).ok_or(EINVAL)?;
-        // SAFETY: `open` put there a `Mutex<Open<R>>`, and it is dropped by `release` only, which procfs
-        // calls after the last read has returned. Shared with other reads: all else is behind the mutex.
+        // SAFETY: `open` put there a `Mutex<Open<R>>`, and it is dropped by `release` only, which
+        // procfs calls after the last read has returned. Shared with other reads: all else is
+        // behind the mutex.
         let open = unsafe { open.as_ref() };
-        // SAFETY: Whoever opened the file did so with credentials; these and their user namespace live as
-        // long as the file, which stays open during the call.
+        // SAFETY: Whoever opened the file did so with credentials; these and their user namespace
+        // live as long as the file, which stays open during the call.
         let user_ns = unsafe { UserNs::from_raw(bindings::knetstat_file_user_ns(file)) };
         // `rw_verify_area()` refuses positions below 0.
         let position = u64::try_from(position).map_err(|_| EINVAL)?;
@@ -308,8 +312,8 @@ impl<R: Listing> Callbacks<R> {
 
         let mut open = open.lock_killable()?;
         let bytes = open.bytes_at(position, user_ns)?;
-        // SAFETY: `to` is valid during the call and this call's alone. `bytes` are initialised and stay as
-        // they are, as the mutex is held. Sleeping is allowed: no spinlock is held.
+        // SAFETY: `to` is valid during the call and this call's alone. `bytes` are initialised and
+        // stay as they are, as the mutex is held. Sleeping is allowed: no spinlock is held.
         let count =
             unsafe { bindings::knetstat_copy_to_iter(bytes.as_ptr().cast(), bytes.len(), to) };
         if count == 0 && !bytes.is_empty() {
@@ -351,8 +355,8 @@ impl File {
 
     /// Whether the loading process sees a file of this name.
     fn exists(&self) -> bool {
-        // SAFETY: `kern_path()` wants a string that ends with a zero byte, which a `CStr` does, and a context
-        // that may sleep: this is called while the module is loaded, with no lock held.
+        // SAFETY: `kern_path()` wants a string that ends with a zero byte, which a `CStr` does, and
+        // a context that may sleep: this is called while the module is loaded, with no lock held.
         unsafe { bindings::knetstat_path_exists(c_string(self.path)) }
     }
 
@@ -365,9 +369,10 @@ impl File {
         let ptr = net.as_ptr();
         // SAFETY: By the type invariant of `Net`, the namespace is alive.
         let directory = unsafe { field!(ptr, net, proc_net) };
-        // SAFETY: The name ends with a zero byte, and it and the operations are static. `proc_net` was set
-        // by `proc_net_ns_init()`, which runs before the `init` of modules. The data, the namespace,
-        // is used until the entry is removed only, which `exit` does before the namespace is freed.
+        // SAFETY: The name ends with a zero byte, and it and the operations are static. `proc_net`
+        // was set by `proc_net_ns_init()`, which runs before the `init` of modules. The data, the
+        // namespace, is used until the entry is removed only, which `exit` does before the
+        // namespace is freed.
         let entry = unsafe {
             bindings::proc_create_data(c_string(self.name), MODE, directory, self.ops, ptr.cast())
         };
@@ -387,8 +392,9 @@ impl File {
         let ptr = net.as_ptr();
         // SAFETY: The namespace is alive: it ends after its `exit`, which calls this.
         let directory = unsafe { field!(ptr, net, proc_net) };
-        // SAFETY: `proc_net` is still there: `proc_net_ns_exit()` runs after the `exit` of modules, which
-        // registered later. By the caller's promise, it has an entry of that name, which is ours.
+        // SAFETY: `proc_net` is still there: `proc_net_ns_exit()` runs after the `exit` of modules,
+        // which registered later. By the caller's promise, it has an entry of that name, which is
+        // ours.
         unsafe { bindings::remove_proc_entry(c_string(self.name), directory) };
     }
 }
@@ -430,14 +436,14 @@ impl<F: Files> Registration<F> {
             }
         }
 
-        // SAFETY: `struct pernet_operations` consists of list heads, which registering initialises, and of
-        // pointers that may be NULL: no such operation.
+        // SAFETY: `struct pernet_operations` consists of list heads, which registering initialises,
+        // and of pointers that may be NULL: no such operation.
         let mut ops: bindings::pernet_operations = unsafe { MaybeUninit::zeroed().assume_init() };
         ops.init = Some(Self::init);
         ops.exit = Some(Self::exit);
         let ops = Owned::new(ops)?;
-        // SAFETY: The operations lie in an allocation of their own, which does not move, and stay there
-        // until `drop` has unregistered them.
+        // SAFETY: The operations lie in an allocation of their own, which does not move, and stay
+        // there until `drop` has unregistered them.
         to_result(unsafe { bindings::register_pernet_subsys(ops.as_ptr()) })?;
         // INVARIANT: They were just registered.
         Ok(Self {
@@ -453,8 +459,8 @@ impl<F: Files> Registration<F> {
         let Some(net) = NonNull::new(net) else {
             return ENXIO.to_errno();
         };
-        // SAFETY: `setup_net()` and `register_pernet_subsys()` call with a namespace that lives on until
-        // `exit` was called or, if this fails, at least until this call has returned.
+        // SAFETY: `setup_net()` and `register_pernet_subsys()` call with a namespace that lives on
+        // until `exit` was called or, if this fails, at least until this call has returned.
         let net = unsafe { Net::from_raw(net) };
         for (i, file) in F::FILES.iter().enumerate() {
             if let Err(error) = file.create(net) {
@@ -475,12 +481,12 @@ impl<F: Files> Registration<F> {
         let Some(net) = NonNull::new(net) else {
             return;
         };
-        // SAFETY: `cleanup_net()` and `unregister_pernet_subsys()` free a namespace after its `exit` at the
-        // earliest, that is after this call.
+        // SAFETY: `cleanup_net()` and `unregister_pernet_subsys()` free a namespace after its
+        // `exit` at the earliest, that is after this call.
         let net = unsafe { Net::from_raw(net) };
         for file in F::FILES.iter().rev() {
-            // SAFETY: `exit` is called once for each namespace whose `init` succeeded, which created all
-            // files there.
+            // SAFETY: `exit` is called once for each namespace whose `init` succeeded, which
+            // created all files there.
             unsafe { file.remove(net) };
         }
     }
@@ -488,8 +494,8 @@ impl<F: Files> Registration<F> {
 
 impl<F> Drop for Registration<F> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant, the operations are registered. They stay valid until this returns,
-        // which calls `exit` for every namespace.
+        // SAFETY: By the type invariant, the operations are registered. They stay valid until this
+        // returns, which calls `exit` for every namespace.
         unsafe { bindings::unregister_pernet_subsys(self.ops.as_ptr()) };
     }
 }

@@ -16,8 +16,8 @@ pub(crate) struct Guard {
 impl Guard {
     /// `rcu_read_lock()`
     pub(crate) fn new() -> Self {
-        // SAFETY: `rcu_read_lock()` may be called in any context and nests. `drop` ends the section, in the
-        // same task, as the guard is not `Send`.
+        // SAFETY: `rcu_read_lock()` may be called in any context and nests. `drop` ends the
+        // section, in the same task, as the guard is not `Send`.
         unsafe { bindings::knetstat_rcu_read_lock() };
         Self {
             _not_send: PhantomData,

@@ -65,8 +65,8 @@ pub(crate) trait Protocol: Send {
     /// The first line of the file.
     const HEADER: &'static str;
 
-    /// Writes the row of a socket, without its line feed, and lets the CPU fetch what the next row is
-    /// made from, but for [`Part::Columns`], which the iteration fetches. Called with the bucket
+    /// Writes the row of a socket, without its line feed, and lets the CPU fetch what the next row
+    /// is made from, but for [`Part::Columns`], which the iteration fetches. Called with the bucket
     /// locked.
     fn row(entry: &Found<'_, Self::Table<'_>>, context: &Context<'_, '_>, line: &mut Line<'_>);
 }

@@ -19,7 +19,8 @@ pub(crate) fn cond_resched_killable() -> Result {
     // SAFETY: `cond_resched()` wants a context that may sleep. The callers hold no spinlock, which
     // CONFIG_DEBUG_ATOMIC_SLEEP checks in the debug guest.
     unsafe { bindings::knetstat_cond_resched() };
-    // SAFETY: `fatal_signal_pending()` looks at `current`, so it may be called by any task at any time.
+    // SAFETY: `fatal_signal_pending()` looks at `current`, so it may be called by any task at any
+    // time.
     if !cfg!(knetstat_fault = "deaf") && unsafe { bindings::knetstat_fatal_signal_pending() } {
         return Err(EINTR);
     }

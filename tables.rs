@@ -116,8 +116,8 @@ struct Chain<'t> {
 impl Chain<'_> {
     /// The first node, which may leave the chain if it is not locked.
     fn first(&self) -> Option<NonNull<bindings::hlist_node>> {
-        // SAFETY: By the type invariant, `first` is the address of a pointer, valid while the table is
-        // borrowed. The read is volatile, since others may write meanwhile, as `READ_ONCE()` is.
+        // SAFETY: By the type invariant, `first` is the address of a pointer, valid while the table
+        // is borrowed. The read is volatile, since others may write meanwhile, as `READ_ONCE()` is.
         node(unsafe { self.first.read_volatile() })
     }
 }
@@ -179,8 +179,8 @@ impl<'n, T: Table<'n>> Locked<'_, T> {
         }
     }
 
-    /// As [`Locked::iter`], of the entries that come after `sk`, which must come from a table of this
-    /// type. `None` if it is not known to be in this bucket: it has left, or somebody uses it.
+    /// As [`Locked::iter`], of the entries that come after `sk`, which must come from a table of
+    /// this type. `None` if it is not known to be in this bucket: it has left, or somebody uses it.
     pub(crate) fn iter_after(
         &self,
         sk: &SockRef,
@@ -189,8 +189,9 @@ impl<'n, T: Table<'n>> Locked<'_, T> {
         // From here on nobody moves it to another bucket, nor out of this one, which is locked.
         let sk = sk.try_settle()?;
         let node_of_sk = node_of(&sk);
-        // A socket leaves its bucket by functions that clear `pprev`: `sk_nulls_del_node_init_rcu()`,
-        // `sk_del_node_init_rcu()`, `sk_nulls_replace_node_init_rcu()`.
+        // A socket leaves its bucket by functions that clear `pprev`:
+        // `sk_nulls_del_node_init_rcu()`, `sk_del_node_init_rcu()`,
+        // `sk_nulls_replace_node_init_rcu()`.
         // SAFETY: The reference keeps the socket alive, and with it its node.
         let pprev = unsafe { (&raw const (*node_of_sk).pprev).read_volatile() };
         #[cfg(knetstat_fault = "slow-look")]
@@ -201,8 +202,8 @@ impl<'n, T: Table<'n>> Locked<'_, T> {
         }
         // SAFETY: The reference keeps the socket alive, and with it its node.
         let next = unsafe { (*node_of_sk).next };
-        // INVARIANT: `sk` is linked, and into the bucket that it was linked into last, which is this one
-        // and is locked. So it is in this chain, and its successor is as well.
+        // INVARIANT: `sk` is linked, and into the bucket that it was linked into last, which is
+        // this one and is locked. So it is in this chain, and its successor is as well.
         Some(Iter {
             next: node(next),
             after: after.and_then(|bucket| bucket.chain.first()),
@@ -215,8 +216,8 @@ impl<T> Drop for Locked<'_, T> {
     fn drop(&mut self) {
         #[cfg(knetstat_measure)]
         let until = held::now();
-        // SAFETY: By the type invariant, the lock is held, by this task as the guard is not `Send`; it was
-        // taken by `spin_lock_bh()`.
+        // SAFETY: By the type invariant, the lock is held, by this task as the guard is not `Send`;
+        // it was taken by `spin_lock_bh()`.
         unsafe { bindings::knetstat_spin_unlock_bh(self.bucket.chain.lock) };
         #[cfg(knetstat_measure)]
         held::record(until.saturating_sub(self.since));
@@ -245,8 +246,9 @@ impl<'b, 'n, T: Table<'n>> Iterator for Iter<'b, T> {
         let next = unsafe { (*current.as_ptr()).next };
         // INVARIANT: It is the successor of a node of the locked chain.
         self.next = node(next);
-        // SAFETY: The chains of these tables are linked by `skc_node`, or by `skc_nulls_node`, which
-        // lies in the same place and has the same layout. The bucket stays locked during `'b`.
+        // SAFETY: The chains of these tables are linked by `skc_node`, or by `skc_nulls_node`,
+        // which lies in the same place and has the same layout. The bucket stays locked during
+        // `'b`.
         let entry = unsafe { Entry::from_node(current) };
         // INVARIANT: The chain is one of a table of type `T`.
         let found = Found {
@@ -303,8 +305,8 @@ fn node(link: *mut bindings::hlist_node) -> Option<NonNull<bindings::hlist_node>
 /// The node by which a socket is linked into a bucket.
 fn node_of(sk: &SockRef) -> *const bindings::hlist_node {
     let ptr = sk.as_ptr().cast_const();
-    // SAFETY: `as_ptr()` is to a live socket or minisock: both begin with a `struct sock_common`, which
-    // has the field.
+    // SAFETY: `as_ptr()` is to a live socket or minisock: both begin with a `struct sock_common`,
+    // which has the field.
     unsafe { field_ptr!(ptr, sock_common, __bindgen_anon_6.skc_node) }
 }
 
@@ -353,8 +355,8 @@ impl TcpTable<'_> {
     ///
     /// `slot` must be at most `lhash2_mask`.
     unsafe fn listening(&self, slot: u32) -> Chain<'_> {
-        // SAFETY: By the type invariant, `lhash2` has `lhash2_mask` + 1 elements, and `slot` is at most
-        // `lhash2_mask` by the caller's promise.
+        // SAFETY: By the type invariant, `lhash2` has `lhash2_mask` + 1 elements, and `slot` is at
+        // most `lhash2_mask` by the caller's promise.
         let bucket = unsafe { self.lhash2.add(slot as usize) };
         // SAFETY: `bucket` points to an element of `lhash2`, which has the field.
         let first = unsafe { field_ptr!(bucket, inet_listen_hashbucket, nulls_head.first) };
@@ -374,14 +376,14 @@ impl TcpTable<'_> {
     ///
     /// `slot` must be at most `ehash_mask`.
     unsafe fn established(&self, slot: u32) -> Chain<'_> {
-        // SAFETY: By the type invariant, `ehash` has `ehash_mask` + 1 elements, and `slot` is at most
-        // `ehash_mask` by the caller's promise.
+        // SAFETY: By the type invariant, `ehash` has `ehash_mask` + 1 elements, and `slot` is at
+        // most `ehash_mask` by the caller's promise.
         let bucket = unsafe { self.ehash.add(slot as usize) };
         // SAFETY: `bucket` points to an element of `ehash`, which has the field.
         let first = unsafe { field_ptr!(bucket, inet_ehash_bucket, chain.first) };
         let lock = slot & self.ehash_locks_mask;
-        // SAFETY: `inet_ehash_locks_alloc()` made `ehash_locks_mask` + 1 elements, and `lock` is at most the
-        // mask.
+        // SAFETY: `inet_ehash_locks_alloc()` made `ehash_locks_mask` + 1 elements, and `lock` is at
+        // most the mask.
         let lock = unsafe { self.ehash_locks.add(lock as usize) };
         // INVARIANT: `inet_ehash_insert()` guards the chain by this lock.
         Chain {
@@ -392,10 +394,10 @@ impl TcpTable<'_> {
     }
 }
 
-// SAFETY: `bucket` yields the chain and the lock by which `inet_hash()` links listeners into `lhash2`
-// and `inet_ehash_insert()` all else into `ehash`. These two choose the bucket by what `bucket_of`
-// goes by; they are told apart by the state, which is TCP_LISTEN before `inet_hash()` and is
-// changed only after `inet_unhash()`.
+// SAFETY: `bucket` yields the chain and the lock by which `inet_hash()` links listeners into
+// `lhash2` and `inet_ehash_insert()` all else into `ehash`. These two choose the bucket by what
+// `bucket_of` goes by; they are told apart by the state, which is TCP_LISTEN before `inet_hash()`
+// and is changed only after `inet_unhash()`.
 unsafe impl<'n> Table<'n> for TcpTable<'n> {
     type Socket<'b> = TcpEntry<'b>;
 
@@ -405,8 +407,8 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
         let info = unsafe { field!(net, net, ipv4.tcp_death_row.hashinfo) };
         // INVARIANT: `tcp_sk_init()` sets the pointer before the namespace can be seen, and
         // `tcp_sk_exit_batch()` frees a private table after the last reference is gone.
-        // SAFETY: `info` points to a live `struct inet_hashinfo`, since the table lives as long as the
-        // namespace at least.
+        // SAFETY: `info` points to a live `struct inet_hashinfo`, since the table lives as long as
+        // the namespace at least.
         unsafe {
             Self {
                 info,
@@ -428,12 +430,14 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
 
     fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>> {
         let chain = match self.locate(index)? {
-            // SAFETY: `locate()` yields slots below `listening_buckets()`, which is `lhash2_mask` + 1.
+            // SAFETY: `locate()` yields slots below `listening_buckets()`, which is `lhash2_mask` +
+            // 1.
             TcpBucket::Listening(slot) => unsafe { self.listening(slot) },
             // SAFETY: `locate()` yields slots up to `ehash_mask`.
             TcpBucket::Established(slot) => unsafe { self.established(slot) },
         };
-        // INVARIANT: The buckets of `lhash2` come first, then those of `ehash`, as `locate()` numbers them.
+        // INVARIANT: The buckets of `lhash2` come first, then those of `ehash`, as `locate()`
+        // numbers them.
         Some(Bucket {
             table: self,
             index,
@@ -449,8 +453,8 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
         let is_listening = |slot: &u32| unsafe { self.listening(*slot) }.first().is_some();
         let is_established = |index: &u32| {
             let slot = index.saturating_sub(established);
-            // SAFETY: The index is below the number of all buckets, so that what remains without those of
-            // `lhash2` is at most `ehash_mask`.
+            // SAFETY: The index is below the number of all buckets, so that what remains without
+            // those of `lhash2` is at most `ehash_mask`.
             unsafe { self.established(slot) }.first().is_some()
         };
         let listening = (start..end.min(established)).find(is_listening);
@@ -462,8 +466,8 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
         // SAFETY: `as_ptr()` is to a live socket or minisock, of which each has a state.
         let state = unsafe { field!(ptr, sock_common, skc_state) };
         if u32::from(state) == bindings::TCP_LISTEN {
-            // SAFETY: Minisocks do not listen, so this is a full socket, and it is alive; `info` is valid by
-            // the type invariant.
+            // SAFETY: Minisocks do not listen, so this is a full socket, and it is alive; `info` is
+            // valid by the type invariant.
             return unsafe { bindings::knetstat_lhash2_slot(self.info, ptr) };
         }
         // SAFETY: `as_ptr()` is to a live socket or minisock, of which each has a hash.
@@ -503,8 +507,8 @@ impl UdpTable<'_> {
     ///
     /// `index` must be at most `mask`.
     unsafe fn slot(&self, index: u32) -> Chain<'_> {
-        // SAFETY: By the type invariant, `hash` has `mask` + 1 elements, and `index` is at most `mask` by the
-        // caller's promise.
+        // SAFETY: By the type invariant, `hash` has `mask` + 1 elements, and `index` is at most
+        // `mask` by the caller's promise.
         let slot = unsafe { self.hash.add(index as usize) };
         // SAFETY: `slot` points to an element of `hash`, which has the field.
         let first = unsafe { field_ptr!(slot, udp_hslot, __bindgen_anon_1.head.first) };
@@ -519,8 +523,8 @@ impl UdpTable<'_> {
     }
 }
 
-// SAFETY: `bucket` yields the chain and the lock by which `udp_lib_get_port()` links sockets into `hash`,
-// and `bucket_of` goes by what it chooses the slot by.
+// SAFETY: `bucket` yields the chain and the lock by which `udp_lib_get_port()` links sockets into
+// `hash`, and `bucket_of` goes by what it chooses the slot by.
 unsafe impl<'n> Table<'n> for UdpTable<'n> {
     type Socket<'b> = Udp<'b>;
 
@@ -530,8 +534,8 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
         let table = unsafe { field!(net, net, ipv4.udp_table) };
         // INVARIANT: `udp_pernet_table_alloc()` sets the pointer before the namespace can be seen,
         // and `udp_pernet_table_free()` frees a private table after the last reference is gone.
-        // SAFETY: `table` points to a live `struct udp_table`, since it lives as long as the namespace at
-        // least.
+        // SAFETY: `table` points to a live `struct udp_table`, since it lives as long as the
+        // namespace at least.
         unsafe {
             Self {
                 table,
@@ -567,8 +571,9 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
     }
 
     unsafe fn bucket_of(&self, sk: &Settled<'_>) -> u32 {
-        // SAFETY: The reference keeps the socket alive. It is a full one, since UDP tables hold no others and
-        // the caller promises that it comes from one; `table` is valid by the type invariant.
+        // SAFETY: The reference keeps the socket alive. It is a full one, since UDP tables hold no
+        // others and the caller promises that it comes from one; `table` is valid by the type
+        // invariant.
         unsafe { bindings::knetstat_udp_slot(self.table, sk.as_ptr()) }
     }
 

@@ -105,8 +105,8 @@ impl Walk {
         while let Some(bucket) = occupied {
             self.enter(bucket);
             // Looked for before the bucket is shown, so that the CPU can fetch what is in there
-            // meanwhile. Those between the two count as passed: who comes into them from here on comes
-            // behind the walk.
+            // meanwhile. Those between the two count as passed: who comes into them from here on
+            // comes behind the walk.
             let next = find_occupied(table, bucket.saturating_add(1))?;
             let ahead = next.and_then(|next| table.bucket(next));
             if self.show_bucket(table, ahead.as_ref(), net, family, line, &row)? == Shown::NoRoom {
@@ -220,8 +220,8 @@ impl Walk {
                 self.round.push(entry.id());
             }
             if self.round.is_full() || visited >= visits {
-                // A minisock is linked in before it has references. The round goes on to one that has some,
-                // unless it is full: then the next one starts at the head.
+                // A minisock is linked in before it has references. The round goes on to one that
+                // has some, unless it is full: then the next one starts at the head.
                 let cursor = entry.try_get();
                 if cursor.is_some() || self.round.is_full() {
                     return (Ended::Round, cursor);
