@@ -6,13 +6,21 @@
 //! thing. They are made up: no kernel, no headers, no root and no network are
 //! needed, and what the machine has installed does not matter.
 
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::Command;
-use std::process::Output;
+use std::{
+    fs,
+    os::unix::fs::{
+        symlink,
+        PermissionsExt, //
+    },
+    path::{
+        Path,
+        PathBuf, //
+    },
+    process::{
+        Command,
+        Output, //
+    }, //
+};
 
 use tempfile::TempDir;
 
