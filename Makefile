@@ -105,9 +105,11 @@ help:
 #h   make fuzz          the formatting on arbitrary input, for SECONDS=60
 #h   make bench         how fast it is, beside /proc/net/tcp and ss; half an hour.
 #h                      QUICK=1: in 5, roughly. OUT=FILE: the figures as JSON
-#h   make vm CMD='...'  run a command in a guest; KERNEL=uml|debug|debian
+#h   make vm CMD='...'  run a command in a guest; KERNEL=NAME
 #h   make shell         a shell in a guest
-#h   make vm-setup      make the guests;  make vm-clean: remove them
+#h   make guests        list the guests
+#h   make vm-setup      make the guests of make test, or KERNEL=NAME;
+#h                      make vm-clean: remove them all
 #h   make test-host     only the tests that need no kernel at all
 #h   make test-build    only those of what make says when it cannot build
 #h

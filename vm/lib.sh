@@ -28,11 +28,55 @@ die() { printf 'knetstat: %s\n' "$*" >&2; exit 1; }
 # die_usage WHAT: as die, with the status that this project gives usage errors.
 die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 
+# The guests: vm/guests/NAME.sh describes one, in these variables, and no other file names
+# it but the tests that need one in particular.
+#   ABOUT      what it is, in one line
+#   MACHINE    what it runs on: vm/machines/MACHINE.sh makes its kernel and boots it
+#   SCALE      how much the tests take on: fast, checked (an instrumented kernel) or
+#              emulated (all code is)
+#   MEM        its memory, in MiB, unless vm/run.sh is given another size
+#   TESTED     "yes" if `make test` takes it
+#   MAKE_ARGS  more arguments for make, for the kernel and for modules
+#   BOOT_ARGS  more for the kernel's command line
+# For MACHINE=uml:
+#   FRAGMENTS  the files in vm/ that make up its configuration
+# For MACHINE=qemu:
+#   SUITE      the suite of Debian that its kernel is from; empty: the root's own kernel
+#   IMAGE      the package that depends on the newest image there
+#   ARCH       the architecture, as Debian names it (amd64)
+guest_names() {
+	local file
+	for file in "$VM"/guests/*.sh; do
+		file=${file##*/}
+		printf '%s\n' "${file%.sh}"
+	done
+}
+
+# tested_guests: those that `make test` takes.
+tested_guests() {
+	local name
+	for name in $(guest_names); do
+		if (load_guest "$name" && [[ $TESTED == yes ]]); then printf '%s\n' "$name"; fi
+	done
+}
+
 check_kernel_name() {
-	case $1 in
-	uml | debug | debian) ;;
-	*) die_usage "no such kernel: '$1'; give KERNEL=uml, KERNEL=debug or KERNEL=debian" ;;
-	esac
+	[[ $1 =~ ^[a-z0-9-]+$ && -f $VM/guests/$1.sh ]] ||
+		die_usage "no such kernel: '$1'; give KERNEL=NAME, NAME being one of: $(guest_names | paste -sd' ')"
+}
+
+# load_guest NAME: sets the variables above and KERNEL, and defines the functions of the
+# machine (see vm/machines/).
+# shellcheck disable=SC2034
+load_guest() {
+	check_kernel_name "$1"
+	KERNEL=$1
+	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' MAKE_ARGS=() BOOT_ARGS=''
+	FRAGMENTS=() SUITE='' IMAGE='' ARCH=amd64
+	# shellcheck source=vm/guests/uml.sh
+	. "$VM/guests/$KERNEL.sh"
+	# shellcheck source=vm/machines/uml.sh
+	. "$VM/machines/$MACHINE.sh"
 }
 
 check_host() {
@@ -236,13 +280,8 @@ in_root_at() {
 
 in_root() { in_root_at "$ROOT" build "$@"; }
 
-# The release of the stock kernel in the root, as uname -r there says.
-debian_release() {
-	local f
-	f=$(find "$ROOT/boot" -maxdepth 1 -name 'vmlinuz-*-cloud-amd64' -printf '%f\n' | sort -V | tail -n 1)
-	[[ -n $f ]] || die "no kernel image in $ROOT/boot; to start afresh: make vm-clean vm-setup"
-	printf '%s\n' "${f#vmlinuz-}"
-}
+# in_cache DIR: a directory of the cache, as a path inside the root.
+in_cache() { printf '%s\n' "$IN_CACHE/${1#"$CACHE/"}"; }
 
 # The kernel source package's tarball, as a path inside the root.
 source_tarball() {
@@ -250,14 +289,4 @@ source_tarball() {
 	f=$(find "$ROOT/usr/src" -maxdepth 1 -name 'linux-source-*.tar.xz' -printf '%f\n' | sort -V | tail -n 1)
 	[[ -n $f ]] || die "no kernel source in $ROOT/usr/src; to start afresh: make vm-clean vm-setup"
 	printf '/usr/src/%s\n' "$f"
-}
-
-# kernel_args KERNEL DIR: what make has to be told to build a module for a guest's
-# kernel, whose directory in the cache is DIR.
-kernel_args() {
-	case $1 in
-	uml) printf '%s\n' KDIR="$IN_CACHE/${2##*/}" ARCH=um ;;
-	debug) printf '%s\n' KDIR="$IN_CACHE/${2##*/}" ARCH=um LLVM=1 ;;
-	debian) printf '%s\n' KDIR="$IN_CACHE/${2##*/}/tree" KVER="$(debian_release)" ;;
-	esac
 }

@@ -4,13 +4,13 @@
 # Builds knetstat.ko (or a test's module in tests/modules/) for a guest's kernel, from
 # a copy of the checkout in the cache, and prints where it is.
 #
-# usage: vm/module.sh [--make VAR=VALUE]... [--test NAME] uml|debug|debian
-#   --make VAR=VALUE  hand this to make; such a build has a copy of its own
+# usage: vm/module.sh [--make VAR=VALUE]... [--test NAME] KERNEL
+#   --make VAR=VALUE  hand this to make
 #   --test NAME       build tests/modules/NAME instead
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/module.sh [--make VAR=VALUE]... [--test NAME] uml|debug|debian"
+usage="usage: vm/module.sh [--make VAR=VALUE]... [--test NAME] KERNEL"
 vars=()
 test=
 while [[ $# -gt 1 ]]; do
@@ -22,21 +22,23 @@ while [[ $# -gt 1 ]]; do
 	shift 2
 done
 [[ $# -eq 1 ]] || die_usage "$usage"
-KERNEL=$1
-check_kernel_name "$KERNEL"
+load_guest "$1"
 [[ -z $test || -f $TOP/tests/modules/$test/Kbuild ]] || die "there is no tests/modules/$test/Kbuild"
 
 ROOT=$("$VM/root.sh")
-kernel=$("$VM/kernel.sh" "$KERNEL")
+DIR=$("$VM/kernel.sh" "$KERNEL")
 lock_use
 
-# One copy for each checkout, kernel and set of variables.
-name=$KERNEL-$(printf '%s\n' "$TOP" "$kernel" "${vars[@]}" | hash_of)
+# One copy for each checkout and kernel.  All sets of variables are built there, one after
+# the other, since most that they share is large (the bindings) and what differs is not; what
+# came of each is kept in .made.
+name=$KERNEL-$(printf '%s\n' "$TOP" "$DIR" | hash_of)
 dir=$CACHE/module/$name
-stamp=$dir.made${test:+-$test}
-ko=$dir/knetstat.ko
-[[ -z $test ]] || ko=$dir/tests/modules/$test/$test.ko
-mkdir -p "$dir"
+product=${test:-knetstat}.ko
+made=$dir/.made/$(printf '%s\n' "${vars[@]}" | hash_of)
+stamp=$made/.$product.key
+ko=$made/$product
+mkdir -p "$made"
 exec 7> "$dir.lock"
 flock 7
 
@@ -53,26 +55,29 @@ if [[ $(cat "$stamp" 2> /dev/null) == "$key" && -f $ko ]]; then
 fi
 rm -f "$stamp"
 
-printf '%s\n' "$kernel" > "$dir.kernel"
+printf '%s\n' "$DIR" > "$dir.kernel"
 
 build() {
 	local args=() in_dir=$IN_CACHE/module/$name
 	# Times are kept, so that make rebuilds what changed; what make made stays.
-	in_root rsync -rlpt --delete --filter=':- .gitignore' --exclude=/.git --exclude=target \
+	in_root rsync -rlpt --delete --filter=':- .gitignore' --exclude=/.git --exclude=/.made --exclude=target \
 		--exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' --exclude='.*.cmd' --exclude='.*.d' \
 		--exclude='*.rmeta' --exclude=modules.order --exclude=Module.symvers --exclude='.tmp_*' --exclude='.module-common.o' \
 		--exclude=/bindings/generated.rs --exclude=/bindings/layout.s --exclude=/bindings/layout.rs \
 		"$IN_TOP/" "$in_dir/"
-	mapfile -t args < <(kernel_args "$KERNEL" "$kernel")
+	mapfile -t args < <(machine_args)
+	local from=$dir/$product
 	if [[ -n $test ]]; then
+		from=$dir/tests/modules/$test/$product
 		in_root make --no-print-directory -C "${args[0]#KDIR=}" M="$in_dir/tests/modules/$test" \
 			RUSTC=/usr/bin/rustc "${args[@]:1}" "${vars[@]}" modules
 	else
 		in_root make --no-print-directory -C "$in_dir" "${args[@]}" "${vars[@]}"
 	fi
-	[[ -f $ko ]] || { echo "make made no $ko"; return 1; }
+	[[ -f $from ]] || { echo "make made no $from"; return 1; }
+	cp -p "$from" "$ko"
 }
 
-STEP_TAIL=80 step "building ${ko##*/} for $KERNEL${vars[*]:+ with ${vars[*]}}" "module-$name${test:+-$test}" '' "the module does not build" build
+STEP_TAIL=80 step "building $product for $KERNEL${vars[*]:+ with ${vars[*]}}" "module-$name${test:+-$test}" '' "the module does not build" build
 printf '%s\n' "$key" > "$stamp"
 printf '%s\n' "$ko"

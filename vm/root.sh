@@ -5,7 +5,8 @@
 # Debian 13 with the kernel's toolchain, Debian's own kernel from backports with
 # its headers and source, QEMU, and the tools that the guests need. Prints where it is.
 #
-# usage: vm/root.sh      (KNETSTAT_MIRROR: a mirror of the archive, for debootstrap)
+# usage: vm/root.sh [--find]    (KNETSTAT_MIRROR: a mirror of the archive, for debootstrap)
+#   --find   make nothing: print where it is, or fail if it is not there
 
 . "$(dirname "$0")/lib.sh"
 
@@ -89,16 +90,20 @@ check_versions() {
 key=$(printf '%s\n' "$SUITE" "$BUILD" "$RUN" "$GUEST" "$KERNEL" "$(declare -f make_root bootstrap packages)" | hash_of)
 ROOT=$CACHE/root-$key
 ready() {
-	[[ -e $ROOT/.complete ]] || return
+	[[ -e $ROOT/.complete ]] || return 0
 	touch -c "$ROOT"
 	printf '%s\n' "$ROOT"
 	exit 0
 }
 
+if [[ ${1:-} == --find ]]; then
+	ready
+	exit 1
+fi
 check_host
-ready || true
+ready
 lock_setup "$ROOT"
-ready || true
+ready
 lock_use
 
 check_disk 12

@@ -4,8 +4,8 @@
 # Boots a guest, runs one command line in it as root with the module loaded, and
 # powers it off.
 #
-# usage: vm/run.sh [OPTION]... uml|debug|debian COMMAND
-#        vm/run.sh [OPTION]... --shell uml|debug|debian
+# usage: vm/run.sh [OPTION]... KERNEL COMMAND
+#        vm/run.sh [OPTION]... --shell KERNEL
 #   --with FILE      copy FILE to $KNETSTAT_DIR in the guest (repeatable)
 #   --dir DIR        make DIR the guest's $KNETSTAT_DIR, and keep what it writes there
 #   --module FILE    load this module rather than build knetstat.ko
@@ -13,7 +13,7 @@
 #   --log FILE       the kernel's log goes there
 #   --timeout S      end the guest S seconds after its start (600; 0: never)
 #   --append ARGS    more for the kernel's command line
-#   --mem MIB        uml, debug: the guest's memory (4096, or what is free)
+#   --mem MIB        the guest's memory (what its file in vm/guests/ says, or what is free)
 #
 # The command's output goes to stdout as it comes. The status is the command's own;
 # 124 after a timeout, 125 if the guest or the module did not get that far, 2 for a
@@ -21,7 +21,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/run.sh [--with FILE]... [--dir DIR] [--module FILE | --no-module] [--log FILE] [--timeout S] [--append ARGS] [--mem MIB] uml|debug|debian COMMAND"
+usage="usage: vm/run.sh [--with FILE]... [--dir DIR] [--module FILE | --no-module] [--log FILE] [--timeout S] [--append ARGS] [--mem MIB] KERNEL COMMAND"
 with=()
 dir=
 ko=
@@ -56,26 +56,22 @@ if [[ -n $shell ]]; then
 else
 	[[ $# -eq 2 ]] || die_usage "$usage"
 fi
-KERNEL=$1
+load_guest "$1"
 command=${2:-}
-check_kernel_name "$KERNEL"
 timeout=${timeout:-$([[ -n $shell ]] && echo 0 || echo 600)}
 [[ $timeout =~ ^[0-9]+$ ]] || die_usage "--timeout takes whole seconds, not '$timeout'"
 [[ -z $mem || $mem =~ ^[1-9][0-9]*$ ]] || die_usage "--mem takes MiB, not '$mem'"
-[[ -z $mem || $KERNEL != debian ]] || die_usage "--mem is for uml and debug"
 for f in "${with[@]}" ${ko:+"$ko"}; do
 	[[ -f $f ]] || die_usage "no such file: $f"
 done
-# UML keeps its memory in a file of a tmpfs, which takes what is used only.
-if [[ $KERNEL != debian ]]; then
-	room=$(room_for_guest)
-	[[ ${mem:-0} -le $room ]] ||
-		die "a guest with $mem MiB wants a third more than that of free memory, so at most $room MiB can be given; ask for less"
-	mem=${mem:-$((room < 4096 ? room : 4096))}
-fi
+# A guest's memory is a file of a tmpfs, which takes what is used only.
+room=$(room_for_guest)
+[[ ${mem:-0} -le $room ]] ||
+	die "a guest with $mem MiB wants a third more than that of free memory, so at most $room MiB can be given; ask for less"
+mem=${mem:-$((room < MEM ? room : MEM))}
 
 ROOT=$("$VM/root.sh")
-kernel=$("$VM/kernel.sh" "$KERNEL")
+DIR=$("$VM/kernel.sh" "$KERNEL")
 check_host
 if [[ -n $module && -z $ko ]]; then
 	ko=$("$VM/module.sh" "$KERNEL")
@@ -113,6 +109,9 @@ if [[ -n $shell ]]; then
 fi
 cat > "$guest/env" <<END
 KNETSTAT_KERNEL=$KERNEL
+KNETSTAT_SCALE=$SCALE
+KNETSTAT_OUT=$OUT
+KNETSTAT_TTY=$TTY
 KNETSTAT_KO=${module:+$IN_RUN/${ko##*/}}
 KNETSTAT_DIR=$IN_RUN
 KNETSTAT_SHELL=$shell
@@ -121,74 +120,17 @@ ROWS=$rows
 COLS=$cols
 END
 
-# The guests' own commands, inside the root.
-run_um() {
-	local input=null args=()
-	[[ -z $shell ]] || input=fd:0
-	[[ $KERNEL != uml ]] || args+=(ncpus=2)
-	# Other kernels map their memory in large pages, so let the host do that here, if it can.
-	# shellcheck disable=SC2016
-	{ in_root_at "$ROOT" guest TMPDIR=/tmp/mem HOME=/tmp bash -euc '
-		mkdir /tmp/mem
-		mount -t tmpfs -o "size=$1M,huge=always" mem /tmp/mem 2> /dev/null ||
-			mount -t tmpfs -o "size=$1M" mem /tmp/mem
-		shift
-		exec "$@"
-		' guest $((mem + 64)) \
-		timeout --foreground -s KILL "$timeout" \
-		"$IN_CACHE/${kernel##*/}/linux" mem="${mem}M" seccomp=on "${args[@]}" uml_dir=/tmp/ \
-		root=/dev/root rootfstype=hostfs hostfs=/ rw init="$IN_TOP/vm/init" \
-		con=null con0="$input",fd:1 con1=null,fd:2 console=tty1 panic=-1 ${append:+$append} \
-		2>&1 >&3 3>&- | cat >> "$guest/kernel.log"; } 3>&1
-}
-
-run_debian() {
-	# shellcheck disable=SC2016
-	in_root_at "$ROOT" guest bash -euc '
-		release=$1 timeout=$2 shell=$3 init=$4 append=$5
-		# Unpacked here, since over there it takes a second.
-		xz -dc "/lib/modules/$release/kernel/fs/overlayfs/overlay.ko.xz" > /vm/.guest/overlay.ko || true
-		/usr/libexec/virtiofsd --socket-path /tmp/fs --shared-dir / --sandbox none --no-announce-submounts --cache always --log-level error \
-			2> /vm/.guest/virtiofsd.log &
-		until [ -S /tmp/fs ]; do sleep 0.02; kill -0 $!; done
-		out=(-chardev null,id=out)
-		[ -z "$shell" ] || out=(-chardev stdio,id=out,signal=off)
-		status=0
-		exec 3<&0
-		timeout --foreground -s KILL "$timeout" \
-		qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot \
-			-machine q35,memory-backend=mem -accel tcg,thread=multi -cpu max -smp 2 -m 2G \
-			-object memory-backend-memfd,id=mem,size=2G,share=on \
-			-kernel "/boot/vmlinuz-$release" \
-			-append "console=ttyS0 root=root rootfstype=virtiofs rw init=$init panic=-1 $append" \
-			-chardev socket,id=fs,path=/tmp/fs -device vhost-user-fs-pci,chardev=fs,tag=root \
-			-chardev file,id=log,path=/vm/.guest/kernel.log -serial chardev:log \
-			"${out[@]}" -device virtio-serial-pci -device virtconsole,chardev=out <&3 &
-		qemu=$!
-		[ -n "$shell" ] || tail -c +1 -s 0.1 -f --pid=$qemu /vm/.guest/out
-		wait $qemu || status=$?
-		exit $status
-		' guest "$(debian_release)" "$timeout" "$shell" "$IN_TOP/vm/init" "$append" 2>> "$guest/qemu.log"
-}
-
-run_guest() {
-	case $KERNEL in
-	uml | debug) run_um ;;
-	debian) run_debian ;;
-	esac
-}
-
 vm_status=0
 interrupted=
 begun=$SECONDS
 if [[ -n $shell ]]; then
-	run_guest || vm_status=$?
+	machine_run || vm_status=$?
 else
 	# In a process group of its own, so that all of it can be ended: UML does not
 	# hear of Ctrl-C. It is given a pipe: a terminal it would take over.
 	set -m
 	{
-		if [[ -p /dev/stdout ]]; then run_guest; else run_guest | cat; fi
+		if [[ -p /dev/stdout ]]; then machine_run; else machine_run | cat; fi
 	} < /dev/null &
 	pid=$!
 	set +m

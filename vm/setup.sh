@@ -3,8 +3,8 @@
 #
 # Makes what the guests need, ahead of their first use.
 #
-# usage: vm/setup.sh [root|uml|debug|debian]...    default: everything
-#        vm/setup.sh --clean                       remove all of it
+# usage: vm/setup.sh [root|KERNEL]...   default: the guests that `make test` takes
+#        vm/setup.sh --clean           remove all of it
 
 . "$(dirname "$0")/lib.sh"
 
@@ -13,14 +13,17 @@ if [[ ${1:-} == --clean ]]; then
 	[[ -d $CACHE ]] || exit 0
 	[[ -e $CACHE/use.lock ]] || die "refusing to clean $CACHE: no set-up of ours made it"
 	lock_alone
-	for thing in "$CACHE"/{root,linux,uml,debug,debian}-* "$CACHE"/{module,run,cargo,target,log}; do
+	sixteen=$(printf '[0-9a-f]%.0s' {1..16})
+	# shellcheck disable=SC2231
+	for thing in "$CACHE"/*-$sixteen "$CACHE"/*-$sixteen.{new,lock} "$CACHE"/{module,run,cargo,target,log}; do
 		remove_tree "$thing"
 	done
 	note "removed what the guests need from $CACHE"
 	exit 0
 fi
 
-[[ $# -gt 0 ]] || set -- debian uml debug
+# shellcheck disable=SC2046
+[[ $# -gt 0 ]] || set -- $(tested_guests)
 for thing; do
 	[[ $thing == root ]] || check_kernel_name "$thing"
 done

@@ -4,9 +4,9 @@
 
 KERNEL ?= uml
 
-.PHONY: vm shell vm-setup vm-clean
+.PHONY: vm shell guests vm-setup vm-clean
 
-# make vm CMD='...' [KERNEL=uml|debug|debian] [TIMEOUT=S]
+# make vm CMD='...' [KERNEL=NAME] [TIMEOUT=S]
 # A command that fails makes make fail, which says with what status.
 vm: export KNETSTAT_CMD = $(value CMD)
 vm:
@@ -18,7 +18,10 @@ vm:
 shell:
 	@vm/run.sh --shell '$(KERNEL)'
 
-# Everything, or what is named: make vm-setup KERNEL=debian
+guests:
+	@vm/guests.sh
+
+# What `make test` takes, or what is named: make vm-setup KERNEL=debian
 vm-setup:
 	@vm/setup.sh $(if $(filter-out file default,$(origin KERNEL)),'$(KERNEL)')
 
