@@ -163,13 +163,17 @@ remove_tree() {
 
 elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
+# cpu_time PID: the seconds of CPU time that the ended children of a process have used.
+cpu_time() { awk '{ sub(/.*\) /, ""); print int(($14 + $15) / 100) }' "/proc/$1/stat"; }
+
 # step WHAT LOG COUNT HINT COMMAND...: runs the command with its output in a log,
 # and shows that it is alive: how long it has been at it and, if COUNT (a regular
 # expression) is not empty, how many lines of the log match it.  When the command
 # fails, shows the end of the log and HINT, and exits.  To be called plainly, not
 # in a condition, so that `set -e` holds inside COMMAND.
 step() {
-	local what=$1 log=$CACHE/log/$2.log count=$3 hint=$4 start=$SECONDS pid status=0 shown=0 n
+	local what=$1 log=$CACHE/log/$2.log count=$3 hint=$4 start=$SECONDS pid status=0 shown=0 n me=$BASHPID cpu
+	cpu=$(cpu_time "$me")
 	shift 4
 	[[ -t 2 ]] || note "  $what ..."
 	# In a process group of its own, so that all of it can be ended.
@@ -201,7 +205,7 @@ step() {
 		tail -n "${STEP_TAIL:-30}" "$log" | sed 's/^/    | /' >&2
 		die "$hint"
 	fi
-	note "  $what: done in $(elapsed $((SECONDS - start)))"
+	note "  $what: done in $(elapsed $((SECONDS - start))), CPU time $(elapsed $(($(cpu_time "$me") - cpu)))"
 }
 
 # The environment inside the root: the caller's settings for networks and cargo,
