@@ -61,9 +61,12 @@ doc: modules
 	@scripts/doc.sh '$(KDIR)' target/doc
 
 # Tests. All of them in the guests, or those that need no kernel.
-.PHONY: test test-host test-build demo
+.PHONY: test test-guest test-host test-build demo
 test:
 	+@vm/test.sh
+# make test-guest [KERNEL=NAME] [ONLY=TEXT]
+test-guest:
+	+@vm/test.sh $(if $(ONLY),--only '$(ONLY)') '$(KERNEL)'
 test-host:
 	@cd tests && cargo test -p knetstat-host-tests
 test-build:
@@ -105,6 +108,8 @@ help:
 #h   make fuzz          the formatting on arbitrary input, for SECONDS=60
 #h   make bench         how fast it is, beside /proc/net/tcp and ss; half an hour.
 #h                      QUICK=1: in 5, roughly. OUT=FILE: the figures as JSON
+#h   make test-guest    the tests in one guest: KERNEL=NAME; ONLY=TEXT: those whose
+#h                      name contains it, as ONLY=SO_MARK
 #h   make vm CMD='...'  run a command in a guest; KERNEL=NAME
 #h   make shell         a shell in a guest
 #h   make guests        list the guests

@@ -1,21 +1,41 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs all tests: those that need no kernel, those of the build, and the guest tests in
-# every guest; then shows that the debug guest notices what it is there for. Ends with a
-# line that sums up, and fails unless every test passed.
+# Runs all tests: those that need no kernel, those of the build, and the guest tests in the
+# guests that are marked for it; then shows that they notice what they are there for. Ends
+# with a line that sums up, and fails unless every test passed.
 #
-# usage: vm/test.sh [host|build|uml|debug|debian|faults]...    default: all of them
+# usage: vm/test.sh [--only TEXT] [host|build|faults|KERNEL]...    default: all of them
+#   --only TEXT   of the guest tests, only those whose name contains TEXT
 
 . "$(dirname "$0")/lib.sh"
 
-STAGES=(host build uml debian debug faults)
+usage="usage: vm/test.sh [--only TEXT] [host|build|faults|KERNEL]..."
+ONLY=
+if [[ ${1:-} == --only ]]; then
+	[[ $# -ge 2 ]] || die_usage "$usage"
+	# It goes through the guest's command line.
+	[[ $2 =~ ^[A-Za-z0-9_:]+$ ]] || die_usage "the names of tests have letters, digits, _ and : only, not '$2'"
+	ONLY=$2
+	shift 2
+fi
+mapfile -t TESTED_GUESTS < <(tested_guests)
+STAGES=(host build "${TESTED_GUESTS[@]}" faults)
 [[ $# -gt 0 ]] || set -- "${STAGES[@]}"
+WANTED=$*
+# Other guests can be named as well.
+GUESTS=()
 for stage; do
-	[[ " ${STAGES[*]} " == *" $stage "* ]] || die_usage "no such stage: '$stage'; there are: ${STAGES[*]}"
+	case $stage in
+	host | build | faults) ;;
+	*)
+		[[ " $(guest_names | paste -sd' ') " == *" $stage "* ]] ||
+			die_usage "no such stage: '$stage'; there are: host build faults $(guest_names | paste -sd' ')"
+		GUESTS+=("$stage")
+		;;
+	esac
 done
 wanted() { [[ " $WANTED " == *" $1 "* ]]; }
-WANTED=$*
 
 LOGS=$CACHE/log/test
 TARGET=x86_64-unknown-linux-gnu
@@ -88,15 +108,16 @@ guest_program() {
 		--manifest-path tests/Cargo.toml -p knetstat-guest-tests --target "$TARGET"
 }
 
-# guest KERNEL: boots it and runs the guest tests there.
+# guest KERNEL [ARGUMENT]...: boots it and runs the guest tests there.
 guest() {
 	local kernel=$1 with=() name
+	shift
 	for name in "$TOP"/tests/modules/*/Kbuild; do
 		name=$(basename "$(dirname "$name")")
 		with+=(--with "$("$VM/module.sh" --test "$name" "$kernel")")
 	done
 	"$VM/run.sh" --timeout 1200 --log "$LOGS/$kernel.kernel.log" --with "$PROGRAM" "${with[@]}" \
-		"$kernel" "\$KNETSTAT_DIR/${PROGRAM##*/}"
+		"$kernel" "\$KNETSTAT_DIR/${PROGRAM##*/} $*"
 }
 
 # Any input, as far as a few seconds go.
@@ -122,23 +143,74 @@ text = open(\"/proc/net/tcpstat\").read()
 assert \"SYNR\" in text, text
 "'
 
-# fault NAME PATTERN: a module in which one rule is broken makes the debug guest's kernel
-# complain.
+# What a kernel says when something is wrong.
+BAD_LOG='BUG: |WARNING: |KASAN: |UBSAN: |Oops|INFO: task .* blocked|rcu: INFO|suspicious RCU usage|general protection'
+
+# fault NAMES KERNEL BOOT EXPECTED COMMAND: a module with these rules broken on purpose
+# (KNETSTAT_FAULT in Kbuild; "-": none), loaded in a guest with BOOT ("-": nothing) added to
+# its command line. COMMAND is the exact name of a guest test, or a shell command.
+# EXPECTED is one of
+#   passes        the test passes, and the kernel's log is clean
+#   fails         the test runs to its end, and reports a failure
+#   log:PATTERN   the kernel's log has a line that matches
 fault() {
-	local name=$1 pattern=$2 log=$LOGS/fault-$1.kernel.log ko
-	ko=$("$VM/module.sh" --make "KNETSTAT_FAULT=$name" debug)
+	local names=$1 kernel=$2 boot=$3 expected=$4 command=$5
+	local what make=() run=(--timeout 120) ko log out ok='' status=0
+	what="fault::$names: ${command%%[ $'\n']*} ($kernel) ${expected%%:*}"
+	log=$LOGS/fault-$names-$kernel-$faults.kernel.log out=${LOGS}/fault-$names-$kernel-$faults.log
+	faults=$((faults + 1))
+	[[ $names == - ]] || make=(--make "KNETSTAT_FAULT=$names")
+	[[ $boot == - ]] || run+=(--append "$boot")
+	case $command in
+	*::*)
+		run+=(--with "$PROGRAM")
+		command="\$KNETSTAT_DIR/${PROGRAM##*/} --exact $command"
+		;;
+	esac
 	rm -f "$log"
-	"$VM/run.sh" --timeout 120 --module "$ko" --log "$log" debug "$REQUEST_ROW" \
-		> "$LOGS/fault-$name.log" 2>&1 || true
-	if grep -qE "$pattern" "$log" 2> /dev/null; then
-		echo "test fault::$name is noticed by the debug guest ... ok"
-		grep -m 1 -E "$pattern" "$log" | sed 's/^/     /'
-		add 1 0 0 "fault $name"
+	ko=$("$VM/module.sh" "${make[@]}" "$kernel")
+	"$VM/run.sh" "${run[@]}" --module "$ko" --log "$log" "$kernel" "$command" > "$out" 2>&1 || status=$?
+	case $expected in
+	passes)
+		if grep -q '^test result: ok\. 1 passed' "$out" && [[ $status -eq 0 ]] && ! grep -qE "$BAD_LOG" "$log"; then ok=yes; fi
+		;;
+	# A guest that dies or is ended has another status.
+	fails) if grep -q '^test result: FAILED\. 0 passed; 1 failed' "$out" && [[ $status -eq 101 ]]; then ok=yes; fi ;;
+	log:*) if grep -qE -- "${expected#log:}" "$log" 2> /dev/null; then ok=yes; fi ;;
+	*) die "no such expectation: $expected" ;;
+	esac
+	if [[ -n $ok ]]; then
+		echo "test $what ... ok"
+		[[ $expected != log:* ]] || grep -m 1 -E -- "${expected#log:}" "$log" | sed 's/^/     /'
+		add 1 0 0 "$what"
 	else
-		echo "test fault::$name is noticed by the debug guest ... FAILED (see $log)"
-		add 0 1 0 "fault $name"
+		echo "test $what ... FAILED (see $out and $log)"
+		grep -m 1 -E "$BAD_LOG" "$log" 2> /dev/null | sed 's/^/     /' || true
+		tail -n 3 "$out" | sed 's/^/     /'
+		add 0 1 0 "$what"
 	fi
 }
+
+# Each mend with the rule that it mends broken, and the window that hid it widened or the
+# case forced: without the mend the test fails, with it the test passes. A few cases need
+# two CPUs, and some a kernel with few UDP slots.
+FEW_SLOTS=uhash_entries=256
+all_faults() {
+	faults=0
+	fault oob debug - 'log:BUG: KASAN: .*out-of-bounds' "$REQUEST_ROW"
+	fault sleep debug - 'log:BUG: (scheduling while atomic|sleeping function called from invalid context)' "$REQUEST_ROW"
+	fault slow-look debug - passes faults::listener_between_tables
+	fault slow-look debian - passes faults::listener_between_tables
+	fault slow-look,no-sock-lock debian - fails faults::listener_between_tables
+	fault lost-place debug $FEW_SLOTS passes faults::place_lost_every_round
+	fault lost-place,same-visits debug $FEW_SLOTS fails faults::place_lost_every_round
+	fault lost-place,same-visits debug $FEW_SLOTS passes faults::reader_can_be_killed
+	fault lost-place,same-visits,deaf debug $FEW_SLOTS fails faults::reader_can_be_killed
+	fault - debug $FEW_SLOTS passes faults::sleeping_reader_pins_nothing
+	fault keep-foreign debug $FEW_SLOTS fails faults::sleeping_reader_pins_nothing
+}
+# The guests that they run in.
+FAULT_GUESTS=(debug debian)
 
 check_host
 "$VM/root.sh" > /dev/null
@@ -146,28 +218,41 @@ mkdir -p "$LOGS"
 begun=$SECONDS
 
 # Kernels and programs are made side by side, as parts of each build keep one CPU busy only.
-wants_debug() { wanted debug || wanted faults; }
-wants_program() { wanted uml || wanted debug || wanted debian; }
-if wants_debug; then begin debug-kernel "$VM/kernel.sh" debug; fi
-if wants_program; then begin guest-program guest_program; fi
-for stage in debian uml; do
-	if wanted "$stage"; then "$VM/kernel.sh" "$stage" > /dev/null; fi
-done
-if wants_program; then finish guest-program; fi
-if wants_debug; then finish debug-kernel; fi
-# The list of options is compared with the source of the kernel.
-for stage in uml debug; do
-	if wanted "$stage" || { [[ $stage == debug ]] && wants_debug; }; then
-		kernel=$("$VM/kernel.sh" "$stage")
-		export KNETSTAT_LINUX_SOURCE=$IN_CACHE/${kernel##*/}/source
-	fi
+KERNELS=("${GUESTS[@]}")
+if wanted faults; then
+	for kernel in "${FAULT_GUESTS[@]}"; do
+		[[ " ${KERNELS[*]} " == *" $kernel "* ]] || KERNELS+=("$kernel")
+	done
+fi
+for kernel in "${KERNELS[@]}"; do begin "$kernel-kernel" "$VM/kernel.sh" "$kernel"; done
+if [[ ${#KERNELS[@]} -gt 0 ]]; then guest_program; fi
+for kernel in "${KERNELS[@]}"; do
+	finish "$kernel-kernel"
+	# The list of options is compared with the source of a kernel, if one was unpacked.
+	source=$("$VM/kernel.sh" "$kernel")/source
+	[[ ! -L $source ]] || export KNETSTAT_LINUX_SOURCE=$IN_CACHE/${source#"$CACHE/"}
 done
 
-# The stock kernel is emulated and slow: it runs beside all the rest.
-if wanted debian; then
-	note "== debian (its output comes at the end)"
-	"$VM/module.sh" debian > /dev/null
-	begin debian guest debian
+# Emulated guests are slow: they run beside all the rest, one after the other.
+EMULATED=() OTHERS=()
+for kernel in "${GUESTS[@]}"; do
+	if (load_guest "$kernel" && [[ $SCALE == emulated ]]); then EMULATED+=("$kernel"); else OTHERS+=("$kernel"); fi
+done
+emulated() {
+	local kernel status
+	for kernel; do
+		status=0
+		guest "$kernel" "$ONLY" > "$LOGS/$kernel.log" 2>&1 || status=$?
+		echo "$status" > "$LOGS/$kernel.status"
+	done
+}
+if [[ ${#EMULATED[@]} -gt 0 ]]; then
+	note "== ${EMULATED[*]} (output comes at the end)"
+	for kernel in "${EMULATED[@]}"; do
+		rm -f "$LOGS/$kernel.status"
+		"$VM/module.sh" "$kernel" > /dev/null
+	done
+	begin emulated emulated "${EMULATED[@]}"
 fi
 for package in host build; do
 	if wanted "$package"; then
@@ -176,24 +261,22 @@ for package in host build; do
 	fi
 	if [[ $package == host ]] && wanted host; then fuzz; fi
 done
-for kernel in uml debug; do
-	if wanted "$kernel"; then
-		note "== $kernel"
-		run "$kernel" guest "$kernel"
-	fi
+for kernel in "${OTHERS[@]}"; do
+	note "== $kernel"
+	run "$kernel" guest "$kernel" "$ONLY"
 done
 if wanted faults; then
 	note "== faults"
-	fault oob 'BUG: KASAN: .*out-of-bounds'
-	fault sleep 'BUG: (scheduling while atomic|sleeping function called from invalid context)'
+	all_faults
 fi
-if wanted debian; then
-	note "== debian"
-	status=0
-	wait "${begun_pid[debian]}" || status=$?
-	unset "begun_pid[debian]"
-	cat "$LOGS/debian.log"
-	tally debian "$LOGS/debian.log" "$status"
+if [[ ${#EMULATED[@]} -gt 0 ]]; then
+	wait "${begun_pid[emulated]}" || true
+	unset "begun_pid[emulated]"
+	for kernel in "${EMULATED[@]}"; do
+		note "== $kernel"
+		cat "$LOGS/$kernel.log" || true
+		tally "$kernel" "$LOGS/$kernel.log" "$(cat "$LOGS/$kernel.status" 2> /dev/null || echo 1)"
+	done
 fi
 
 note ""
