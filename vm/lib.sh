@@ -49,7 +49,7 @@ guest_names() {
 	for file in "$VM"/guests/*.sh; do
 		file=${file##*/}
 		printf '%s\n' "${file%.sh}"
-	done
+	done | LC_ALL=C sort
 }
 
 # tested_guests: those that `make test` takes.
