@@ -48,6 +48,10 @@ unpack_packages() {
 		apt get download "${names[@]}"
 		for package in *.deb; do dpkg-deb -x "$package" .; done
 		rm -- *.deb
+		# As installing it would do, for modprobe.
+		for dir in usr/lib/modules/* lib/modules/*; do
+			[ ! -d "$dir" ] || depmod -b "./${dir%lib/modules/*}" "${dir##*/}"
+		done
 	' unpack "$in_dir" "$ARCH" "$IMAGE"
 	remove_tree "$DIR/apt"
 }
