@@ -21,7 +21,7 @@ shell:
 guests:
 	@vm/guests.sh
 
-# What `make test` takes, or what is named: make vm-setup KERNEL=debian
+# What `make test` takes, or what is named: make vm-setup KERNEL=NAME
 vm-setup:
 	@vm/setup.sh $(if $(filter-out file default,$(origin KERNEL)),'$(KERNEL)')
 
