@@ -7,7 +7,7 @@
 //! that is wrong, missing or too many fails.
 
 use crate::guest::guest;
-use crate::guest::Kernel;
+use crate::guest::Scale;
 use crate::harness::Case;
 use crate::netns::in_fresh;
 use crate::rows::File;
@@ -1908,7 +1908,7 @@ fn every_option() -> Result<()> {
     for (place, opt) in table().iter().enumerate() {
         let of_the_c_module = place < OF_THE_C_MODULE;
         // A hundred and forty times getsockopt(2) takes a while where all code is emulated.
-        let whole_rows = guest().kernel == Kernel::Uml || of_the_c_module;
+        let whole_rows = guest().scale == Scale::Fast || of_the_c_module;
         for plan in PLANS {
             for role in Role::ALL {
                 // An entry for other kinds has its own tries.
@@ -2048,7 +2048,7 @@ fn every_option() -> Result<()> {
         "\n{}",
         wrong.into_iter().collect::<Vec<_>>().join("\n")
     );
-    if guest().kernel == Kernel::Uml {
+    if guest().scale == Scale::Fast {
         ensure!(
             round_tripped >= 120,
             "only {round_tripped} options round-tripped"

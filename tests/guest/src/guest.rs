@@ -11,20 +11,22 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
-/// Which kernel the guest runs.
+/// How much a guest can do in the time there is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kernel {
-    /// User Mode Linux on two CPUs, at native speed.
-    Uml,
-    /// User Mode Linux with KASAN, lockdep and fault injection, on one CPU.
-    Debug,
-    /// A stock Debian kernel under QEMU without KVM: some twenty times slower.
-    Debian,
+pub enum Scale {
+    /// Code runs at native speed, on more than one CPU.
+    Fast,
+    /// The kernel checks itself with KASAN, lockdep and fault injection, on one CPU.
+    Checked,
+    /// All code is emulated: some twenty times slower.
+    Emulated,
 }
 
-/// What `KNETSTAT_KERNEL`, `KNETSTAT_KO` and `KNETSTAT_DIR` say.
+/// What `KNETSTAT_KERNEL`, `KNETSTAT_SCALE`, `KNETSTAT_KO` and `KNETSTAT_DIR` say.
 pub struct Guest {
-    pub kernel: Kernel,
+    /// The guest's name.
+    pub name: String,
+    pub scale: Scale,
     /// The module under test. It is loaded when the tests start.
     pub ko: PathBuf,
     /// Where test-only modules lie, and where tests may write.
@@ -34,24 +36,34 @@ pub struct Guest {
 impl Guest {
     fn from_env() -> Result<Self> {
         let var = |name| std::env::var(name).with_context(|| format!("{name} is not set"));
-        Ok(Self {
-            kernel: match var("KNETSTAT_KERNEL")?.as_str() {
-                "uml" => Kernel::Uml,
-                "debug" => Kernel::Debug,
-                "debian" => Kernel::Debian,
-                other => bail!("KNETSTAT_KERNEL={other} is none of uml, debug, debian"),
+        let name = var("KNETSTAT_KERNEL")?;
+        let scale = match std::env::var("KNETSTAT_SCALE").as_deref() {
+            Ok("fast") => Scale::Fast,
+            Ok("checked") => Scale::Checked,
+            Ok("emulated") => Scale::Emulated,
+            Ok(other) if !other.is_empty() => {
+                bail!("KNETSTAT_SCALE={other} is none of fast, checked, emulated")
+            }
+            _ => match name.as_str() {
+                "uml" => Scale::Fast,
+                "debug" => Scale::Checked,
+                _ => Scale::Emulated,
             },
+        };
+        Ok(Self {
+            name,
+            scale,
             ko: var("KNETSTAT_KO")?.into(),
             dir: var("KNETSTAT_DIR")?.into(),
         })
     }
 
-    /// Picks a size by what the kernel can do in the time there is.
-    pub fn scale<T>(&self, uml: T, debug: T, debian: T) -> T {
-        match self.kernel {
-            Kernel::Uml => uml,
-            Kernel::Debug => debug,
-            Kernel::Debian => debian,
+    /// Picks a size by what the guest can do in the time there is.
+    pub fn scale<T>(&self, fast: T, checked: T, emulated: T) -> T {
+        match self.scale {
+            Scale::Fast => fast,
+            Scale::Checked => checked,
+            Scale::Emulated => emulated,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The kernel's log: followed from the start, and clean at the end.
 
 use crate::guest::guest;
-use crate::guest::Kernel;
+use crate::guest::Scale;
 use anyhow::bail;
 use anyhow::ensure;
 use anyhow::Context;
@@ -147,7 +147,7 @@ pub fn forgive(mark: usize, what: &str) {
 
 /// Fails with the lines around every bad one.
 pub fn check_clean() -> Result<()> {
-    if guest().kernel == Kernel::Debug {
+    if guest().scale == Scale::Checked {
         check_lockdep()?;
     }
 

@@ -24,6 +24,7 @@ mod reads;
 mod reference;
 mod reserve_mem;
 mod rows;
+mod scripts;
 mod sockets;
 mod states;
 mod tls;
@@ -58,6 +59,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(random_options::cases());
     cases.extend(diag::cases());
     cases.extend(reads::cases());
+    cases.extend(scripts::cases());
     cases.extend(crowds::cases());
     cases.extend(namespaces::cases());
     cases.extend(module_script::cases());

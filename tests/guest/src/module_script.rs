@@ -4,7 +4,7 @@
 //! and what they say in one line where they cannot.
 
 use crate::guest::guest;
-use crate::guest::Kernel;
+use crate::guest::Scale;
 use crate::harness::skip;
 use crate::harness::Case;
 use crate::modules;
@@ -35,9 +35,9 @@ const NOBODY: u32 = 65534;
 pub fn cases() -> Vec<Case> {
     // To start a program takes ten times as long in the other guests, and what the script says
     // is the same: there, the stock kernel has what works on its own modules and no more.
-    let kernel = guest().kernel;
+    let scale = guest().scale;
     let mut cases = Vec::new();
-    if kernel == Kernel::Uml {
+    if scale == Scale::Fast {
         cases.extend([
             Case::new("module_script::needs_root", needs_root),
             Case::new("module_script::not_built", not_built),
@@ -45,7 +45,7 @@ pub fn cases() -> Vec<Case> {
             Case::new("module_script::install_elsewhere", install_elsewhere),
         ]);
     }
-    if kernel != Kernel::Debug {
+    if scale != Scale::Checked {
         cases.extend([
             Case::alone("module_script::load_and_unload", || {
                 then_loaded(load_and_unload)
@@ -293,11 +293,7 @@ fn tree() -> Result<Option<PathBuf>> {
     if of_this_kernel(&Path::new("/lib/modules").join(&release).join("build")) {
         return Ok(None);
     }
-    let prefix = match guest().kernel {
-        Kernel::Uml => "uml-",
-        Kernel::Debug => "debug-",
-        Kernel::Debian => "debian-",
-    };
+    let prefix = format!("{}-", guest().name);
     for dir in fs::read_dir(TREES)? {
         let dir = dir?;
         let tree = dir.path();

@@ -91,7 +91,7 @@ pub fn while_same(file: File, mut test: impl FnMut(&str) -> Result<()>) -> Resul
 }
 
 /// Says in which line two texts differ first, if they do.
-fn same_text(read: &str, text: &str) -> Result<()> {
+pub fn same_text(read: &str, text: &str) -> Result<()> {
     let mut lines = (read.split_inclusive('\n'), text.split_inclusive('\n'));
     let mut pairs = iter::from_fn(|| match (lines.0.next(), lines.1.next()) {
         (None, None) => None,
