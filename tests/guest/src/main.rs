@@ -9,6 +9,7 @@ mod by_other_means;
 mod crowds;
 mod diag;
 mod every_option;
+mod faults;
 mod guest;
 mod harness;
 mod klog;
@@ -61,6 +62,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(reads::cases());
     cases.extend(scripts::cases());
     cases.extend(crowds::cases());
+    cases.extend(faults::cases());
     cases.extend(namespaces::cases());
     cases.extend(module_script::cases());
     cases.extend(lifecycle::cases());
