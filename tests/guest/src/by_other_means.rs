@@ -3,14 +3,14 @@
 //! What else than an option's own setsockopt(2) decides how it is shown: other options, sysctls,
 //! listen(2) and close(2).
 //!
-//! What the rows must say is what `every_option.rs` says.
+//! What the rows must say is what `options` says.
 
-use crate::every_option::named;
-use crate::every_option::set_bytes;
-use crate::every_option::Fresh;
-use crate::every_option::Role;
-use crate::every_option::Subject;
-use crate::every_option::PLANS;
+use crate::options::named;
+use crate::options::set_bytes;
+use crate::options::Fresh;
+use crate::options::Role;
+use crate::options::Subject;
+use crate::options::PLANS;
 use crate::harness::Case;
 use crate::netns::in_fresh;
 use crate::sockets::get;

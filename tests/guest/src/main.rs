@@ -8,7 +8,6 @@
 mod by_other_means;
 mod crowds;
 mod diag;
-mod every_option;
 mod faults;
 mod guest;
 mod harness;
@@ -19,6 +18,7 @@ mod modules;
 mod namespaces;
 mod netns;
 mod one_to_one;
+mod options;
 mod phc;
 mod random_options;
 mod reads;
@@ -52,7 +52,7 @@ fn main() -> Result<ExitCode> {
 
     let mut cases = Vec::new();
     cases.extend(one_to_one::cases());
-    cases.extend(every_option::cases());
+    cases.extend(options::cases());
     cases.extend(by_other_means::cases());
     cases.extend(tls::cases());
     cases.extend(phc::cases());

@@ -8,11 +8,13 @@ use crate::rows::File;
 use anyhow::anyhow;
 use anyhow::Context;
 use anyhow::Result;
+use nix::sched::setns;
 use nix::sched::unshare;
 use nix::sched::CloneFlags;
 use socket2::Domain;
 use socket2::Socket;
 use socket2::Type;
+use std::fs;
 use std::io;
 use std::net::Ipv6Addr;
 use std::net::SocketAddrV6;
@@ -36,10 +38,24 @@ struct In6Ifreq {
 /// Runs `f` in a thread of its own that lives in a network namespace of its own. Threads and
 /// processes that `f` starts inherit the namespace.
 pub fn in_fresh<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    in_namespace_of(None, || {
+        enter_fresh()?;
+        f()
+    })
+}
+
+/// Runs `f` in a thread of its own that lives in this network namespace. `None`: in that of the
+/// calling thread.
+pub fn in_namespace_of<T: Send>(
+    namespace: Option<&fs::File>,
+    f: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
     thread::scope(|scope| {
         scope
             .spawn(|| {
-                enter_fresh()?;
+                if let Some(namespace) = namespace {
+                    setns(namespace, CloneFlags::CLONE_NEWNET).context("setns")?;
+                }
                 f()
             })
             .join()

@@ -4,11 +4,11 @@
 //! the socket is bound to, see `sock_timestamping_bind_phc()`. The module `tests/modules/phc` is
 //! such a device.
 
-use crate::every_option::set_bytes;
-use crate::every_option::Fresh;
-use crate::every_option::Role;
-use crate::every_option::Subject;
-use crate::every_option::PLANS;
+use crate::options::set_bytes;
+use crate::options::Fresh;
+use crate::options::Role;
+use crate::options::Subject;
+use crate::options::PLANS;
 use crate::harness::skip;
 use crate::harness::Case;
 use crate::modules;

@@ -3,18 +3,18 @@
 //! Options of many sockets at once, set at random while others read; who may see what; and
 //! what sysctls do not do to rows.
 
-use crate::every_option::get_bytes;
-use crate::every_option::names;
-use crate::every_option::names_always_shown;
-use crate::every_option::set_bytes;
-use crate::every_option::table;
-use crate::every_option::Early;
-use crate::every_option::Fresh;
-use crate::every_option::Opt;
-use crate::every_option::Role;
-use crate::every_option::Subject;
-use crate::every_option::OF_THE_C_MODULE;
-use crate::every_option::PLANS;
+use crate::options::get_bytes;
+use crate::options::names;
+use crate::options::names_always_shown;
+use crate::options::set_bytes;
+use crate::options::table;
+use crate::options::Early;
+use crate::options::Fresh;
+use crate::options::Opt;
+use crate::options::Role;
+use crate::options::Subject;
+use crate::options::OF_THE_C_MODULE;
+use crate::options::PLANS;
 use crate::guest::guest;
 use crate::harness::skip;
 use crate::harness::Case;

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Every option: set with setsockopt(2) on every kind of socket, compared with what
+//! getsockopt(2) says, and set back.
+//!
+//! An entry of the [`table`](table::table()) that is wrong, missing or too many fails. Each
+//! option is a test of its own, named for its level and itself.
+
+mod answers;
+mod each;
+mod opt;
+mod others;
+mod subject;
+mod table;
+mod values;
+
+pub use answers::{
+    get_bytes,
+    set_bytes, //
+};
+pub use opt::{
+    Early,
+    Opt,
+    Role,
+    PLANS, //
+};
+pub use subject::{
+    names,
+    names_always_shown,
+    Fresh,
+    Subject, //
+};
+pub use table::{
+    named,
+    table,
+    OF_THE_C_MODULE, //
+};
+
+use crate::harness::Case;
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = each::cases();
+    cases.extend(others::cases());
+    cases
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the tests know of an option: its number, its values, and when and how a row shows it.
+
+use super::values::{
+    int,
+    ints,
+    raw,
+    Try, //
+};
+use crate::sockets::Plan;
+use libc::{
+    c_int,
+    IPPROTO_IP,
+    IPPROTO_IPV6,
+    IPPROTO_TCP,
+    SOL_SOCKET,
+    SOL_UDP, //
+};
+
+/// How the text of a row follows from getsockopt(2)'s answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// The `int` itself.
+    Int,
+    /// Half of the `int`: what the process gave, before the kernel doubled it.
+    Half,
+    /// The milliseconds of a `struct timeval`.
+    Millis,
+    /// The seconds of a `struct linger`.
+    Linger,
+    /// The `int` in hexadecimal.
+    Hex,
+    /// An `unsigned long`.
+    Long,
+    /// A name.
+    Name,
+    /// Both halves of an `int`.
+    Range,
+    /// The bits of an `int` by their names.
+    Timestamping,
+    /// A `struct sock_txtime`.
+    TxTime,
+    /// The index of an interface; the bool says in network byte order.
+    Index(bool),
+    /// The address of an interface, and its name, which is not in the answer.
+    AddressIndex,
+    /// That there is something. getsockopt(2) says how long it is.
+    Length,
+    /// That there is something, which getsockopt(2) does not tell.
+    Presence,
+    /// What setsockopt(2) was given: getsockopt(2) does not tell it.
+    Given,
+    /// The groups that were joined and not left, the last one first.
+    Groups,
+}
+
+/// When a row shows the option.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum When {
+    Always,
+    /// While getsockopt(2) says something else than of a fresh socket.
+    Differs,
+    /// The same, but on TCP sockets not for the two bits that are the kernel's own.
+    DiffersButEcn,
+    /// Once the process set it, until it is given a value that undoes that.
+    Set,
+}
+
+/// An option: what is not said of it is as [`Opt::new`] has it.
+pub struct Opt {
+    pub name: &'static str,
+    pub level: c_int,
+    pub option: c_int,
+    pub answer: Answer,
+    pub when: When,
+    /// Kinds of sockets on which it is shown, see [`Role::mask`].
+    pub on: u8,
+    pub tries: Vec<Try>,
+    /// The option and the value that undo it.
+    pub undo: Option<(c_int, Vec<u8>)>,
+    /// Takes effect (also) before bind(2).
+    pub early: Early,
+}
+
+impl Opt {
+    /// An option with an `int`, shown on all sockets while it differs from that of a fresh one.
+    pub fn new(name: &'static str, level: c_int, option: c_int) -> Self {
+        Self {
+            name,
+            level,
+            option,
+            answer: Answer::Int,
+            when: When::Differs,
+            on: ALL,
+            tries: vec![],
+            undo: None,
+            early: Early::No,
+        }
+    }
+
+    /// An option that is on or off, and at first off.
+    pub fn flag(name: &'static str, level: c_int, option: c_int) -> Self {
+        Self::new(name, level, option)
+            .ints(&[1, 0, c_int::MAX, -1])
+            .undo(0)
+    }
+
+    /// How its text follows from getsockopt(2)'s answer.
+    pub fn answer(self, answer: Answer) -> Self {
+        Self { answer, ..self }
+    }
+
+    /// When it is shown.
+    pub fn when(self, when: When) -> Self {
+        Self { when, ..self }
+    }
+
+    /// On which sockets it is shown.
+    pub fn on(self, on: u8) -> Self {
+        Self { on, ..self }
+    }
+
+    /// When it can be set.
+    pub fn early(self, early: Early) -> Self {
+        Self { early, ..self }
+    }
+
+    /// More values to try.
+    pub fn tries(mut self, tries: impl IntoIterator<Item = Try>) -> Self {
+        self.tries.extend(tries);
+        self
+    }
+
+    /// More values to try.
+    pub fn ints(self, values: &[c_int]) -> Self {
+        self.tries(ints(values))
+    }
+
+    /// The value that undoes it.
+    pub fn undo(self, value: c_int) -> Self {
+        self.undo_raw(int(value).bytes)
+    }
+
+    /// The value that undoes it.
+    pub fn undo_raw(self, bytes: impl Into<Vec<u8>>) -> Self {
+        let option = self.option;
+        self.undo_by(option, bytes)
+    }
+
+    /// The option that undoes it, and its value.
+    pub fn undo_by(self, option: c_int, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            undo: Some((option, raw(bytes).bytes)),
+            ..self
+        }
+    }
+
+    /// Whether a row of such a socket has the option at times.
+    pub fn is_on(&self, plan: Plan, role: Role) -> bool {
+        self.on & role.mask() != 0 && (self.on & SIX == 0 || plan != Plan::V4)
+    }
+
+    /// The name of its level.
+    pub fn level_name(&self) -> &'static str {
+        match self.level {
+            SOL_SOCKET => "SOL_SOCKET",
+            IPPROTO_TCP => "IPPROTO_TCP",
+            IPPROTO_IP => "IPPROTO_IP",
+            IPPROTO_IPV6 => "IPPROTO_IPV6",
+            SOL_UDP => "SOL_UDP",
+            _ => "of no level",
+        }
+    }
+}
+
+/// When an option can be set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Early {
+    No,
+    /// Before bind(2) and connect(2), and maybe later.
+    Too,
+    /// On sockets that were bound with SO_REUSEPORT.
+    Reuseport,
+}
+
+pub const LISTENER: u8 = 1;
+pub const CONNECTION: u8 = 2;
+pub const UDP_BOUND: u8 = 4;
+pub const UDP_CONNECTED: u8 = 8;
+/// IPv6 sockets only.
+pub const SIX: u8 = 16;
+pub const TCP: u8 = LISTENER | CONNECTION;
+pub const UDP: u8 = UDP_BOUND | UDP_CONNECTED;
+pub const ALL: u8 = TCP | UDP;
+pub const ALL6: u8 = ALL | SIX;
+
+/// Kinds of sockets that the tables list.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Role {
+    Listener,
+    Client,
+    Accepted,
+    UdpBound,
+    UdpConnected,
+}
+
+impl Role {
+    pub const ALL: [Role; 5] = [
+        Role::Listener,
+        Role::Client,
+        Role::Accepted,
+        Role::UdpBound,
+        Role::UdpConnected,
+    ];
+
+    pub fn is_tcp(self) -> bool {
+        matches!(self, Role::Listener | Role::Client | Role::Accepted)
+    }
+
+    pub fn mask(self) -> u8 {
+        match self {
+            Role::Listener => LISTENER,
+            Role::Client | Role::Accepted => CONNECTION,
+            Role::UdpBound => UDP_BOUND,
+            Role::UdpConnected => UDP_CONNECTED,
+        }
+    }
+}
+
+pub const PLANS: [Plan; 2] = [Plan::V4, Plan::V6];

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Options in other ways than one at a time: none, inherited, hidden, or not a process's own.
+
+use super::answers::{
+    get_bytes,
+    set_bytes, //
+};
+use super::opt::{
+    Role,
+    When,
+    PLANS, //
+};
+use super::subject::{
+    names,
+    names_always_shown,
+    Fresh,
+    Subject,
+    BACKLOG, //
+};
+use super::table::{
+    table,
+    OF_THE_C_MODULE,
+    TCP_AO_ADD_KEY,
+    TCP_IS_MPTCP, //
+};
+use super::values::{
+    ao_add,
+    md5sig,
+    SECRET, //
+};
+use crate::harness::{
+    skip,
+    Case, //
+};
+use crate::netns::in_fresh;
+use crate::rows::{
+    address,
+    File, //
+};
+use crate::sockets::{
+    local,
+    row,
+    Plan, //
+};
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
+use libc::{
+    IPPROTO_MPTCP,
+    IPPROTO_TCP,
+    TCP_FASTOPEN_KEY,
+    TCP_MD5SIG, //
+};
+use socket2::{
+    Domain,
+    Protocol,
+    SockAddr,
+    Socket,
+    Type, //
+};
+use std::collections::BTreeSet;
+use std::fs;
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new("options::fresh_sockets", || in_fresh(fresh_sockets)),
+        Case::new("options::inherited_by_accept", || in_fresh(inherited)),
+        Case::new("options::v6only", || in_fresh(v6only)),
+        Case::new("options::keys", || in_fresh(keys)),
+        Case::new("options::mptcp", || in_fresh(mptcp)),
+    ]
+}
+
+/// Sockets whose process set nothing show what is always shown, and the values are right.
+fn fresh_sockets() -> Result<()> {
+    let fresh = Fresh::ask()?;
+    for plan in Plan::ALL {
+        for role in Role::ALL {
+            let subject = Subject::new(plan, role)?;
+            let row = row(subject.file, &subject.socket)?;
+            let mut names = names(&row);
+            if plan == Plan::LinkLocal {
+                // By bind(2) and connect(2), which were given the interface.
+                names.retain(|name| *name != "SO_BINDTODEVICE");
+            }
+            ensure!(
+                names == names_always_shown(role),
+                "a fresh {role:?} over {} shows {row:?}",
+                plan.name()
+            );
+            if let Some(difference) = subject.compare(&row, &fresh)? {
+                bail!("{difference}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// IPV6_V6ONLY is shown where the process set it, and not where bind(2) did.
+fn v6only() -> Result<()> {
+    let wildcard = Plan::V6.wildcard(0);
+    for on in [true, false] {
+        for tcp in [true, false] {
+            let kind = if tcp { Type::STREAM } else { Type::DGRAM };
+            let socket = Socket::new(Domain::IPV6, kind, None)?;
+            socket.set_only_v6(on)?;
+            socket.bind(&wildcard.into())?;
+            let file = if tcp { File::Tcp6 } else { File::Udp6 };
+            let mut sockets = vec![];
+            if tcp {
+                socket.listen(1)?;
+                let client = Plan::V6.tcp()?;
+                client.set_only_v6(on)?;
+                client.connect(&SockAddr::from(Plan::V6.addr(local(&socket)?.port())))?;
+                let (server, _) = socket.accept()?;
+                sockets.extend([client, server]);
+            }
+            sockets.push(socket);
+            for socket in &sockets {
+                ensure!(socket.only_v6()? == on);
+                let row = row(file, socket)?;
+                ensure!(row.option("IPV6_V6ONLY") == on.then_some("1"), "{row:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Of those options that are shown once they are set, the ones that a connection inherits
+/// together with that.
+const INHERITED: [&str; 8] = [
+    "TCP_KEEPIDLE",
+    "TCP_KEEPCNT",
+    "TCP_KEEPINTVL",
+    "SO_RCVBUF",
+    "SO_SNDBUF",
+    "SO_RCVTIMEO",
+    "SO_SNDTIMEO",
+    "SO_LINGER",
+];
+
+/// Options of a listener, on what it accepts.
+fn inherited() -> Result<()> {
+    let fresh = Fresh::ask()?;
+    let mut wrong = BTreeSet::new();
+    for (place, opt) in table().iter().enumerate() {
+        // No connection comes about with these. Of what is shown once it is set, a connection
+        // inherits some, and forgets of the rest that it was set.
+        if matches!(
+            opt.name,
+            "TCP_DEFER_ACCEPT"
+                | "TCP_TX_DELAY"
+                | "TCP_MD5SIG"
+                | "TCP_AO"
+                | "SO_BINDTODEVICE"
+                | "IP_MINTTL"
+                | "IPV6_MINHOPCOUNT"
+                | "IPV6_RTHDR"
+        ) || (opt.when == When::Set && !INHERITED.contains(&opt.name))
+        {
+            continue;
+        }
+        for plan in PLANS
+            .into_iter()
+            .filter(|plan| opt.is_on(*plan, Role::Accepted))
+        {
+            for value in &opt.tries {
+                let early =
+                    |socket: &Socket| set_bytes(socket, opt.level, opt.option, &value.bytes);
+                let mut subject = match Subject::with(plan, Role::Accepted, early) {
+                    Ok(subject) => subject,
+                    Err(err) if place < OF_THE_C_MODULE => return Err(err).context(opt.name),
+                    Err(_) => continue,
+                };
+                subject.remember(opt, value);
+                if let Some(difference) = subject.check(&fresh)? {
+                    wrong.insert(format!("listener was given {}: {difference}", opt.name));
+                }
+            }
+        }
+    }
+    ensure!(
+        wrong.is_empty(),
+        "\n{}",
+        wrong.into_iter().collect::<Vec<_>>().join("\n")
+    );
+    Ok(())
+}
+
+/// Keys are never shown, that there are some is: on both ends of a signed connection.
+fn keys() -> Result<()> {
+    for plan in PLANS {
+        for (name, option, bytes) in [
+            ("TCP_MD5SIG", TCP_MD5SIG, md5sig(plan, true, true)),
+            ("TCP_AO", TCP_AO_ADD_KEY, ao_add(plan, true)),
+        ] {
+            let (listener, client) = (plan.listener(1)?, plan.tcp()?);
+            let set = |socket| set_bytes(socket, IPPROTO_TCP, option, &bytes);
+            if let Err(err) = set(&listener) {
+                println!("{name}: skipped: {err}");
+                continue;
+            }
+            set(&client)?;
+            client.connect(&SockAddr::from(local(&listener)?))?;
+            let (server, _) = listener.accept()?;
+            for socket in [&listener, &client, &server] {
+                let row = row(plan.file(true), socket)?;
+                ensure!(row.option(name) == Some("1"), "no {name}: {row:?}");
+            }
+            let text = fs::read(plan.file(true).path())?;
+            for n in 4..=SECRET.len() {
+                ensure!(!contains(&text, &SECRET[..n]), "a key is shown");
+            }
+            let hex = SECRET[..4].iter().map(|byte| format!("{byte:02x}"));
+            let hex = hex.collect::<Vec<_>>().concat();
+            ensure!(!contains(&text, hex.as_bytes()), "a key is shown");
+        }
+    }
+    // The cookie's key of Fast Open.
+    let listener = Plan::V4.listener(1)?;
+    set_bytes(&listener, IPPROTO_TCP, TCP_FASTOPEN_KEY, &SECRET[..16])?;
+    let text = fs::read(File::Tcp.path())?;
+    ensure!(!contains(&text, &SECRET[..4]), "a key is shown");
+    Ok(())
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// Multipath TCP: the rows of subflows say so, and what they fall back to does not.
+fn mptcp() -> Result<()> {
+    for enabled in ["1", "0"] {
+        if fs::write("/proc/sys/net/mptcp/enabled", enabled).is_err() {
+            return skip("this kernel has no MPTCP");
+        }
+        for plan in PLANS {
+            let protocol = Some(Protocol::from(IPPROTO_MPTCP));
+            let socket = || Socket::new(plan.domain(), Type::STREAM, protocol);
+            // Switched off, there are none.
+            if enabled == "0" {
+                ensure!(socket().is_err(), "MPTCP is off");
+                let pair = plan.pair()?;
+                for socket in [&pair.listener, &pair.client, &pair.server] {
+                    ensure!(row(plan.file(true), socket)?
+                        .option("TCP_IS_MPTCP")
+                        .is_none());
+                }
+                continue;
+            }
+            for (many, role) in [(true, "MPTCP"), (false, "plain TCP")] {
+                let listener = socket()?;
+                listener.bind(&plan.addr(0).into())?;
+                listener.listen(BACKLOG)?;
+                let client = if many { socket()? } else { plan.tcp()? };
+                client.connect(&SockAddr::from(local(&listener)?))?;
+                let (server, _) = listener.accept()?;
+                let rows = plan.file(true).read()?;
+                for (what, socket) in [
+                    ("listener", &listener),
+                    ("client", &client),
+                    ("server", &server),
+                ] {
+                    let asked = get_bytes(socket, IPPROTO_TCP, TCP_IS_MPTCP, 1);
+                    let here = address(&local(socket)?);
+                    let mine: Vec<_> = rows
+                        .iter()
+                        .filter(|row| {
+                            row.local == here && (row.state == "LSTN") == (what == "listener")
+                        })
+                        .collect();
+                    ensure!(mine.len() == 1, "{what} to {role} has the rows {mine:?}");
+                    // What a subflow has is what its owner says, and nothing else.
+                    let subflow = asked? == [1];
+                    ensure!(subflow == (many || what == "listener"), "{what} to {role}");
+                    let kind = if what == "listener" {
+                        Role::Listener
+                    } else {
+                        Role::Client
+                    };
+                    let mut expected = names_always_shown(kind);
+                    if subflow {
+                        let at = expected.iter().position(|name| *name == "TCP_DEFER_ACCEPT");
+                        let at = at.context("TCP_DEFER_ACCEPT")? + 1;
+                        expected.splice(at..at, ["TCP_ULP", "TCP_IS_MPTCP"]);
+                    }
+                    ensure!(
+                        names(mine[0]) == expected,
+                        "{what} to {role}, with MPTCP: {subflow}: {:?}",
+                        mine[0]
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}
