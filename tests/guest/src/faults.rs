@@ -16,6 +16,7 @@ use crate::netns::in_fresh;
 use crate::reads::each_once;
 use crate::reads::inodes;
 use crate::rows::File;
+use crate::sockets::disconnect;
 use crate::sockets::ino;
 use crate::sockets::local;
 use crate::sockets::set_int;
@@ -427,20 +428,6 @@ impl<'s> Mover<'s> {
             thread::sleep(Duration::from_micros(50));
         }
     }
-}
-
-/// connect(2) with AF_UNSPEC.
-fn disconnect(socket: &Socket) -> io::Result<()> {
-    // SAFETY: All-zero bytes are a valid `struct sockaddr`.
-    let mut addr: libc::sockaddr = unsafe { std::mem::zeroed() };
-    addr.sa_family = libc::AF_UNSPEC as libc::sa_family_t;
-    let len = size_of::<libc::sockaddr>() as libc::socklen_t;
-    // SAFETY: The kernel reads `len` bytes of the address, which outlives the call.
-    let ret = unsafe { libc::connect(socket.as_raw_fd(), &raw const addr, len) };
-    if ret < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
 }
 
 /// Makes the rows of a socket longer, so that fewer fill a window.

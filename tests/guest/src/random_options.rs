@@ -3,7 +3,13 @@
 //! Options of many sockets at once, set at random while others read; who may see what; and
 //! what sysctls do not do to rows.
 
+use crate::guest::guest;
+use crate::harness::skip;
+use crate::harness::Case;
+use crate::netns::in_fresh;
 use crate::options::get_bytes;
+use crate::options::int;
+use crate::options::named;
 use crate::options::names;
 use crate::options::names_always_shown;
 use crate::options::set_bytes;
@@ -15,13 +21,12 @@ use crate::options::Role;
 use crate::options::Subject;
 use crate::options::OF_THE_C_MODULE;
 use crate::options::PLANS;
-use crate::guest::guest;
-use crate::harness::skip;
-use crate::harness::Case;
-use crate::netns::in_fresh;
 use crate::rows::File;
 use crate::rows::Row;
+use crate::sockets::disconnect;
+use crate::sockets::get;
 use crate::sockets::ino;
+use crate::sockets::local;
 use crate::sockets::row;
 use crate::sockets::set_int;
 use crate::sockets::state;
@@ -40,12 +45,14 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::Rng;
 use rand::SeedableRng;
+use socket2::SockAddr;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
@@ -53,6 +60,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
+use std::time::Instant;
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -64,7 +73,15 @@ pub fn cases() -> Vec<Case> {
             in_fresh(other_namespaces)
         }),
         Case::new("random_options::device_names", || in_fresh(device_names)),
-        Case::new("random_options::mark_is_for_admins", || in_fresh(mark)),
+        Case::new("random_options::device_renamed", || {
+            in_fresh(device_renamed)
+        }),
+        Case::new("random_options::disconnected_udp", || {
+            in_fresh(disconnected)
+        }),
+        Case::new("random_options::mark_and_keys_are_for_admins", || {
+            in_fresh(for_admins)
+        }),
         Case::new("random_options::sysctls_do_not_show", || {
             // Any may be the default of a namespace that is allowed in the first one.
             let algorithms = "/proc/sys/net/ipv4/tcp_available_congestion_control";
@@ -439,6 +456,99 @@ fn device_names() -> Result<()> {
     Ok(())
 }
 
+/// A device that is renamed over and over: a row has one name or the other, never some of both.
+fn device_renamed() -> Result<()> {
+    let names = ["knet-short", "x"];
+    let run = |arguments: &[&str]| -> Result<()> {
+        let output = Command::new("ip").args(arguments).output()?;
+        ensure!(output.status.success(), "ip {arguments:?}: {output:?}");
+        Ok(())
+    };
+    run(&["link", "add", "name", names[0], "type", "dummy"])?;
+    let socket = Plan::V4.udp()?;
+    set_bytes(
+        &socket,
+        SOL_SOCKET,
+        libc::SO_BINDTODEVICE,
+        names[0].as_bytes(),
+    )?;
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let renaming = scope.spawn(|| -> Result<usize> {
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let [from, to] = [names[count % 2], names[(count + 1) % 2]];
+                rename_device(from, to).context("SIOCSIFNAME")?;
+                count += 1;
+            }
+            Ok(count)
+        });
+        let mut seen = BTreeMap::new();
+        let mut read = || -> Result<()> {
+            let deadline = Instant::now() + Duration::from_secs(guest().scale(2, 3, 5));
+            while Instant::now() < deadline {
+                let row = row(File::Udp, &socket)?;
+                let name = row.option("SO_BINDTODEVICE").unwrap_or_default().to_owned();
+                ensure!(names.contains(&&*name), "torn: {row:?}");
+                *seen.entry(name).or_insert(0) += 1;
+            }
+            Ok(())
+        };
+        let result = read();
+        stop.store(true, Ordering::Relaxed);
+        let count = renaming.join().expect("no panic")?;
+        println!("device_renamed: {count} times; read as {seen:?}");
+        result
+    })
+}
+
+/// ioctl(SIOCSIFNAME), which wants a device that is down.
+fn rename_device(from: &str, to: &str) -> Result<()> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
+    // SAFETY: All-zero bytes are a valid `struct ifreq`.
+    let mut ifreq: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in ifreq.ifr_name.iter_mut().zip(from.bytes()) {
+        *to = from as libc::c_char;
+    }
+    let mut new_name = [0; libc::IFNAMSIZ];
+    for (to, from) in new_name.iter_mut().zip(to.bytes()) {
+        *to = from as libc::c_char;
+    }
+    ifreq.ifr_ifru.ifru_newname = new_name;
+    // SAFETY: SIOCSIFNAME reads a `struct ifreq`, which outlives the call.
+    let ret = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFNAME, &raw const ifreq) };
+    ensure!(ret == 0, "{}", io::Error::last_os_error());
+    Ok(())
+}
+
+/// A UDP socket that was connected once, and had packets: the kernel noted on which CPU they came,
+/// and disconnecting does not undo that. The process has set nothing.
+fn disconnected() -> Result<()> {
+    for plan in PLANS {
+        let (peer, socket) = (plan.udp()?, plan.udp()?);
+        let to = SockAddr::from(local(&socket)?);
+        socket.connect(&SockAddr::from(local(&peer)?))?;
+        for _ in 0..5 {
+            peer.send_to(b"x", &to)?;
+            let mut buf = [std::mem::MaybeUninit::uninit(); 8];
+            socket.recv(&mut buf)?;
+        }
+        let cpu: c_int = get(&socket, SOL_SOCKET, libc::SO_INCOMING_CPU, -1)?;
+        ensure!(cpu >= 0, "the kernel noted no CPU");
+        let named_cpu = || -> Result<bool> {
+            let row = row(plan.file(false), &socket)?;
+            Ok(row.option("SO_INCOMING_CPU").is_some())
+        };
+        ensure!(!named_cpu()?, "connected, SO_INCOMING_CPU is shown");
+        disconnect(&socket)?;
+        ensure!(!named_cpu()?, "disconnected, SO_INCOMING_CPU is shown");
+        // And bound anew.
+        socket.bind(&plan.addr(0).into())?;
+        ensure!(!named_cpu()?, "bound again, SO_INCOMING_CPU is shown");
+    }
+    Ok(())
+}
+
 /// if_nametoindex(3) for names that are no text.
 fn nix_index(name: &[u8]) -> Result<c_int> {
     let name = std::ffi::CString::new(name)?;
@@ -466,46 +576,59 @@ fn become_nobody() -> Result<()> {
     Ok(())
 }
 
-/// SO_MARK is for those who had CAP_NET_ADMIN when they opened the file, whoever reads it.
-fn mark() -> Result<()> {
-    let subjects: Vec<_> = PLANS
-        .into_iter()
-        .flat_map(|plan| Role::ALL.map(|role| (plan, role)))
-        .map(|(plan, role)| {
-            let subject = Subject::new(plan, role)?;
-            set_int(&subject.socket, SOL_SOCKET, libc::SO_MARK, 0x2a)?;
-            Ok(subject)
-        })
-        .collect::<Result<_>>()?;
-    let inodes = subjects
-        .iter()
-        .map(|subject| Ok((ino(&subject.socket)?, subject.file)))
-        .collect::<Result<Vec<_>>>()?;
+/// What only those may see who had CAP_NET_ADMIN when they opened the file, whoever reads it: the
+/// mark, and that there are keys.
+const FOR_ADMINS: [(&str, &str); 3] = [("SO_MARK", "0x2a"), ("TCP_MD5SIG", "1"), ("TCP_AO", "1")];
+
+fn for_admins() -> Result<()> {
+    // Each with its own subjects: a socket has keys of one kind or of the other.
+    let mut subjects = Vec::new();
+    for (name, value) in FOR_ADMINS {
+        let opt = named(name);
+        let mut has_some = false;
+        for (plan, role) in PLANS
+            .into_iter()
+            .flat_map(|plan| Role::ALL.map(|role| (plan, role)))
+            .filter(|(plan, role)| opt.is_on(*plan, *role))
+        {
+            let mut subject = Subject::new(plan, role)?;
+            let given = match name {
+                "SO_MARK" => int(0x2a),
+                _ => opt.tries[0].clone(),
+            };
+            // A connection may be too far for keys, and a kernel may lack them.
+            if subject.give(opt, &given).is_ok() {
+                has_some = true;
+                subjects.push((name, value, ino(&subject.socket)?, subject));
+            }
+        }
+        if !has_some {
+            println!("for_admins: this kernel has no {name}");
+        }
+    }
     let open = || -> Result<Vec<_>> {
         File::ALL
             .into_iter()
             .map(|file| Ok((file, fs::File::open(file.path())?)))
             .collect()
     };
-    let check = |files: &mut [(File, fs::File)], expected: Option<&str>| -> Result<()> {
+    let check = |files: &mut [(File, fs::File)], is_admin: bool| -> Result<()> {
         for (file, open) in files {
             let mut text = String::new();
             open.read_to_string(&mut text)?;
             let rows = file.parse(&text)?;
-            for (ino, _) in inodes.iter().filter(|(_, of)| of == file) {
+            for (name, value, ino, _) in subjects.iter().filter(|(.., of)| of.file == *file) {
                 let row = rows
                     .iter()
                     .find(|row| row.ino() == *ino)
                     .context("no row")?;
-                ensure!(
-                    row.option("SO_MARK") == expected,
-                    "not {expected:?}: {row:?}"
-                );
+                let expected = is_admin.then_some(*value);
+                ensure!(row.option(name) == expected, "not {expected:?}: {row:?}");
             }
         }
         Ok(())
     };
-    check(&mut open()?, Some("0x2a"))?;
+    check(&mut open()?, true)?;
 
     let net = fs::File::open("/proc/thread-self/ns/net")?;
     let mut by_root = open()?;
@@ -516,16 +639,16 @@ fn mark() -> Result<()> {
                 become_nobody()?;
                 ensure!(fs::write("/proc/sys/net/ipv4/ip_default_ttl", "1").is_err());
                 // Opened by root, read by nobody.
-                check(&mut by_root, Some("0x2a"))?;
+                check(&mut by_root, true)?;
                 // Opened by nobody.
-                check(&mut open()?, None)?;
+                check(&mut open()?, false)?;
                 open()
             })
             .join()
             .expect("no panic")
     })?;
     // Opened by nobody, read by root.
-    check(&mut by_nobody, None)
+    check(&mut by_nobody, false)
 }
 
 /// Sysctls that set what sockets begin with, or might.

@@ -5,6 +5,7 @@
 
 use crate::guest::guest;
 use crate::harness::Case;
+use crate::klog;
 use crate::netns::in_fresh;
 use crate::reference::compare;
 use crate::rows::File;
@@ -27,7 +28,11 @@ use std::io::Read;
 use std::io::Seek;
 use std::io::SeekFrom;
 use std::iter;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -37,7 +42,11 @@ pub fn cases() -> Vec<Case> {
         Case::heavy("reads::same_text_in_any_pieces", || in_fresh(pieces)),
         Case::new("reads::pread_at_any_offset", || in_fresh(preads)),
         Case::new("reads::seek_back", || in_fresh(seeks)),
+        Case::heavy("reads::seeks_anywhere", || in_fresh(seeks_anywhere)),
+        Case::new("reads::seeks_that_are_refused", || in_fresh(refused_seeks)),
+        Case::new("reads::rewound_is_anew", || in_fresh(rewound)),
         Case::new("reads::two_readers_at_once", || in_fresh(readers)),
+        Case::heavy("reads::threads_on_one_descriptor", || in_fresh(threads)),
         Case::new("reads::buffer_of_one_file_is_its_own", || {
             in_fresh(interleaved)
         }),
@@ -214,6 +223,301 @@ fn seeks() -> Result<()> {
             buf == text[some.len() - 10..],
             "differs after a seek by -10"
         );
+        Ok(())
+    })
+}
+
+/// A file of more than a window of 128 KiB.
+fn large(file: File) -> Result<Vec<Socket>> {
+    let plan = match file {
+        File::Tcp | File::Udp => Plan::V4,
+        File::Tcp6 | File::Udp6 => Plan::V6,
+    };
+    (0..1600)
+        .map(|_| match file.is_tcp() {
+            true => plan.listener(1),
+            false => plan.udp(),
+        })
+        .collect()
+}
+
+/// Seeks within the window of 128 KiB, behind it and beyond the end, and reads of all sizes: each
+/// returns the text from there on.
+fn seeks_anywhere() -> Result<()> {
+    const WINDOW: u64 = 128 << 10;
+    for file in [File::Udp, File::Tcp6] {
+        let _sockets = large(file)?;
+        while_same(file, |text| {
+            let text = text.as_bytes();
+            let end = text.len() as u64;
+            ensure!(end > WINDOW + 20_000, "only {end} bytes");
+            let mut from = fs::File::open(file.path())?;
+            let mut rng = rand::rng();
+            let mut at = 0_u64;
+            for _ in 0..guest().scale(600, 300, 150) {
+                let seek = match rng.random_range(0..9) {
+                    // A few bytes back, as a shell does; within what was just read.
+                    0..=2 => SeekFrom::Current(-(rng.random_range(0..=at.min(4000)) as i64)),
+                    // Before it.
+                    3 => SeekFrom::Current(-(rng.random_range(0..=at) as i64)),
+                    // Forward from there.
+                    4 => SeekFrom::Current(rng.random_range(0..6000)),
+                    // Where a window ends.
+                    5 => SeekFrom::Start(rng.random_range(WINDOW - 300..WINDOW + 300)),
+                    6 => SeekFrom::Start(rng.random_range(0..end)),
+                    // Where it ends, and beyond.
+                    7 => SeekFrom::Start(rng.random_range(end - 300..end + 300)),
+                    _ => SeekFrom::Start(if rng.random() { 0 } else { 1 << 40 }),
+                };
+                let expected = match seek {
+                    SeekFrom::Start(to) => to,
+                    SeekFrom::Current(by) => at.saturating_add_signed(by),
+                    SeekFrom::End(_) => bail!("no such seek"),
+                };
+                at = from.seek(seek)?;
+                ensure!(at == expected, "{seek:?} leads to {at}, not {expected}");
+                for _ in 0..rng.random_range(0..4) {
+                    let mut buf = vec![0; rng.random_range(1..9000)];
+                    let n = from.read(&mut buf)?;
+                    let rest = text.get(at as usize..).unwrap_or_default();
+                    ensure!(
+                        rest.starts_with(&buf[..n]) && (n > 0 || rest.is_empty()),
+                        "after {seek:?}, a read at {at} returns another text"
+                    );
+                    at += n as u64;
+                    ensure!(from.stream_position()? == at, "the position is another");
+                }
+            }
+            // And to the end from wherever that is.
+            let mut rest = Vec::new();
+            from.read_to_end(&mut rest)?;
+            ensure!(
+                rest == text.get(at as usize..).unwrap_or_default(),
+                "the rest from {at} on is another"
+            );
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// lseek(2) with a place to seek from that is none of the three of the standard library.
+fn lseek(file: &fs::File, offset: i64, whence: i32) -> io::Result<i64> {
+    // SAFETY: No memory is at stake.
+    match unsafe { libc::lseek64(file.as_raw_fd(), offset, whence) } {
+        -1 => Err(io::Error::last_os_error()),
+        position => Ok(position),
+    }
+}
+
+/// What `/proc/net/tcp` refuses is refused, with the same error, and the position stays.
+fn refused_seeks() -> Result<()> {
+    let _quiet = Quiet::new()?;
+    for file in File::ALL {
+        let mut ours = fs::File::open(file.path())?;
+        let mut theirs = fs::File::open(format!("/proc/thread-self/net/{}", file.reference()))?;
+        for from in [&mut ours, &mut theirs] {
+            from.read_exact(&mut [0; 100])?;
+        }
+        for (offset, whence) in [
+            (0, libc::SEEK_END),
+            (-10, libc::SEEK_END),
+            (10, libc::SEEK_END),
+            (0, libc::SEEK_DATA),
+            (0, libc::SEEK_HOLE),
+            (-1, libc::SEEK_SET),
+            (i64::MIN, libc::SEEK_SET),
+            (-101, libc::SEEK_CUR),
+            (i64::MAX, libc::SEEK_CUR),
+            (0, 17),
+        ] {
+            let errors = [&ours, &theirs]
+                .map(|from| lseek(from, offset, whence).map_err(|err| err.raw_os_error()));
+            ensure!(
+                errors == [Err(Some(libc::EINVAL)); 2],
+                "{}: lseek({offset}, {whence}): ours and theirs say {errors:?}",
+                file.name()
+            );
+            for from in [&mut ours, &mut theirs] {
+                ensure!(from.stream_position()? == 100, "the position has changed");
+            }
+        }
+        // Far beyond the end is no error.
+        ensure!(lseek(&ours, i64::MAX, libc::SEEK_SET)? == i64::MAX);
+        ensure!(lseek(&ours, i64::MAX - 4096, libc::SEEK_SET)? == i64::MAX - 4096);
+        ensure!(ours.read(&mut [0; 1000])? == 0, "data far beyond the end");
+    }
+    Ok(())
+}
+
+/// Who begins anew sees what is there now, whatever was read before.
+fn rewound() -> Result<()> {
+    let mut quiet = Quiet::new()?;
+    for (file, plan) in [
+        (File::Tcp, Plan::V4),
+        (File::Tcp6, Plan::V6),
+        (File::Udp, Plan::V4),
+        (File::Udp6, Plan::V6),
+    ] {
+        for read_before in [0, 1, 5000, usize::MAX] {
+            let mut from = fs::File::open(file.path())?;
+            from.by_ref()
+                .take(read_before as u64)
+                .read_to_end(&mut Vec::new())?;
+            let socket = match file.is_tcp() {
+                true => plan.listener(1)?,
+                false => plan.udp()?,
+            };
+            let ino = ino(&socket)?;
+            let is_listed = |text: &str| -> Result<bool> {
+                Ok(file.parse(text)?.iter().any(|row| row.ino() == ino))
+            };
+            let what = || format!("{} after {read_before} bytes", file.name());
+            let by_pread = || -> Result<String> {
+                let mut text = Vec::new();
+                let mut buf = vec![0; 1 << 20];
+                loop {
+                    match from.read_at(&mut buf, text.len() as u64)? {
+                        0 => return Ok(String::from_utf8(text)?),
+                        n => text.extend_from_slice(&buf[..n]),
+                    }
+                }
+            };
+            ensure!(
+                is_listed(&by_pread()?)?,
+                "pread does not list it: {}",
+                what()
+            );
+            drop(socket);
+            ensure!(
+                !is_listed(&by_pread()?)?,
+                "pread still lists it: {}",
+                what()
+            );
+            quiet._held.push(match file.is_tcp() {
+                true => plan.listener(1)?,
+                false => plan.udp()?,
+            });
+            let ino = quiet
+                ._held
+                .last()
+                .map(crate::sockets::ino)
+                .context("a socket")??;
+            from.rewind()?;
+            let mut text = String::new();
+            from.read_to_string(&mut text)?;
+            each_once(file, &text, &BTreeSet::from([ino])).with_context(what)?;
+            // Back from the end.
+            let back = text.len() / 2;
+            from.seek(SeekFrom::Start(back as u64))?;
+            let mut rest = String::new();
+            from.read_to_string(&mut rest)?;
+            same_text(&rest, &text[back..]).with_context(what)?;
+        }
+    }
+    Ok(())
+}
+
+/// Threads that seek, read and pread one open file: in peace, whatever they get is of the text.
+/// While sockets come and go, what comes at once is whole rows, as nothing else fits between.
+fn threads() -> Result<()> {
+    for file in [File::Udp, File::Tcp6] {
+        let sockets = large(file)?;
+        while_same(file, |text| {
+            let from = fs::File::open(file.path())?;
+            let starts: Vec<_> = text.match_indices('\n').map(|(at, _)| at + 1).collect();
+            by_threads(|thread| {
+                let mut rng = rand::rng();
+                for _ in 0..guest().scale(150, 60, 30) {
+                    let at = starts[rng.random_range(0..starts.len() - 1)];
+                    let mut buf = vec![0; rng.random_range(1000..9000)];
+                    if thread % 2 == 0 {
+                        let n = from.read_at(&mut buf, at as u64)?;
+                        ensure!(
+                            n > 0 && text.as_bytes()[at..].starts_with(&buf[..n]),
+                            "pread at {at} returns another text"
+                        );
+                    } else {
+                        lseek(&from, at as i64, libc::SEEK_SET)?;
+                        // Another thread may have moved it since.
+                        let n = (&from).read(&mut buf)?;
+                        let read = std::str::from_utf8(&buf[..n])?;
+                        ensure!(text.contains(read), "no part of the text: {read:?}");
+                    }
+                }
+                Ok(())
+            })
+        })?;
+
+        let stop = AtomicBool::new(false);
+        let long_lived = inodes(&sockets)?;
+        let from = fs::File::open(file.path())?;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    drop((Plan::V4.udp(), Plan::V6.udp()));
+                    drop((Plan::V4.listener(1), Plan::V6.listener(1)));
+                }
+            });
+            let result = by_threads(|thread| {
+                let mut rng = rand::rng();
+                let mut buf = vec![0; 1 << 20];
+                for _ in 0..guest().scale(100, 40, 20) {
+                    if thread % 2 == 0 {
+                        let n = from.read_at(&mut buf, 0)?;
+                        let rows = file.parse(std::str::from_utf8(&buf[..n])?)?;
+                        let mut seen = BTreeSet::new();
+                        for ino in rows.iter().map(|row| row.ino()) {
+                            let is_new = seen.insert(ino);
+                            ensure!(is_new || !long_lived.contains(&ino), "{ino} is there twice");
+                        }
+                    } else {
+                        // Anywhere, so that windows come and go below the others.
+                        lseek(&from, rng.random_range(0..200_000), libc::SEEK_SET)?;
+                        let size = rng.random_range(1..5000);
+                        let _ = (&from).read(&mut buf[..size])?;
+                    }
+                }
+                Ok(())
+            });
+            stop.store(true, Ordering::Relaxed);
+            result.context("while sockets come and go")
+        })?;
+
+        // Each read of all there is in the window ends with a row's end, whoever does it.
+        let from = fs::File::open(file.path())?;
+        let texts = Mutex::new(Vec::new());
+        by_threads(|_| {
+            let mut buf = vec![0; 1 << 20];
+            loop {
+                let n = (&from).read(&mut buf)?;
+                if n == 0 {
+                    return Ok(());
+                }
+                let text = std::str::from_utf8(&buf[..n])?.to_owned();
+                texts.lock().expect("no panic").push(text);
+            }
+        })?;
+        let mut all = format!("{}\n", file.header());
+        for text in texts.into_inner().expect("no panic") {
+            ensure!(text.ends_with('\n'), "a row is torn");
+            all += text
+                .strip_prefix(&format!("{}\n", file.header()))
+                .unwrap_or(&text);
+        }
+        each_once(file, &all, &long_lived).context("of what several threads read")?;
+    }
+    klog::check_clean()
+}
+
+/// Runs this in four threads at once.
+fn by_threads(f: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+    thread::scope(|scope| {
+        let f = &f;
+        let threads: Vec<_> = (0..4).map(|n| scope.spawn(move || f(n))).collect();
+        for thread in threads {
+            thread.join().expect("no panic")?;
+        }
         Ok(())
     })
 }

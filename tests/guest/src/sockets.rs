@@ -156,6 +156,20 @@ pub fn connect_later(socket: &Socket, to: SocketAddr) -> Result<()> {
     }
 }
 
+/// connect(2) with AF_UNSPEC.
+pub fn disconnect(socket: &Socket) -> io::Result<()> {
+    // SAFETY: All-zero bytes are a valid `struct sockaddr`.
+    let mut addr: libc::sockaddr = unsafe { std::mem::zeroed() };
+    addr.sa_family = libc::AF_UNSPEC as libc::sa_family_t;
+    let len = size_of::<libc::sockaddr>() as libc::socklen_t;
+    // SAFETY: The kernel reads `len` bytes of the address, which outlives the call.
+    let ret = unsafe { libc::connect(socket.as_raw_fd(), &raw const addr, len) };
+    if ret < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// The address that a socket is bound to.
 pub fn local(socket: &Socket) -> Result<SocketAddr> {
     socket

@@ -35,6 +35,7 @@ pub use table::{
     table,
     OF_THE_C_MODULE, //
 };
+pub use values::int;
 
 use crate::harness::Case;
 
