@@ -5,8 +5,10 @@
 
 use crate::options::Options;
 use crate::progress::note;
-use crate::stats::summary;
-use crate::stats::Summary;
+use crate::stats::{
+    summary,
+    Summary, //
+};
 use crate::table;
 use anyhow::Result;
 use rand::rngs::StdRng;

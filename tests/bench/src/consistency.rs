@@ -7,35 +7,51 @@
 //! no row that is missing or repeated.
 
 use crate::options::Options;
-use crate::population::Family;
-use crate::population::Kind;
-use crate::population::Population;
-use crate::progress::note;
-use crate::progress::Progress;
+use crate::population::{
+    Family,
+    Kind,
+    Population, //
+};
+use crate::progress::{
+    note,
+    Progress, //
+};
 use crate::table;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
 use nix::sys::stat::fstat;
 use rand::Rng;
 use serde::Serialize;
-use socket2::Domain;
-use socket2::SockAddr;
-use socket2::Socket;
-use socket2::Type;
+use socket2::{
+    Domain,
+    SockAddr,
+    Socket,
+    Type, //
+};
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
-use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::Duration;
-use std::time::Instant;
+use std::net::{
+    Ipv4Addr,
+    Ipv6Addr,
+    SocketAddr, //
+};
+use std::sync::atomic::{
+    AtomicBool,
+    AtomicU64,
+    Ordering, //
+};
+use std::time::{
+    Duration,
+    Instant, //
+};
+use std::{
+    fmt,
+    thread, //
+};
 
 /// Bytes that a read(2) asks for.
 const READ_SIZES: [usize; 2] = [4 << 10, 128 << 10];

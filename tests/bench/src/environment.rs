@@ -7,10 +7,14 @@ use crate::population::sysctl;
 use crate::spawner::Spawner;
 use crate::stats::median;
 use crate::table::digits;
-use anyhow::Context;
-use anyhow::Result;
-use procfs::Current;
-use procfs::Meminfo;
+use anyhow::{
+    Context,
+    Result, //
+};
+use procfs::{
+    Current,
+    Meminfo, //
+};
 use serde::Serialize;
 use std::fmt;
 use std::thread::available_parallelism;

@@ -2,12 +2,16 @@
 
 //! What the module is to reach, and whether it did in this run.
 
-use crate::population::Family;
-use crate::population::Kind;
+use crate::population::{
+    Family,
+    Kind, //
+};
 use crate::readers::Role;
-use crate::scenarios::Measured;
-use crate::scenarios::Outcome;
-use crate::scenarios::Scenario;
+use crate::scenarios::{
+    Measured,
+    Outcome,
+    Scenario, //
+};
 use crate::table;
 use serde::Serialize;
 use std::fmt;

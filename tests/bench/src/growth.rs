@@ -3,25 +3,35 @@
 //! Our file and the floor as the number of sockets grows.
 
 use crate::options::Options;
-use crate::population::Family;
-use crate::population::Kind;
-use crate::population::Population;
+use crate::population::{
+    Family,
+    Kind,
+    Population, //
+};
 use crate::progress::note;
-use crate::readers::set_floor_row;
-use crate::readers::Reader;
+use crate::readers::{
+    set_floor_row,
+    Reader, //
+};
 use crate::scenarios::Scenario;
 use crate::spawner::Spawner;
-use crate::stats::ratio;
-use crate::stats::summary;
-use crate::stats::Interval;
-use crate::stats::Summary;
+use crate::stats::{
+    ratio,
+    summary,
+    Interval,
+    Summary, //
+};
 use crate::table;
 use crate::table::digits;
 use crate::turns::Turns;
-use anyhow::Context;
-use anyhow::Result;
-use procfs::Current;
-use procfs::Meminfo;
+use anyhow::{
+    Context,
+    Result, //
+};
+use procfs::{
+    Current,
+    Meminfo, //
+};
 use serde::Serialize;
 use std::fmt;
 

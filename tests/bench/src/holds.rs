@@ -18,33 +18,49 @@
 
 use crate::consistency::PROC_NET;
 use crate::options::Options;
-use crate::population::Family;
-use crate::population::Kind;
-use crate::population::Population;
+use crate::population::{
+    Family,
+    Kind,
+    Population, //
+};
 use crate::progress::note;
 use crate::table;
-use anyhow::bail;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
-use nix::kmod::delete_module;
-use nix::kmod::finit_module;
-use nix::kmod::DeleteModuleFlags;
-use nix::kmod::ModuleInitFlags;
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
+use nix::kmod::{
+    delete_module,
+    finit_module,
+    DeleteModuleFlags,
+    ModuleInitFlags, //
+};
 use serde::Serialize;
-use std::env;
-use std::fmt;
-use std::fs::File;
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
-use std::io::Read;
-use std::io::Seek;
-use std::io::SeekFrom;
+use std::fs::{
+    File,
+    OpenOptions, //
+};
+use std::io::{
+    ErrorKind,
+    Read,
+    Seek,
+    SeekFrom, //
+};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-use std::path::PathBuf;
-use std::time::Duration;
-use std::time::Instant;
+use std::path::{
+    Path,
+    PathBuf, //
+};
+use std::time::{
+    Duration,
+    Instant, //
+};
+use std::{
+    env,
+    fmt, //
+};
 
 /// The measuring build, in the directory that is shared with the host.
 const MEASURING: &str = "measure/knetstat.ko";

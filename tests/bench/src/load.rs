@@ -18,45 +18,67 @@
 //! CPU busy.
 
 use crate::options::Options;
-use crate::population::Family;
-use crate::population::Kind;
-use crate::population::Population;
+use crate::population::{
+    Family,
+    Kind,
+    Population, //
+};
 use crate::progress::Progress;
-use crate::stats::median;
-use crate::stats::summary;
-use crate::stats::Summary;
+use crate::stats::{
+    median,
+    summary,
+    Summary, //
+};
 use crate::table;
-use anyhow::bail;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
 use nix::errno::Errno;
-use nix::sched::sched_setaffinity;
-use nix::sched::CpuSet;
+use nix::sched::{
+    sched_setaffinity,
+    CpuSet, //
+};
 use nix::unistd::Pid;
 use serde::Serialize;
-use socket2::SockAddr;
-use socket2::Socket;
-use std::fmt;
+use socket2::{
+    SockAddr,
+    Socket, //
+};
 use std::fs::File;
 use std::hint::spin_loop;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Read;
-use std::io::Write;
-use std::net::Ipv4Addr;
-use std::net::TcpListener;
-use std::net::TcpStream;
-use std::net::UdpSocket;
-use std::process::Child;
-use std::process::ChildStdout;
-use std::process::Command;
-use std::process::Stdio;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::Duration;
-use std::time::Instant;
+use std::io::{
+    BufRead,
+    BufReader,
+    Read,
+    Write, //
+};
+use std::net::{
+    Ipv4Addr,
+    TcpListener,
+    TcpStream,
+    UdpSocket, //
+};
+use std::process::{
+    Child,
+    ChildStdout,
+    Command,
+    Stdio, //
+};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering, //
+};
+use std::time::{
+    Duration,
+    Instant, //
+};
+use std::{
+    fmt,
+    thread, //
+};
 
 /// Bytes of a request, of a response and of a datagram.
 const MESSAGE: usize = 64;

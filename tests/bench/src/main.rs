@@ -28,8 +28,10 @@ mod turns;
 use anyhow::Result;
 use clap::Parser;
 use environment::Environment;
-use options::Options;
-use options::Part;
+use options::{
+    Options,
+    Part, //
+};
 use report::Report;
 use spawner::Spawner;
 use std::process::ExitCode;

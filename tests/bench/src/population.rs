@@ -2,26 +2,42 @@
 
 //! Sockets by the thousand.
 
-use crate::progress::note;
-use crate::progress::Progress;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
-use nix::sys::resource::setrlimit;
-use nix::sys::resource::Resource;
-use socket2::Domain;
-use socket2::Socket;
-use socket2::Type;
-use std::fmt;
-use std::fs;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
-use std::net::SocketAddr;
-use std::process::Command;
-use std::process::Stdio;
-use std::time::Duration;
-use std::time::Instant;
+use crate::progress::{
+    note,
+    Progress, //
+};
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
+use nix::sys::resource::{
+    setrlimit,
+    Resource, //
+};
+use socket2::{
+    Domain,
+    Socket,
+    Type, //
+};
+use std::net::{
+    IpAddr,
+    Ipv4Addr,
+    Ipv6Addr,
+    SocketAddr, //
+};
+use std::process::{
+    Command,
+    Stdio, //
+};
+use std::time::{
+    Duration,
+    Instant, //
+};
+use std::{
+    fmt,
+    fs, //
+};
 
 /// The most file descriptors that this process may have.
 const MAX_FDS: u64 = 4 << 20;

@@ -4,8 +4,10 @@
 
 use std::fmt::Display;
 use std::sync::OnceLock;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{
+    Duration,
+    Instant, //
+};
 
 /// The time between two lines about the same thing.
 const INTERVAL: Duration = Duration::from_secs(5);

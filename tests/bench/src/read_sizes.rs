@@ -3,22 +3,30 @@
 //! Our file with reads of several sizes.
 
 use crate::options::Options;
-use crate::population::Family;
-use crate::population::Kind;
-use crate::population::Population;
+use crate::population::{
+    Family,
+    Kind,
+    Population, //
+};
 use crate::progress::note;
-use crate::readers::Reader;
-use crate::readers::LARGE;
+use crate::readers::{
+    Reader,
+    LARGE, //
+};
 use crate::scenarios::Scenario;
 use crate::spawner::Spawner;
-use crate::stats::ratio;
-use crate::stats::summary;
-use crate::stats::Interval;
-use crate::stats::Summary;
+use crate::stats::{
+    ratio,
+    summary,
+    Interval,
+    Summary, //
+};
 use crate::table;
 use crate::turns::Turns;
-use anyhow::Context;
-use anyhow::Result;
+use anyhow::{
+    Context,
+    Result, //
+};
 use serde::Serialize;
 use std::fmt;
 

@@ -3,12 +3,16 @@
 //! What is printed, and written as JSON.
 
 use crate::progress::note;
-use anyhow::Context;
-use anyhow::Error;
-use anyhow::Result;
+use anyhow::{
+    Context,
+    Error,
+    Result, //
+};
 use serde::Serialize;
-use serde_json::Map;
-use serde_json::Value;
+use serde_json::{
+    Map,
+    Value, //
+};
 use std::fmt::Display;
 use std::fs;
 use std::path::Path;

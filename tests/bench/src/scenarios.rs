@@ -3,30 +3,40 @@
 //! All readers side by side, over populations of several kinds and sizes.
 
 use crate::options::Options;
-use crate::population::Family;
-use crate::population::Kind;
-use crate::population::Population;
+use crate::population::{
+    Family,
+    Kind,
+    Population, //
+};
 use crate::progress::note;
-use crate::readers::set_floor_row;
-use crate::readers::Pass;
-use crate::readers::Reader;
-use crate::readers::Role;
+use crate::readers::{
+    set_floor_row,
+    Pass,
+    Reader,
+    Role, //
+};
 use crate::spawner::Spawner;
-use crate::stats::ratio;
-use crate::stats::summary;
-use crate::stats::Interval;
-use crate::stats::Summary;
+use crate::stats::{
+    ratio,
+    summary,
+    Interval,
+    Summary, //
+};
 use crate::table;
 use crate::table::digits;
 use crate::turns::Turns;
-use anyhow::bail;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
 use serde::Serialize;
 use std::fmt;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{
+    Duration,
+    Instant, //
+};
 
 /// How often a reader passes over the list at the least, however slow it is.
 const MIN_PASSES: usize = 2;

@@ -5,23 +5,31 @@
 //! It is started before any socket is opened: a fork of a process with 100,000 file descriptors
 //! takes milliseconds, which would count as the command's.
 
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
 use memchr::memchr_iter;
 use serde::de::DeserializeOwned;
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{
+    Deserialize,
+    Serialize, //
+};
 use std::io;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Read;
-use std::io::Write;
-use std::process::Child;
-use std::process::ChildStdin;
-use std::process::ChildStdout;
-use std::process::Command;
-use std::process::Stdio;
+use std::io::{
+    BufRead,
+    BufReader,
+    Read,
+    Write, //
+};
+use std::process::{
+    Child,
+    ChildStdin,
+    ChildStdout,
+    Command,
+    Stdio, //
+};
 use std::time::Instant;
 
 /// The first argument of the process.

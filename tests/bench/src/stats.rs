@@ -3,11 +3,15 @@
 //! Medians, quartiles, and how far to trust them.
 
 use rand::rngs::StdRng;
-use rand::Rng;
-use rand::SeedableRng;
+use rand::{
+    Rng,
+    SeedableRng, //
+};
 use serde::Serialize;
-use statrs::statistics::Data;
-use statrs::statistics::OrderStatistics;
+use statrs::statistics::{
+    Data,
+    OrderStatistics, //
+};
 use std::fmt;
 
 /// Samples that a bootstrap draws.

@@ -4,9 +4,11 @@
 
 use crate::stats::Summary;
 use comfy_table::presets::NOTHING;
-use comfy_table::CellAlignment;
-use comfy_table::ContentArrangement;
-use comfy_table::Table;
+use comfy_table::{
+    CellAlignment,
+    ContentArrangement,
+    Table, //
+};
 
 /// An empty table. The first column is for names, the others are for numbers.
 pub fn with_header<const N: usize>(header: [&str; N]) -> Table {

@@ -12,23 +12,27 @@
 #[path = "../../../format.rs"]
 mod format;
 
-use crate::format::label;
-use crate::format::Flags;
-use crate::format::Hex;
-use crate::format::Line;
-use crate::format::List;
-use crate::format::Milliseconds;
-use crate::format::Name;
-use crate::format::Range;
-use crate::format::Seconds;
-use crate::format::State;
+use crate::format::{
+    label,
+    Flags,
+    Hex,
+    Line,
+    List,
+    Milliseconds,
+    Name,
+    Range,
+    Seconds,
+    State, //
+};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use std::fmt::Write;
 use std::mem::MaybeUninit;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
+use std::net::{
+    IpAddr,
+    Ipv4Addr,
+    Ipv6Addr, //
+};
 
 /// Bytes on both sides of the buffer.
 const FENCE: usize = 64;

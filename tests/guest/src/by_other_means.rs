@@ -5,26 +5,34 @@
 //!
 //! What the rows must say is what `options` says.
 
-use crate::options::named;
-use crate::options::set_bytes;
-use crate::options::Fresh;
-use crate::options::Role;
-use crate::options::Subject;
-use crate::options::PLANS;
 use crate::harness::Case;
 use crate::netns::in_fresh;
-use crate::sockets::get;
-use crate::sockets::local;
-use crate::sockets::row;
-use crate::sockets::set_int;
-use crate::sockets::Plan;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
-use libc::c_int;
-use libc::IPPROTO_IP;
-use libc::IPPROTO_IPV6;
-use libc::SOL_SOCKET;
+use crate::options::{
+    named,
+    set_bytes,
+    Fresh,
+    Role,
+    Subject,
+    PLANS, //
+};
+use crate::sockets::{
+    get,
+    local,
+    row,
+    set_int,
+    Plan, //
+};
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
+use libc::{
+    c_int,
+    IPPROTO_IP,
+    IPPROTO_IPV6,
+    SOL_SOCKET, //
+};
 use socket2::SockAddr;
 use std::fs;
 use std::net::Ipv6Addr;

@@ -4,43 +4,63 @@
 //! and while sockets come and go.
 
 use crate::guest::guest;
-use crate::harness::skip;
-use crate::harness::Case;
+use crate::harness::{
+    skip,
+    Case, //
+};
 use crate::netns::in_fresh;
-use crate::reads::each_once;
-use crate::reads::inodes;
-use crate::reads::read_in_pieces;
-use crate::reads::same_in_pieces;
-use crate::reads::while_same;
+use crate::reads::{
+    each_once,
+    inodes,
+    read_in_pieces,
+    same_in_pieces,
+    while_same, //
+};
 use crate::reference;
 use crate::reference::compare;
-use crate::rows::File;
-use crate::rows::Row;
-use crate::sockets::ino;
-use crate::sockets::local;
-use crate::sockets::peer;
-use crate::sockets::Plan;
+use crate::rows::{
+    File,
+    Row, //
+};
+use crate::sockets::{
+    ino,
+    local,
+    peer,
+    Plan, //
+};
 use crate::states::quiet_tcp_states;
-use anyhow::bail;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
 use rand::Rng;
-use socket2::Socket;
-use socket2::Type;
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::fs;
-use std::io::Read;
-use std::io::Seek;
-use std::io::SeekFrom;
+use socket2::{
+    Socket,
+    Type, //
+};
+use std::collections::{
+    BTreeMap,
+    BTreeSet, //
+};
+use std::io::{
+    Read,
+    Seek,
+    SeekFrom, //
+};
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::thread;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering, //
+};
 use std::time::Duration;
+use std::{
+    fs,
+    thread, //
+};
 
 pub fn cases() -> Vec<Case> {
     let udp = guest().scale(5_000, 2_000, 1_500);

@@ -4,26 +4,32 @@
 //! go away again.
 
 use crate::guest::wait_for;
-use crate::harness::skip;
-use crate::harness::Case;
+use crate::harness::{
+    skip,
+    Case, //
+};
 use crate::netns::in_fresh;
 use crate::rows::Row;
-use crate::sockets::connect_later;
-use crate::sockets::deafen;
-use crate::sockets::drain;
-use crate::sockets::local;
-use crate::sockets::row;
-use crate::sockets::set_int;
-use crate::sockets::state;
-use crate::sockets::stuff;
-use crate::sockets::tcp_info;
-use crate::sockets::undeafen;
-use crate::sockets::wait_state;
-use crate::sockets::Pair;
-use crate::sockets::Plan;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use crate::sockets::{
+    connect_later,
+    deafen,
+    drain,
+    local,
+    row,
+    set_int,
+    state,
+    stuff,
+    tcp_info,
+    undeafen,
+    wait_state,
+    Pair,
+    Plan, //
+};
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
 use socket2::Socket;
 use std::net::Shutdown;
 use std::process::Command;

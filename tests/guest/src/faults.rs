@@ -6,47 +6,73 @@
 //! module that was built with `KNETSTAT_FAULT=` so that a rule is broken or the case that it is
 //! for is forced: there the test must fail, within its own deadline.
 
-use crate::guest::guest;
-use crate::guest::wait_for;
-use crate::harness::skip;
-use crate::harness::Case;
+use crate::guest::{
+    guest,
+    wait_for, //
+};
+use crate::harness::{
+    skip,
+    Case, //
+};
 use crate::klog;
-use crate::netns::enter_fresh;
-use crate::netns::in_fresh;
-use crate::reads::each_once;
-use crate::reads::inodes;
+use crate::netns::{
+    enter_fresh,
+    in_fresh, //
+};
+use crate::reads::{
+    each_once,
+    inodes, //
+};
 use crate::rows::File;
-use crate::sockets::disconnect;
-use crate::sockets::ino;
-use crate::sockets::local;
-use crate::sockets::set_int;
-use crate::sockets::Plan;
-use anyhow::bail;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
-use nix::sched::setns;
-use nix::sched::CloneFlags;
-use socket2::SockAddr;
-use socket2::Socket;
-use socket2::Type;
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use crate::sockets::{
+    disconnect,
+    ino,
+    local,
+    set_int,
+    Plan, //
+};
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
+use nix::sched::{
+    setns,
+    CloneFlags, //
+};
+use socket2::{
+    SockAddr,
+    Socket,
+    Type, //
+};
+use std::collections::{
+    BTreeMap,
+    BTreeSet, //
+};
 use std::io::Read;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::process::{
+    Child,
+    Command,
+    Stdio, //
+};
+use std::sync::atomic::{
+    AtomicBool,
+    AtomicU64,
+    Ordering, //
+};
 use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{
+    Duration,
+    Instant, //
+};
+use std::{
+    fs,
+    io,
+    thread, //
+};
 
 pub fn cases() -> Vec<Case> {
     vec![

@@ -2,14 +2,18 @@
 
 //! The guest that the tests run in, as its environment describes it.
 
-use anyhow::bail;
-use anyhow::Context;
-use anyhow::Result;
+use anyhow::{
+    bail,
+    Context,
+    Result, //
+};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::thread;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{
+    Duration,
+    Instant, //
+};
 
 /// How much a guest can do in the time there is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

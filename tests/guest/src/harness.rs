@@ -3,17 +3,25 @@
 //! Test cases for `libtest-mimic`: skips with a reason, and an order for those that need one.
 
 use anyhow::Result;
-use libtest_mimic::Completion;
-use libtest_mimic::Failed;
-use libtest_mimic::Trial;
-use std::fmt;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::Weak;
-use std::thread;
-use std::time::Duration;
-use std::time::Instant;
+use libtest_mimic::{
+    Completion,
+    Failed,
+    Trial, //
+};
+use std::sync::{
+    Arc,
+    Mutex,
+    PoisonError,
+    Weak, //
+};
+use std::time::{
+    Duration,
+    Instant, //
+};
+use std::{
+    fmt,
+    thread, //
+};
 
 /// The error of a test that cannot be done in this guest.
 #[derive(Debug)]

@@ -2,22 +2,32 @@
 
 //! The kernel's log: followed from the start, and clean at the end.
 
-use crate::guest::guest;
-use crate::guest::Scale;
-use anyhow::bail;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
-use std::fs;
-use std::io;
-use std::io::Read;
-use std::io::Seek;
-use std::io::SeekFrom;
+use crate::guest::{
+    guest,
+    Scale, //
+};
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
+use std::io::{
+    Read,
+    Seek,
+    SeekFrom, //
+};
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::Mutex;
-use std::sync::OnceLock;
-use std::thread;
+use std::sync::{
+    Mutex,
+    OnceLock, //
+};
 use std::time::Duration;
+use std::{
+    fs,
+    io,
+    thread, //
+};
 
 /// Everything since [`follow`].
 static LINES: OnceLock<Mutex<Vec<String>>> = OnceLock::new();

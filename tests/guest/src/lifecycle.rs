@@ -4,32 +4,48 @@
 
 use crate::crowds::udp_crowd;
 use crate::guest::guest;
-use crate::harness::skip;
-use crate::harness::Case;
-use crate::klog;
-use crate::modules;
-use crate::netns::enter_fresh;
-use crate::netns::in_fresh;
+use crate::harness::{
+    skip,
+    Case, //
+};
+use crate::netns::{
+    enter_fresh,
+    in_fresh, //
+};
 use crate::reference::compare;
 use crate::rows::File;
 use crate::sockets::Plan;
-use anyhow::bail;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use crate::{
+    klog,
+    modules, //
+};
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
 use nix::errno::Errno;
-use nix::kmod::finit_module;
-use nix::kmod::ModuleInitFlags;
-use std::fs;
-use std::io::Read;
-use std::io::Seek;
+use nix::kmod::{
+    finit_module,
+    ModuleInitFlags, //
+};
+use std::io::{
+    Read,
+    Seek, //
+};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
-use std::thread;
+use std::sync::atomic::{
+    AtomicBool,
+    AtomicU64,
+    Ordering, //
+};
 use std::time::Duration;
+use std::{
+    fs,
+    thread, //
+};
 
 /// Far more allocations than loading or reading makes.
 const MOST_ALLOCATIONS: u32 = 20_000;

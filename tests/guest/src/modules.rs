@@ -4,13 +4,17 @@
 
 use crate::guest::guest;
 use crate::harness::skip;
-use anyhow::Context;
-use anyhow::Result;
+use anyhow::{
+    Context,
+    Result, //
+};
 use nix::errno::Errno;
-use nix::kmod::delete_module;
-use nix::kmod::finit_module;
-use nix::kmod::DeleteModuleFlags;
-use nix::kmod::ModuleInitFlags;
+use nix::kmod::{
+    delete_module,
+    finit_module,
+    DeleteModuleFlags,
+    ModuleInitFlags, //
+};
 use std::ffi::CString;
 use std::fs;
 use std::path::Path;

@@ -3,41 +3,65 @@
 //! Network namespaces and user namespaces: each file shows its own, as its reader may see it.
 
 use crate::guest::wait_for;
-use crate::harness::skip;
-use crate::harness::Case;
-use crate::netns::in_fresh;
-use crate::netns::set_lo_up;
-use crate::reference::compare;
-use crate::reference::compare_in;
-use crate::rows::File;
-use crate::rows::Row;
-use crate::sockets::ino;
-use crate::sockets::local;
-use crate::sockets::Plan;
-use crate::states::every_tcp_state;
-use crate::states::Scene;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
-use nix::sched::unshare;
-use nix::sched::CloneFlags;
-use nix::unistd::setgroups;
-use nix::unistd::setresgid;
-use nix::unistd::setresuid;
-use nix::unistd::Gid;
-use nix::unistd::Uid;
+use crate::harness::{
+    skip,
+    Case, //
+};
+use crate::netns::{
+    in_fresh,
+    set_lo_up, //
+};
+use crate::reference::{
+    compare,
+    compare_in, //
+};
+use crate::rows::{
+    File,
+    Row, //
+};
+use crate::sockets::{
+    ino,
+    local,
+    Plan, //
+};
+use crate::states::{
+    every_tcp_state,
+    Scene, //
+};
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
+use nix::sched::{
+    unshare,
+    CloneFlags, //
+};
+use nix::unistd::{
+    setgroups,
+    setresgid,
+    setresuid,
+    Gid,
+    Uid, //
+};
 use socket2::Socket;
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Read;
-use std::io::Write;
+use std::io::{
+    BufRead,
+    BufReader,
+    Read,
+    Write, //
+};
 use std::path::Path;
-use std::process::Command;
-use std::process::Stdio;
+use std::process::{
+    Command,
+    Stdio, //
+};
 use std::sync::mpsc;
-use std::thread;
+use std::{
+    fs,
+    thread, //
+};
 
 /// What makes this program the child that [`user_namespace`] starts.
 pub const USER_NAMESPACE_CHILD: &str = "--user-namespace-child";

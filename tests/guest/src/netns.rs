@@ -5,21 +5,31 @@
 use crate::guest::wait_for;
 use crate::reference;
 use crate::rows::File;
-use anyhow::anyhow;
-use anyhow::Context;
-use anyhow::Result;
-use nix::sched::setns;
-use nix::sched::unshare;
-use nix::sched::CloneFlags;
-use socket2::Domain;
-use socket2::Socket;
-use socket2::Type;
-use std::fs;
-use std::io;
-use std::net::Ipv6Addr;
-use std::net::SocketAddrV6;
+use anyhow::{
+    anyhow,
+    Context,
+    Result, //
+};
+use nix::sched::{
+    setns,
+    unshare,
+    CloneFlags, //
+};
+use socket2::{
+    Domain,
+    Socket,
+    Type, //
+};
+use std::net::{
+    Ipv6Addr,
+    SocketAddrV6, //
+};
 use std::os::fd::AsRawFd;
-use std::thread;
+use std::{
+    fs,
+    io,
+    thread, //
+};
 
 /// The interface index of `lo`, the same in every namespace.
 pub const LO: u32 = 1;

@@ -7,29 +7,43 @@ use crate::harness::Case;
 use crate::netns::in_fresh;
 use crate::reference;
 use crate::reference::compare;
-use crate::rows::address;
-use crate::rows::File;
-use crate::rows::Row;
-use crate::sockets::ino;
-use crate::sockets::local;
-use crate::sockets::row;
-use crate::sockets::set_int;
-use crate::sockets::Plan;
-use crate::states::every_tcp_state;
-use crate::states::Expected;
-use crate::states::Kind;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
-use nix::unistd::setfsuid;
-use nix::unistd::Uid;
-use socket2::Domain;
-use socket2::SockAddr;
-use socket2::Socket;
-use socket2::Type;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
-use std::net::SocketAddr;
+use crate::rows::{
+    address,
+    File,
+    Row, //
+};
+use crate::sockets::{
+    ino,
+    local,
+    row,
+    set_int,
+    Plan, //
+};
+use crate::states::{
+    every_tcp_state,
+    Expected,
+    Kind, //
+};
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
+use nix::unistd::{
+    setfsuid,
+    Uid, //
+};
+use socket2::{
+    Domain,
+    SockAddr,
+    Socket,
+    Type, //
+};
+use std::net::{
+    Ipv4Addr,
+    Ipv6Addr,
+    SocketAddr, //
+};
 use std::os::fd::AsRawFd;
 
 pub fn cases() -> Vec<Case> {

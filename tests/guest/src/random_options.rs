@@ -4,64 +4,88 @@
 //! what sysctls do not do to rows.
 
 use crate::guest::guest;
-use crate::harness::skip;
-use crate::harness::Case;
+use crate::harness::{
+    skip,
+    Case, //
+};
 use crate::netns::in_fresh;
-use crate::options::get_bytes;
-use crate::options::int;
-use crate::options::named;
-use crate::options::names;
-use crate::options::names_always_shown;
-use crate::options::set_bytes;
-use crate::options::table;
-use crate::options::Early;
-use crate::options::Fresh;
-use crate::options::Opt;
-use crate::options::Role;
-use crate::options::Subject;
-use crate::options::OF_THE_C_MODULE;
-use crate::options::PLANS;
-use crate::rows::File;
-use crate::rows::Row;
-use crate::sockets::disconnect;
-use crate::sockets::get;
-use crate::sockets::ino;
-use crate::sockets::local;
-use crate::sockets::row;
-use crate::sockets::set_int;
-use crate::sockets::state;
-use crate::sockets::tcp_info;
-use crate::sockets::Plan;
-use anyhow::bail;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
-use libc::c_int;
-use libc::IPPROTO_IP;
-use libc::SOL_SOCKET;
-use nix::sched::setns;
-use nix::sched::CloneFlags;
+use crate::options::{
+    get_bytes,
+    int,
+    named,
+    names,
+    names_always_shown,
+    set_bytes,
+    table,
+    Early,
+    Fresh,
+    Opt,
+    Role,
+    Subject,
+    OF_THE_C_MODULE,
+    PLANS, //
+};
+use crate::rows::{
+    File,
+    Row, //
+};
+use crate::sockets::{
+    disconnect,
+    get,
+    ino,
+    local,
+    row,
+    set_int,
+    state,
+    tcp_info,
+    Plan, //
+};
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
+use libc::{
+    c_int,
+    IPPROTO_IP,
+    SOL_SOCKET, //
+};
+use nix::sched::{
+    setns,
+    CloneFlags, //
+};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use rand::Rng;
-use rand::SeedableRng;
+use rand::{
+    Rng,
+    SeedableRng, //
+};
 use socket2::SockAddr;
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{
+    BTreeMap,
+    HashMap, //
+};
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::Duration;
-use std::time::Instant;
+use std::sync::atomic::{
+    AtomicBool,
+    AtomicUsize,
+    Ordering, //
+};
+use std::time::{
+    Duration,
+    Instant, //
+};
+use std::{
+    fs,
+    io,
+    thread, //
+};
 
 pub fn cases() -> Vec<Case> {
     vec![

@@ -9,32 +9,46 @@ use crate::klog;
 use crate::netns::in_fresh;
 use crate::reference::compare;
 use crate::rows::File;
-use crate::sockets::ino;
-use crate::sockets::local;
-use crate::sockets::Plan;
+use crate::sockets::{
+    ino,
+    local,
+    Plan, //
+};
 use crate::states::quiet_tcp_states;
-use anyhow::bail;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
 use rand::Rng;
-use socket2::SockAddr;
-use socket2::Socket;
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::fs;
-use std::io;
-use std::io::Read;
-use std::io::Seek;
-use std::io::SeekFrom;
-use std::iter;
+use socket2::{
+    SockAddr,
+    Socket, //
+};
+use std::collections::{
+    BTreeMap,
+    BTreeSet, //
+};
+use std::io::{
+    Read,
+    Seek,
+    SeekFrom, //
+};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering, //
+};
 use std::sync::Mutex;
-use std::thread;
 use std::time::Duration;
+use std::{
+    fs,
+    io,
+    iter,
+    thread, //
+};
 
 pub fn cases() -> Vec<Case> {
     let sockets = guest().scale(20_000, 6_000, 4_000);

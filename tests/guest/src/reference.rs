@@ -3,16 +3,22 @@
 //! What others say of the same sockets: `/proc/net/{tcp,tcp6,udp,udp6}` as the `procfs` crate
 //! parses them, and `ss`.
 
-use crate::rows::address;
-use crate::rows::File;
-use crate::rows::Row;
-use anyhow::bail;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
-use procfs::net::TcpNetEntries;
-use procfs::net::TcpState;
-use procfs::net::UdpNetEntries;
+use crate::rows::{
+    address,
+    File,
+    Row, //
+};
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
+use procfs::net::{
+    TcpNetEntries,
+    TcpState,
+    UdpNetEntries, //
+};
 use procfs::FromReadSI;
 use std::path::Path;
 use std::process::Command;

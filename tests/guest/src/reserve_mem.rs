@@ -2,16 +2,22 @@
 
 //! SO_RESERVE_MEM, which takes a memory control group other than the root.
 
-use crate::harness::skip;
-use crate::harness::Case;
+use crate::harness::{
+    skip,
+    Case, //
+};
 use crate::netns::in_fresh;
-use crate::sockets::get;
-use crate::sockets::row;
-use crate::sockets::set_int;
-use crate::sockets::Plan;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use crate::sockets::{
+    get,
+    row,
+    set_int,
+    Plan, //
+};
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
 use std::fs;
 use std::path::Path;
 

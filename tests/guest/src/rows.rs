@@ -2,12 +2,16 @@
 
 //! Our four files: how their text reads, strictly.
 
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
 use std::fs;
-use std::net::IpAddr;
-use std::net::SocketAddr;
+use std::net::{
+    IpAddr,
+    SocketAddr, //
+};
 use std::path::PathBuf;
 
 /// One of the four files.

@@ -6,37 +6,61 @@
 //! prints of a regular file with the same text. While sockets come and go, it must print whole
 //! rows, and each socket that stays exactly once and in the same order.
 
-use crate::guest::guest;
-use crate::guest::Scale;
-use crate::harness::skip;
-use crate::harness::Case;
+use crate::guest::{
+    guest,
+    Scale, //
+};
+use crate::harness::{
+    skip,
+    Case, //
+};
 use crate::netns::in_fresh;
-use crate::reads::same_text;
-use crate::reads::while_same;
+use crate::reads::{
+    same_text,
+    while_same, //
+};
 use crate::rows::File;
-use crate::sockets::ino;
-use crate::sockets::local;
-use crate::sockets::set_int;
-use crate::sockets::Plan;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use crate::sockets::{
+    ino,
+    local,
+    set_int,
+    Plan, //
+};
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
 use rand::Rng;
-use socket2::SockAddr;
-use socket2::Socket;
-use socket2::Type;
-use std::collections::BTreeSet;
-use std::collections::VecDeque;
-use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::Command;
-use std::process::Stdio;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::Duration;
-use std::time::Instant;
+use socket2::{
+    SockAddr,
+    Socket,
+    Type, //
+};
+use std::collections::{
+    BTreeSet,
+    VecDeque, //
+};
+use std::path::{
+    Path,
+    PathBuf, //
+};
+use std::process::{
+    Command,
+    Stdio, //
+};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering, //
+};
+use std::time::{
+    Duration,
+    Instant, //
+};
+use std::{
+    fs,
+    thread, //
+};
 
 /// The loop that every shell has.
 const WHILE: &str = r#"while IFS= read -r line; do printf '%s\n' "$line"; done < "$1""#;

@@ -3,27 +3,39 @@
 //! Sockets: where they bind, how a connection is made, and how packets get lost.
 
 use crate::guest::wait_for;
-use crate::netns::LINK_LOCAL;
-use crate::netns::LO;
-use crate::rows::File;
-use crate::rows::Row;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
-use nix::sys::stat::fstat;
-use nix::sys::stat::FileStat;
-use socket2::Domain;
-use socket2::SockAddr;
-use socket2::SockFilter;
-use socket2::Socket;
-use socket2::Type;
+use crate::netns::{
+    LINK_LOCAL,
+    LO, //
+};
+use crate::rows::{
+    File,
+    Row, //
+};
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
+use nix::sys::stat::{
+    fstat,
+    FileStat, //
+};
+use socket2::{
+    Domain,
+    SockAddr,
+    SockFilter,
+    Socket,
+    Type, //
+};
 use std::io;
 use std::mem::size_of;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
-use std::net::SocketAddr;
-use std::net::SocketAddrV6;
+use std::net::{
+    IpAddr,
+    Ipv4Addr,
+    Ipv6Addr,
+    SocketAddr,
+    SocketAddrV6, //
+};
 use std::os::fd::AsRawFd;
 
 /// Which addresses the sockets of a test use.

@@ -4,25 +4,33 @@
 
 use crate::guest::wait_for;
 use crate::reference;
-use crate::rows::address;
-use crate::rows::File;
-use crate::sockets::connect_later;
-use crate::sockets::deafen;
-use crate::sockets::deafen_to_acks;
-use crate::sockets::ino;
-use crate::sockets::local;
-use crate::sockets::set_int;
-use crate::sockets::state;
-use crate::sockets::undeafen;
-use crate::sockets::wait_state;
-use crate::sockets::IntoPair;
-use crate::sockets::Pair;
-use crate::sockets::Plan;
+use crate::rows::{
+    address,
+    File, //
+};
+use crate::sockets::{
+    connect_later,
+    deafen,
+    deafen_to_acks,
+    ino,
+    local,
+    set_int,
+    state,
+    undeafen,
+    wait_state,
+    IntoPair,
+    Pair,
+    Plan, //
+};
 use anyhow::Result;
-use socket2::SockAddr;
-use socket2::Socket;
-use std::net::Shutdown;
-use std::net::SocketAddr;
+use socket2::{
+    SockAddr,
+    Socket, //
+};
+use std::net::{
+    Shutdown,
+    SocketAddr, //
+};
 use std::time::Duration;
 
 /// What kind of kernel object a row shows.

@@ -2,15 +2,21 @@
 
 //! Kernel TLS: what TCP_ULP says of it, in the words of `ss`, and without a key.
 
-use crate::harness::skip;
-use crate::harness::Case;
+use crate::harness::{
+    skip,
+    Case, //
+};
 use crate::netns::in_fresh;
-use crate::sockets::local;
-use crate::sockets::row;
-use crate::sockets::Plan;
-use anyhow::ensure;
-use anyhow::Context;
-use anyhow::Result;
+use crate::sockets::{
+    local,
+    row,
+    Plan, //
+};
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
 use socket2::Socket;
 use std::io;
 use std::os::fd::AsRawFd;
