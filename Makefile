@@ -78,10 +78,10 @@ fuzz:
 demo:
 	+@vm/demo.sh
 
-# make bench [QUICK=1] [OUT=FILE] [ONLY=PART,...]
+# make bench [QUICK=1] [OUT=FILE] [ONLY=PART,...] [AGAINST=DIR]
 .PHONY: bench
 bench:
-	+@vm/bench.sh $(if $(QUICK),--quick) $(if $(OUT),--out '$(OUT)') $(if $(ONLY),--only '$(ONLY)')
+	+@vm/bench.sh $(if $(QUICK),--quick) $(if $(OUT),--out '$(OUT)') $(if $(ONLY),--only '$(ONLY)') $(if $(AGAINST),--against '$(AGAINST)')
 
 # vm, shell, vm-setup, vm-clean.
 -include vm/vm.mk
@@ -107,7 +107,8 @@ help:
 #h   make test          all tests
 #h   make fuzz          the formatting on arbitrary input, for SECONDS=60
 #h   make bench         how fast it is, beside /proc/net/tcp and ss; half an hour.
-#h                      QUICK=1: in 5, roughly. OUT=FILE: the figures as JSON
+#h                      QUICK=1: in 5, roughly. OUT=FILE: the figures as JSON.
+#h                      AGAINST=DIR: this module and another checkout's, by turns
 #h   make test-guest    the tests in one guest: KERNEL=NAME; ONLY=TEXT: those whose
 #h                      name contains it, as ONLY=SO_MARK
 #h   make vm CMD='...'  run a command in a guest; KERNEL=NAME

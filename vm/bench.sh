@@ -4,19 +4,21 @@
 # Runs the benchmark (tests/bench) in a UML guest: makes what is missing, shows progress
 # on stderr, and prints the tables on stdout.
 #
-# usage: vm/bench.sh [--quick] [--out FILE] [--only PART[,PART]...]
+# usage: vm/bench.sh [--quick] [--out FILE] [--only PART[,PART]...] [--against DIR]
 #   --quick      smaller sizes and fewer rounds
 #   --out FILE   write the figures there as JSON
 #   --only PARTS some of: readers read-sizes growth consistency load holds memory
+#   --against DIR  compare the module with that of another checkout, by turns
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/bench.sh [--quick] [--out FILE] [--only PART[,PART]...]"
+usage="usage: vm/bench.sh [--quick] [--out FILE] [--only PART[,PART]...] [--against DIR]"
 # What the largest sizes want, in MiB, and how long a run may take, in seconds.
 mem=12288
 timeout=3600
 out=
 only=
+against=
 arguments=
 while [[ $# -gt 0 ]]; do
 	case $1 in
@@ -27,10 +29,14 @@ while [[ $# -gt 0 ]]; do
 		shift
 		continue
 		;;
-	--out | --only) [[ $# -ge 2 ]] || die_usage "$usage" ;;
+	--out | --only | --against) [[ $# -ge 2 ]] || die_usage "$usage" ;;
 	*) die_usage "$usage" ;;
 	esac
 	case $1 in
+	--against)
+		against=$2
+		[[ -x $against/vm/module.sh ]] || die_usage "no checkout: '$against'"
+		;;
 	--out) out=$2 ;;
 	--only)
 		[[ $2 =~ ^[a-z,-]+$ ]] || die_usage "$usage"
@@ -59,7 +65,7 @@ room=$(($(room_for_guest) - 64))
 ko=$("$VM/module.sh" uml)
 floor=$("$VM/module.sh" --test floor uml)
 measuring=
-case ,${only:-holds}, in
+[[ -n $against ]] || case ,${only:-holds}, in
 *,holds,*) measuring=$("$VM/module.sh" --make KNETSTAT_MEASURE=1 uml) ;;
 esac
 
@@ -84,6 +90,12 @@ trap 'remove_tree "$dir"' EXIT
 if [[ -n $measuring ]]; then
 	mkdir "$dir/measure"
 	cp "$measuring" "$dir/measure/"
+fi
+if [[ -n $against ]]; then
+	mkdir "$dir/against"
+	other=$("$against/vm/module.sh" uml)
+	cp "$other" "$dir/against/"
+	arguments+=" --against \$KNETSTAT_DIR/against/knetstat.ko"
 fi
 status=0
 # The guest has one console, which shows progress here; tables and figures come as files.

@@ -173,7 +173,7 @@ pub fn run(options: &Options) -> Result<Holds> {
 }
 
 /// Unloads the module, if it is loaded, and loads this build of it.
-fn replace_by(build: &Path) -> Result<()> {
+pub fn replace_by(build: &Path) -> Result<()> {
     if Path::new("/sys/module/knetstat").exists() {
         delete_module(c"knetstat", DeleteModuleFlags::O_NONBLOCK).context("unloading knetstat")?;
     }

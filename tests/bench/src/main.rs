@@ -5,6 +5,7 @@
 //! Readers take turns in the same run, so that ratios mean something on any machine. The number
 //! of rows that each one lists is held against the number of sockets that were opened.
 
+mod against;
 mod cache_lines;
 mod consistency;
 mod environment;
@@ -58,6 +59,9 @@ fn main() -> Result<ExitCode> {
 
     let mut report = Report::default();
     report.add("environment", Environment::look(&options, &mut spawner));
+    if let Some(other) = &options.against {
+        report.add("against", against::run(other, &options, &mut spawner));
+    }
     let mut outcomes = Vec::new();
     if options.wants(Part::Readers) {
         for scenario in scenarios::all(&options) {

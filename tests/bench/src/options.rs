@@ -27,6 +27,10 @@ pub struct Options {
     #[arg(long)]
     pub json: Option<PathBuf>,
 
+    /// Another build of the module, to be compared with this one by turns, and nothing else
+    #[arg(long)]
+    pub against: Option<PathBuf>,
+
     /// What machine the guest runs on, for the report
     #[arg(long)]
     pub host: Option<String>,
@@ -58,7 +62,7 @@ pub enum Part {
 impl Options {
     /// Whether a part is to run.
     pub fn wants(&self, part: Part) -> bool {
-        self.only.is_empty() || self.only.contains(&part)
+        self.against.is_none() && self.only.is_empty() || self.only.contains(&part)
     }
 
     /// Picks a size.

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Our file from two builds of the module, loaded by turns over the same sockets.
+
+use crate::holds::replace_by;
+use crate::options::Options;
+use crate::population::{
+    Family,
+    Kind,
+    Population, //
+};
+use crate::progress::note;
+use crate::readers::{
+    Reader,
+    LARGE, //
+};
+use crate::spawner::Spawner;
+use crate::stats::{
+    ratio,
+    summary,
+    Interval,
+    Summary, //
+};
+use crate::table;
+use crate::table::digits;
+use crate::turns::Turns;
+use anyhow::Result;
+use serde::Serialize;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+/// What both builds took of one population.
+#[derive(Serialize)]
+struct Compared {
+    name: String,
+    /// Microseconds a row: this build, the other one.
+    us_per_row: [Summary; 2],
+    /// How many times as long as the other one this build takes.
+    ratio: Interval,
+}
+
+/// What both builds took.
+#[derive(Serialize)]
+pub struct Outcome {
+    populations: Vec<Compared>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "This build and the other one, by turns")?;
+        let mut table = table::with_header([
+            "sockets",
+            "us/row",
+            "quartiles",
+            "the other's",
+            "quartiles",
+            "times the other's (95%)",
+            "passes",
+        ]);
+        for compared in &self.populations {
+            let [ours, other] = &compared.us_per_row;
+            table.add_row([
+                compared.name.clone(),
+                table::time(ours.median),
+                table::quartiles(ours),
+                table::time(other.median),
+                table::quartiles(other),
+                compared.ratio.to_string(),
+                ours.n.to_string(),
+            ]);
+        }
+        writeln!(f, "{table}")
+    }
+}
+
+/// Compares the builds over TCP and UDP sockets. Leaves the first one loaded.
+pub fn run(other: &Path, options: &Options, spawner: &mut Spawner) -> Result<Outcome> {
+    let ours = options.dir.join("knetstat.ko");
+    let builds = [ours.as_path(), other];
+    let mut populations = Vec::new();
+    for kind in [Kind::Established, Kind::Udp] {
+        for rows in [10_000, options.scale(100_000, 30_000)] {
+            let name = format!("{kind}, {} rows", digits(rows));
+            note(format_args!("against: {name}"));
+            let _population = Population::of(kind, Family::V4, rows)?;
+            let reader = Reader::ours(kind, Family::V4, LARGE);
+            let mut samples = [vec![], vec![]];
+            let mut turns = Turns::of(builds.len());
+            for _ in 0..options.scale(25, 7) {
+                for turn in turns.next_round().to_vec() {
+                    replace_by(builds[turn])?;
+                    // Counts, and warms up.
+                    reader.count(spawner, rows)?;
+                    let pass = reader.pass(spawner, false, Duration::MAX)?;
+                    samples[turn].push(pass.seconds * 1e6 / rows as f64);
+                }
+            }
+            populations.push(Compared {
+                name,
+                us_per_row: [summary(&samples[0]), summary(&samples[1])],
+                ratio: ratio(&samples[0], &samples[1]),
+            });
+        }
+    }
+    replace_by(&ours)?;
+    Ok(Outcome { populations })
+}
