@@ -88,7 +88,7 @@ pub fn run(other: &Path, options: &Options, spawner: &mut Spawner) -> Result<Out
             let mut samples = [vec![], vec![]];
             let mut turns = Turns::of(builds.len());
             for _ in 0..options.scale(25, 7) {
-                for turn in turns.next_round().to_vec() {
+                for &turn in turns.next_round() {
                     replace_by(builds[turn])?;
                     // Counts, and warms up.
                     reader.count(spawner, rows)?;
