@@ -93,16 +93,6 @@ impl Defaults {
     }
 }
 
-/// Reads a bit-field of a C object, whose neighbours may change at the same time, as the
-/// getsockopt functions do.
-macro_rules! bits {
-    ($view:expr, $type:ident, $getter:ident) => {{
-        let ptr = $view.as_common_ptr().cast::<bindings::$type>();
-        // SAFETY: By the invariants of the view, the C object, of this type, is alive.
-        unsafe { bindings::$type::$getter(ptr) }
-    }};
-}
-
 /// `Some(value)` if the option is not what it is by default.
 fn unless<T: PartialEq>(default: T, value: T) -> Option<T> {
     (value != default).then_some(value)
@@ -156,12 +146,12 @@ fn device(net: Net<'_>, index: i32) -> Option<Device<'_>> {
 impl Sock<'_> {
     /// SO_REUSEADDR: 0, 1, or 2 on a socket under repair.
     pub(crate) fn reuse_addr(&self) -> u8 {
-        bits!(self, sock_common, skc_reuse_raw)
+        get!(self, sock_common, skc_reuse)
     }
 
     /// SO_REUSEPORT.
     pub(crate) fn reuse_port(&self) -> bool {
-        bits!(self, sock_common, skc_reuseport_raw) != 0
+        get!(self, sock_common, skc_reuseport) != 0
     }
 
     /// Whether one of the options is on that are flags of their own, so that most
@@ -197,7 +187,7 @@ impl Sock<'_> {
             | get!(self, sock, sk_tsflags) as i32
             | get!(self, sock, sk_priority) as i32
             | get!(self, sock, sk_mark) as i32
-            | i32::from(bits!(self, sock, sk_no_check_tx_raw));
+            | i32::from(get!(self, sock, sk_no_check_tx));
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
         let socket = socket
             | get!(self, sock, sk_ll_usec) as i32
@@ -217,7 +207,7 @@ impl Sock<'_> {
     }
 
     fn flags(&self) -> u64 {
-        get!(self, sock_common, __bindgen_anon_5.skc_flags)
+        get!(self, sock_common, skc_flags)
     }
 
     /// `sock_flag()`.
@@ -256,7 +246,7 @@ impl Sock<'_> {
 
     /// SO_NO_CHECK.
     pub(crate) fn no_check(&self) -> Option<bool> {
-        (bits!(self, sock, sk_no_check_tx_raw) != 0).then_some(true)
+        (get!(self, sock, sk_no_check_tx) != 0).then_some(true)
     }
 
     /// SO_PRIORITY, which getsockopt(2) returns with a sign.
@@ -488,7 +478,7 @@ impl Sock<'_> {
     fn incoming_cpu_field(&self) -> Option<i32> {
         unless(
             -1,
-            get!(self, sock_common, __bindgen_anon_7.skc_incoming_cpu),
+            get!(self, sock_common, skc_incoming_cpu),
         )
     }
 
@@ -501,8 +491,8 @@ impl Sock<'_> {
     pub(crate) fn txtime(&self) -> Option<TxTime> {
         self.flag(bindings::SOCK_TXTIME).then(|| TxTime {
             clock: get!(self, sock, sk_clockid),
-            deadline_mode: bits!(self, sock, sk_txtime_deadline_mode_raw) != 0,
-            report_errors: bits!(self, sock, sk_txtime_report_errors_raw) != 0,
+            deadline_mode: get!(self, sock, sk_txtime_deadline_mode) != 0,
+            report_errors: get!(self, sock, sk_txtime_report_errors) != 0,
         })
     }
 
@@ -562,21 +552,21 @@ impl Tcp<'_> {
     pub(crate) fn has_rare(&self, defaults: &Defaults) -> bool {
         let connection = get!(self, inet_connection_sock, icsk_rto_min) ^ defaults.rto_min
             | get!(self, inet_connection_sock, icsk_rto_max) ^ defaults.rto_max
-            | get!(self, inet_connection_sock, icsk_delack_max) ^ bindings::KNETSTAT_TCP_DELACK_MAX
+            | get!(self, inet_connection_sock, icsk_delack_max) ^ bindings::TCP_DELACK_MAX
             | u32::from(get!(self, inet_connection_sock, icsk_syn_retries))
-            | u32::from(bits!(self, inet_connection_sock, icsk_ca_setsockopt_raw))
-            | u32::from(get!(self, sock, __bindgen_anon_4.sk_txrehash) ^ defaults.txrehash);
+            | u32::from(get!(self, inet_connection_sock, icsk_ca_setsockopt))
+            | u32::from(get!(self, sock, sk_txrehash) ^ defaults.txrehash);
         let tcp = get!(self, tcp_sock, notsent_lowat)
             | u32::from(get!(self, tcp_sock, rx_opt.user_mss))
             | get!(self, tcp_sock, tcp_tx_delay)
             | get!(self, tcp_sock, linger2) as u32
-            | u32::from(bits!(self, tcp_sock, nonagle_raw)) & bindings::TCP_NAGLE_CORK
-            | u32::from(bits!(self, tcp_sock, thin_lto_raw))
-            | u32::from(bits!(self, tcp_sock, repair_raw))
-            | u32::from(bits!(self, tcp_sock, fastopen_connect_raw))
-            | u32::from(bits!(self, tcp_sock, fastopen_no_cookie_raw))
-            | u32::from(bits!(self, tcp_sock, recvmsg_inq_raw))
-            | u32::from(bits!(self, tcp_sock, save_syn_raw));
+            | u32::from(get!(self, tcp_sock, nonagle)) & bindings::TCP_NAGLE_CORK
+            | u32::from(get!(self, tcp_sock, thin_lto))
+            | u32::from(get!(self, tcp_sock, repair))
+            | u32::from(get!(self, tcp_sock, fastopen_connect))
+            | u32::from(get!(self, tcp_sock, fastopen_no_cookie))
+            | u32::from(get!(self, tcp_sock, recvmsg_inq))
+            | u32::from(get!(self, tcp_sock, save_syn));
         #[cfg(CONFIG_MPTCP)]
         let tcp = tcp | u32::from(get!(self, tcp_sock, is_mptcp));
         #[cfg(CONFIG_TCP_MD5SIG)]
@@ -591,12 +581,12 @@ impl Tcp<'_> {
 
     /// TCP_NODELAY.
     pub(crate) fn nodelay(&self) -> bool {
-        u32::from(bits!(self, tcp_sock, nonagle_raw)) & bindings::TCP_NAGLE_OFF != 0
+        u32::from(get!(self, tcp_sock, nonagle)) & bindings::TCP_NAGLE_OFF != 0
     }
 
     /// TCP_CORK.
     pub(crate) fn cork(&self) -> Option<bool> {
-        (u32::from(bits!(self, tcp_sock, nonagle_raw)) & bindings::TCP_NAGLE_CORK != 0)
+        (u32::from(get!(self, tcp_sock, nonagle)) & bindings::TCP_NAGLE_CORK != 0)
             .then_some(true)
     }
 
@@ -628,8 +618,8 @@ impl Tcp<'_> {
             inet_connection_sock,
             icsk_accept_queue.rskq_defer_accept
         );
-        let longest = bindings::KNETSTAT_TCP_RTO_MAX as u32 / HZ;
-        let mut timeout = bindings::KNETSTAT_TCP_TIMEOUT_INIT as u32 / HZ;
+        let longest = bindings::TCP_RTO_MAX as u32 / HZ;
+        let mut timeout = bindings::TCP_TIMEOUT_INIT as u32 / HZ;
         let mut seconds: u32 = 0;
         for _ in 0..retransmits {
             seconds = seconds.saturating_add(timeout);
@@ -676,13 +666,13 @@ impl Tcp<'_> {
     /// TCP_CONGESTION by name, where it was set or is not the one of the namespace.
     pub(crate) fn congestion(&self, defaults: &Defaults) -> Option<ModuleName> {
         let ops = get!(self, inet_connection_sock, icsk_ca_ops);
-        let is_set = bits!(self, inet_connection_sock, icsk_ca_setsockopt_raw) != 0;
+        let is_set = get!(self, inet_connection_sock, icsk_ca_setsockopt) != 0;
         if ops.is_null() || !is_set && core::ptr::eq(ops, defaults.congestion) {
             return None;
         }
         let guard = rcu::Guard::new();
         let ops = get!(self, inet_connection_sock, icsk_ca_ops);
-        let ops = core::ptr::NonNull::new(ops.cast_mut())?;
+        let ops = core::ptr::NonNull::new(ops)?;
         let ptr = ops.as_ptr();
         // SAFETY: `tcp_set_congestion_control()` and `tcp_cleanup_congestion_control()` give up the
         // module that `ops` lies in after the socket has stopped pointing to it, and
@@ -700,7 +690,7 @@ impl Tcp<'_> {
         let mut name = [0; bindings::TCP_ULP_NAME_MAX as usize];
         let guard = rcu::Guard::new();
         let ops = get!(self, inet_connection_sock, icsk_ulp_ops);
-        let ops = core::ptr::NonNull::new(ops.cast_mut())?;
+        let ops = core::ptr::NonNull::new(ops)?;
         let ptr = ops.as_ptr();
         // SAFETY: As for congestion control: `tcp_cleanup_ulp()` and `tcp_unregister_ulp()`, which
         // waits for readers by `synchronize_rcu()`.
@@ -726,11 +716,11 @@ impl Tcp<'_> {
 
     /// TCP_THIN_LINEAR_TIMEOUTS.
     pub(crate) fn thin_linear_timeouts(&self) -> Option<bool> {
-        (bits!(self, tcp_sock, thin_lto_raw) != 0).then_some(true)
+        (get!(self, tcp_sock, thin_lto) != 0).then_some(true)
     }
 
     fn is_under_repair(&self) -> bool {
-        bits!(self, tcp_sock, repair_raw) != 0
+        get!(self, tcp_sock, repair) != 0
     }
 
     /// TCP_REPAIR.
@@ -740,12 +730,12 @@ impl Tcp<'_> {
 
     /// TCP_FASTOPEN_CONNECT.
     pub(crate) fn fastopen_connect(&self) -> Option<bool> {
-        (bits!(self, tcp_sock, fastopen_connect_raw) != 0).then_some(true)
+        (get!(self, tcp_sock, fastopen_connect) != 0).then_some(true)
     }
 
     /// TCP_FASTOPEN_NO_COOKIE.
     pub(crate) fn fastopen_no_cookie(&self) -> Option<bool> {
-        (bits!(self, tcp_sock, fastopen_no_cookie_raw) != 0).then_some(true)
+        (get!(self, tcp_sock, fastopen_no_cookie) != 0).then_some(true)
     }
 
     /// TCP_TX_DELAY in microseconds.
@@ -762,18 +752,18 @@ impl Tcp<'_> {
 
     /// TCP_INQ.
     pub(crate) fn inq(&self) -> Option<bool> {
-        (bits!(self, tcp_sock, recvmsg_inq_raw) != 0).then_some(true)
+        (get!(self, tcp_sock, recvmsg_inq) != 0).then_some(true)
     }
 
     /// TCP_SAVE_SYN.
     pub(crate) fn save_syn(&self) -> Option<u8> {
-        unless(0, bits!(self, tcp_sock, save_syn_raw))
+        unless(0, get!(self, tcp_sock, save_syn))
     }
 
     /// TCP_IS_MPTCP, of a subflow: what getsockopt(2) returns for the socket that owns it.
     #[cfg(CONFIG_MPTCP)]
     pub(crate) fn is_mptcp(&self) -> Option<bool> {
-        get!(self, tcp_sock, is_mptcp).then_some(true)
+        (get!(self, tcp_sock, is_mptcp) != 0).then_some(true)
     }
 
     /// TCP_RTO_MAX_MS in milliseconds.
@@ -799,7 +789,7 @@ impl Tcp<'_> {
     /// TCP_DELACK_MAX_US in microseconds.
     pub(crate) fn delack_max(&self) -> Option<u32> {
         let jiffies = unless(
-            bindings::KNETSTAT_TCP_DELACK_MAX,
+            bindings::TCP_DELACK_MAX,
             get!(self, inet_connection_sock, icsk_delack_max),
         )?;
         // SAFETY: A plain conversion.
@@ -830,7 +820,7 @@ impl Tcp<'_> {
     pub(crate) fn txrehash(&self, defaults: &Defaults) -> Option<u8> {
         unless(
             defaults.txrehash,
-            get!(self, sock, __bindgen_anon_4.sk_txrehash),
+            get!(self, sock, sk_txrehash),
         )
     }
 }
@@ -882,10 +872,10 @@ impl Tls {
             Self {
                 version: field!(ptr, tls_context, prot_info.version),
                 cipher: field!(ptr, tls_context, prot_info.cipher_type),
-                rx_conf: bindings::tls_context::rx_conf_raw(ptr),
-                tx_conf: bindings::tls_context::tx_conf_raw(ptr),
-                zerocopy: bindings::tls_context::zerocopy_sendfile_raw(ptr) != 0,
-                no_pad: bindings::tls_context::rx_no_pad_raw(ptr) != 0,
+                rx_conf: field!(ptr, tls_context, rx_conf),
+                tx_conf: field!(ptr, tls_context, tx_conf),
+                zerocopy: field!(ptr, tls_context, zerocopy_sendfile) != 0,
+                no_pad: field!(ptr, tls_context, rx_no_pad) != 0,
                 max_payload: field!(ptr, tls_context, tx_max_payload_len),
             }
         }
@@ -902,8 +892,8 @@ impl Tls {
     fn write(&self, line: &mut Line<'_>) {
         line.str("|version:");
         match u32::from(self.version) {
-            bindings::KNETSTAT_TLS_1_2 => line.str("1.2"),
-            bindings::KNETSTAT_TLS_1_3 => line.str("1.3"),
+            bindings::TLS_1_2_VERSION => line.str("1.2"),
+            bindings::TLS_1_3_VERSION => line.str("1.3"),
             other => Hex(other).write(line),
         }
         line.str("|cipher:");
@@ -935,7 +925,7 @@ impl Tls {
         }
         if !matches!(
             u32::from(self.max_payload),
-            0 | bindings::KNETSTAT_TLS_MAX_PAYLOAD
+            0 | bindings::TLS_MAX_PAYLOAD_SIZE
         ) {
             line.str("|tx_max_payload_len:");
             line.unsigned(u64::from(self.max_payload));
@@ -1089,7 +1079,7 @@ impl<'b> Sock<'b> {
     fn traffic_class(&self, class: u8) -> Option<Hex> {
         let is_tcp = self.inet_flag(bindings::INET_FLAGS_IS_ICSK);
         let kernels = if is_tcp {
-            bindings::KNETSTAT_ECN_MASK
+            bindings::INET_ECN_MASK
         } else {
             0
         };
@@ -1230,7 +1220,7 @@ macro_rules! rxopt_bits {
     ($($(#[$meta:meta])* $name:ident: $bit:ident;)*) => {$(
         $(#[$meta])*
         pub(crate) fn $name(&self) -> Option<bool> {
-            (self.rxopt().$bit() != 0).then_some(true)
+            (np!(self, rxopt.bits.$bit) != 0).then_some(true)
         }
     )*};
 }
@@ -1264,18 +1254,9 @@ macro_rules! np {
 /// IPPROTO_IPV6
 #[cfg(CONFIG_IPV6)]
 impl<'b> Inet6<'b> {
-    fn rxopt(&self) -> bindings::ipv6_pinfo__bindgen_ty_2__bindgen_ty_1 {
-        let rxopt = np!(self, rxopt);
-        // SAFETY: Both members of the union cover the same two bytes.
-        unsafe { rxopt.bits }
-    }
-
     /// Whether one of the options that are a bit of `rxopt` is on.
     pub(crate) fn has_rxopt(&self) -> bool {
-        let rxopt = np!(self, rxopt);
-        // SAFETY: As in `rxopt`.
-        let bits = unsafe { rxopt.all };
-        bits != 0
+        np!(self, rxopt.all) != 0
     }
 
     rxopt_bits! {
@@ -1353,7 +1334,7 @@ impl<'b> Inet6<'b> {
         let set_by_bind = !is_mapped && self.user_locked(bindings::SOCK_BINDADDR_LOCK);
         unless(
             defaults.v6only || set_by_bind,
-            bits!(self, sock_common, skc_ipv6only_raw) != 0,
+            get!(self, sock_common, skc_ipv6only) != 0,
         )
     }
 
@@ -1532,7 +1513,7 @@ impl Udp<'_> {
 
 /// A timeout in jiffies as `sock_get_timeout()` tells it, `None` for no limit.
 fn timeout(jiffies: i64) -> Option<Milliseconds> {
-    let jiffies = unless(bindings::KNETSTAT_MAX_SCHEDULE_TIMEOUT, jiffies)?;
+    let jiffies = unless(bindings::MAX_SCHEDULE_TIMEOUT as i64, jiffies)?;
     let jiffies = u64::try_from(jiffies).unwrap_or(0);
     let hz = u64::from(HZ);
     let seconds = jiffies / hz;

@@ -32,7 +32,6 @@ use crate::ns::{
 };
 use crate::sched;
 use core::ffi::{
-    c_char,
     c_int,
     CStr, //
 };
@@ -203,19 +202,17 @@ impl<R: Listing> Open<R> {
 struct Callbacks<R>(PhantomData<R>);
 
 impl<R: Listing> Callbacks<R> {
-    const PROC_OPS: bindings::proc_ops = {
-        // SAFETY: `struct proc_ops` consists of an integer, for which 0 means no flags, and of
-        // pointers to functions that are `Option` in Rust, whose `None` is all zero.
-        let none: bindings::proc_ops = unsafe { MaybeUninit::zeroed().assume_init() };
-        bindings::proc_ops {
-            proc_open: Some(Self::open),
-            proc_read_iter: Some(Self::read_iter),
-            // Moves `f_pos` and nothing else: a read goes by the position that it is given.
-            proc_lseek: Some(bindings::no_seek_end_llseek),
-            proc_release: Some(Self::release),
-            ..none
-        }
-    };
+    const PROC_OPS: bindings::proc_ops = c_struct!(proc_ops {
+        proc_open: Self::open
+            as unsafe extern "C" fn(*mut bindings::inode, *mut bindings::file) -> c_int,
+        proc_read_iter: Self::read_iter
+            as unsafe extern "C" fn(*mut bindings::kiocb, *mut bindings::iov_iter) -> isize,
+        // Moves `f_pos` and nothing else: a read goes by the position that it is given.
+        proc_lseek: bindings::no_seek_end_llseek
+            as unsafe extern "C" fn(*mut bindings::file, i64, c_int) -> i64,
+        proc_release: Self::release
+            as unsafe extern "C" fn(*mut bindings::inode, *mut bindings::file) -> c_int,
+    });
 
     /// # Safety
     ///
@@ -322,14 +319,13 @@ impl<R: Listing> Callbacks<R> {
         let end = position.saturating_add(count as u64);
         open.window.last_read = (position, end);
         // SAFETY: `iocb` is valid during the call, and this call's alone.
-        unsafe { (*iocb).ki_pos = i64::try_from(end).unwrap_or(i64::MAX) };
+        unsafe {
+            field_ptr!(iocb, kiocb, ki_pos)
+                .cast::<i64>()
+                .write(i64::try_from(end).unwrap_or(i64::MAX));
+        }
         Ok(count)
     }
-}
-
-/// `CStr::as_ptr()` with the kernel's type for characters.
-fn c_string(text: &'static CStr) -> *const c_char {
-    text.to_bytes_with_nul().as_ptr().cast()
 }
 
 /// A file to be created in every network namespace.
@@ -357,7 +353,7 @@ impl File {
     fn exists(&self) -> bool {
         // SAFETY: `kern_path()` wants a string that ends with a zero byte, which a `CStr` does, and
         // a context that may sleep: this is called while the module is loaded, with no lock held.
-        unsafe { bindings::knetstat_path_exists(c_string(self.path)) }
+        unsafe { bindings::knetstat_path_exists(bindings::c_string(self.path)) }
     }
 
     /// Creates the file.
@@ -374,7 +370,7 @@ impl File {
         // namespace, is used until the entry is removed only, which `exit` does before the
         // namespace is freed.
         let entry = unsafe {
-            bindings::proc_create_data(c_string(self.name), MODE, directory, self.ops, ptr.cast())
+            bindings::proc_create_data(bindings::c_string(self.name), MODE, directory, self.ops, ptr.cast())
         };
         if entry.is_null() {
             return Err(ENOMEM);
@@ -395,7 +391,7 @@ impl File {
         // SAFETY: `proc_net` is still there: `proc_net_ns_exit()` runs after the `exit` of modules,
         // which registered later. By the caller's promise, it has an entry of that name, which is
         // ours.
-        unsafe { bindings::remove_proc_entry(c_string(self.name), directory) };
+        unsafe { bindings::remove_proc_entry(bindings::c_string(self.name), directory) };
     }
 }
 
@@ -436,11 +432,10 @@ impl<F: Files> Registration<F> {
             }
         }
 
-        // SAFETY: `struct pernet_operations` consists of list heads, which registering initialises,
-        // and of pointers that may be NULL: no such operation.
-        let mut ops: bindings::pernet_operations = unsafe { MaybeUninit::zeroed().assume_init() };
-        ops.init = Some(Self::init);
-        ops.exit = Some(Self::exit);
+        let ops = c_struct!(pernet_operations {
+            init: Self::init as unsafe extern "C" fn(*mut bindings::net) -> c_int,
+            exit: Self::exit as unsafe extern "C" fn(*mut bindings::net),
+        });
         let ops = Owned::new(ops)?;
         // SAFETY: The operations lie in an allocation of their own, which does not move, and stay
         // there until `drop` has unregistered them.

@@ -27,7 +27,7 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 
 /// Jiffies a second.
-pub(crate) const HZ: u32 = bindings::KNETSTAT_HZ;
+pub(crate) const HZ: u32 = bindings::HZ;
 
 /// `tcp_jiffies32`: jiffies modulo 2^32.
 pub(crate) fn jiffies32() -> u32 {
@@ -98,10 +98,7 @@ impl<'b> Entry<'b> {
     pub(crate) unsafe fn from_node(node: NonNull<bindings::hlist_node>) -> Self {
         // SAFETY: `node` lies within a `struct sock_common`, so its start is in the same allocation.
         let ptr = unsafe {
-            node.byte_sub(core::mem::offset_of!(
-                bindings::sock_common,
-                __bindgen_anon_6.skc_node
-            ))
+            node.byte_sub(offset!(sock_common skc_node))
         };
         // INVARIANT: The entry cannot leave the table while the bucket is locked. Which structure
         // surrounds the common part follows from `skc_state`, see `sk_fullsock()`.
@@ -204,7 +201,7 @@ impl<'b> Entry<'b> {
         ipv4(get!(
             self,
             sock_common,
-            __bindgen_anon_1.__bindgen_anon_1.skc_rcv_saddr
+            skc_rcv_saddr
         ))
     }
 
@@ -213,7 +210,7 @@ impl<'b> Entry<'b> {
         let port = get!(
             self,
             sock_common,
-            __bindgen_anon_3.__bindgen_anon_1.skc_dport
+            skc_dport
         );
         (self.foreign_address(), u16::from_be(port))
     }
@@ -226,7 +223,7 @@ impl<'b> Entry<'b> {
         ipv4(get!(
             self,
             sock_common,
-            __bindgen_anon_1.__bindgen_anon_1.skc_daddr
+            skc_daddr
         ))
     }
 }
@@ -566,7 +563,7 @@ impl Request<'_> {
         #[cfg(knetstat_fault = "oob")]
         let _ = get!(self, inet_sock, inet_sport);
 
-        let port = get!(self, sock_common, __bindgen_anon_3.__bindgen_anon_1.skc_num);
+        let port = get!(self, sock_common, skc_num);
         (self.0.local_address(), port)
     }
 
@@ -595,14 +592,12 @@ fn state(number: u8) -> State {
 }
 
 /// An address in network byte order.
-pub(crate) fn ipv4(address: bindings::__be32) -> IpAddr {
+pub(crate) fn ipv4(address: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(u32::from_be(address)))
 }
 
 /// An address in network byte order.
 #[cfg(CONFIG_IPV6)]
-pub(crate) fn ipv6(address: bindings::in6_addr) -> IpAddr {
-    // SAFETY: All members of the union cover the same 16 bytes, and any bytes are valid for each.
-    let bytes = unsafe { address.in6_u.u6_addr8 };
-    IpAddr::V6(Ipv6Addr::from(bytes))
+pub(crate) fn ipv6(address: [u8; 16]) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::from(address))
 }

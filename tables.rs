@@ -307,7 +307,7 @@ fn node_of(sk: &SockRef) -> *const bindings::hlist_node {
     let ptr = sk.as_ptr().cast_const();
     // SAFETY: `as_ptr()` is to a live socket or minisock: both begin with a `struct sock_common`,
     // which has the field.
-    unsafe { field_ptr!(ptr, sock_common, __bindgen_anon_6.skc_node) }
+    unsafe { field_ptr!(ptr, sock_common, skc_node).cast() }
 }
 
 /// The TCP tables of a network namespace: first the listeners by address and port
@@ -365,7 +365,7 @@ impl TcpTable<'_> {
         // INVARIANT: `inet_hash()` guards the chain by this lock.
         Chain {
             first: first.cast(),
-            lock: lock.cast_mut(),
+            lock: lock.cast::<bindings::spinlock_t>().cast_mut(),
             _table: PhantomData,
         }
     }
@@ -471,7 +471,7 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
             return unsafe { bindings::knetstat_lhash2_slot(self.info, ptr) };
         }
         // SAFETY: `as_ptr()` is to a live socket or minisock, of which each has a hash.
-        let hash = unsafe { field!(ptr, sock_common, __bindgen_anon_2.skc_hash) };
+        let hash = unsafe { field!(ptr, sock_common, skc_hash) };
         self.listening_buckets()
             .saturating_add(hash & self.ehash_mask)
     }
@@ -511,13 +511,13 @@ impl UdpTable<'_> {
         // `mask` by the caller's promise.
         let slot = unsafe { self.hash.add(index as usize) };
         // SAFETY: `slot` points to an element of `hash`, which has the field.
-        let first = unsafe { field_ptr!(slot, udp_hslot, __bindgen_anon_1.head.first) };
+        let first = unsafe { field_ptr!(slot, udp_hslot, head.first) };
         // SAFETY: `slot` points to an element of `hash`, which has the field.
         let lock = unsafe { field_ptr!(slot, udp_hslot, lock) };
         // INVARIANT: `udp_lib_get_port()` guards the chain by this lock.
         Chain {
-            first,
-            lock: lock.cast_mut(),
+            first: first.cast(),
+            lock: lock.cast::<bindings::spinlock_t>().cast_mut(),
             _table: PhantomData,
         }
     }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Everything of the kernel that the module touches, for bindgen, and the
- * declarations of helpers.c.
+ * The headers of the kernel with all that the module touches, and the declarations of helpers.c.
  */
 #ifndef KNETSTAT_BINDINGS_H
 #define KNETSTAT_BINDINGS_H
@@ -23,17 +22,6 @@
 #include <net/tcp.h>
 #include <net/tls.h>
 #include <net/udp.h>
-
-/* Macros that bindgen cannot evaluate by itself. */
-static const unsigned int KNETSTAT_HZ = HZ;
-static const long KNETSTAT_MAX_SCHEDULE_TIMEOUT = MAX_SCHEDULE_TIMEOUT;
-static const int KNETSTAT_TCP_TIMEOUT_INIT = TCP_TIMEOUT_INIT;
-static const int KNETSTAT_TCP_RTO_MAX = TCP_RTO_MAX;
-static const unsigned int KNETSTAT_ECN_MASK = INET_ECN_MASK;
-static const u32 KNETSTAT_TCP_DELACK_MAX = TCP_DELACK_MAX;
-static const unsigned int KNETSTAT_TLS_1_2 = TLS_1_2_VERSION;
-static const unsigned int KNETSTAT_TLS_1_3 = TLS_1_3_VERSION;
-static const unsigned int KNETSTAT_TLS_MAX_PAYLOAD = TLS_MAX_PAYLOAD_SIZE;
 
 /* What knetstat_filter() and knetstat_reuseport_program() return. */
 enum knetstat_program {

@@ -1,210 +1,401 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where the kernel's own compiler puts each field that the module reads.
+ * What the module has to know of the kernel's types and constants, as the kernel's own compiler
+ * sees them. This file is compiled to assembly only, with the kernel's own flags; layout.awk turns
+ * the marks in it into layout.rs.
  *
- * bindgen sees the headers through libclang, the kernel is often built by gcc:
- * a differing -D flag would shift fields silently. This file is compiled to
- * assembly only; Kbuild turns the marks in it into layout.rs, and the macro
- * `field!` of bindings/mod.rs refuses to compile where bindgen disagrees, or
- * where a field is read that is not listed here.
- *
- * FIELD(type, field): the same name in C and in Rust.
- * FIELD_AS(type, field, rust): for members of anonymous unions and structs,
- * which bindgen gives names of its own.
+ * INTEGER(type, field): an integer, a bool or a bit-field. A constant in which it alone has all its
+ * bits set shows where these are, whatever kind of field this kernel makes of it.
+ * POINTER(type, field, to), VOID_POINTER(type, field): a pointer to a structure, or to anything.
+ * ADDRESS(type, field): something of which only the address is taken.
+ * BYTES(type, field): an array of characters, or something else that is read as bytes.
+ * SIZE(type): one that is pointed at. VALUE(type): one that Rust holds. CONSTANT(name).
  */
 
 #include "bindings.h"
 
-#define MARK(name, value) asm volatile("\n.ascii \"->" name " %0\"" : : "i"(value))
-#define FIELD(type, field) MARK(#type " " #field, offsetof(struct type, field))
-#define FIELD_AS(type, field, rust) MARK(#type " " rust, offsetof(struct type, field))
+#define MARK(text, value) asm volatile("\n.ascii \"->" text " %0\"" : : "i"(value))
+
+#define INTEGER(type, field)								\
+	do {										\
+		static const struct type probe __used = { .field = -1 };		\
+											\
+		asm volatile("\n.ascii \"->integer " #type " " #field " %0 %1\""		\
+			     : : "i"(((struct type){ .field = -1 }).field < 0), "i"(&probe)); \
+	} while (0)
+#define MEMBER(type, field) (((struct type *)0)->field)
+#define IS(type, field, other) __builtin_types_compatible_p(typeof(MEMBER(type, field)), other)
+#define POINTER(type, field, to)							\
+	do {										\
+		_Static_assert(IS(type, field, struct to *) || IS(type, field, const struct to *), \
+			       #type "." #field " is not a pointer to struct " #to);	\
+		MARK("pointer " #type " " #field " " #to, offsetof(struct type, field));	\
+	} while (0)
+#define VOID_POINTER(type, field)							\
+	do {										\
+		_Static_assert(IS(type, field, void *), #type "." #field " is not a pointer to void"); \
+		MARK("pointer " #type " " #field " c_void", offsetof(struct type, field));	\
+	} while (0)
+#define ADDRESS(type, field) MARK("address " #type " " #field, offsetof(struct type, field))
+#define BYTES(type, field)								\
+	asm volatile("\n.ascii \"->bytes " #type " " #field " %0 %1\""			\
+		     : : "i"(offsetof(struct type, field)), "i"(sizeof(MEMBER(type, field))))
+#define SIZE(type) MARK("size " #type, sizeof(struct type))
+#define VALUE(type) MARK("value " #type, sizeof(struct type))
+#define CONSTANT(name) MARK("constant " #name, name)
 
 void knetstat_layout(void);
 
 void knetstat_layout(void)
 {
-	FIELD_AS(sock_common, skc_daddr, "__bindgen_anon_1.__bindgen_anon_1.skc_daddr");
-	FIELD_AS(sock_common, skc_rcv_saddr, "__bindgen_anon_1.__bindgen_anon_1.skc_rcv_saddr");
-	FIELD_AS(sock_common, skc_hash, "__bindgen_anon_2.skc_hash");
-	FIELD_AS(sock_common, skc_dport, "__bindgen_anon_3.__bindgen_anon_1.skc_dport");
-	FIELD_AS(sock_common, skc_num, "__bindgen_anon_3.__bindgen_anon_1.skc_num");
-	FIELD(sock_common, skc_family);
-	FIELD(sock_common, skc_state);
-	FIELD(sock_common, skc_bound_dev_if);
+	INTEGER(sock_common, skc_daddr);
+	INTEGER(sock_common, skc_reuse);
+	INTEGER(sock_common, skc_reuseport);
+	INTEGER(sock_common, skc_ipv6only);
+	INTEGER(sock_common, skc_rcv_saddr);
+	INTEGER(sock_common, skc_hash);
+	INTEGER(sock_common, skc_dport);
+	INTEGER(sock_common, skc_num);
+	INTEGER(sock_common, skc_family);
+	INTEGER(sock_common, skc_state);
+	INTEGER(sock_common, skc_bound_dev_if);
 #ifdef CONFIG_NET_NS
-	FIELD(sock_common, skc_net.net);
+	POINTER(sock_common, skc_net.net, net);
 #endif
 #if IS_ENABLED(CONFIG_IPV6)
-	FIELD(sock_common, skc_v6_daddr);
-	FIELD(sock_common, skc_v6_rcv_saddr);
+	BYTES(sock_common, skc_v6_daddr);
+	BYTES(sock_common, skc_v6_rcv_saddr);
 #endif
-	FIELD_AS(sock_common, skc_flags, "__bindgen_anon_5.skc_flags");
-	FIELD_AS(sock_common, skc_node, "__bindgen_anon_6.skc_node");
+	INTEGER(sock_common, skc_flags);
+	ADDRESS(sock_common, skc_node);
 
-	FIELD_AS(sock_common, skc_incoming_cpu, "__bindgen_anon_7.skc_incoming_cpu");
+	INTEGER(sock_common, skc_incoming_cpu);
 
-	FIELD(sock, sk_userlocks);
-	FIELD(sock, sk_priority);
-	FIELD(sock, sk_tsflags);
-	FIELD(sock, sk_rcvlowat);
-	FIELD(sock, sk_mark);
-	FIELD(sock, sk_peek_off);
-	FIELD(sock, sk_filter);
-	FIELD(sock, sk_reuseport_cb);
+	INTEGER(sock, sk_userlocks);
+	INTEGER(sock, sk_no_check_tx);
+	INTEGER(sock, sk_txtime_deadline_mode);
+	INTEGER(sock, sk_txtime_report_errors);
+	INTEGER(sock, sk_priority);
+	INTEGER(sock, sk_tsflags);
+	INTEGER(sock, sk_rcvlowat);
+	INTEGER(sock, sk_mark);
+	INTEGER(sock, sk_peek_off);
+	POINTER(sock, sk_filter, sk_filter);
+	POINTER(sock, sk_reuseport_cb, sock_reuseport);
 #ifdef CONFIG_NET_RX_BUSY_POLL
-	FIELD(sock, sk_ll_usec);
-	FIELD(sock, sk_prefer_busy_poll);
-	FIELD(sock, sk_busy_poll_budget);
+	INTEGER(sock, sk_ll_usec);
+	INTEGER(sock, sk_prefer_busy_poll);
+	INTEGER(sock, sk_busy_poll_budget);
 #endif
-	FIELD(sock, sk_max_pacing_rate);
-	FIELD(sock, sk_bind_phc);
-	FIELD(sock, sk_clockid);
-	FIELD(sock, sk_reserved_mem);
-	FIELD_AS(sock, sk_txrehash, "__bindgen_anon_4.sk_txrehash");
-	FIELD(sock, sk_rcvbuf);
-	FIELD(sock, sk_sndbuf);
-	FIELD(sock, sk_rcvtimeo);
-	FIELD(sock, sk_sndtimeo);
-	FIELD(sock, sk_lingertime);
-	FIELD(sock, sk_ack_backlog);
-	FIELD(sock, sk_max_ack_backlog);
-	FIELD(sock, sk_backlog.rmem_alloc.counter);
-	FIELD(sock, sk_wmem_alloc.refs.counter);
+	INTEGER(sock, sk_max_pacing_rate);
+	INTEGER(sock, sk_bind_phc);
+	INTEGER(sock, sk_clockid);
+	INTEGER(sock, sk_reserved_mem);
+	INTEGER(sock, sk_txrehash);
+	INTEGER(sock, sk_rcvbuf);
+	INTEGER(sock, sk_sndbuf);
+	INTEGER(sock, sk_rcvtimeo);
+	INTEGER(sock, sk_sndtimeo);
+	INTEGER(sock, sk_lingertime);
+	INTEGER(sock, sk_ack_backlog);
+	INTEGER(sock, sk_max_ack_backlog);
+	INTEGER(sock, sk_backlog.rmem_alloc.counter);
+	INTEGER(sock, sk_wmem_alloc.refs.counter);
 
-	FIELD(inet_sock, inet_sport);
-	FIELD(inet_sock, inet_flags);
-	FIELD(inet_sock, uc_ttl);
-	FIELD(inet_sock, min_ttl);
-	FIELD(inet_sock, mc_ttl);
-	FIELD(inet_sock, pmtudisc);
-	FIELD(inet_sock, tos);
-	FIELD(inet_sock, inet_opt);
-	FIELD(ip_options_rcu, opt.optlen);
-	FIELD(inet_sock, uc_index);
-	FIELD(inet_sock, mc_index);
-	FIELD(inet_sock, mc_addr);
-	FIELD(inet_sock, local_port_range);
-	FIELD(inet_sock, mc_list);
-	FIELD(ip_mc_socklist, next_rcu);
-	FIELD(ip_mc_socklist, multi.imr_multiaddr.s_addr);
-	FIELD(ip_mc_socklist, multi.imr_ifindex);
+	INTEGER(inet_sock, inet_sport);
+	INTEGER(inet_sock, inet_flags);
+	INTEGER(inet_sock, uc_ttl);
+	INTEGER(inet_sock, min_ttl);
+	INTEGER(inet_sock, mc_ttl);
+	INTEGER(inet_sock, pmtudisc);
+	INTEGER(inet_sock, tos);
+	POINTER(inet_sock, inet_opt, ip_options_rcu);
+	INTEGER(ip_options_rcu, opt.optlen);
+	INTEGER(inet_sock, uc_index);
+	INTEGER(inet_sock, mc_index);
+	INTEGER(inet_sock, mc_addr);
+	INTEGER(inet_sock, local_port_range);
+	POINTER(inet_sock, mc_list, ip_mc_socklist);
+	POINTER(ip_mc_socklist, next_rcu, ip_mc_socklist);
+	INTEGER(ip_mc_socklist, multi.imr_multiaddr.s_addr);
+	INTEGER(ip_mc_socklist, multi.imr_ifindex);
 
 #if IS_ENABLED(CONFIG_IPV6)
-	FIELD(inet_sock, pinet6);
-	FIELD(ipv6_pinfo, rxopt);
-	FIELD(ipv6_pinfo, tclass);
-	FIELD(ipv6_pinfo, hop_limit);
-	FIELD(ipv6_pinfo, mcast_hops);
-	FIELD(ipv6_pinfo, mcast_oif);
-	FIELD(ipv6_pinfo, ucast_oif);
-	FIELD(ipv6_pinfo, pmtudisc);
-	FIELD(ipv6_pinfo, frag_size);
-	FIELD(ipv6_pinfo, srcprefs);
-	FIELD(ipv6_pinfo, min_hopcount);
-	FIELD(ipv6_pinfo, ipv6_mc_list);
-	FIELD(ipv6_pinfo, opt);
-	FIELD(ipv6_txoptions, hopopt);
-	FIELD(ipv6_txoptions, dst0opt);
-	FIELD(ipv6_txoptions, srcrt);
-	FIELD(ipv6_txoptions, dst1opt);
-	FIELD(ipv6_mc_socklist, next);
-	FIELD(ipv6_mc_socklist, addr);
-	FIELD(ipv6_mc_socklist, ifindex);
-	FIELD(net, ipv6.sysctl.bindv6only);
+	POINTER(inet_sock, pinet6, ipv6_pinfo);
+	INTEGER(ipv6_pinfo, rxopt.all);
+	INTEGER(ipv6_pinfo, rxopt.bits.rxinfo);
+	INTEGER(ipv6_pinfo, rxopt.bits.rxoinfo);
+	INTEGER(ipv6_pinfo, rxopt.bits.rxhlim);
+	INTEGER(ipv6_pinfo, rxopt.bits.rxohlim);
+	INTEGER(ipv6_pinfo, rxopt.bits.srcrt);
+	INTEGER(ipv6_pinfo, rxopt.bits.osrcrt);
+	INTEGER(ipv6_pinfo, rxopt.bits.hopopts);
+	INTEGER(ipv6_pinfo, rxopt.bits.ohopopts);
+	INTEGER(ipv6_pinfo, rxopt.bits.dstopts);
+	INTEGER(ipv6_pinfo, rxopt.bits.odstopts);
+	INTEGER(ipv6_pinfo, rxopt.bits.rxtclass);
+	INTEGER(ipv6_pinfo, rxopt.bits.rxflow);
+	INTEGER(ipv6_pinfo, rxopt.bits.rxpmtu);
+	INTEGER(ipv6_pinfo, rxopt.bits.rxorigdstaddr);
+	INTEGER(ipv6_pinfo, rxopt.bits.recvfragsize);
+	INTEGER(ipv6_pinfo, tclass);
+	INTEGER(ipv6_pinfo, hop_limit);
+	INTEGER(ipv6_pinfo, mcast_hops);
+	INTEGER(ipv6_pinfo, mcast_oif);
+	INTEGER(ipv6_pinfo, ucast_oif);
+	INTEGER(ipv6_pinfo, pmtudisc);
+	INTEGER(ipv6_pinfo, frag_size);
+	INTEGER(ipv6_pinfo, srcprefs);
+	INTEGER(ipv6_pinfo, min_hopcount);
+	POINTER(ipv6_pinfo, ipv6_mc_list, ipv6_mc_socklist);
+	POINTER(ipv6_pinfo, opt, ipv6_txoptions);
+	POINTER(ipv6_txoptions, hopopt, ipv6_opt_hdr);
+	POINTER(ipv6_txoptions, dst0opt, ipv6_opt_hdr);
+	POINTER(ipv6_txoptions, srcrt, ipv6_rt_hdr);
+	POINTER(ipv6_txoptions, dst1opt, ipv6_opt_hdr);
+	POINTER(ipv6_mc_socklist, next, ipv6_mc_socklist);
+	BYTES(ipv6_mc_socklist, addr);
+	INTEGER(ipv6_mc_socklist, ifindex);
+	INTEGER(net, ipv6.sysctl.bindv6only);
 #endif
 
-	FIELD(inet_connection_sock, icsk_accept_queue.rskq_defer_accept);
-	FIELD(inet_connection_sock, icsk_accept_queue.fastopenq.max_qlen);
-	FIELD(inet_connection_sock, icsk_user_timeout);
-	FIELD(inet_connection_sock, icsk_syn_retries);
-	FIELD(inet_connection_sock, icsk_ack.pingpong);
-	FIELD(inet_connection_sock, icsk_ca_ops);
-	FIELD(inet_connection_sock, icsk_ulp_ops);
-	FIELD(inet_connection_sock, icsk_ulp_data);
-	FIELD(inet_connection_sock, icsk_rto_max);
-	FIELD(inet_connection_sock, icsk_rto_min);
-	FIELD(inet_connection_sock, icsk_delack_max);
-	FIELD(tcp_congestion_ops, name);
-	FIELD(tcp_ulp_ops, name);
-	FIELD(tls_context, prot_info.version);
-	FIELD(tls_context, prot_info.cipher_type);
-	FIELD(tls_context, tx_max_payload_len);
+	INTEGER(inet_connection_sock, icsk_accept_queue.rskq_defer_accept);
+	INTEGER(inet_connection_sock, icsk_ca_setsockopt);
+	INTEGER(inet_connection_sock, icsk_accept_queue.fastopenq.max_qlen);
+	INTEGER(inet_connection_sock, icsk_user_timeout);
+	INTEGER(inet_connection_sock, icsk_syn_retries);
+	INTEGER(inet_connection_sock, icsk_ack.pingpong);
+	POINTER(inet_connection_sock, icsk_ca_ops, tcp_congestion_ops);
+	POINTER(inet_connection_sock, icsk_ulp_ops, tcp_ulp_ops);
+	VOID_POINTER(inet_connection_sock, icsk_ulp_data);
+	INTEGER(inet_connection_sock, icsk_rto_max);
+	INTEGER(inet_connection_sock, icsk_rto_min);
+	INTEGER(inet_connection_sock, icsk_delack_max);
+	BYTES(tcp_congestion_ops, name);
+	BYTES(tcp_ulp_ops, name);
+	INTEGER(tls_context, prot_info.version);
+	INTEGER(tls_context, rx_conf);
+	INTEGER(tls_context, tx_conf);
+	INTEGER(tls_context, zerocopy_sendfile);
+	INTEGER(tls_context, rx_no_pad);
+	INTEGER(tls_context, prot_info.cipher_type);
+	INTEGER(tls_context, tx_max_payload_len);
 
-	FIELD(tcp_sock, snd_wnd);
-	FIELD(tcp_sock, copied_seq);
-	FIELD(tcp_sock, write_seq);
-	FIELD(tcp_sock, rcv_nxt);
-	FIELD(tcp_sock, snd_una);
-	FIELD(tcp_sock, packets_out);
-	FIELD(tcp_sock, rcv_wnd);
-	FIELD(tcp_sock, rcv_tstamp);
-	FIELD(tcp_sock, keepalive_time);
-	FIELD(tcp_sock, keepalive_intvl);
-	FIELD(tcp_sock, keepalive_probes);
-	FIELD(tcp_sock, rx_opt.user_mss);
-	FIELD(tcp_sock, rx_opt.mss_clamp);
-	FIELD(tcp_sock, mss_cache);
-	FIELD(tcp_sock, linger2);
-	FIELD(tcp_sock, tcp_tx_delay);
-	FIELD(tcp_sock, notsent_lowat);
-	FIELD(tcp_sock, window_clamp);
+	INTEGER(tcp_sock, snd_wnd);
+	INTEGER(tcp_sock, nonagle);
+	INTEGER(tcp_sock, thin_lto);
+	INTEGER(tcp_sock, repair);
+	INTEGER(tcp_sock, fastopen_connect);
+	INTEGER(tcp_sock, fastopen_no_cookie);
+	INTEGER(tcp_sock, recvmsg_inq);
+	INTEGER(tcp_sock, save_syn);
+	INTEGER(tcp_sock, copied_seq);
+	INTEGER(tcp_sock, write_seq);
+	INTEGER(tcp_sock, rcv_nxt);
+	INTEGER(tcp_sock, snd_una);
+	INTEGER(tcp_sock, packets_out);
+	INTEGER(tcp_sock, rcv_wnd);
+	INTEGER(tcp_sock, rcv_tstamp);
+	INTEGER(tcp_sock, keepalive_time);
+	INTEGER(tcp_sock, keepalive_intvl);
+	INTEGER(tcp_sock, keepalive_probes);
+	INTEGER(tcp_sock, rx_opt.user_mss);
+	INTEGER(tcp_sock, rx_opt.mss_clamp);
+	INTEGER(tcp_sock, mss_cache);
+	INTEGER(tcp_sock, linger2);
+	INTEGER(tcp_sock, tcp_tx_delay);
+	INTEGER(tcp_sock, notsent_lowat);
+	INTEGER(tcp_sock, window_clamp);
 #if IS_ENABLED(CONFIG_MPTCP)
-	FIELD(tcp_sock, is_mptcp);
+	INTEGER(tcp_sock, is_mptcp);
 #endif
 #ifdef CONFIG_TCP_MD5SIG
-	FIELD(tcp_sock, md5sig_info);
-	FIELD(tcp_md5sig_info, head.first);
+	POINTER(tcp_sock, md5sig_info, tcp_md5sig_info);
+	POINTER(tcp_md5sig_info, head.first, hlist_node);
 #endif
 #ifdef CONFIG_TCP_AO
-	FIELD(tcp_sock, ao_info);
+	POINTER(tcp_sock, ao_info, tcp_ao_info);
 #endif
 
-	FIELD(udp_sock, forward_deficit);
-	FIELD(udp_sock, udp_flags);
-	FIELD(udp_sock, encap_type);
-	FIELD(udp_sock, gso_size);
+	INTEGER(udp_sock, forward_deficit);
+	INTEGER(udp_sock, udp_flags);
+	INTEGER(udp_sock, encap_type);
+	INTEGER(udp_sock, gso_size);
 
-	FIELD(inet_timewait_sock, tw_substate);
-	FIELD(inet_timewait_sock, tw_sport);
+	INTEGER(inet_timewait_sock, tw_substate);
+	INTEGER(inet_timewait_sock, tw_sport);
 
-	FIELD(inet_hashinfo, ehash);
-	FIELD(inet_hashinfo, ehash_mask);
-	FIELD(inet_hashinfo, ehash_locks);
-	FIELD(inet_hashinfo, ehash_locks_mask);
-	FIELD(inet_hashinfo, lhash2);
-	FIELD(inet_hashinfo, lhash2_mask);
-	FIELD(inet_ehash_bucket, chain.first);
-	FIELD(inet_listen_hashbucket, lock);
-	FIELD(inet_listen_hashbucket, nulls_head.first);
-	FIELD(udp_table, hash);
-	FIELD(udp_table, mask);
-	FIELD_AS(udp_hslot, head.first, "__bindgen_anon_1.head.first");
-	FIELD(udp_hslot, lock);
+	POINTER(inet_hashinfo, ehash, inet_ehash_bucket);
+	INTEGER(inet_hashinfo, ehash_mask);
+	POINTER(inet_hashinfo, ehash_locks, spinlock);
+	INTEGER(inet_hashinfo, ehash_locks_mask);
+	POINTER(inet_hashinfo, lhash2, inet_listen_hashbucket);
+	INTEGER(inet_hashinfo, lhash2_mask);
+	ADDRESS(inet_ehash_bucket, chain.first);
+	ADDRESS(inet_listen_hashbucket, lock);
+	ADDRESS(inet_listen_hashbucket, nulls_head.first);
+	POINTER(udp_table, hash, udp_hslot);
+	INTEGER(udp_table, mask);
+	ADDRESS(udp_hslot, head.first);
+	ADDRESS(udp_hslot, lock);
 
-	FIELD(net, proc_net);
-	FIELD(net, ipv4.tcp_death_row.hashinfo);
-	FIELD(net, ipv4.udp_table);
-	FIELD(net, ipv4.tcp_congestion_control);
-	FIELD(net, ipv4.sysctl_tcp_pingpong_thresh);
-	FIELD(net, ipv4.sysctl_tcp_rto_max_ms);
-	FIELD(net, ipv4.sysctl_tcp_rto_min_us);
-	FIELD(net, ipv4.sysctl_ip_no_pmtu_disc);
-	FIELD(net, ipv4.sysctl_tcp_fastopen);
-	FIELD(net, core.sysctl_txrehash);
+	POINTER(net, proc_net, proc_dir_entry);
+	POINTER(net, ipv4.tcp_death_row.hashinfo, inet_hashinfo);
+	POINTER(net, ipv4.udp_table, udp_table);
+	POINTER(net, ipv4.tcp_congestion_control, tcp_congestion_ops);
+	INTEGER(net, ipv4.sysctl_tcp_pingpong_thresh);
+	INTEGER(net, ipv4.sysctl_tcp_rto_max_ms);
+	INTEGER(net, ipv4.sysctl_tcp_rto_min_us);
+	INTEGER(net, ipv4.sysctl_ip_no_pmtu_disc);
+	INTEGER(net, ipv4.sysctl_tcp_fastopen);
+	INTEGER(net, core.sysctl_txrehash);
 
-	FIELD(kiocb, ki_filp);
-	FIELD(kiocb, ki_pos);
+	POINTER(kiocb, ki_filp, file);
+	INTEGER(kiocb, ki_pos);
 
-	MARK("size inet_ehash_bucket", sizeof(struct inet_ehash_bucket));
-	MARK("size inet_listen_hashbucket", sizeof(struct inet_listen_hashbucket));
-	MARK("size udp_hslot", sizeof(struct udp_hslot));
-	MARK("size socket_lock_t", sizeof(socket_lock_t));
-	MARK("size spinlock_t", sizeof(spinlock_t));
-	MARK("size sock", sizeof(struct sock));
-	MARK("size tcp_sock", sizeof(struct tcp_sock));
-	MARK("size udp_sock", sizeof(struct udp_sock));
-	MARK("size inet_timewait_sock", sizeof(struct inet_timewait_sock));
-	MARK("size pernet_operations", sizeof(struct pernet_operations));
-	MARK("size proc_ops", sizeof(struct proc_ops));
-	MARK("size mutex", sizeof(struct mutex));
+	ADDRESS(hlist_node, next);
+	ADDRESS(hlist_node, pprev);
+	ADDRESS(proc_ops, proc_open);
+	ADDRESS(proc_ops, proc_read_iter);
+	ADDRESS(proc_ops, proc_lseek);
+	ADDRESS(proc_ops, proc_release);
+	ADDRESS(pernet_operations, init);
+	ADDRESS(pernet_operations, exit);
+
+	SIZE(inet_ehash_bucket);
+	SIZE(inet_listen_hashbucket);
+	SIZE(udp_hslot);
+	SIZE(udp_table);
+	SIZE(inet_hashinfo);
+	SIZE(inet_request_sock);
+	SIZE(inet_timewait_sock);
+	SIZE(inet_sock);
+	SIZE(inet_connection_sock);
+	SIZE(sock_common);
+	SIZE(sock);
+	SIZE(tcp_sock);
+	SIZE(udp_sock);
+	SIZE(ipv6_pinfo);
+	SIZE(ip_mc_socklist);
+	SIZE(ipv6_mc_socklist);
+	SIZE(ip_options_rcu);
+	SIZE(ipv6_txoptions);
+	SIZE(tcp_md5sig_info);
+	SIZE(tcp_congestion_ops);
+	SIZE(tcp_ulp_ops);
+	SIZE(tls_context);
+	SIZE(net);
+	VALUE(proc_ops);
+	VALUE(pernet_operations);
+	SIZE(kiocb);
+	VALUE(mutex);
+	SIZE(spinlock);
+
+	CONSTANT(AF_INET);
+	CONSTANT(AF_INET6);
+	CONSTANT(TCP_ESTABLISHED);
+	CONSTANT(TCP_SYN_SENT);
+	CONSTANT(TCP_SYN_RECV);
+	CONSTANT(TCP_FIN_WAIT1);
+	CONSTANT(TCP_FIN_WAIT2);
+	CONSTANT(TCP_TIME_WAIT);
+	CONSTANT(TCP_CLOSE);
+	CONSTANT(TCP_CLOSE_WAIT);
+	CONSTANT(TCP_LAST_ACK);
+	CONSTANT(TCP_LISTEN);
+	CONSTANT(TCP_CLOSING);
+	CONSTANT(TCP_NEW_SYN_RECV);
+	CONSTANT(SOCK_SNDBUF_LOCK);
+	CONSTANT(SOCK_RCVBUF_LOCK);
+	CONSTANT(SOCK_BINDADDR_LOCK);
+	CONSTANT(TFO_SERVER_ENABLE);
+	CONSTANT(TFO_SERVER_WO_SOCKOPT1);
+	CONSTANT(TCP_NAGLE_OFF);
+	CONSTANT(TCP_NAGLE_CORK);
+	CONSTANT(SOCK_LINGER);
+	CONSTANT(SOCK_BROADCAST);
+	CONSTANT(SOCK_KEEPOPEN);
+	CONSTANT(SOCK_DBG);
+	CONSTANT(SOCK_LOCALROUTE);
+	CONSTANT(SOCK_URGINLINE);
+	CONSTANT(SOCK_RCVTSTAMP);
+	CONSTANT(SOCK_RCVTSTAMPNS);
+	CONSTANT(SOCK_TSTAMP_NEW);
+	CONSTANT(SOCK_RCVMARK);
+	CONSTANT(SOCK_RCVPRIORITY);
+	CONSTANT(SOCK_RXQ_OVFL);
+	CONSTANT(SOCK_WIFI_STATUS);
+	CONSTANT(SOCK_NOFCS);
+	CONSTANT(SOCK_FILTER_LOCKED);
+	CONSTANT(SOCK_SELECT_ERR_QUEUE);
+	CONSTANT(SOCK_ZEROCOPY);
+	CONSTANT(SOCK_TXTIME);
+	CONSTANT(INET_FLAGS_PKTINFO);
+	CONSTANT(INET_FLAGS_TTL);
+	CONSTANT(INET_FLAGS_TOS);
+	CONSTANT(INET_FLAGS_RECVOPTS);
+	CONSTANT(INET_FLAGS_RETOPTS);
+	CONSTANT(INET_FLAGS_PASSSEC);
+	CONSTANT(INET_FLAGS_ORIGDSTADDR);
+	CONSTANT(INET_FLAGS_CHECKSUM);
+	CONSTANT(INET_FLAGS_RECVFRAGSIZE);
+	CONSTANT(INET_FLAGS_RECVERR);
+	CONSTANT(INET_FLAGS_RECVERR_RFC4884);
+	CONSTANT(INET_FLAGS_FREEBIND);
+	CONSTANT(INET_FLAGS_MC_LOOP);
+	CONSTANT(INET_FLAGS_MC_ALL);
+	CONSTANT(INET_FLAGS_TRANSPARENT);
+	CONSTANT(INET_FLAGS_BIND_ADDRESS_NO_PORT);
+	CONSTANT(INET_FLAGS_IS_ICSK);
+	CONSTANT(INET_FLAGS_MC6_LOOP);
+	CONSTANT(INET_FLAGS_MC6_ALL);
+	CONSTANT(INET_FLAGS_RECVERR6);
+	CONSTANT(INET_FLAGS_RECVERR6_RFC4884);
+	CONSTANT(INET_FLAGS_SNDFLOW);
+	CONSTANT(INET_FLAGS_DONTFRAG);
+	CONSTANT(INET_FLAGS_AUTOFLOWLABEL);
+	CONSTANT(INET_FLAGS_AUTOFLOWLABEL_SET);
+	CONSTANT(UDP_FLAGS_CORK);
+	CONSTANT(UDP_FLAGS_NO_CHECK6_TX);
+	CONSTANT(UDP_FLAGS_NO_CHECK6_RX);
+	CONSTANT(UDP_FLAGS_GRO_ENABLED);
+	CONSTANT(IP_PMTUDISC_DONT);
+	CONSTANT(IP_PMTUDISC_WANT);
+	CONSTANT(IPV6_PMTUDISC_WANT);
+	CONSTANT(IPV6_PREFER_SRC_TMP);
+	CONSTANT(IPV6_PREFER_SRC_PUBLIC);
+	CONSTANT(IPV6_PREFER_SRC_COA);
+	CONSTANT(IPV6_PREFER_SRC_HOME);
+	CONSTANT(IPV6_PREFER_SRC_PUBTMP_DEFAULT);
+	CONSTANT(IPV6_DEFAULT_MCASTHOPS);
+	CONSTANT(IFNAMSIZ);
+	CONSTANT(SOF_TIMESTAMPING_BIND_PHC);
+	CONSTANT(TLS_BASE);
+	CONSTANT(TLS_SW);
+	CONSTANT(TLS_HW);
+	CONSTANT(TLS_1_2_VERSION);
+	CONSTANT(TLS_1_3_VERSION);
+	CONSTANT(TLS_MAX_PAYLOAD_SIZE);
+	CONSTANT(TLS_CIPHER_AES_GCM_128);
+	CONSTANT(TLS_CIPHER_AES_GCM_256);
+	CONSTANT(TLS_CIPHER_AES_CCM_128);
+	CONSTANT(TLS_CIPHER_CHACHA20_POLY1305);
+	CONSTANT(TLS_CIPHER_SM4_GCM);
+	CONSTANT(TLS_CIPHER_SM4_CCM);
+	CONSTANT(TLS_CIPHER_ARIA_GCM_128);
+	CONSTANT(TLS_CIPHER_ARIA_GCM_256);
+	CONSTANT(TCP_CA_NAME_MAX);
+	CONSTANT(TCP_ULP_NAME_MAX);
+	CONSTANT(HZ);
+	CONSTANT(MAX_SCHEDULE_TIMEOUT);
+	CONSTANT(TCP_TIMEOUT_INIT);
+	CONSTANT(TCP_RTO_MAX);
+	CONSTANT(TCP_DELACK_MAX);
+	CONSTANT(INET_ECN_MASK);
+	CONSTANT(KNETSTAT_NO_PROGRAM);
+	CONSTANT(KNETSTAT_CLASSIC);
+	CONSTANT(KNETSTAT_EBPF);
+	CONSTANT(KNETSTAT_COLUMNS);
+	CONSTANT(KNETSTAT_SOL_SOCKET);
+	CONSTANT(KNETSTAT_PROTOCOL);
 }

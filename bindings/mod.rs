@@ -1,94 +1,236 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bindings to what the module reads and calls, made by bindgen.
+//! Bindings to what the module reads and calls.
 //!
 //! C header: `bindings/bindings.h`
 //!
-//! They are complete in themselves and share no type with `kernel::bindings`,
-//! whose contents differ from kernel to kernel.
+//! No bindgen: that sees the kernel's headers through libclang, while most kernels are built by
+//! gcc, numbers anonymous members differently from kernel to kernel, and does not sign-extend
+//! bit-fields. Here the kernel's own compiler says where each field is, how wide it is and whether
+//! it has a sign, see `layout.c`; so a field has one name and one type on every kernel. Functions
+//! are declared by hand; a host test compares them with `bindings.h`.
+//!
+//! Nothing outside of this folder depends on the version of the kernel.
 
-#[allow(
-    clippy::all,
-    clippy::cast_lossless,
-    clippy::ptr_as_ptr,
-    clippy::ref_as_ptr,
-    clippy::undocumented_unsafe_blocks,
-    dead_code,
-    improper_ctypes,
-    missing_docs,
+#![allow(
     non_camel_case_types,
-    non_snake_case,
-    non_upper_case_globals,
-    rustdoc::all,
-    unreachable_pub,
-    unsafe_op_in_unsafe_fn
+    reason = "C types have the names that they have in C"
 )]
-mod generated;
 
-/// `layout!(type field)`: the offset that the kernel's own compiler gives a field.
-/// `layout!(size type)`: the size that it gives a type.
-#[macro_use]
-mod layout;
+use core::ffi::CStr;
+pub(crate) use kernel::ffi::{
+    c_char,
+    c_int,
+    c_void, //
+};
 
-pub(crate) use generated::*;
-
-/// Stands for the type of `sk_lock`, which bindgen does not get right. Not looked into.
-#[allow(non_camel_case_types, reason = "the name of the C type")]
-#[derive(Clone, Copy)]
-#[repr(C, align(8))]
-pub(crate) struct socket_lock_t {
-    _blob: [u8; layout!(size socket_lock_t)],
+/// Declares C types that are not looked into: so many bytes as the kernel's compiler says, which can
+/// hold pointers. Of the first kind, there are only pointers.
+macro_rules! opaque {
+    ($($type:ident: $size:literal,)*) => {$(
+        #[repr(C)]
+        pub(crate) struct $type([core::mem::MaybeUninit<u8>; $size]);
+    )*};
 }
 
-/// The address of `$ptr->$field`.
+/// As [`opaque`], for types that Rust holds by value, and so aligned.
+macro_rules! value {
+    ($($type:ident: $size:literal,)*) => {$(
+        #[derive(Clone, Copy)]
+        #[repr(C, align(8))]
+        pub(crate) struct $type([core::mem::MaybeUninit<u8>; $size]);
+
+        const _: () = assert!(size_of::<$type>() == $size);
+    )*};
+}
+
+#[macro_use]
+#[allow(unused_macros, reason = "made whole")]
+#[allow(dead_code, reason = "made whole")]
+mod layout;
+
+pub(crate) use layout::*;
+
+/// C types that are pointed at only.
+macro_rules! incomplete {
+    ($($type:ident)*) => {$(
+        #[repr(C)]
+        pub(crate) struct $type {
+            _data: [u8; 0],
+            _marker: core::marker::PhantomData<(*mut u8, core::marker::PhantomPinned)>,
+        }
+    )*};
+}
+
+incomplete! {
+    file
+    inode
+    iov_iter
+    ipv6_opt_hdr
+    ipv6_rt_hdr
+    proc_dir_entry
+    sk_filter
+    sock_reuseport
+    tcp_ao_info
+    user_namespace
+}
+
+/// A link of a hash chain. That of a `hlist_nulls` has the same layout.
+#[repr(C)]
+pub(crate) struct hlist_node {
+    pub(crate) next: *mut hlist_node,
+    pub(crate) pprev: *mut *mut hlist_node,
+}
+
+const _: () = assert!(
+    core::mem::offset_of!(hlist_node, next) == offset!(hlist_node next)
+        && core::mem::offset_of!(hlist_node, pprev) == offset!(hlist_node pprev)
+);
+
+pub(crate) type spinlock_t = spinlock;
+pub(crate) type loff_t = i64;
+pub(crate) type umode_t = u16;
+
+/// Reads a bit-field of `WIDTH` bits that begins at a bit of an object, once, as a little-endian
+/// CPU numbers them. Extends its sign, if it has one.
 ///
-/// Refuses to compile where bindgen and the kernel's compiler disagree about the
-/// field's place.
+/// # Safety
+///
+/// `ptr` must point to an object that is aligned to 8 bytes and has the bit-field.
+#[inline(always)]
+pub(crate) unsafe fn bits<const BIT: usize, const WIDTH: usize, const SIGNED: bool>(
+    ptr: *const u8,
+) -> i64 {
+    const { assert!(cfg!(target_endian = "little") && WIDTH > 0 && WIDTH <= 32) };
+    let (word, shift) = if BIT % 8 + WIDTH <= 8 {
+        // SAFETY: The object has the byte in which the bit-field lies.
+        (u64::from(unsafe { ptr.add(BIT / 8).read_volatile() }), BIT % 8)
+    } else if BIT % 16 + WIDTH <= 16 {
+        // SAFETY: The object has these two bytes, aligned, as C puts a bit-field into a unit of its
+        // type, which is two bytes at least.
+        let word = unsafe { ptr.add(BIT / 16 * 2).cast::<u16>().read_volatile() };
+        (u64::from(word), BIT % 16)
+    } else {
+        const { assert!(BIT % 32 + WIDTH <= 32 || BIT % 16 + WIDTH <= 16) };
+        // SAFETY: The object has these four bytes, aligned, as C puts a bit-field into a unit of its
+        // type, which is four bytes at least.
+        let word = unsafe { ptr.add(BIT / 32 * 4).cast::<u32>().read_volatile() };
+        (u64::from(word), BIT % 32)
+    };
+    // The bits at the top, then down again.
+    let top = word << (64 - shift - WIDTH);
+    if SIGNED {
+        (top as i64) >> (64 - WIDTH)
+    } else {
+        (top >> (64 - WIDTH)) as i64
+    }
+}
+
+/// The address of `$ptr->$field`, as one of bytes.
 ///
 /// # Safety
 ///
 /// `$ptr` must point into an allocation that is large enough for the field.
 macro_rules! field_ptr {
-    ($ptr:expr, $type:ident, $($field:ident).+) => {{
-        const _: () = assert!(
-            core::mem::offset_of!($crate::bindings::$type, $($field).+)
-                == layout!($type $($field).+),
-            "bindgen and the kernel's compiler disagree about a field's offset",
-        );
-        &raw const (*$ptr.cast::<$crate::bindings::$type>()).$($field).+
-    }};
+    ($ptr:expr, $type:ident, $($field:ident).+) => {
+        $ptr.cast::<u8>().add(offset!($type $($field).+))
+    };
 }
 
-/// Reads `$ptr->$field` once, like `READ_ONCE()`.
+/// Reads `$ptr->$field` once, like `READ_ONCE()`. Refuses to compile for a field that `layout.c`
+/// does not list.
 ///
 /// # Safety
 ///
 /// `$ptr` must point to a live C object of that type.
 macro_rules! field {
-    ($ptr:expr, $type:ident, $($field:ident).+) => {
-        field_ptr!($ptr, $type, $($field).+).read_volatile()
-    };
+    ($ptr:expr, $type:ident, $($field:ident).+) => {{
+        let ptr: *const _ = $ptr;
+        let ptr = ptr.cast::<u8>();
+        read!(ptr, $type $($field).+)
+    }};
 }
 
-macro_rules! same_size {
-    ($($type:ident),* $(,)?) => {$(
-        const _: () = assert!(
-            core::mem::size_of::<$type>() == layout!(size $type),
-            "bindgen and the kernel's compiler disagree about a type's size",
-        );
-    )*};
+/// A constant C structure of pointers, of which those that are named are set and all else is zero.
+macro_rules! c_struct {
+    ($type:ident { $($field:ident: $value:expr,)* }) => {{
+        const WORDS: usize = size_of::<$crate::bindings::$type>() / size_of::<*const ()>();
+        let mut words = [core::ptr::null::<()>(); WORDS];
+        $(
+            words[offset!($type $field) / size_of::<*const ()>()] = $value as *const ();
+        )*
+        // SAFETY: Both have the same size, and an opaque type is valid whatever its bytes are.
+        unsafe { core::mem::transmute::<_, $crate::bindings::$type>(words) }
+    }};
 }
 
-same_size!(
-    inet_ehash_bucket,
-    inet_listen_hashbucket,
-    inet_timewait_sock,
-    mutex,
-    pernet_operations,
-    proc_ops,
-    sock,
-    spinlock_t,
-    tcp_sock,
-    udp_hslot,
-    udp_sock,
-);
+pub(crate) type knetstat_part = u32;
+pub(crate) type knetstat_program = u32;
+pub(crate) type sock_flags = u32;
+
+// Of the kernel itself: exported, and the same on every kernel.
+unsafe extern "C" {
+    pub(crate) static jiffies: usize;
+
+    pub(crate) fn kvfree(addr: *const c_void);
+    pub(crate) fn no_seek_end_llseek(file: *mut file, offset: loff_t, whence: c_int) -> loff_t;
+    pub(crate) fn proc_create_data(
+        name: *const c_char,
+        mode: umode_t,
+        parent: *mut proc_dir_entry,
+        ops: *const proc_ops,
+        data: *mut c_void,
+    ) -> *mut proc_dir_entry;
+    pub(crate) fn register_pernet_subsys(ops: *mut pernet_operations) -> c_int;
+    pub(crate) fn remove_proc_entry(name: *const c_char, parent: *mut proc_dir_entry);
+    pub(crate) fn sock_gen_put(sk: *mut sock);
+    pub(crate) fn unregister_pernet_subsys(ops: *mut pernet_operations);
+}
+
+// Those of `bindings.h`, which `helpers.c` has.
+unsafe extern "C" {
+    pub(crate) fn knetstat_spin_lock_bh(lock: *mut spinlock_t);
+    pub(crate) fn knetstat_spin_unlock_bh(lock: *mut spinlock_t);
+    pub(crate) fn knetstat_prefetch_tcp(node: *const hlist_node, part: knetstat_part);
+    pub(crate) fn knetstat_prefetch_udp(node: *const hlist_node, part: knetstat_part);
+    pub(crate) fn knetstat_sock_tryget(sk: *mut sock) -> bool;
+    pub(crate) fn knetstat_bh_trylock_sock(sk: *mut sock) -> bool;
+    pub(crate) fn knetstat_bh_unlock_sock(sk: *mut sock);
+    pub(crate) fn knetstat_lhash2_slot(h: *const inet_hashinfo, sk: *const sock) -> u32;
+    pub(crate) fn knetstat_udp_slot(table: *const udp_table, sk: *const sock) -> u32;
+    pub(crate) fn knetstat_path_exists(path: *const c_char) -> bool;
+    pub(crate) fn knetstat_maybe_get_net(net: *mut net) -> *mut net;
+    pub(crate) fn knetstat_put_net(net: *mut net);
+    pub(crate) fn knetstat_pde_data(inode: *const inode) -> *mut c_void;
+    pub(crate) fn knetstat_file_user_ns(file: *const file) -> *mut user_namespace;
+    pub(crate) fn knetstat_file_private(file: *const file) -> *mut c_void;
+    pub(crate) fn knetstat_set_file_private(file: *mut file, data: *mut c_void);
+    pub(crate) fn knetstat_iov_iter_count(iter: *const iov_iter) -> usize;
+    pub(crate) fn knetstat_copy_to_iter(from: *const c_void, len: usize, to: *mut iov_iter) -> usize;
+    pub(crate) fn knetstat_mutex_init(lock: *mut mutex);
+    pub(crate) fn knetstat_mutex_lock_killable(lock: *mut mutex) -> c_int;
+    pub(crate) fn knetstat_mutex_unlock(lock: *mut mutex);
+    pub(crate) fn knetstat_uid(ns: *mut user_namespace, sk: *const sock) -> u32;
+    pub(crate) fn knetstat_is_net_admin(net: *const net) -> bool;
+    pub(crate) fn knetstat_filter(sk: *const sock) -> knetstat_program;
+    pub(crate) fn knetstat_reuseport_program(sk: *const sock) -> knetstat_program;
+    pub(crate) fn knetstat_device_name(net: *mut net, index: c_int, name: *mut u8) -> bool;
+    pub(crate) fn knetstat_msecs_to_jiffies(msecs: u32) -> u32;
+    pub(crate) fn knetstat_usecs_to_jiffies(usecs: u32) -> u32;
+    pub(crate) fn knetstat_jiffies_to_msecs(jiffies: u32) -> u32;
+    pub(crate) fn knetstat_jiffies_to_usecs(jiffies: u32) -> u32;
+    pub(crate) fn knetstat_rcu_read_lock();
+    pub(crate) fn knetstat_rcu_read_unlock();
+    pub(crate) fn knetstat_sock_ino(sk: *const sock) -> u64;
+    pub(crate) fn knetstat_kvmalloc(size: usize, zeroed: bool) -> *mut c_void;
+    pub(crate) fn knetstat_cond_resched();
+    pub(crate) fn knetstat_fatal_signal_pending() -> bool;
+    pub(crate) fn knetstat_ktime_get_ns() -> u64;
+    pub(crate) fn knetstat_test_sleep();
+    pub(crate) fn knetstat_test_delay();
+}
+
+/// The characters of a string, for C.
+pub(crate) fn c_string(text: &'static CStr) -> *const c_char {
+    text.to_bytes_with_nul().as_ptr()
+}

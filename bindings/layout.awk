@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Makes layout.rs of the assembly that the kernel's compiler made of layout.c: reads it twice, first
+# the constants with one field set, then the marks.
+
+function fail(what) {
+	print "layout.awk: " what > "/dev/stderr"
+	failed = 1
+	exit 1
+}
+
+# The bits of a datum of so many bytes at the current offset of the current constant.
+function datum(bytes, value,    bit) {
+	if (symbol == "")
+		return
+	if (value ~ /^-/) {
+		if (value != "-1")
+			fail("a datum that is neither positive nor -1: " $0)
+		first[symbol] = offset * 8
+		width[symbol] = bytes * 8
+	} else if (value + 0 > 0) {
+		if (value + 0 >= 2 ^ 53)
+			fail("a datum that awk cannot hold: " $0)
+		value += 0
+		for (bit = 0; value % 2 == 0; bit++)
+			value /= 2
+		# A field may lie in two data, if the compiler prints byte by byte.
+		if (!(symbol in first)) {
+			first[symbol] = offset * 8 + bit
+			width[symbol] = 0
+		}
+		for (; value > 0; value = (value - 1) / 2) {
+			if (value % 2 != 1)
+				fail("bits that do not lie side by side: " $0)
+			width[symbol]++
+		}
+	}
+	offset += bytes
+}
+
+# The type of Rust that holds so many bits.
+function type_of(bits, is_signed) {
+	return (is_signed ? "i" : "u") (bits <= 8 ? 8 : bits <= 16 ? 16 : bits <= 32 ? 32 : 64)
+}
+
+FNR == 1 { pass++ }
+
+# First: labels and data, as gas and LLVM write them.
+pass == 1 && /^[A-Za-z_.$][A-Za-z0-9_.$]*:/ {
+	symbol = substr($1, 1, length($1) - 1)
+	offset = 0
+	next
+}
+pass == 1 && ($1 == ".zero" || $1 == ".skip" || $1 == ".space") { offset += $2; next }
+pass == 1 && ($1 == ".byte") { datum(1, $2); next }
+pass == 1 && ($1 == ".value" || $1 == ".short" || $1 == ".hword" || $1 == ".2byte") { datum(2, $2); next }
+pass == 1 && ($1 == ".long" || $1 == ".word" || $1 == ".4byte") { datum(4, $2); next }
+pass == 1 && ($1 == ".quad" || $1 == ".xword" || $1 == ".8byte") { datum(8, $2); next }
+pass == 1 && /^\t\.section|^\t\.text|^\t\.data/ { symbol = ""; next }
+pass == 1 { next }
+
+# Then: the marks.
+match($0, /"->[^"]*"/) {
+	n = split(substr($0, RSTART + 3, RLENGTH - 4), mark, " ")
+	for (i = 1; i <= n; i++)
+		sub(/^[$#]/, "", mark[i])
+	type = mark[2]
+	field = mark[3]
+	if (mark[1] == "integer") {
+		if (!(mark[5] in first))
+			fail("no constant for " type "." field ": " mark[5])
+		is_signed = mark[4] + 0
+		rust = type_of(width[mark[5]], is_signed)
+		bit = first[mark[5]]
+		size = substr(rust, 2) + 0
+		byte = int(bit / 8)
+		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, byte)
+		types = types sprintf("    (%s %s) => { %s };\n", type, field, rust)
+		if (width[mark[5]] == size && bit % size == 0)
+			reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<%s>().read_volatile() };\n", type, field, byte, rust)
+		else
+			reads = reads sprintf("    ($ptr:expr, %s %s) => { $crate::bindings::bits::<%d, %d, %s>($ptr) as %s };\n", type, field, bit, width[mark[5]], is_signed ? "true" : "false", rust)
+	} else if (mark[1] == "pointer") {
+		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, mark[5])
+		reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<*mut $crate::bindings::%s>().read_volatile() };\n", type, field, mark[5], mark[4])
+	} else if (mark[1] == "address") {
+		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, mark[4])
+	} else if (mark[1] == "bytes") {
+		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, mark[4])
+		reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<[u8; %d]>().read_volatile() };\n", type, field, mark[4], mark[5])
+	} else if (mark[1] == "size") {
+		sizes = sizes sprintf("    %s: %d,\n", type, mark[3])
+	} else if (mark[1] == "value") {
+		values = values sprintf("    %s: %d,\n", type, mark[3])
+	} else if (mark[1] == "constant") {
+		constants = constants sprintf("pub(crate) const %s: %s = %s;\n", type, mark[3] + 0 < 4294967296 ? "u32" : "u64", mark[3])
+	}
+}
+
+END {
+	if (failed)
+		exit 1
+	print "// Made from layout.c by Kbuild."
+	print ""
+	print "/// `offset!(type field)`: where a field begins, in bytes."
+	print "macro_rules! offset {"
+	printf "%s", offsets
+	print "}"
+	print ""
+	print "/// `read!(pointer, type field)`: reads a field, once. The pointer is to bytes."
+	print "macro_rules! read {"
+	printf "%s", reads
+	print "}"
+	print ""
+	print "opaque! {"
+	printf "%s", sizes
+	print "}"
+	print ""
+	print "value! {"
+	printf "%s", values
+	print "}"
+	print ""
+	printf "%s", constants
+}
