@@ -2,15 +2,17 @@
 
 //! How rows read: columns, addresses, ports and integers as text.
 //!
-//! This file depends on `core` alone and is tested on the host, against what
-//! `std::net` and `ToString` print. It knows nothing of sockets or of the
-//! kernel, formats without `core::fmt`, and cannot panic: text that does not
-//! fit is left out and remembered, see [`Line::is_full`].
+//! This file depends on `core` alone and is tested on the host, against what `std::net` and
+//! `ToString` print. Of sockets it knows how their states and columns read, not how they are come
+//! by. It formats without `core::fmt`, and cannot panic: text that does not fit is left out and
+//! remembered, see [`Line::is_full`].
 
 use core::mem::MaybeUninit;
-use core::net::IpAddr;
-use core::net::Ipv4Addr;
-use core::net::Ipv6Addr;
+use core::net::{
+    IpAddr,
+    Ipv4Addr,
+    Ipv6Addr, //
+};
 
 /// First line of `tcpstat` and `tcp6stat`.
 pub(crate) const TCP_HEADER: &str = "Recv-Q Send-Q Local Address           \
@@ -112,15 +114,6 @@ impl State {
             Self::Unknown => b"????",
         }
     }
-}
-
-/// What became of an attempt to write a row or several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shown {
-    /// All of it is there.
-    Whole,
-    /// There was not enough room, and nothing may be kept.
-    NoRoom,
 }
 
 /// Text written from left to right into a buffer that belongs to somebody else.
@@ -551,7 +544,7 @@ impl Value for Range {
     }
 }
 
-/// Flags by name, the name of bit 0 first, joined by `|`. Bits without a name are told
+/// Flags by name, the name of bit 0 first, joined by `|`. Bits without a name read
 /// together as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flags {

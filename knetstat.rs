@@ -17,6 +17,8 @@ mod held;
 mod mem;
 mod mutex;
 mod ns;
+mod options;
+mod prefetch;
 mod procnet;
 mod rcu;
 mod rows;

@@ -370,7 +370,13 @@ impl File {
         // namespace, is used until the entry is removed only, which `exit` does before the
         // namespace is freed.
         let entry = unsafe {
-            bindings::proc_create_data(bindings::c_string(self.name), MODE, directory, self.ops, ptr.cast())
+            bindings::proc_create_data(
+                bindings::c_string(self.name),
+                MODE,
+                directory,
+                self.ops,
+                ptr.cast(),
+            )
         };
         if entry.is_null() {
             return Err(ENOMEM);

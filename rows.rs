@@ -11,6 +11,7 @@ use crate::format::{
 };
 use crate::getsockopt::Defaults;
 use crate::ns::Viewer;
+use crate::prefetch::Part;
 use crate::procnet::Listing;
 use crate::sock::{
     self,
@@ -26,7 +27,6 @@ use crate::sockopts::{
 };
 use crate::tables::{
     Found,
-    Part,
     Table,
     TcpTable,
     UdpTable, //
@@ -151,7 +151,7 @@ impl Protocol for Tcp {
                 tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
                 line.diag("");
                 entry.prefetch_next(Part::Socket);
-                let subject = Subject::listener(sk, context);
+                let subject = Subject::listener(sk);
                 entry.prefetch_next(Part::Protocol);
                 options(line, &subject, Some(sk.backlog()), &sk, context);
             }
@@ -160,7 +160,7 @@ impl Protocol for Tcp {
                 tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
                 line.diag(sk.flow().indicator(sock::jiffies32(), sock::HZ));
                 entry.prefetch_next(Part::Socket);
-                let subject = Subject::connection(sk, context);
+                let subject = Subject::connection(sk);
                 entry.prefetch_next(Part::Protocol);
                 options(line, &subject, None, &sk, context);
             }
@@ -188,7 +188,7 @@ impl Protocol for Udp {
         let queues = [sk.receive_queue(), sk.send_queue()];
         columns(line, queues, [sk.local(), sk.foreign()]);
         entry.prefetch_next(Part::Socket);
-        let subject = Subject::udp(sk, context);
+        let subject = Subject::udp(sk);
         entry.prefetch_next(Part::Protocol);
         options(line, &subject, None, &sk, context);
     }

@@ -16,13 +16,17 @@
 use crate::bindings;
 use crate::diag::Flow;
 use crate::format::State;
-use crate::ns::Net;
-use crate::ns::UserNs;
+use crate::ns::{
+    Net,
+    UserNs, //
+};
 use core::marker::PhantomData;
-use core::net::IpAddr;
-use core::net::Ipv4Addr;
 #[cfg(CONFIG_IPV6)]
 use core::net::Ipv6Addr;
+use core::net::{
+    IpAddr,
+    Ipv4Addr, //
+};
 use core::ops::Deref;
 use core::ptr::NonNull;
 
@@ -75,17 +79,49 @@ pub(crate) struct Entry<'b> {
     _bucket: PhantomData<&'b ()>,
 }
 
-/// Reads a field of the C object behind a view, once.
+/// A view through which a `struct C` can be read.
 ///
-/// Only to be given the type that the invariants of the view name, and fields that
-/// hold plain numbers or pointers.
+/// # Safety
+///
+/// [`View::as_ptr`] must point to a live `struct C` as long as the view lives.
+pub(crate) unsafe trait View<C> {
+    /// The C object.
+    fn as_ptr(&self) -> *const C;
+}
+
+/// Reads a field of the C object behind a view, once. Compiles only if the view is a [`View`] of
+/// that type.
 macro_rules! get {
     ($view:expr, $type:ident, $($field:ident).+) => {{
-        let ptr = $view.as_common_ptr();
-        // SAFETY: By the invariants of the view, the bucket that it borrows from is locked and the
-        // C object, of this type, is alive in it. The read is volatile, like `READ_ONCE()`.
+        let ptr: *const $crate::bindings::$type = $crate::sock::View::as_ptr($view);
+        // SAFETY: `View` promises that `ptr` is to a live object of this type. The read is
+        // volatile, so others may write to the field meanwhile.
         unsafe { field!(ptr, $type, $($field).+) }
     }};
+}
+
+/// Declares which C types stand behind a view, by its first member, and so by the entry.
+macro_rules! views {
+    ($($view:ident: $($type:ident)+;)*) => {$($(
+        // SAFETY: By the invariants of the view, its entry is the start of such an object, which
+        // stays in a locked bucket, and so alive, as long as the view lives.
+        unsafe impl View<bindings::$type> for $view<'_> {
+            fn as_ptr(&self) -> *const bindings::$type {
+                self.entry().ptr.as_ptr().cast()
+            }
+        }
+    )+)*};
+}
+
+views! {
+    Entry: sock_common;
+    Sock: sock_common sock inet_sock;
+    Tcp: sock_common sock inet_sock inet_connection_sock tcp_sock;
+    Listener: sock_common sock inet_sock inet_connection_sock tcp_sock;
+    Connection: sock_common sock inet_sock inet_connection_sock tcp_sock;
+    Udp: sock_common sock inet_sock udp_sock;
+    TimeWait: sock_common inet_timewait_sock;
+    Request: sock_common inet_request_sock;
 }
 
 impl<'b> Entry<'b> {
@@ -96,10 +132,9 @@ impl<'b> Entry<'b> {
     /// `node` must be the `skc_node` of an entry of a TCP or UDP hash table whose
     /// bucket stays locked during `'b`.
     pub(crate) unsafe fn from_node(node: NonNull<bindings::hlist_node>) -> Self {
-        // SAFETY: `node` lies within a `struct sock_common`, so its start is in the same allocation.
-        let ptr = unsafe {
-            node.byte_sub(offset!(sock_common skc_node))
-        };
+        // SAFETY: `node` lies within a `struct sock_common`, so its start is in the same
+        // allocation.
+        let ptr = unsafe { node.byte_sub(offset!(sock_common skc_node)) };
         // INVARIANT: The entry cannot leave the table while the bucket is locked. Which structure
         // surrounds the common part follows from `skc_state`, see `sk_fullsock()`.
         Self {
@@ -108,8 +143,8 @@ impl<'b> Entry<'b> {
         }
     }
 
-    pub(crate) fn as_common_ptr(&self) -> *const bindings::sock_common {
-        self.ptr.as_ptr()
+    fn entry(&self) -> &Self {
+        self
     }
 
     /// Tells this entry from every other one that is in a table now.
@@ -150,8 +185,8 @@ impl<'b> Entry<'b> {
         // SAFETY: By the type invariant, the entry is alive. The helper reads and writes nothing
         // but `skc_refcnt`, which minisocks have as well.
         let taken = unsafe { bindings::knetstat_sock_tryget(ptr.as_ptr()) };
-        // INVARIANT: The reference was just taken. A full socket is never turned into a minisock, nor the
-        // other way round.
+        // INVARIANT: The reference was just taken. A full socket is never turned into a minisock,
+        // nor the other way round.
         taken.then(|| SockRef {
             ptr,
             is_full: self.is_full(),
@@ -174,7 +209,7 @@ impl<'b> Entry<'b> {
     ///
     /// The entry must come from a TCP table.
     pub(crate) unsafe fn into_tcp(self) -> TcpEntry<'b> {
-        let number = get!(self, sock_common, skc_state);
+        let number = get!(&self, sock_common, skc_state);
         // INVARIANT: The state tells the kind, see the type invariant of `Entry`. A socket never
         // turns into a minisock in place: `inet_twsk_alloc()` and `inet_reqsk_alloc()` make new
         // objects, which take its place in the bucket.
@@ -198,20 +233,12 @@ impl<'b> Entry<'b> {
         if u32::from(get!(self, sock_common, skc_family)) == bindings::AF_INET6 {
             return ipv6(get!(self, sock_common, skc_v6_rcv_saddr));
         }
-        ipv4(get!(
-            self,
-            sock_common,
-            skc_rcv_saddr
-        ))
+        ipv4(get!(self, sock_common, skc_rcv_saddr))
     }
 
     /// The address and the port of the peer.
     fn foreign(&self) -> Endpoint {
-        let port = get!(
-            self,
-            sock_common,
-            skc_dport
-        );
+        let port = get!(self, sock_common, skc_dport);
         (self.foreign_address(), u16::from_be(port))
     }
 
@@ -220,11 +247,7 @@ impl<'b> Entry<'b> {
         if u32::from(get!(self, sock_common, skc_family)) == bindings::AF_INET6 {
             return ipv6(get!(self, sock_common, skc_v6_daddr));
         }
-        ipv4(get!(
-            self,
-            sock_common,
-            skc_daddr
-        ))
+        ipv4(get!(self, sock_common, skc_daddr))
     }
 }
 
@@ -253,7 +276,8 @@ impl SockRef {
     #[cfg(CONFIG_NET_NS)]
     pub(crate) fn is_of(&self, net: Net<'_>) -> bool {
         let ptr = self.ptr.as_ptr().cast_const();
-        // SAFETY: The reference keeps the socket alive, of which any kind has a `struct sock_common`.
+        // SAFETY: The reference keeps the socket alive, of which any kind has a `struct
+        // sock_common`.
         core::ptr::eq(
             unsafe { field!(ptr, sock_common, skc_net.net) },
             net.as_ptr(),
@@ -266,8 +290,8 @@ impl SockRef {
         true
     }
 
-    /// Keeps others from moving the socket from one bucket to another, unless they are about to. BHs
-    /// must be off, as they are while a bucket is locked.
+    /// Keeps others from moving the socket from one bucket to another, unless they are about to.
+    /// BHs must be off, as they are while a bucket is locked.
     ///
     /// Who moves a full socket has its lock: `listen(2)`, `connect(2)`, `bind(2)` and disconnecting
     /// own it by `lock_sock()`, softirqs and timers hold its spinlock by `bh_lock_sock()`. Each of
@@ -275,8 +299,8 @@ impl SockRef {
     /// its hash, its address and port) until the socket is in there. Minisocks do not move.
     pub(crate) fn try_settle(&self) -> Option<Settled<'_>> {
         let locks = self.is_full && !cfg!(knetstat_fault = "no-sock-lock");
-        // SAFETY: By the type invariant, this is a full socket, which the reference keeps alive. BHs are off,
-        // so no softirq on this CPU can wait for the spinlock while it is held here.
+        // SAFETY: By the type invariant, this is a full socket, which the reference keeps alive.
+        // BHs are off, so no softirq on this CPU can wait for the spinlock while it is held here.
         if locks && !unsafe { bindings::knetstat_bh_trylock_sock(self.ptr.as_ptr()) } {
             return None;
         }
@@ -292,8 +316,8 @@ impl SockRef {
 impl Drop for SockRef {
     /// May free the socket: not to be dropped under the lock of a bucket.
     fn drop(&mut self) {
-        // SAFETY: By the type invariant, this value owns a reference, which is given back here and not used
-        // after this. `sock_gen_put()` tells the kinds of sockets apart.
+        // SAFETY: By the type invariant, this value owns a reference, which is given back here and
+        // not used after this. `sock_gen_put()` tells the kinds of sockets apart.
         unsafe { bindings::sock_gen_put(self.ptr.as_ptr()) };
     }
 }
@@ -320,7 +344,8 @@ impl Deref for Settled<'_> {
 impl Drop for Settled<'_> {
     fn drop(&mut self) {
         if self.locks {
-            // SAFETY: By the type invariant, the spinlock is held, by this task as the value is not `Send`.
+            // SAFETY: By the type invariant, the spinlock is held, by this task as the value is not
+            // `Send`.
             unsafe { bindings::knetstat_bh_unlock_sock(self.sk.ptr.as_ptr()) };
         }
     }
@@ -346,9 +371,9 @@ pub(crate) enum TcpEntry<'b> {
 #[derive(Clone, Copy)]
 pub(crate) struct Sock<'b>(Entry<'b>);
 
-impl Sock<'_> {
-    pub(crate) fn as_common_ptr(&self) -> *const bindings::sock_common {
-        self.0.as_common_ptr()
+impl<'b> Sock<'b> {
+    fn entry(&self) -> &Entry<'b> {
+        &self.0
     }
 
     /// The address and port that the socket is bound to.
@@ -365,13 +390,13 @@ impl Sock<'_> {
     /// The owner's user id as `ns` sees it. Follows `/proc/net/tcp`.
     pub(crate) fn uid(&self, ns: UserNs<'_>) -> u32 {
         // SAFETY: By the type invariants, the socket and the user namespace are alive.
-        unsafe { bindings::knetstat_uid(ns.as_ptr(), self.as_common_ptr().cast()) }
+        unsafe { bindings::knetstat_uid(ns.as_ptr(), self.as_ptr()) }
     }
 
     /// The inode of the socket's file, 0 without one: `sock_i_ino()`.
     pub(crate) fn inode(&self) -> u64 {
         // SAFETY: By the type invariant, the socket is alive and a full one.
-        unsafe { bindings::knetstat_sock_ino(self.as_common_ptr().cast()) }
+        unsafe { bindings::knetstat_sock_ino(self.as_ptr()) }
     }
 
     /// Whether the socket is of IPv6.
@@ -521,9 +546,9 @@ impl Udp<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct TimeWait<'b>(Entry<'b>);
 
-impl TimeWait<'_> {
-    pub(crate) fn as_common_ptr(&self) -> *const bindings::sock_common {
-        self.0.as_common_ptr()
+impl<'b> TimeWait<'b> {
+    fn entry(&self) -> &Entry<'b> {
+        &self.0
     }
 
     /// `TimeWait`, or `FinWait2` while the peer has not closed its side.
@@ -551,9 +576,9 @@ impl TimeWait<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'b>(Entry<'b>);
 
-impl Request<'_> {
-    pub(crate) fn as_common_ptr(&self) -> *const bindings::sock_common {
-        self.0.as_common_ptr()
+impl<'b> Request<'b> {
+    fn entry(&self) -> &Entry<'b> {
+        &self.0
     }
 
     /// The address and port that the SYN was sent to: `ir_loc_addr`, `ir_num`.
@@ -561,7 +586,8 @@ impl Request<'_> {
         // The mistake of the C module, for the test that shows that KASAN sees it: `inet_sport`
         // lies behind the end of a request.
         #[cfg(knetstat_fault = "oob")]
-        let _ = get!(self, inet_sock, inet_sport);
+        // SAFETY: There is none: a request is no `struct inet_sock`. `get!` would not compile.
+        let _ = unsafe { field!(self.0.ptr.as_ptr(), inet_sock, inet_sport) };
 
         let port = get!(self, sock_common, skc_num);
         (self.0.local_address(), port)

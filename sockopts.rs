@@ -1,22 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of socket options: name, the sockets it applies to, when it is shown,
-//! where its value comes from.
+//! The table of socket options: name, the sockets it applies to, the field it is in, when it is
+//! shown, how its value reads.
 //!
-//! Options are shown in the order of the table. The functions that return the values are
-//! in `getsockopt.rs`.
+//! Options are shown in the order of the table. What needs more than a field is in `getsockopt.rs`.
 
-use crate::format::label;
-use crate::format::List;
-use crate::getsockopt::Defaults;
+use crate::format::{
+    label,
+    List, //
+};
+use crate::getsockopt::{
+    jiffies_to_msecs,
+    jiffies_to_usecs,
+    seconds,
+    signed,
+    Defaults,
+    DELACK_MAX,
+    MAX_TIMEOUT, //
+};
 #[cfg(CONFIG_IPV6)]
-use crate::getsockopt::Inet6;
+use crate::getsockopt::{
+    Ipv6,
+    IPV6_MCASTHOPS,
+    IPV6_PMTUDISC, //
+};
 use crate::ns::Viewer;
-use crate::sock::Connection;
-use crate::sock::Listener;
-use crate::sock::Sock;
-use crate::sock::Tcp;
-use crate::sock::Udp;
+use crate::options::options;
+use crate::sock::{
+    Connection,
+    Listener,
+    Sock,
+    Tcp,
+    Udp, //
+};
+use core::ptr::null_mut;
 
 /// What values depend on besides the socket.
 pub(crate) struct Context<'c, 'n> {
@@ -27,61 +44,52 @@ pub(crate) struct Context<'c, 'n> {
 }
 
 /// A socket as the table sees it: the views that apply to it.
+#[derive(Clone, Copy)]
 pub(crate) struct Subject<'b> {
     any: Option<Sock<'b>>,
-    /// As `any`, on those few of which [`Sock::has_rare`] says that it is worth a look.
-    rare: Option<Sock<'b>>,
     #[cfg(CONFIG_IPV6)]
-    inet6: Option<Inet6<'b>>,
+    inet6: Option<Ipv6<'b>>,
     #[cfg(CONFIG_IPV6)]
-    udp6: Option<Inet6<'b>>,
+    udp6: Option<Ipv6<'b>>,
     tcp: Option<Tcp<'b>>,
-    /// As `tcp`, on those few of which [`Tcp::has_rare`] says that it is worth a look.
-    rare_tcp: Option<Tcp<'b>>,
     listener: Option<Listener<'b>>,
     udp: Option<Udp<'b>>,
 }
 
 impl<'b> Subject<'b> {
-    fn new(sk: Sock<'b>, cx: &Context<'_, '_>) -> Self {
+    fn new(sk: Sock<'b>) -> Self {
         Self {
             any: Some(sk),
-            rare: sk.has_rare(cx.defaults).then_some(sk),
             #[cfg(CONFIG_IPV6)]
-            inet6: sk.inet6(),
+            inet6: sk.ipv6(),
             #[cfg(CONFIG_IPV6)]
             udp6: None,
             tcp: None,
-            rare_tcp: None,
             listener: None,
             udp: None,
         }
     }
 
-    fn tcp(sk: Tcp<'b>, cx: &Context<'_, '_>) -> Self {
+    /// A TCP socket that does not listen.
+    pub(crate) fn connection(sk: Connection<'b>) -> Self {
         Self {
-            tcp: Some(sk),
-            rare_tcp: sk.has_rare(cx.defaults).then_some(sk),
-            ..Self::new(*sk, cx)
+            tcp: Some(*sk),
+            ..Self::new(**sk)
         }
     }
 
-    /// A TCP socket that does not listen.
-    pub(crate) fn connection(sk: Connection<'b>, cx: &Context<'_, '_>) -> Self {
-        Self::tcp(*sk, cx)
-    }
-
     /// A listening TCP socket.
-    pub(crate) fn listener(sk: Listener<'b>, cx: &Context<'_, '_>) -> Self {
+    pub(crate) fn listener(sk: Listener<'b>) -> Self {
         Self {
+            tcp: Some(*sk),
             listener: Some(sk),
-            ..Self::tcp(*sk, cx)
+            ..Self::new(**sk)
         }
     }
 
     /// A UDP socket.
-    pub(crate) fn udp(sk: Udp<'b>, cx: &Context<'_, '_>) -> Self {
-        let subject = Self::new(*sk, cx);
+    pub(crate) fn udp(sk: Udp<'b>) -> Self {
+        let subject = Self::new(*sk);
         Self {
             udp: Some(sk),
             #[cfg(CONFIG_IPV6)]
@@ -91,276 +99,251 @@ impl<'b> Subject<'b> {
     }
 }
 
-/// Groups of entries. `SOCKETS => { NAME: WHEN |sk| VALUE; }`: the sockets are a field of
-/// [`Subject`]. An `always` value is shown on each of them, a `set` one is an `Option`,
-/// `None` while the socket has the default. With `SOCKETS if |sk| CONDITION`, one look
-/// spares the whole group on most sockets.
-macro_rules! options {
-    ($(
-        $(#[$group_meta:meta])*
-        $sockets:ident $(if |$all:ident| $condition:expr)? => {
-            $($(#[$meta:meta])* $name:ident: $when:ident |$sk:ident $(, $context:ident)?| $value:expr;)*
-        }
-    )*) => {
-        /// Appends the options of a socket to the list of its row.
-        #[inline]
-        pub(crate) fn show(subject: &Subject<'_>, cx: &Context<'_, '_>, list: &mut List<'_, '_>) {
-            $(
-                $(#[$group_meta])*
-                if let Some(socket) = subject.$sockets {
-                    let wanted = true $(&& { let $all = socket; $condition })?;
-                    if wanted {
-                        $(
-                            $(#[$meta])*
-                            {
-                                let $sk = socket;
-                                $(let $context = cx;)?
-                                options!(@$when list, stringify!($name), $value);
-                            }
-                        )*
-                    }
-                }
-            )*
-        }
-    };
-    (@always $list:ident, $name:expr, $value:expr) => {
-        $list.entry(label!($name), $value)
-    };
-    (@set $list:ident, $name:expr, $value:expr) => {
-        if let Some(value) = $value {
-            $list.rare_entry($name, value)
-        }
-    };
-}
-
+// What a line means is said in `options.rs`.
 options! {
+    (sk, cx)
+
     // Those of the C module, in its order.
     any => {
-        SO_REUSEADDR: always |sk| sk.reuse_addr();
-        SO_REUSEPORT: always |sk| sk.reuse_port();
+        SO_REUSEADDR: sock_common.skc_reuse, always;
+        SO_REUSEPORT: sock_common.skc_reuseport, always;
     }
     tcp => {
-        SO_KEEPALIVE: always |sk| sk.keepalive();
-        TCP_KEEPIDLE: set |sk| sk.keepidle();
-        TCP_KEEPCNT: set |sk| sk.keepcnt();
-        TCP_KEEPINTVL: set |sk| sk.keepintvl();
-        TCP_USER_TIMEOUT: set |sk| sk.user_timeout();
+        SO_KEEPALIVE: sock_common.skc_flags, always sk.keepalive();
+        TCP_KEEPIDLE: tcp_sock.keepalive_time unless 0, map seconds;
+        TCP_KEEPCNT: tcp_sock.keepalive_probes unless 0;
+        TCP_KEEPINTVL: tcp_sock.keepalive_intvl unless 0, map seconds;
+        TCP_USER_TIMEOUT: inet_connection_sock.icsk_user_timeout unless 0;
     }
     any => {
-        SO_RCVBUF: set |sk| sk.rcvbuf();
-        SO_SNDBUF: set |sk| sk.sndbuf();
-        SO_RCVTIMEO: set |sk| sk.rcvtimeo();
-        SO_SNDTIMEO: set |sk| sk.sndtimeo();
-        SO_LINGER: set |sk| sk.linger();
+        SO_RCVBUF: sock.sk_userlocks unless 0, set sk.rcvbuf();
+        SO_SNDBUF: sock.sk_userlocks unless 0, set sk.sndbuf();
+        SO_RCVTIMEO: sock.sk_rcvtimeo unless (MAX_TIMEOUT), set sk.rcvtimeo();
+        SO_SNDTIMEO: sock.sk_sndtimeo unless (MAX_TIMEOUT), set sk.sndtimeo();
+        SO_LINGER: sock_common.skc_flags unless 0, set sk.linger();
     }
     tcp => {
-        TCP_NODELAY: always |sk| sk.nodelay();
+        TCP_NODELAY: tcp_sock.nonagle, always sk.nodelay();
     }
     listener => {
-        TCP_FASTOPEN: set |sk, cx| sk.fastopen(cx.defaults);
+        TCP_FASTOPEN: inet_connection_sock.icsk_accept_queue.fastopenq.max_qlen, always;
     }
     tcp => {
-        TCP_DEFER_ACCEPT: always |sk| sk.defer_accept();
+        TCP_DEFER_ACCEPT: inet_connection_sock.icsk_accept_queue.rskq_defer_accept,
+            always sk.defer_accept();
     }
     udp => {
-        SO_BROADCAST: always |sk| sk.broadcast();
+        SO_BROADCAST: sock_common.skc_flags, always sk.broadcast();
     }
 
     // SOL_SOCKET
-    udp if |sk| sk.keepalive() => {
-        SO_KEEPALIVE: always |sk| sk.keepalive();
+    udp (bits sk.flags(), 0) => {
+        SO_KEEPALIVE: SOCK_KEEPOPEN;
     }
-    tcp if |sk| sk.broadcast() => {
-        SO_BROADCAST: always |sk| sk.broadcast();
+    tcp (bits sk.flags(), 0) => {
+        SO_BROADCAST: SOCK_BROADCAST;
     }
-    any if |sk| sk.has_flags() => {
-        SO_DEBUG: set |sk| sk.debug();
-        SO_DONTROUTE: set |sk| sk.dontroute();
-        SO_OOBINLINE: set |sk| sk.oobinline();
-        SO_TIMESTAMP: set |sk| sk.timestamp();
-        SO_TIMESTAMP_NEW: set |sk| sk.timestamp_new();
-        SO_TIMESTAMPNS: set |sk| sk.timestampns();
-        SO_TIMESTAMPNS_NEW: set |sk| sk.timestampns_new();
-        SO_RCVMARK: set |sk| sk.rcvmark();
-        SO_RCVPRIORITY: set |sk| sk.rcvpriority();
-        SO_RXQ_OVFL: set |sk| sk.rxq_ovfl();
-        SO_WIFI_STATUS: set |sk| sk.wifi_status();
-        SO_NOFCS: set |sk| sk.nofcs();
-        SO_LOCK_FILTER: set |sk| sk.lock_filter();
-        SO_SELECT_ERR_QUEUE: set |sk| sk.select_err_queue();
-        SO_ZEROCOPY: set |sk| sk.zerocopy();
-        SO_TXTIME: set |sk| sk.txtime();
+    any (bits sk.flags(), 0) => {
+        SO_DEBUG: SOCK_DBG;
+        SO_DONTROUTE: SOCK_LOCALROUTE;
+        SO_OOBINLINE: SOCK_URGINLINE;
+        SO_TIMESTAMP: SOCK_RCVTSTAMP, set sk.timestamp();
+        SO_TIMESTAMP_NEW: SOCK_RCVTSTAMP, set sk.timestamp_new();
+        SO_TIMESTAMPNS: SOCK_RCVTSTAMPNS, set sk.timestampns();
+        SO_TIMESTAMPNS_NEW: SOCK_RCVTSTAMPNS, set sk.timestampns_new();
+        SO_RCVMARK: SOCK_RCVMARK;
+        SO_RCVPRIORITY: SOCK_RCVPRIORITY;
+        SO_RXQ_OVFL: SOCK_RXQ_OVFL;
+        SO_WIFI_STATUS: SOCK_WIFI_STATUS;
+        SO_NOFCS: SOCK_NOFCS;
+        SO_LOCK_FILTER: SOCK_FILTER_LOCKED;
+        SO_SELECT_ERR_QUEUE: SOCK_SELECT_ERR_QUEUE;
+        SO_ZEROCOPY: SOCK_ZEROCOPY;
+        SO_TXTIME: SOCK_TXTIME, set sk.txtime();
     }
-    rare => {
-        SO_NO_CHECK: set |sk| sk.no_check();
-        SO_PRIORITY: set |sk| sk.priority();
-        SO_TIMESTAMPING: set |sk| sk.timestamping();
-        SO_RCVLOWAT: set |sk| sk.rcvlowat();
-        SO_MARK: set |sk, cx| sk.mark(cx.viewer);
-        SO_PEEK_OFF: set |sk| sk.peek_off();
-        SO_BINDTODEVICE: set |sk, cx| sk.bindtodevice(cx.viewer);
-        SO_ATTACH_FILTER: set |sk| sk.attach_filter();
-        SO_ATTACH_BPF: set |sk| sk.attach_bpf();
-        SO_ATTACH_REUSEPORT_CBPF: set |sk| sk.attach_reuseport_cbpf();
-        SO_ATTACH_REUSEPORT_EBPF: set |sk| sk.attach_reuseport_ebpf();
+    any (rare) => {
+        SO_NO_CHECK: sock.sk_no_check_tx unless 0;
+        SO_PRIORITY: sock.sk_priority unless 0, map signed;
+        SO_TIMESTAMPING: sock.sk_tsflags unless 0, set sk.timestamping();
+        SO_RCVLOWAT: sock.sk_rcvlowat unless 1, set sk.rcvlowat();
+        SO_MARK: sock.sk_mark unless 0, set sk.mark(cx.viewer);
+        SO_PEEK_OFF: sock.sk_peek_off unless (-1);
+        SO_BINDTODEVICE: sock_common.skc_bound_dev_if unless 0, set sk.bindtodevice(cx.viewer);
+        SO_ATTACH_FILTER: sock.sk_filter unless (null_mut()), set sk.attach_filter();
+        SO_ATTACH_BPF: sock.sk_filter unless (null_mut()), set sk.attach_bpf();
+        SO_ATTACH_REUSEPORT_CBPF: sock.sk_reuseport_cb unless (null_mut()), set sk.attach_reuseport_cbpf();
+        SO_ATTACH_REUSEPORT_EBPF: sock.sk_reuseport_cb unless (null_mut()), set sk.attach_reuseport_ebpf();
+        // `net.core.busy_read`, the default, cannot be read by a module: if it is not 0, every socket
+        // shows the option.
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
-        SO_BUSY_POLL: set |sk| sk.busy_poll();
+        SO_BUSY_POLL: sock.sk_ll_usec unless 0;
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
-        SO_PREFER_BUSY_POLL: set |sk| sk.prefer_busy_poll();
+        SO_PREFER_BUSY_POLL: sock.sk_prefer_busy_poll unless 0;
+        // getsockopt(2) does not know it.
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
-        SO_BUSY_POLL_BUDGET: set |sk| sk.busy_poll_budget();
-        SO_MAX_PACING_RATE: set |sk| sk.max_pacing_rate();
-        SO_RESERVE_MEM: set |sk| sk.reserve_mem();
+        SO_BUSY_POLL_BUDGET: sock.sk_busy_poll_budget unless 0;
+        SO_MAX_PACING_RATE: sock.sk_max_pacing_rate unless (u64::MAX);
+        SO_RESERVE_MEM: sock.sk_reserved_mem unless 0;
     }
+    // On a connected socket, the kernel writes the field.
     listener => {
-        SO_INCOMING_CPU: set |sk| sk.incoming_cpu();
+        SO_INCOMING_CPU: sock_common.skc_incoming_cpu unless (-1);
     }
     udp => {
-        SO_INCOMING_CPU: set |sk| sk.incoming_cpu();
+        SO_INCOMING_CPU: sock_common.skc_incoming_cpu unless (-1), set sk.incoming_cpu();
     }
-    rare_tcp => {
-        SO_TXREHASH: set |sk, cx| sk.txrehash(cx.defaults);
+    tcp (rare) => {
+        SO_TXREHASH: sock.sk_txrehash unless (cx.defaults.txrehash);
     }
 
     // IPPROTO_TCP
-    rare_tcp => {
-        TCP_MAXSEG: set |sk| sk.maxseg();
-        TCP_CORK: set |sk| sk.cork();
-        TCP_SYNCNT: set |sk| sk.syncnt();
-        TCP_LINGER2: set |sk| sk.linger2();
+    tcp (rare) => {
+        TCP_MAXSEG: tcp_sock.rx_opt.user_mss unless 0, set sk.maxseg();
+        TCP_CORK: tcp_sock.nonagle unless (sk.without_cork()), set sk.cork();
+        TCP_SYNCNT: inet_connection_sock.icsk_syn_retries unless 0;
+        TCP_LINGER2: tcp_sock.linger2 unless 0, set sk.linger2();
     }
+    // On a connection, the kernel adjusts it.
     listener => {
-        TCP_WINDOW_CLAMP: set |sk| sk.window_clamp();
+        TCP_WINDOW_CLAMP: tcp_sock.window_clamp unless 0;
     }
     tcp => {
-        TCP_QUICKACK: set |sk, cx| sk.quickack(cx.defaults);
+        TCP_QUICKACK: inet_connection_sock.icsk_ack.pingpong unless 0, set sk.quickack(cx.defaults);
     }
-    rare_tcp => {
-        TCP_CONGESTION: set |sk, cx| sk.congestion(cx.defaults);
-        TCP_ULP: set |sk| sk.ulp();
-        TCP_THIN_LINEAR_TIMEOUTS: set |sk| sk.thin_linear_timeouts();
-        TCP_REPAIR: set |sk| sk.repair();
-        TCP_FASTOPEN_CONNECT: set |sk| sk.fastopen_connect();
-        TCP_FASTOPEN_NO_COOKIE: set |sk| sk.fastopen_no_cookie();
-        TCP_TX_DELAY: set |sk| sk.tx_delay();
-        TCP_NOTSENT_LOWAT: set |sk| sk.notsent_lowat();
-        TCP_INQ: set |sk| sk.inq();
-        TCP_SAVE_SYN: set |sk| sk.save_syn();
+    tcp (rare) => {
+        TCP_CONGESTION: inet_connection_sock.icsk_ca_ops unless (cx.defaults.congestion.ops())
+            or inet_connection_sock.icsk_ca_setsockopt unless 0, set sk.congestion();
+        TCP_ULP: inet_connection_sock.icsk_ulp_ops unless (null_mut()), set sk.ulp();
+        TCP_THIN_LINEAR_TIMEOUTS: tcp_sock.thin_lto unless 0;
+        TCP_REPAIR: tcp_sock.repair unless 0;
+        TCP_FASTOPEN_CONNECT: tcp_sock.fastopen_connect unless 0;
+        TCP_FASTOPEN_NO_COOKIE: tcp_sock.fastopen_no_cookie unless 0;
+        TCP_TX_DELAY: tcp_sock.tcp_tx_delay unless 0;
+        TCP_NOTSENT_LOWAT: tcp_sock.notsent_lowat unless 0, set sk.notsent_lowat();
+        TCP_INQ: tcp_sock.recvmsg_inq unless 0;
+        TCP_SAVE_SYN: tcp_sock.save_syn unless 0;
         #[cfg(CONFIG_MPTCP)]
-        TCP_IS_MPTCP: set |sk| sk.is_mptcp();
-        TCP_RTO_MAX_MS: set |sk, cx| sk.rto_max(cx.defaults);
-        TCP_RTO_MIN_US: set |sk, cx| sk.rto_min(cx.defaults);
-        TCP_DELACK_MAX_US: set |sk| sk.delack_max();
+        TCP_IS_MPTCP: tcp_sock.is_mptcp unless 0;
+        TCP_RTO_MAX_MS: inet_connection_sock.icsk_rto_max unless (cx.defaults.rto_max),
+            map jiffies_to_msecs;
+        TCP_RTO_MIN_US: inet_connection_sock.icsk_rto_min unless (cx.defaults.rto_min),
+            map jiffies_to_usecs;
+        TCP_DELACK_MAX_US: inet_connection_sock.icsk_delack_max unless (DELACK_MAX),
+            map jiffies_to_usecs;
         #[cfg(CONFIG_TCP_MD5SIG)]
-        TCP_MD5SIG: set |sk| sk.md5sig();
+        TCP_MD5SIG: tcp_sock.md5sig_info unless (null_mut()), set sk.md5sig(cx.viewer);
         #[cfg(CONFIG_TCP_AO)]
-        TCP_AO: set |sk| sk.ao();
+        TCP_AO: tcp_sock.ao_info unless (null_mut()), set sk.ao(cx.viewer);
     }
 
     // IPPROTO_IP, of IPv6 sockets as well
-    any if |sk| sk.has_inet_flags() => {
-        IP_PKTINFO: set |sk| sk.ip_pktinfo();
-        IP_RECVTTL: set |sk| sk.ip_recvttl();
-        IP_RECVTOS: set |sk| sk.ip_recvtos();
-        IP_RECVOPTS: set |sk| sk.ip_recvopts();
-        IP_RETOPTS: set |sk| sk.ip_retopts();
-        IP_PASSSEC: set |sk| sk.ip_passsec();
-        IP_RECVORIGDSTADDR: set |sk| sk.ip_recvorigdstaddr();
-        IP_CHECKSUM: set |sk| sk.ip_checksum();
-        IP_RECVFRAGSIZE: set |sk| sk.ip_recvfragsize();
-        IP_RECVERR: set |sk| sk.ip_recverr();
-        IP_RECVERR_RFC4884: set |sk| sk.ip_recverr_rfc4884();
-        IP_FREEBIND: set |sk| sk.ip_freebind();
-        IP_MULTICAST_LOOP: set |sk| sk.ip_multicast_loop();
-        IP_MULTICAST_ALL: set |sk| sk.ip_multicast_all();
-        IP_TRANSPARENT: set |sk| sk.ip_transparent();
-        IP_BIND_ADDRESS_NO_PORT: set |sk| sk.ip_bind_address_no_port();
+    any (bits sk.inet_flags(), sk.default_inet_flags()) => {
+        IP_PKTINFO: INET_FLAGS_PKTINFO;
+        IP_RECVTTL: INET_FLAGS_TTL;
+        IP_RECVTOS: INET_FLAGS_TOS;
+        IP_RECVOPTS: INET_FLAGS_RECVOPTS;
+        IP_RETOPTS: INET_FLAGS_RETOPTS;
+        IP_PASSSEC: INET_FLAGS_PASSSEC;
+        IP_RECVORIGDSTADDR: INET_FLAGS_ORIGDSTADDR;
+        IP_CHECKSUM: INET_FLAGS_CHECKSUM;
+        IP_RECVFRAGSIZE: INET_FLAGS_RECVFRAGSIZE;
+        IP_RECVERR: INET_FLAGS_RECVERR;
+        IP_RECVERR_RFC4884: INET_FLAGS_RECVERR_RFC4884;
+        IP_FREEBIND: INET_FLAGS_FREEBIND;
+        IP_MULTICAST_LOOP: INET_FLAGS_MC_LOOP;
+        IP_MULTICAST_ALL: INET_FLAGS_MC_ALL;
+        IP_TRANSPARENT: INET_FLAGS_TRANSPARENT;
+        IP_BIND_ADDRESS_NO_PORT: INET_FLAGS_BIND_ADDRESS_NO_PORT;
     }
-    rare => {
-        IP_TTL: set |sk| sk.ip_ttl();
-        IP_MINTTL: set |sk| sk.ip_minttl();
-        IP_MTU_DISCOVER: set |sk, cx| sk.ip_mtu_discover(cx.defaults);
-        IP_TOS: set |sk| sk.ip_tos();
-        IP_OPTIONS: set |sk| sk.ip_options();
-        IP_UNICAST_IF: set |sk, cx| sk.ip_unicast_if(cx.viewer);
-        IP_LOCAL_PORT_RANGE: set |sk| sk.ip_local_port_range();
+    any (rare) => {
+        IP_TTL: inet_sock.uc_ttl unless (-1);
+        IP_MINTTL: inet_sock.min_ttl unless 0;
+        IP_MTU_DISCOVER: inet_sock.pmtudisc unless (cx.defaults.pmtudisc);
+        IP_TOS: inet_sock.tos unless 0, set sk.ip_tos();
+        IP_OPTIONS: inet_sock.inet_opt unless (null_mut()), set sk.ip_options();
+        IP_UNICAST_IF: inet_sock.uc_index unless 0, set sk.ip_unicast_if(cx.viewer);
+        IP_LOCAL_PORT_RANGE: inet_sock.local_port_range unless 0, set sk.ip_local_port_range();
     }
     // TCP cannot set these, and uses the fields for what its SYN came with.
     udp => {
-        IP_MULTICAST_TTL: set |sk| sk.ip_multicast_ttl();
-        IP_MULTICAST_IF: set |sk, cx| sk.ip_multicast_if(cx.viewer);
-        IP_ADD_MEMBERSHIP: set |sk, cx| sk.ip_memberships(cx.viewer);
+        IP_MULTICAST_TTL: inet_sock.mc_ttl unless 1;
+        IP_MULTICAST_IF: inet_sock.mc_index unless 0 or inet_sock.mc_addr unless 0,
+            set sk.ip_multicast_if(cx.viewer);
+        IP_ADD_MEMBERSHIP: inet_sock.mc_list unless (null_mut()), set sk.ip_memberships(cx.viewer);
     }
 
     // IPPROTO_IPV6
     #[cfg(CONFIG_IPV6)]
     inet6 => {
-        IPV6_V6ONLY: set |sk, cx| sk.v6only(cx.defaults);
+        IPV6_V6ONLY: sock_common.skc_ipv6only, set sk.v6only(cx.defaults);
     }
     #[cfg(CONFIG_IPV6)]
-    inet6 if |sk| sk.has_rxopt() => {
-        IPV6_RECVPKTINFO: set |sk| sk.recvpktinfo();
-        IPV6_2292PKTINFO: set |sk| sk.pktinfo_2292();
-        IPV6_RECVHOPLIMIT: set |sk| sk.recvhoplimit();
-        IPV6_2292HOPLIMIT: set |sk| sk.hoplimit_2292();
-        IPV6_RECVRTHDR: set |sk| sk.recvrthdr();
-        IPV6_2292RTHDR: set |sk| sk.rthdr_2292();
-        IPV6_RECVHOPOPTS: set |sk| sk.recvhopopts();
-        IPV6_2292HOPOPTS: set |sk| sk.hopopts_2292();
-        IPV6_RECVDSTOPTS: set |sk| sk.recvdstopts();
-        IPV6_2292DSTOPTS: set |sk| sk.dstopts_2292();
-        IPV6_RECVTCLASS: set |sk| sk.recvtclass();
-        IPV6_FLOWINFO: set |sk| sk.flowinfo();
-        IPV6_RECVPATHMTU: set |sk| sk.recvpathmtu();
-        IPV6_RECVORIGDSTADDR: set |sk| sk.recvorigdstaddr();
-        IPV6_RECVFRAGSIZE: set |sk| sk.recvfragsize();
+    inet6 (ipv6_pinfo.rxopt.all unless 0) => {
+        IPV6_RECVPKTINFO: ipv6_pinfo.rxopt.bits.rxinfo unless 0;
+        IPV6_2292PKTINFO: ipv6_pinfo.rxopt.bits.rxoinfo unless 0;
+        IPV6_RECVHOPLIMIT: ipv6_pinfo.rxopt.bits.rxhlim unless 0;
+        IPV6_2292HOPLIMIT: ipv6_pinfo.rxopt.bits.rxohlim unless 0;
+        IPV6_RECVRTHDR: ipv6_pinfo.rxopt.bits.srcrt unless 0;
+        IPV6_2292RTHDR: ipv6_pinfo.rxopt.bits.osrcrt unless 0;
+        IPV6_RECVHOPOPTS: ipv6_pinfo.rxopt.bits.hopopts unless 0;
+        IPV6_2292HOPOPTS: ipv6_pinfo.rxopt.bits.ohopopts unless 0;
+        IPV6_RECVDSTOPTS: ipv6_pinfo.rxopt.bits.dstopts unless 0;
+        IPV6_2292DSTOPTS: ipv6_pinfo.rxopt.bits.odstopts unless 0;
+        IPV6_RECVTCLASS: ipv6_pinfo.rxopt.bits.rxtclass unless 0;
+        IPV6_FLOWINFO: ipv6_pinfo.rxopt.bits.rxflow unless 0;
+        IPV6_RECVPATHMTU: ipv6_pinfo.rxopt.bits.rxpmtu unless 0;
+        IPV6_RECVORIGDSTADDR: ipv6_pinfo.rxopt.bits.rxorigdstaddr unless 0;
+        IPV6_RECVFRAGSIZE: ipv6_pinfo.rxopt.bits.recvfragsize unless 0;
     }
+    // The first two are one with those of IPv4.
     #[cfg(CONFIG_IPV6)]
-    inet6 if |sk| sk.has_inet6_flags() => {
-        IPV6_TRANSPARENT: set |sk| sk.ip_transparent();
-        IPV6_FREEBIND: set |sk| sk.ip_freebind();
-        IPV6_MULTICAST_LOOP: set |sk| sk.multicast_loop();
-        IPV6_MULTICAST_ALL: set |sk| sk.multicast_all();
-        IPV6_RECVERR: set |sk| sk.recverr();
-        IPV6_RECVERR_RFC4884: set |sk| sk.recverr_rfc4884();
-        IPV6_FLOWINFO_SEND: set |sk| sk.flowinfo_send();
-        IPV6_DONTFRAG: set |sk| sk.dontfrag();
-        IPV6_AUTOFLOWLABEL: set |sk| sk.autoflowlabel();
+    inet6 (bits sk.inet_flags(), Ipv6::DEFAULT_FLAGS) => {
+        IPV6_TRANSPARENT: INET_FLAGS_TRANSPARENT;
+        IPV6_FREEBIND: INET_FLAGS_FREEBIND;
+        IPV6_MULTICAST_LOOP: INET_FLAGS_MC6_LOOP;
+        IPV6_MULTICAST_ALL: INET_FLAGS_MC6_ALL;
+        IPV6_RECVERR: INET_FLAGS_RECVERR6;
+        IPV6_RECVERR_RFC4884: INET_FLAGS_RECVERR6_RFC4884;
+        IPV6_FLOWINFO_SEND: INET_FLAGS_SNDFLOW;
+        IPV6_DONTFRAG: INET_FLAGS_DONTFRAG;
+        IPV6_AUTOFLOWLABEL: INET_FLAGS_AUTOFLOWLABEL_SET, set sk.autoflowlabel();
     }
     #[cfg(CONFIG_IPV6)]
     inet6 => {
-        IPV6_TCLASS: set |sk| sk.tclass();
-        IPV6_UNICAST_HOPS: set |sk| sk.unicast_hops();
-        IPV6_UNICAST_IF: set |sk, cx| sk.unicast_if(cx.viewer);
-        IPV6_MTU_DISCOVER: set |sk| sk.mtu_discover();
-        IPV6_MTU: set |sk| sk.mtu();
-        IPV6_ADDR_PREFERENCES: set |sk| sk.addr_preferences();
-        IPV6_MINHOPCOUNT: set |sk| sk.minhopcount();
+        IPV6_TCLASS: ipv6_pinfo.tclass unless 0, set sk.tclass();
+        IPV6_UNICAST_HOPS: ipv6_pinfo.hop_limit unless (-1);
+        IPV6_UNICAST_IF: ipv6_pinfo.ucast_oif unless 0, set sk.unicast_if(cx.viewer);
+        IPV6_MTU_DISCOVER: ipv6_pinfo.pmtudisc unless (IPV6_PMTUDISC);
+        // As the process set it: getsockopt(2) returns what the path has.
+        IPV6_MTU: ipv6_pinfo.frag_size unless 0;
+        IPV6_ADDR_PREFERENCES: ipv6_pinfo.srcprefs unless 0, set sk.addr_preferences();
+        IPV6_MINHOPCOUNT: ipv6_pinfo.min_hopcount unless 0;
     }
     #[cfg(CONFIG_IPV6)]
-    inet6 if |sk| sk.has_headers() => {
-        IPV6_HOPOPTS: set |sk| sk.hopopts();
-        IPV6_RTHDRDSTOPTS: set |sk| sk.rthdrdstopts();
-        IPV6_RTHDR: set |sk| sk.rthdr();
-        IPV6_DSTOPTS: set |sk| sk.dstopts();
+    inet6 (ipv6_pinfo.opt unless (null_mut())) => {
+        IPV6_HOPOPTS: ipv6_pinfo.opt unless (null_mut()), set sk.hopopts();
+        IPV6_RTHDRDSTOPTS: ipv6_pinfo.opt unless (null_mut()), set sk.rthdrdstopts();
+        IPV6_RTHDR: ipv6_pinfo.opt unless (null_mut()), set sk.rthdr();
+        IPV6_DSTOPTS: ipv6_pinfo.opt unless (null_mut()), set sk.dstopts();
     }
     // As for IPv4.
     #[cfg(CONFIG_IPV6)]
     udp6 => {
-        IPV6_MULTICAST_HOPS: set |sk| sk.multicast_hops();
-        IPV6_MULTICAST_IF: set |sk, cx| sk.multicast_if(cx.viewer);
-        IPV6_ADD_MEMBERSHIP: set |sk, cx| sk.memberships(cx.viewer);
+        IPV6_MULTICAST_HOPS: ipv6_pinfo.mcast_hops unless (IPV6_MCASTHOPS);
+        IPV6_MULTICAST_IF: ipv6_pinfo.mcast_oif unless 0, set sk.multicast_if(cx.viewer);
+        IPV6_ADD_MEMBERSHIP: ipv6_pinfo.ipv6_mc_list unless (null_mut()),
+            set sk.memberships(cx.viewer);
     }
 
     // SOL_UDP
-    udp if |sk| sk.has_udp_flags() => {
-        UDP_CORK: set |sk| sk.cork();
-        UDP_NO_CHECK6_TX: set |sk| sk.no_check6_tx();
-        UDP_NO_CHECK6_RX: set |sk| sk.no_check6_rx();
-        UDP_GRO: set |sk| sk.gro();
+    udp (bits sk.udp_flags(), 0) => {
+        UDP_CORK: UDP_FLAGS_CORK;
+        UDP_NO_CHECK6_TX: UDP_FLAGS_NO_CHECK6_TX;
+        UDP_NO_CHECK6_RX: UDP_FLAGS_NO_CHECK6_RX;
+        UDP_GRO: UDP_FLAGS_GRO_ENABLED;
     }
     udp => {
-        UDP_ENCAP: set |sk| sk.encap();
-        UDP_SEGMENT: set |sk| sk.segment();
+        UDP_ENCAP: udp_sock.encap_type unless 0;
+        UDP_SEGMENT: udp_sock.gso_size unless 0;
     }
 }

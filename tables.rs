@@ -16,6 +16,10 @@ use crate::bindings;
 #[cfg(knetstat_measure)]
 use crate::held;
 use crate::ns::Net;
+use crate::prefetch::{
+    self,
+    Part, //
+};
 #[cfg(knetstat_fault = "slow-look")]
 use crate::sched;
 use crate::sock::{
@@ -75,29 +79,6 @@ pub(crate) unsafe trait Table<'n>: Sized {
     ///
     /// The entry must be one of this table.
     unsafe fn socket(entry: Entry<'_>) -> Self::Socket<'_>;
-}
-
-/// What of a socket is fetched at a time. A CPU has some ten or twenty fetches from memory under
-/// way, and stands still at the next one: so the cache lines of a row come in parts, with some
-/// work between them.
-#[derive(Clone, Copy)]
-pub(crate) enum Part {
-    /// What comes before the options.
-    Columns,
-    /// The options of SOL_SOCKET, user and inode.
-    Socket,
-    /// The options of IP, TCP and UDP.
-    Protocol,
-}
-
-impl Part {
-    fn number(self) -> bindings::knetstat_part {
-        match self {
-            Self::Columns => bindings::KNETSTAT_COLUMNS,
-            Self::Socket => bindings::KNETSTAT_SOL_SOCKET,
-            Self::Protocol => bindings::KNETSTAT_PROTOCOL,
-        }
-    }
 }
 
 /// The chain of a bucket.
@@ -477,8 +458,7 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
     }
 
     fn prefetch(node: NonNull<bindings::hlist_node>, part: Part) {
-        // SAFETY: The helper reads nothing. To prefetch from a bad address has no effect.
-        unsafe { bindings::knetstat_prefetch_tcp(node.as_ptr(), part.number()) };
+        prefetch::tcp(node, part);
     }
 
     unsafe fn socket(entry: Entry<'_>) -> TcpEntry<'_> {
@@ -578,8 +558,7 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
     }
 
     fn prefetch(node: NonNull<bindings::hlist_node>, part: Part) {
-        // SAFETY: The helper reads nothing. To prefetch from a bad address has no effect.
-        unsafe { bindings::knetstat_prefetch_udp(node.as_ptr(), part.number()) };
+        prefetch::udp(node, part);
     }
 
     unsafe fn socket(entry: Entry<'_>) -> Udp<'_> {

@@ -30,17 +30,9 @@ enum knetstat_program {
 	KNETSTAT_EBPF,
 };
 
-/* What of a socket the knetstat_prefetch_*() functions fetch. */
-enum knetstat_part {
-	KNETSTAT_COLUMNS,
-	KNETSTAT_SOL_SOCKET,
-	KNETSTAT_PROTOCOL,
-};
-
 void knetstat_spin_lock_bh(spinlock_t *lock);
 void knetstat_spin_unlock_bh(spinlock_t *lock);
-void knetstat_prefetch_tcp(const struct hlist_node *node, enum knetstat_part part);
-void knetstat_prefetch_udp(const struct hlist_node *node, enum knetstat_part part);
+void knetstat_prefetch(const struct hlist_node *node, const u16 *lines, size_t count);
 bool knetstat_sock_tryget(struct sock *sk);
 bool knetstat_bh_trylock_sock(struct sock *sk);
 void knetstat_bh_unlock_sock(struct sock *sk);

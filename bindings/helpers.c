@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Static inlines and macros of the kernel as functions that Rust can call.
- * Nothing here decides anything: each function is the C it is named after.
+ * Static inlines and macros of the kernel as functions that Rust can call. Most are the C that they
+ * are named after; those that do more say so.
  */
 
 #include <linux/bpf.h>
@@ -38,81 +38,13 @@ void knetstat_spin_unlock_bh(spinlock_t *lock)
 	spin_unlock_bh(lock);
 }
 
-/*
- * The cache lines of a full socket that its row is made from: one field of each, in the
- * order in which they are wanted. A hint only; the node may even be gone.
- */
-static void prefetch_inet(const struct inet_sock *inet, enum knetstat_part part)
+/* Hints only. The node may even be gone. */
+void knetstat_prefetch(const struct hlist_node *node, const u16 *lines, size_t count)
 {
-	const struct sock *sk = &inet->sk;
+	const u8 *sk = (const u8 *)container_of(node, struct sock, sk_node);
 
-	switch (part) {
-	case KNETSTAT_COLUMNS:
-		prefetch(&sk->sk_node);
-		prefetch(&sk->sk_family);
-		prefetch(&inet->inet_sport);
-		break;
-	case KNETSTAT_SOL_SOCKET:
-		prefetch(&sk->sk_peek_off);
-		prefetch(&sk->sk_rcvbuf);
-		prefetch(&sk->sk_rcvtimeo);
-		prefetch(&sk->sk_tsflags);
-		prefetch(&sk->sk_mark);
-		prefetch(&sk->sk_uid);
-		prefetch(&sk->sk_ino);
-		prefetch(&sk->sk_reuseport_cb);
-		break;
-	case KNETSTAT_PROTOCOL:
-		prefetch(&inet->inet_flags);
-		break;
-	}
-}
-
-void knetstat_prefetch_tcp(const struct hlist_node *node, enum knetstat_part part)
-{
-	const struct tcp_sock *tp = (void *)container_of(node, struct sock, sk_node);
-	const struct inet_connection_sock *icsk = &tp->inet_conn;
-
-	prefetch_inet(&icsk->icsk_inet, part);
-	switch (part) {
-	case KNETSTAT_COLUMNS:
-		prefetch(&tp->rcv_nxt);
-		prefetch(&tp->write_seq);
-		prefetch(&tp->snd_wnd);
-		prefetch(&tp->rcv_wnd);
-		break;
-	case KNETSTAT_SOL_SOCKET:
-		break;
-	case KNETSTAT_PROTOCOL:
-		prefetch(&icsk->icsk_accept_queue.rskq_defer_accept);
-		prefetch(&icsk->icsk_rto_max);
-		prefetch(&icsk->icsk_user_timeout);
-		prefetch(&tp->notsent_lowat);
-		prefetch(&tp->tcp_tx_delay);
-		prefetch(&tp->keepalive_time);
-#ifdef CONFIG_TCP_MD5SIG
-		prefetch(&tp->md5sig_info);
-#endif
-		break;
-	}
-}
-
-void knetstat_prefetch_udp(const struct hlist_node *node, enum knetstat_part part)
-{
-	const struct udp_sock *up = (void *)container_of(node, struct sock, sk_node);
-
-	prefetch_inet(&up->inet, part);
-	switch (part) {
-	case KNETSTAT_COLUMNS:
-		prefetch(&up->forward_deficit);
-		break;
-	case KNETSTAT_SOL_SOCKET:
-		break;
-	case KNETSTAT_PROTOCOL:
-		prefetch(&up->udp_flags);
-		prefetch(&up->gso_size);
-		break;
-	}
+	for (size_t i = 0; i < count; i++)
+		prefetch(sk + lines[i]);
 }
 
 /* The reference count lies in struct sock_common: also right for minisocks. */
@@ -274,17 +206,27 @@ enum knetstat_program knetstat_reuseport_program(const struct sock *sk)
 	return kind;
 }
 
-/* As netdev_get_name(), which modules cannot call. False if there is no such device. */
+/*
+ * The name of a device, or false if there is no such device, or none with a name right now.
+ *
+ * netdev_get_name() is not exported, nor is the seqlock by which it notices that dev_change_name()
+ * has come between. So the copy is looked up: a name that is half the old and half the new one is
+ * found only if it hashes like the one under which the device is listed, and is still what the
+ * device is called at that moment. Between the two names, a device is listed under neither.
+ */
 bool knetstat_device_name(struct net *net, int index, u8 *name)
 {
 	const struct net_device *dev;
+	bool found = false;
 
 	rcu_read_lock();
 	dev = dev_get_by_index_rcu(net, index);
-	if (dev)
+	if (dev) {
 		strscpy(name, dev->name, IFNAMSIZ);
+		found = dev_get_by_name_rcu(net, name) == dev;
+	}
 	rcu_read_unlock();
-	return dev;
+	return found;
 }
 
 u32 knetstat_msecs_to_jiffies(u32 msecs)

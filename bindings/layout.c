@@ -72,6 +72,9 @@ void knetstat_layout(void)
 	INTEGER(sock_common, skc_incoming_cpu);
 
 	INTEGER(sock, sk_userlocks);
+	INTEGER(sock, sk_txhash);
+	ADDRESS(sock, sk_uid);
+	ADDRESS(sock, sk_ino);
 	INTEGER(sock, sk_no_check_tx);
 	INTEGER(sock, sk_txtime_deadline_mode);
 	INTEGER(sock, sk_txtime_report_errors);
@@ -395,7 +398,4 @@ void knetstat_layout(void)
 	CONSTANT(KNETSTAT_NO_PROGRAM);
 	CONSTANT(KNETSTAT_CLASSIC);
 	CONSTANT(KNETSTAT_EBPF);
-	CONSTANT(KNETSTAT_COLUMNS);
-	CONSTANT(KNETSTAT_SOL_SOCKET);
-	CONSTANT(KNETSTAT_PROTOCOL);
 }

@@ -24,8 +24,8 @@ pub(crate) use kernel::ffi::{
     c_void, //
 };
 
-/// Declares C types that are not looked into: so many bytes as the kernel's compiler says, which can
-/// hold pointers. Of the first kind, there are only pointers.
+/// Declares C types that are not looked into: so many bytes as the kernel's compiler says, which
+/// can hold pointers. Of the first kind, there are only pointers.
 macro_rules! opaque {
     ($($type:ident: $size:literal,)*) => {$(
         #[repr(C)]
@@ -112,8 +112,8 @@ pub(crate) unsafe fn bits<const BIT: usize, const WIDTH: usize, const SIGNED: bo
         (u64::from(word), BIT % 16)
     } else {
         const { assert!(BIT % 32 + WIDTH <= 32 || BIT % 16 + WIDTH <= 16) };
-        // SAFETY: The object has these four bytes, aligned, as C puts a bit-field into a unit of its
-        // type, which is four bytes at least.
+        // SAFETY: The object has these four bytes, aligned, as C puts a bit-field into a unit of
+        // its type, which is four bytes at least.
         let word = unsafe { ptr.add(BIT / 32 * 4).cast::<u32>().read_volatile() };
         (u64::from(word), BIT % 32)
     };
@@ -164,7 +164,6 @@ macro_rules! c_struct {
     }};
 }
 
-pub(crate) type knetstat_part = u32;
 pub(crate) type knetstat_program = u32;
 pub(crate) type sock_flags = u32;
 
@@ -188,11 +187,11 @@ unsafe extern "C" {
 }
 
 // Those of `bindings.h`, which `helpers.c` has.
+#[allow(dead_code, reason = "some are for builds that measure, or that break a rule")]
 unsafe extern "C" {
     pub(crate) fn knetstat_spin_lock_bh(lock: *mut spinlock_t);
     pub(crate) fn knetstat_spin_unlock_bh(lock: *mut spinlock_t);
-    pub(crate) fn knetstat_prefetch_tcp(node: *const hlist_node, part: knetstat_part);
-    pub(crate) fn knetstat_prefetch_udp(node: *const hlist_node, part: knetstat_part);
+    pub(crate) fn knetstat_prefetch(node: *const hlist_node, lines: *const u16, count: usize);
     pub(crate) fn knetstat_sock_tryget(sk: *mut sock) -> bool;
     pub(crate) fn knetstat_bh_trylock_sock(sk: *mut sock) -> bool;
     pub(crate) fn knetstat_bh_unlock_sock(sk: *mut sock);

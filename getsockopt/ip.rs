@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! IPPROTO_IP: `do_ip_getsockopt()` in `net/ipv4/ip_sockglue.c`.
+
+#[cfg(CONFIG_IPV6)]
+use super::Ipv6;
+use super::{
+    device,
+    unless,
+    Device,
+    Scoped, //
+};
+use crate::bindings;
+use crate::format::{
+    Hex,
+    Line,
+    Range,
+    Value, //
+};
+use crate::ns::{
+    Net,
+    Viewer, //
+};
+use crate::rcu;
+use crate::sock::{
+    ipv4,
+    Sock, //
+};
+use core::net::{
+    IpAddr,
+    Ipv4Addr, //
+};
+
+/// The longest list of multicast groups that is shown whole.
+const MAX_GROUPS: usize = 64;
+
+impl<'b> Sock<'b> {
+    /// `inet_flags`, a bit for each `INET_FLAGS_` flag.
+    pub(crate) fn inet_flags(&self) -> u64 {
+        get!(self, inet_sock, inet_flags)
+    }
+
+    /// `inet_test_bit()`.
+    pub(super) fn inet_flag(&self, flag: u32) -> bool {
+        self.inet_flags() >> flag & 1 == 1
+    }
+
+    /// What a fresh socket has of `inet_flags`, as far as the options of this level go:
+    /// `inet_create()` sets IP_MULTICAST_ALL, `inet6_create()` does not.
+    pub(crate) fn default_inet_flags(&self) -> u64 {
+        1 << bindings::INET_FLAGS_MC_LOOP
+            | u64::from(!self.is_inet6()) << bindings::INET_FLAGS_MC_ALL
+    }
+
+    /// A type of service or traffic class, where the process set it: on TCP the last two
+    /// bits are the kernel's, for ECN, and setsockopt(2) leaves them as they are.
+    pub(super) fn traffic_class(&self, class: u8) -> Option<Hex> {
+        let is_tcp = self.inet_flag(bindings::INET_FLAGS_IS_ICSK);
+        let kernels = if is_tcp { bindings::INET_ECN_MASK } else { 0 };
+        let class = u32::from(class);
+        (class & !kernels != 0).then_some(Hex(class))
+    }
+
+    /// IP_TOS.
+    pub(crate) fn ip_tos(&self) -> Option<Hex> {
+        self.traffic_class(get!(self, inet_sock, tos))
+    }
+
+    /// IP_OPTIONS: there are some. They are not shown.
+    pub(crate) fn ip_options(&self) -> Option<bool> {
+        let _guard = rcu::Guard::new();
+        let options = core::ptr::NonNull::new(get!(self, inet_sock, inet_opt))?;
+        let ptr = options.as_ptr();
+        // SAFETY: In a read section of RCU, by which `do_ip_setsockopt()` frees them. What else
+        // frees them, `inet_sock_destruct()`, runs after the socket has left the locked bucket.
+        let length = unsafe { field!(ptr, ip_options_rcu, opt.optlen) };
+        (length != 0).then_some(true)
+    }
+
+    /// IP_UNICAST_IF by name, where getsockopt(2) returns the number in network byte order.
+    pub(crate) fn ip_unicast_if<'n>(&self, viewer: &Viewer<'n>) -> Option<Device<'n>> {
+        device(viewer.net, get!(self, inet_sock, uc_index))
+    }
+
+    /// IP_MULTICAST_IF: the address, and the interface, which getsockopt(2) leaves out.
+    pub(crate) fn ip_multicast_if<'n>(&self, viewer: &Viewer<'n>) -> Option<Scoped<'n>> {
+        let address = ipv4(get!(self, inet_sock, mc_addr));
+        let device = device(viewer.net, get!(self, inet_sock, mc_index));
+        (device.is_some() || address != IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+            .then_some(Scoped { address, device })
+    }
+
+    /// IP_LOCAL_PORT_RANGE, where getsockopt(2) returns both ends in one number.
+    pub(crate) fn ip_local_port_range(&self) -> Option<Range> {
+        let range = unless(0, get!(self, inet_sock, local_port_range))?;
+        Some(Range {
+            first: range as u16,
+            last: (range >> 16) as u16,
+        })
+    }
+
+    /// IP_ADD_MEMBERSHIP: the multicast groups of the socket, each with its interface.
+    pub(crate) fn ip_memberships<'n>(&self, viewer: &Viewer<'n>) -> Option<Groups4<'b, 'n>> {
+        Some(Groups4 {
+            sk: *self,
+            net: viewer.net,
+        })
+    }
+
+    /// The view of the fields that IPv6 adds.
+    #[cfg(CONFIG_IPV6)]
+    pub(crate) fn ipv6(&self) -> Option<Ipv6<'b>> {
+        if !self.is_inet6() {
+            return None;
+        }
+        // IPV6_ADDRFORM, which turns the socket into one of IPv4, leaves the pointer as it is, and
+        // the structure is part of the socket.
+        let ptr = core::ptr::NonNull::new(get!(self, inet_sock, pinet6))?;
+        // INVARIANT: `inet6_sk_generic()`: the structure lies in the same allocation as the socket.
+        Some(Ipv6 { sk: *self, ptr })
+    }
+}
+
+/// Writes a list of groups, joined by `+`.
+pub(super) fn write_groups<'n>(line: &mut Line<'_>, groups: impl Iterator<Item = Scoped<'n>>) {
+    for (i, group) in groups.take(MAX_GROUPS + 1).enumerate() {
+        if i > 0 {
+            line.str("+");
+        }
+        if i == MAX_GROUPS {
+            line.str("...");
+        } else {
+            group.write(line);
+        }
+    }
+}
+
+/// The value of IP_ADD_MEMBERSHIP: `224.0.0.251%eth0+224.0.1.1%eth1`.
+pub(crate) struct Groups4<'b, 'n> {
+    sk: Sock<'b>,
+    net: Net<'n>,
+}
+
+impl Value for Groups4<'_, '_> {
+    fn write(self, line: &mut Line<'_>) {
+        let _guard = rcu::Guard::new();
+        let mut next = get!(&self.sk, inet_sock, mc_list);
+        let groups = core::iter::from_fn(|| {
+            let entry = core::ptr::NonNull::new(next)?.as_ptr();
+            // SAFETY: In a read section of RCU, which began before the list was entered, and by
+            // which `ip_mc_leave_group()` and `ip_mc_drop_socket()` free the entries of the list.
+            let (group, index) = unsafe {
+                next = field!(entry, ip_mc_socklist, next_rcu);
+                (
+                    field!(entry, ip_mc_socklist, multi.imr_multiaddr.s_addr),
+                    field!(entry, ip_mc_socklist, multi.imr_ifindex),
+                )
+            };
+            Some(Scoped {
+                address: ipv4(group),
+                device: device(self.net, index),
+            })
+        });
+        write_groups(line, groups);
+    }
+}

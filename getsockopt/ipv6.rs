@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! IPPROTO_IPV6: `do_ipv6_getsockopt()` in `net/ipv6/ipv6_sockglue.c`.
+
+use super::ip::write_groups;
+use super::{
+    device,
+    unless,
+    Defaults,
+    Device,
+    Scoped, //
+};
+use crate::bindings;
+use crate::format::{
+    Hex,
+    Line,
+    Value, //
+};
+use crate::ns::{
+    Net,
+    Viewer, //
+};
+use crate::rcu;
+use crate::sock::{
+    ipv6,
+    Sock,
+    View, //
+};
+use core::net::IpAddr;
+use core::ops::Deref;
+use core::ptr::NonNull;
+
+/// A full IPv6 socket.
+///
+/// # Invariants
+///
+/// `ptr` points to the `struct ipv6_pinfo` of the socket, which is part of its allocation.
+#[derive(Clone, Copy)]
+pub(crate) struct Ipv6<'b> {
+    pub(super) sk: Sock<'b>,
+    pub(super) ptr: NonNull<bindings::ipv6_pinfo>,
+}
+
+impl<'b> Deref for Ipv6<'b> {
+    type Target = Sock<'b>;
+
+    fn deref(&self) -> &Sock<'b> {
+        &self.sk
+    }
+}
+
+// SAFETY: By the type invariant, the structure lives as long as the socket, which a view keeps in a
+// locked bucket.
+unsafe impl View<bindings::ipv6_pinfo> for Ipv6<'_> {
+    fn as_ptr(&self) -> *const bindings::ipv6_pinfo {
+        self.ptr.as_ptr()
+    }
+}
+
+// SAFETY: That of the socket, which is one, and lives in a locked bucket while there are views of
+// it.
+unsafe impl View<bindings::sock_common> for Ipv6<'_> {
+    fn as_ptr(&self) -> *const bindings::sock_common {
+        self.sk.as_ptr()
+    }
+}
+
+/// Declares options that are an extension header each: there are some, which are not shown.
+macro_rules! headers {
+    ($($(#[$meta:meta])* $name:ident: $field:ident;)*) => {$(
+        $(#[$meta])*
+        pub(crate) fn $name(&self) -> Option<bool> {
+            let _guard = rcu::Guard::new();
+            let options = NonNull::new(get!(self, ipv6_pinfo, opt))?;
+            let ptr = options.as_ptr();
+            // SAFETY: In a read section of RCU, which began before `opt` was read, and by which
+            // `txopt_put()` frees the options.
+            let header = unsafe { field!(ptr, ipv6_txoptions, $field) };
+            (!header.is_null()).then_some(true)
+        }
+    )*};
+}
+
+impl<'b> Ipv6<'b> {
+    /// What a fresh socket has of `inet_flags`, as far as the options of this level go.
+    pub(crate) const DEFAULT_FLAGS: u64 =
+        1 << bindings::INET_FLAGS_MC6_LOOP | 1 << bindings::INET_FLAGS_MC6_ALL;
+
+    /// IPV6_AUTOFLOWLABEL, where it was set.
+    pub(crate) fn autoflowlabel(&self) -> Option<bool> {
+        self.inet_flag(bindings::INET_FLAGS_AUTOFLOWLABEL_SET)
+            .then(|| self.inet_flag(bindings::INET_FLAGS_AUTOFLOWLABEL))
+    }
+
+    /// IPV6_V6ONLY. bind(2) to an address of IPv6 sets it, see `__inet6_bind()`.
+    pub(crate) fn v6only(&self, defaults: &Defaults) -> Option<bool> {
+        let (address, _) = self.local();
+        let is_mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+        let set_by_bind = !is_mapped && self.user_locked(bindings::SOCK_BINDADDR_LOCK);
+        unless(
+            defaults.v6only || set_by_bind,
+            get!(self, sock_common, skc_ipv6only) != 0,
+        )
+    }
+
+    /// IPV6_TCLASS.
+    pub(crate) fn tclass(&self) -> Option<Hex> {
+        self.traffic_class(get!(self, ipv6_pinfo, tclass))
+    }
+
+    /// IPV6_MULTICAST_IF by name, where getsockopt(2) returns the number.
+    pub(crate) fn multicast_if<'n>(&self, viewer: &Viewer<'n>) -> Option<Device<'n>> {
+        device(viewer.net, get!(self, ipv6_pinfo, mcast_oif))
+    }
+
+    /// IPV6_UNICAST_IF by name, where getsockopt(2) returns the number in network byte
+    /// order.
+    pub(crate) fn unicast_if<'n>(&self, viewer: &Viewer<'n>) -> Option<Device<'n>> {
+        device(viewer.net, get!(self, ipv6_pinfo, ucast_oif))
+    }
+
+    /// IPV6_ADDR_PREFERENCES.
+    pub(crate) fn addr_preferences(&self) -> Option<Hex> {
+        let set = u32::from(unless(0, get!(self, ipv6_pinfo, srcprefs))?);
+        let public = if set & bindings::IPV6_PREFER_SRC_TMP != 0 {
+            bindings::IPV6_PREFER_SRC_TMP
+        } else if set & bindings::IPV6_PREFER_SRC_PUBLIC != 0 {
+            bindings::IPV6_PREFER_SRC_PUBLIC
+        } else {
+            bindings::IPV6_PREFER_SRC_PUBTMP_DEFAULT
+        };
+        let home = if set & bindings::IPV6_PREFER_SRC_COA != 0 {
+            bindings::IPV6_PREFER_SRC_COA
+        } else {
+            bindings::IPV6_PREFER_SRC_HOME
+        };
+        Some(Hex(public | home))
+    }
+
+    /// IPV6_ADD_MEMBERSHIP: the multicast groups of the socket, each with its interface.
+    pub(crate) fn memberships<'n>(&self, viewer: &Viewer<'n>) -> Option<Groups6<'b, 'n>> {
+        Some(Groups6 {
+            sk: *self,
+            net: viewer.net,
+        })
+    }
+
+    headers! {
+        /// IPV6_HOPOPTS.
+        hopopts: hopopt;
+        /// IPV6_RTHDRDSTOPTS.
+        rthdrdstopts: dst0opt;
+        /// IPV6_RTHDR.
+        rthdr: srcrt;
+        /// IPV6_DSTOPTS.
+        dstopts: dst1opt;
+    }
+}
+
+/// The value of IPV6_ADD_MEMBERSHIP: `ff02::fb%eth0`.
+pub(crate) struct Groups6<'b, 'n> {
+    sk: Ipv6<'b>,
+    net: Net<'n>,
+}
+
+impl Value for Groups6<'_, '_> {
+    fn write(self, line: &mut Line<'_>) {
+        let _guard = rcu::Guard::new();
+        let mut next = get!(&self.sk, ipv6_pinfo, ipv6_mc_list);
+        let groups = core::iter::from_fn(|| {
+            let entry = core::ptr::NonNull::new(next)?.as_ptr();
+            // SAFETY: In a read section of RCU, which began before the list was entered, and by
+            // which `ipv6_sock_mc_drop()` and `__ipv6_sock_mc_close()` free the entries of the
+            // list.
+            let (group, index) = unsafe {
+                next = field!(entry, ipv6_mc_socklist, next);
+                (
+                    field!(entry, ipv6_mc_socklist, addr),
+                    field!(entry, ipv6_mc_socklist, ifindex),
+                )
+            };
+            Some(Scoped {
+                address: ipv6(group),
+                device: device(self.net, index),
+            })
+        });
+        write_groups(line, groups);
+    }
+}

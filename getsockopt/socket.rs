@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SOL_SOCKET: `sk_getsockopt()` in `net/core/sock.c`.
+
+use super::{
+    device,
+    timeout,
+    unless,
+    Device, //
+};
+use crate::bindings;
+use crate::format::{
+    Flags,
+    Hex,
+    Line,
+    Milliseconds,
+    Seconds,
+    Value, //
+};
+use crate::ns::Viewer;
+use crate::sock::{
+    Sock,
+    Udp,
+    View,
+    HZ, //
+};
+
+impl Sock<'_> {
+    /// `sk_flags`, a bit for each `SOCK_` flag.
+    pub(crate) fn flags(&self) -> u64 {
+        get!(self, sock_common, skc_flags)
+    }
+
+    /// `sock_flag()`.
+    fn flag(&self, flag: bindings::sock_flags) -> bool {
+        self.flags() >> flag & 1 == 1
+    }
+
+    /// SO_KEEPALIVE.
+    pub(crate) fn keepalive(&self) -> bool {
+        self.flag(bindings::SOCK_KEEPOPEN)
+    }
+
+    /// SO_BROADCAST.
+    pub(crate) fn broadcast(&self) -> bool {
+        self.flag(bindings::SOCK_BROADCAST)
+    }
+
+    /// SO_TIMESTAMP, in its form with 32-bit or native times.
+    pub(crate) fn timestamp(&self) -> Option<bool> {
+        (self.flag(bindings::SOCK_RCVTSTAMP)
+            && !self.flag(bindings::SOCK_TSTAMP_NEW)
+            && !self.flag(bindings::SOCK_RCVTSTAMPNS))
+        .then_some(true)
+    }
+
+    /// SO_TIMESTAMP_NEW, the form with 64-bit times; also on where SO_TIMESTAMPNS_NEW is.
+    pub(crate) fn timestamp_new(&self) -> Option<bool> {
+        (self.flag(bindings::SOCK_RCVTSTAMP) && self.flag(bindings::SOCK_TSTAMP_NEW))
+            .then_some(true)
+    }
+
+    /// SO_TIMESTAMPNS.
+    pub(crate) fn timestampns(&self) -> Option<bool> {
+        (self.flag(bindings::SOCK_RCVTSTAMPNS) && !self.flag(bindings::SOCK_TSTAMP_NEW))
+            .then_some(true)
+    }
+
+    /// SO_TIMESTAMPNS_NEW.
+    pub(crate) fn timestampns_new(&self) -> Option<bool> {
+        (self.flag(bindings::SOCK_RCVTSTAMPNS) && self.flag(bindings::SOCK_TSTAMP_NEW))
+            .then_some(true)
+    }
+
+    /// SO_TIMESTAMPING, by the names of its flags without `SOF_TIMESTAMPING_`.
+    pub(crate) fn timestamping(&self) -> Option<Timestamping> {
+        const NAMES: &[&str] = &[
+            "TX_HARDWARE",
+            "TX_SOFTWARE",
+            "RX_HARDWARE",
+            "RX_SOFTWARE",
+            "SOFTWARE",
+            "SYS_HARDWARE",
+            "RAW_HARDWARE",
+            "OPT_ID",
+            "TX_SCHED",
+            "TX_ACK",
+            "OPT_CMSG",
+            "OPT_TSONLY",
+            "OPT_STATS",
+            "OPT_PKTINFO",
+            "OPT_TX_SWHW",
+            "BIND_PHC",
+            "OPT_ID_TCP",
+            "OPT_RX_FILTER",
+            "TX_COMPLETION",
+        ];
+        let flags = unless(0, get!(self, sock, sk_tsflags))?;
+        let binds_phc = flags & bindings::SOF_TIMESTAMPING_BIND_PHC != 0;
+        Some(Timestamping {
+            flags: Flags {
+                flags,
+                names: NAMES,
+            },
+            bind_phc: binds_phc.then(|| get!(self, sock, sk_bind_phc)),
+        })
+    }
+
+    /// Whether `sk_userlocks` says that the process set something.
+    pub(super) fn user_locked(&self, lock: u32) -> bool {
+        u32::from(get!(self, sock, sk_userlocks)) & lock != 0
+    }
+
+    /// SO_RCVBUF in bytes, as the process gave it, if it did: the kernel stores and
+    /// getsockopt(2) returns twice as much.
+    pub(crate) fn rcvbuf(&self) -> Option<i32> {
+        self.user_locked(bindings::SOCK_RCVBUF_LOCK)
+            .then(|| get!(self, sock, sk_rcvbuf) / 2)
+    }
+
+    /// SO_SNDBUF in bytes, as the process gave it, if it did.
+    pub(crate) fn sndbuf(&self) -> Option<i32> {
+        self.user_locked(bindings::SOCK_SNDBUF_LOCK)
+            .then(|| get!(self, sock, sk_sndbuf) / 2)
+    }
+
+    /// SO_RCVTIMEO, if the process limited the wait.
+    pub(crate) fn rcvtimeo(&self) -> Option<Milliseconds> {
+        timeout(get!(self, sock, sk_rcvtimeo))
+    }
+
+    /// SO_SNDTIMEO, if the process limited the wait.
+    pub(crate) fn sndtimeo(&self) -> Option<Milliseconds> {
+        timeout(get!(self, sock, sk_sndtimeo))
+    }
+
+    /// SO_LINGER, if `l_onoff` is set: `l_linger`, an `int`, of which a longer time keeps the
+    /// lower bits.
+    pub(crate) fn linger(&self) -> Option<Seconds> {
+        self.flag(bindings::SOCK_LINGER)
+            .then(|| Seconds((get!(self, sock, sk_lingertime) / u64::from(HZ)) as i32))
+    }
+
+    /// SO_RCVLOWAT in bytes.
+    pub(crate) fn rcvlowat(&self) -> Option<i32> {
+        let bytes = get!(self, sock, sk_rcvlowat);
+        (bytes != 1 && !self.was_subflow()).then_some(bytes)
+    }
+
+    /// Whether MPTCP owns or owned the socket, which may have fallen back to TCP since:
+    /// `mptcp_sockopt_sync_locked()` sets SO_RCVLOWAT to 0, which no process can.
+    pub(super) fn was_subflow(&self) -> bool {
+        get!(self, sock, sk_rcvlowat) == 0
+    }
+
+    /// SO_MARK, to those who may see it.
+    pub(crate) fn mark(&self, viewer: &Viewer<'_>) -> Option<Hex> {
+        let mark = unless(0, get!(self, sock, sk_mark))?;
+        viewer.is_net_admin.then_some(Hex(mark))
+    }
+
+    /// SO_BINDTODEVICE by name; SO_BINDTOIFINDEX is the same by number.
+    pub(crate) fn bindtodevice<'n>(&self, viewer: &Viewer<'n>) -> Option<Device<'n>> {
+        device(viewer.net, get!(self, sock_common, skc_bound_dev_if))
+    }
+
+    /// SO_ATTACH_FILTER: a classic filter is attached.
+    pub(crate) fn attach_filter(&self) -> Option<bool> {
+        (self.filter() == bindings::KNETSTAT_CLASSIC).then_some(true)
+    }
+
+    /// SO_ATTACH_BPF: an eBPF filter is attached.
+    pub(crate) fn attach_bpf(&self) -> Option<bool> {
+        (self.filter() == bindings::KNETSTAT_EBPF).then_some(true)
+    }
+
+    /// Which kind of filter is attached.
+    fn filter(&self) -> u32 {
+        if get!(self, sock, sk_filter).is_null() {
+            return bindings::KNETSTAT_NO_PROGRAM;
+        }
+        // SAFETY: By the type invariant, the socket is alive. The helper follows `sk_filter` in a
+        // read section of RCU, by which `sk_filter_release_rcu()` frees it.
+        unsafe { bindings::knetstat_filter(self.as_ptr()) }
+    }
+
+    /// SO_ATTACH_REUSEPORT_CBPF: a classic program selects the socket of the group.
+    pub(crate) fn attach_reuseport_cbpf(&self) -> Option<bool> {
+        (self.reuseport_program() == bindings::KNETSTAT_CLASSIC).then_some(true)
+    }
+
+    /// SO_ATTACH_REUSEPORT_EBPF: an eBPF program selects the socket of the group.
+    pub(crate) fn attach_reuseport_ebpf(&self) -> Option<bool> {
+        (self.reuseport_program() == bindings::KNETSTAT_EBPF).then_some(true)
+    }
+
+    /// Which kind of program selects the socket of the group.
+    fn reuseport_program(&self) -> u32 {
+        if get!(self, sock, sk_reuseport_cb).is_null() {
+            return bindings::KNETSTAT_NO_PROGRAM;
+        }
+        // SAFETY: By the type invariant, the socket is alive. The helper follows the pointers in a
+        // read section of RCU, by which `reuseport_free_rcu()` and `sk_reuseport_prog_free()` free.
+        unsafe { bindings::knetstat_reuseport_program(self.as_ptr()) }
+    }
+
+    /// SO_TXTIME: the clock, and the flags.
+    pub(crate) fn txtime(&self) -> Option<TxTime> {
+        self.flag(bindings::SOCK_TXTIME).then(|| TxTime {
+            clock: get!(self, sock, sk_clockid),
+            deadline_mode: get!(self, sock, sk_txtime_deadline_mode) != 0,
+            report_errors: get!(self, sock, sk_txtime_report_errors) != 0,
+        })
+    }
+}
+
+impl Udp<'_> {
+    /// SO_INCOMING_CPU of a socket that was never connected. While one is, the kernel writes the
+    /// field, `sk_incoming_cpu_update()`, and disconnecting leaves it as it is. A socket that was
+    /// connected has a hash for sending, which `__ip4_datagram_connect()` and its twin of IPv6 set,
+    /// and which is never 0 (`net_tx_rndhash()`) nor cleared.
+    pub(crate) fn incoming_cpu(&self) -> Option<i32> {
+        let cpu = get!(self, sock_common, skc_incoming_cpu);
+        (get!(self, sock, sk_txhash) == 0).then_some(cpu)
+    }
+}
+
+/// The value of SO_TIMESTAMPING: `RAW_HARDWARE|BIND_PHC|bind_phc:1`, the last being the number
+/// of the clock.
+pub(crate) struct Timestamping {
+    flags: Flags,
+    bind_phc: Option<i32>,
+}
+
+impl Value for Timestamping {
+    fn write(self, line: &mut Line<'_>) {
+        self.flags.write(line);
+        if let Some(clock) = self.bind_phc {
+            line.str("|bind_phc:");
+            line.signed(i64::from(clock));
+        }
+    }
+}
+
+/// The value of SO_TXTIME: `CLOCK_TAI|DEADLINE_MODE|REPORT_ERRORS`.
+pub(crate) struct TxTime {
+    clock: u8,
+    deadline_mode: bool,
+    report_errors: bool,
+}
+
+impl Value for TxTime {
+    fn write(self, line: &mut Line<'_>) {
+        match self.clock {
+            0 => line.str("CLOCK_REALTIME"),
+            1 => line.str("CLOCK_MONOTONIC"),
+            11 => line.str("CLOCK_TAI"),
+            other => {
+                line.str("CLOCK_");
+                line.unsigned(u64::from(other));
+            }
+        }
+        if self.deadline_mode {
+            line.str("|DEADLINE_MODE");
+        }
+        if self.report_errors {
+            line.str("|REPORT_ERRORS");
+        }
+    }
+}

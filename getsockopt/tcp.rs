@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! IPPROTO_TCP: `do_tcp_getsockopt()` in `net/ipv4/tcp.c`.
+
+use super::{
+    unless,
+    Defaults, //
+};
+use crate::bindings;
+use crate::format::{
+    Hex,
+    Line,
+    Name,
+    Value, //
+};
+#[cfg(any(CONFIG_TCP_MD5SIG, CONFIG_TCP_AO))]
+use crate::ns::Viewer;
+use crate::rcu;
+use crate::sock::{
+    Tcp,
+    HZ, //
+};
+
+impl Tcp<'_> {
+    /// TCP_NODELAY.
+    pub(crate) fn nodelay(&self) -> bool {
+        u32::from(get!(self, tcp_sock, nonagle)) & bindings::TCP_NAGLE_OFF != 0
+    }
+
+    /// `nonagle` as it is without TCP_CORK.
+    pub(crate) fn without_cork(&self) -> u8 {
+        get!(self, tcp_sock, nonagle) & !(bindings::TCP_NAGLE_CORK as u8)
+    }
+
+    /// TCP_CORK.
+    pub(crate) fn cork(&self) -> Option<bool> {
+        (u32::from(get!(self, tcp_sock, nonagle)) & bindings::TCP_NAGLE_CORK != 0).then_some(true)
+    }
+
+    /// TCP_DEFER_ACCEPT in seconds: the kernel stores the number of retransmits of
+    /// the SYN-ACK that the time is long enough for. Follows `retrans_to_secs()`.
+    pub(crate) fn defer_accept(&self) -> u32 {
+        let retransmits = get!(
+            self,
+            inet_connection_sock,
+            icsk_accept_queue.rskq_defer_accept
+        );
+        let longest = bindings::TCP_RTO_MAX as u32 / HZ;
+        let mut timeout = bindings::TCP_TIMEOUT_INIT as u32 / HZ;
+        let mut seconds: u32 = 0;
+        for _ in 0..retransmits {
+            seconds = seconds.saturating_add(timeout);
+            timeout = timeout.saturating_mul(2).min(longest);
+        }
+        seconds
+    }
+
+    /// TCP_MAXSEG in bytes, where the process limited it: on a listener the limit, on a
+    /// connection what the segments have.
+    pub(crate) fn maxseg(&self) -> Option<u32> {
+        let limit = unless(0, get!(self, tcp_sock, rx_opt.user_mss))?;
+        if self.is_under_repair() {
+            Some(u32::from(get!(self, tcp_sock, rx_opt.mss_clamp)))
+        } else if self.is_listening() {
+            Some(u32::from(limit))
+        } else {
+            Some(get!(self, tcp_sock, mss_cache))
+        }
+    }
+
+    /// TCP_LINGER2 in seconds, -1 for no FIN_WAIT2 at all.
+    pub(crate) fn linger2(&self) -> Option<i32> {
+        let jiffies = unless(0, get!(self, tcp_sock, linger2))?;
+        Some(if jiffies < 0 {
+            jiffies
+        } else {
+            jiffies / HZ as i32
+        })
+    }
+
+    /// TCP_QUICKACK, where it is off, be it by the process or by the kernel, which sets it
+    /// off where requests and responses alternate.
+    pub(crate) fn quickack(&self, defaults: &Defaults) -> Option<bool> {
+        let pingpong = get!(self, inet_connection_sock, icsk_ack.pingpong);
+        (pingpong >= defaults.pingpong_threshold).then_some(false)
+    }
+
+    /// TCP_CONGESTION by name, where it was set or is not the one of the namespace.
+    pub(crate) fn congestion(&self) -> Option<ModuleName> {
+        let guard = rcu::Guard::new();
+        let ops = get!(self, inet_connection_sock, icsk_ca_ops);
+        let ops = core::ptr::NonNull::new(ops)?;
+        let ptr = ops.as_ptr();
+        // SAFETY: In a read section of RCU, which began before `icsk_ca_ops` was read. The module
+        // that `ops` lies in does not go before the section ends:
+        // `tcp_unregister_congestion_control()` waits for readers by `synchronize_rcu()`. A BPF
+        // program is given up by `tcp_reinit_congestion_control()` before the pointer changes, and
+        // freed by RCU all the same.
+        let name = unsafe { field!(ptr, tcp_congestion_ops, name) };
+        drop(guard);
+        Some(ModuleName(name))
+    }
+
+    /// TCP_ULP by name and, of kernel TLS with keys, what `sock_diag` tells: `tls_get_info()`.
+    pub(crate) fn ulp(&self) -> Option<Ulp> {
+        let mut name = [0; bindings::TCP_ULP_NAME_MAX as usize];
+        let guard = rcu::Guard::new();
+        let ops = get!(self, inet_connection_sock, icsk_ulp_ops);
+        let ops = core::ptr::NonNull::new(ops)?;
+        let ptr = ops.as_ptr();
+        // SAFETY: In a read section of RCU, which began before `icsk_ulp_ops` was read. The module
+        // that `ops` lies in does not go before the section ends: `tcp_unregister_ulp()` waits for
+        // readers by `synchronize_rcu()`.
+        let found = unsafe { field!(ptr, tcp_ulp_ops, name) };
+        for (to, from) in name.iter_mut().zip(found) {
+            *to = from;
+        }
+        let tls = if name.starts_with(b"tls\0") {
+            let context = get!(self, inet_connection_sock, icsk_ulp_data);
+            // SAFETY: A socket keeps the ULP that it was given, and that of this name sets the
+            // pointer to a `struct tls_context` in `tls_ctx_create()`. `tls_ctx_free()` frees it by
+            // RCU; for a socket with TLS in hardware, after it has left the locked bucket.
+            core::ptr::NonNull::new(context).map(|context| unsafe { Tls::of(context.cast()) })
+        } else {
+            None
+        };
+        drop(guard);
+        Some(Ulp {
+            name: ModuleName(name),
+            tls: tls.filter(Tls::has_keys),
+        })
+    }
+
+    fn is_under_repair(&self) -> bool {
+        get!(self, tcp_sock, repair) != 0
+    }
+
+    /// TCP_NOTSENT_LOWAT in bytes, which getsockopt(2) returns with a sign.
+    pub(crate) fn notsent_lowat(&self) -> Option<i32> {
+        let bytes = unless(0, get!(self, tcp_sock, notsent_lowat) as i32)?;
+        // `mptcp_sockopt_sync_locked()` gives subflows the largest number.
+        (bytes != -1 || !self.was_subflow()).then_some(bytes)
+    }
+
+    /// TCP_MD5SIG: the socket has keys. That is for those who may see SO_MARK, as in
+    /// `tcp_diag_get_aux()`; the keys are never shown.
+    #[cfg(CONFIG_TCP_MD5SIG)]
+    pub(crate) fn md5sig(&self, viewer: &Viewer<'_>) -> Option<bool> {
+        if !viewer.is_net_admin {
+            return None;
+        }
+        let _guard = rcu::Guard::new();
+        let info = core::ptr::NonNull::new(get!(self, tcp_sock, md5sig_info))?;
+        let ptr = info.as_ptr();
+        // SAFETY: In a read section of RCU, by which `tcp_md5sig_info_free_rcu()` frees it.
+        let first = unsafe { field!(ptr, tcp_md5sig_info, head.first) };
+        (!first.is_null()).then_some(true)
+    }
+
+    /// TCP_AO: the socket uses the TCP Authentication Option, with the same limits.
+    #[cfg(CONFIG_TCP_AO)]
+    pub(crate) fn ao(&self, viewer: &Viewer<'_>) -> Option<bool> {
+        (viewer.is_net_admin && !get!(self, tcp_sock, ao_info).is_null()).then_some(true)
+    }
+}
+
+/// The name of a congestion control algorithm or of an upper layer protocol.
+pub(crate) struct ModuleName([u8; bindings::TCP_CA_NAME_MAX as usize]);
+
+impl Value for ModuleName {
+    fn write(self, line: &mut Line<'_>) {
+        Name(&self.0).write(line);
+    }
+}
+
+/// The value of TCP_ULP: `tls|version:1.3|cipher:aes-gcm-128|rxconf:sw|txconf:sw`, in the
+/// words of `ss`.
+pub(crate) struct Ulp {
+    name: ModuleName,
+    tls: Option<Tls>,
+}
+
+impl Value for Ulp {
+    fn write(self, line: &mut Line<'_>) {
+        self.name.write(line);
+        if let Some(tls) = self.tls {
+            tls.write(line);
+        }
+    }
+}
+
+/// What a socket with kernel TLS was told. Keys are not read.
+struct Tls {
+    version: u16,
+    cipher: u16,
+    rx_conf: u8,
+    tx_conf: u8,
+    zerocopy: bool,
+    no_pad: bool,
+    max_payload: u16,
+}
+
+impl Tls {
+    /// # Safety
+    ///
+    /// `context` must point to a `struct tls_context` that is not freed meanwhile.
+    unsafe fn of(context: core::ptr::NonNull<bindings::tls_context>) -> Self {
+        let ptr = context.as_ptr();
+        // SAFETY: By the caller's promise.
+        unsafe {
+            Self {
+                version: field!(ptr, tls_context, prot_info.version),
+                cipher: field!(ptr, tls_context, prot_info.cipher_type),
+                rx_conf: field!(ptr, tls_context, rx_conf),
+                tx_conf: field!(ptr, tls_context, tx_conf),
+                zerocopy: field!(ptr, tls_context, zerocopy_sendfile) != 0,
+                no_pad: field!(ptr, tls_context, rx_no_pad) != 0,
+                max_payload: field!(ptr, tls_context, tx_max_payload_len),
+            }
+        }
+    }
+
+    /// Whether one direction has keys. Where the kernel refused some, it remembers the version
+    /// and the cipher all the same.
+    fn has_keys(&self) -> bool {
+        u32::from(self.rx_conf) != bindings::TLS_BASE
+            || u32::from(self.tx_conf) != bindings::TLS_BASE
+    }
+
+    /// Appends the details to the name.
+    fn write(&self, line: &mut Line<'_>) {
+        line.str("|version:");
+        match u32::from(self.version) {
+            bindings::TLS_1_2_VERSION => line.str("1.2"),
+            bindings::TLS_1_3_VERSION => line.str("1.3"),
+            other => Hex(other).write(line),
+        }
+        line.str("|cipher:");
+        match u32::from(self.cipher) {
+            bindings::TLS_CIPHER_AES_GCM_128 => line.str("aes-gcm-128"),
+            bindings::TLS_CIPHER_AES_GCM_256 => line.str("aes-gcm-256"),
+            bindings::TLS_CIPHER_AES_CCM_128 => line.str("aes-ccm-128"),
+            bindings::TLS_CIPHER_CHACHA20_POLY1305 => line.str("chacha20-poly1305"),
+            bindings::TLS_CIPHER_SM4_GCM => line.str("sm4-gcm"),
+            bindings::TLS_CIPHER_SM4_CCM => line.str("sm4-ccm"),
+            bindings::TLS_CIPHER_ARIA_GCM_128 => line.str("aria-gcm-128"),
+            bindings::TLS_CIPHER_ARIA_GCM_256 => line.str("aria-gcm-256"),
+            other => Hex(other).write(line),
+        }
+        for (name, conf) in [("|rxconf:", self.rx_conf), ("|txconf:", self.tx_conf)] {
+            line.str(name);
+            line.str(match u32::from(conf) {
+                bindings::TLS_BASE => "none",
+                bindings::TLS_SW => "sw",
+                bindings::TLS_HW => "hw",
+                _ => "?",
+            });
+        }
+        if u32::from(self.tx_conf) == bindings::TLS_HW && self.zerocopy {
+            line.str("|zc_ro_tx");
+        }
+        if self.no_pad {
+            line.str("|no_pad_rx");
+        }
+        if !matches!(
+            u32::from(self.max_payload),
+            0 | bindings::TLS_MAX_PAYLOAD_SIZE
+        ) {
+            line.str("|tx_max_payload_len:");
+            line.unsigned(u64::from(self.max_payload));
+        }
+    }
+}
