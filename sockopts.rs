@@ -173,8 +173,8 @@ options! {
         SO_ATTACH_BPF: sock.sk_filter unless (null_mut()), set sk.attach_bpf();
         SO_ATTACH_REUSEPORT_CBPF: sock.sk_reuseport_cb unless (null_mut()), set sk.attach_reuseport_cbpf();
         SO_ATTACH_REUSEPORT_EBPF: sock.sk_reuseport_cb unless (null_mut()), set sk.attach_reuseport_ebpf();
-        // `net.core.busy_read`, the default, cannot be read by a module: if it is not 0, every socket
-        // shows the option.
+        // `net.core.busy_read`, the default, cannot be read by a module: if it is not 0, every
+        // socket shows the option.
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
         SO_BUSY_POLL: sock.sk_ll_usec unless 0;
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]

@@ -104,7 +104,10 @@ pub(crate) unsafe fn bits<const BIT: usize, const WIDTH: usize, const SIGNED: bo
     const { assert!(cfg!(target_endian = "little") && WIDTH > 0 && WIDTH <= 32) };
     let (word, shift) = if BIT % 8 + WIDTH <= 8 {
         // SAFETY: The object has the byte in which the bit-field lies.
-        (u64::from(unsafe { ptr.add(BIT / 8).read_volatile() }), BIT % 8)
+        (
+            u64::from(unsafe { ptr.add(BIT / 8).read_volatile() }),
+            BIT % 8,
+        )
     } else if BIT % 16 + WIDTH <= 16 {
         // SAFETY: The object has these two bytes, aligned, as C puts a bit-field into a unit of its
         // type, which is two bytes at least.
@@ -187,7 +190,10 @@ unsafe extern "C" {
 }
 
 // Those of `bindings.h`, which `helpers.c` has.
-#[allow(dead_code, reason = "some are for builds that measure, or that break a rule")]
+#[allow(
+    dead_code,
+    reason = "some are for builds that measure, or that break a rule"
+)]
 unsafe extern "C" {
     pub(crate) fn knetstat_spin_lock_bh(lock: *mut spinlock_t);
     pub(crate) fn knetstat_spin_unlock_bh(lock: *mut spinlock_t);
@@ -205,7 +211,11 @@ unsafe extern "C" {
     pub(crate) fn knetstat_file_private(file: *const file) -> *mut c_void;
     pub(crate) fn knetstat_set_file_private(file: *mut file, data: *mut c_void);
     pub(crate) fn knetstat_iov_iter_count(iter: *const iov_iter) -> usize;
-    pub(crate) fn knetstat_copy_to_iter(from: *const c_void, len: usize, to: *mut iov_iter) -> usize;
+    pub(crate) fn knetstat_copy_to_iter(
+        from: *const c_void,
+        len: usize,
+        to: *mut iov_iter,
+    ) -> usize;
     pub(crate) fn knetstat_mutex_init(lock: *mut mutex);
     pub(crate) fn knetstat_mutex_lock_killable(lock: *mut mutex) -> c_int;
     pub(crate) fn knetstat_mutex_unlock(lock: *mut mutex);

@@ -206,7 +206,8 @@ impl Tls {
     /// `context` must point to a `struct tls_context` that is not freed meanwhile.
     unsafe fn of(context: core::ptr::NonNull<bindings::tls_context>) -> Self {
         let ptr = context.as_ptr();
-        // SAFETY: By the caller's promise.
+        // SAFETY: The caller promises that `ptr` is to a live `struct tls_context`, of which all these are
+        // fields.
         unsafe {
             Self {
                 version: field!(ptr, tls_context, prot_info.version),

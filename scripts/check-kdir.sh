@@ -5,7 +5,7 @@
 #
 # If so, prints the rustc to build with. If not, says in one line what is
 # wrong and which command mends it, and exits with 1. Both come from the
-# environment if not given. RUSTC, BINDGEN: the tools, if not the usual ones.
+# environment if not given. RUSTC: the compiler, if not the usual one.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -76,13 +76,6 @@ if [ -z "$rustc" ]; then
 fi
 if [ "$(rustc_text "$rustc")" != "$text" ]; then
 	wrong_rustc "$rustc" "$text" "$kdir_release"
-fi
-
-if ! have "${BINDGEN:-bindgen}"; then
-	die "${BINDGEN:-bindgen} is missing; run: $(apt_install bindgen)"
-fi
-if ! bindgen_works; then
-	die "${BINDGEN:-bindgen} does not work, most often because libclang is missing; run: $(apt_install libclang-dev)"
 fi
 
 # The Rust side of the headers. Debian's packages have none.

@@ -30,7 +30,7 @@ while IFS= read -r file; do
 		echo "$file"
 	fi
 done < <(find . \( -name target -o -name .git \) -prune -o -name '*.rs' \
-	! -path ./bindings/generated.rs ! -path ./bindings/layout.rs -printf '%P\n' | sort)
+	! -path ./bindings/layout.rs -printf '%P\n' | sort)
 if [ "$differ" != 0 ]; then
 	die "$differ files are not formatted; run: make fmt"
 fi

@@ -13,7 +13,7 @@ case $ARCH in
 amd64) QEMU=(qemu-system-x86_64 -machine "q35,memory-backend=mem") CONSOLE=ttyS0 MAKE_ARCH=() ;;
 arm64)
 	QEMU=(qemu-system-aarch64 -machine "virt,memory-backend=mem") CONSOLE=ttyAMA0
-	MAKE_ARCH=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- BINDGEN_TARGET=aarch64-linux-gnu)
+	MAKE_ARCH=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
 	;;
 esac
 

@@ -87,7 +87,6 @@ impl Machine {
             "rustc",
             &format!("[ \"$1\" = --version ] && echo '{RUSTC_TEXT}'"),
         );
-        machine.script("bindgen", "exit 0");
 
         machine.config("RUST=y", Some(RUSTC_TEXT));
         machine.release(&format!("{}.4-made-up", oldest()));
@@ -392,23 +391,6 @@ fn the_users_rustc() {
 
     machine.remove("my-rustc");
     machine.fails(&["my-rustc is missing", "apt install rustc"]);
-}
-
-#[test]
-fn no_bindgen() {
-    let machine = Machine::new();
-    machine.remove("bin/bindgen");
-    machine.fails(&["bindgen is missing", "apt install bindgen"]);
-}
-
-#[test]
-fn no_libclang() {
-    let machine = Machine::new();
-    machine.script(
-        "bindgen",
-        "[ \"$1\" = --version ] || { echo 'no libclang' >&2; exit 101; }",
-    );
-    machine.fails(&["libclang", "apt install libclang-dev"]);
 }
 
 /// As Debian's headers packages are.

@@ -6,12 +6,16 @@
 //! Reads the source of a kernel, which `KNETSTAT_LINUX_SOURCE` names. Without it, the
 //! comparison with the kernel is skipped.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{
+    BTreeMap,
+    BTreeSet, //
+};
 use std::env;
 use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{
+    Path,
+    PathBuf, //
+};
 
 /// The functions that answer getsockopt(2), and those that do what setsockopt(2) asks.
 const FUNCTIONS: [(&str, &str, &str); 5] = [
@@ -45,6 +49,11 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap_or_else(|err| panic!("{}: {err}", path.display()))
 }
 
+/// Whether the name of an option can have this character.
+fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'
+}
+
 /// The names in the table of `sockopts.rs`.
 fn shown() -> BTreeSet<String> {
     let text = read(project().join("sockopts.rs"));
@@ -53,8 +62,9 @@ fn shown() -> BTreeSet<String> {
     let names: BTreeSet<_> = table
         .lines()
         .filter_map(|line| line.trim().split_once(": "))
-        .filter(|(_, rest)| rest.starts_with("set |") || rest.starts_with("always |"))
-        .map(|(name, _)| name.to_owned())
+        .map(|(name, _)| name)
+        .filter(|name| name.contains('_') && name.bytes().all(is_of_a_name))
+        .map(str::to_owned)
         .collect();
     assert!(
         names.len() > 100,
@@ -210,6 +220,24 @@ fn every_name_of_the_table_is_the_kernels() {
     assert!(
         unknown.is_empty(),
         "in sockopts.rs, but not in the kernel: {unknown:?}"
+    );
+}
+
+#[test]
+fn the_guest_tests_try_every_option() {
+    // Those that are tried in some other way say so here.
+    const ELSEWHERE: &[&str] = &["TCP_IS_MPTCP"];
+    let tests = read(project().join("tests/guest/src/options/table.rs"));
+    let words: BTreeSet<_> = tests
+        .split(|c: char| !c.is_ascii() || !is_of_a_name(c as u8))
+        .collect();
+    let missing: Vec<_> = shown()
+        .into_iter()
+        .filter(|name| !words.contains(name.as_str()) && !ELSEWHERE.contains(&name.as_str()))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "tests/guest/src/options/table.rs does not try {missing:?}"
     );
 }
 

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The functions that `bindings/mod.rs` declares by hand are those of `bindings/bindings.h`, with
+//! the same arguments and results.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// A function: its result, and its arguments with their names.
+type Signature = (String, Vec<(String, String)>);
+
+fn read(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../bindings")
+        .join(file);
+    fs::read_to_string(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()))
+}
+
+/// `const struct sock *sk` as Rust has it: `*const sock`, `sk`.
+fn of_c(text: &str) -> (String, String) {
+    let end = text
+        .trim_end()
+        .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .map_or(0, |i| i + 1);
+    let (type_, name) = text.split_at(end);
+    let is_const = type_.starts_with("const ");
+    let is_pointer = type_.contains('*');
+    let base = type_
+        .trim_start_matches("const ")
+        .trim_start_matches("struct ")
+        .trim_start_matches("enum ")
+        .trim_matches(|c: char| c == '*' || c.is_whitespace());
+    let base = match base {
+        "int" => "c_int",
+        "char" => "c_char",
+        "void" if is_pointer => "c_void",
+        "size_t" => "usize",
+        other => other,
+    };
+    let type_ = match (is_pointer, is_const) {
+        (true, true) => format!("*const {base}"),
+        (true, false) => format!("*mut {base}"),
+        (false, _) => base.to_owned(),
+    };
+    (type_, name.trim().to_owned())
+}
+
+/// The functions of the header.
+fn declared_in_c() -> BTreeMap<String, Signature> {
+    let text = read("bindings.h");
+    let mut functions = BTreeMap::new();
+    for line in text.lines().filter(|line| line.ends_with(");")) {
+        let (head, arguments) = line
+            .trim_end_matches(");")
+            .split_once('(')
+            .expect("a bracket");
+        let (result, name) = of_c(head);
+        let result = if result == "void" {
+            String::new()
+        } else {
+            result
+        };
+        let arguments = match arguments {
+            "void" => Vec::new(),
+            _ => arguments.split(", ").map(of_c).collect(),
+        };
+        functions.insert(name, (result, arguments));
+    }
+    functions
+}
+
+/// The functions of that prefix that Rust declares.
+fn declared_in_rust() -> BTreeMap<String, Signature> {
+    let text = read("mod.rs");
+    let mut functions = BTreeMap::new();
+    for part in text.split("pub(crate) fn knetstat_").skip(1) {
+        let declaration = &part[..part.find(';').expect("the end of a declaration")];
+        let (name, rest) = declaration.split_once('(').expect("a bracket");
+        let (arguments, result) = rest.split_once(')').expect("a bracket");
+        let arguments = arguments
+            .split(',')
+            .filter_map(|argument| argument.trim().split_once(": "))
+            .map(|(name, type_)| (type_.to_owned(), name.to_owned()))
+            .collect();
+        let result = result.trim().trim_start_matches("-> ").to_owned();
+        functions.insert(format!("knetstat_{name}"), (result, arguments));
+    }
+    functions
+}
+
+#[test]
+fn functions_are_declared_alike_in_c_and_rust() {
+    let (c, rust) = (declared_in_c(), declared_in_rust());
+    assert!(c.len() > 20, "only {} functions in bindings.h", c.len());
+    let names: Vec<_> = c.keys().collect();
+    assert_eq!(names, rust.keys().collect::<Vec<_>>());
+    for (name, signature) in &c {
+        assert_eq!(signature, &rust[name], "{name}");
+    }
+}
