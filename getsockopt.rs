@@ -35,6 +35,7 @@ use core::net::IpAddr;
 pub(crate) const MAX_TIMEOUT: i64 = bindings::MAX_SCHEDULE_TIMEOUT as i64;
 
 /// `TCP_DELACK_MAX` in jiffies.
+#[allow(dead_code, reason = "not every kernel has every option")]
 pub(crate) const DELACK_MAX: u32 = bindings::TCP_DELACK_MAX;
 
 /// `IPV6_PMTUDISC_WANT`, as the field has it.
@@ -57,6 +58,7 @@ impl Congestion {
 }
 
 /// What a fresh socket of the namespace has, where sysctls say so.
+#[allow(dead_code, reason = "not every kernel has every option")]
 pub(crate) struct Defaults {
     pub(crate) congestion: Congestion,
     pingpong_threshold: u8,
@@ -123,12 +125,14 @@ pub(crate) fn seconds(jiffies: u32) -> u32 {
 }
 
 /// `jiffies_to_msecs()`
+#[allow(dead_code, reason = "not every kernel has every option")]
 pub(crate) fn jiffies_to_msecs(jiffies: u32) -> u32 {
     // SAFETY: A conversion of numbers, which may be called in any context.
     unsafe { bindings::knetstat_jiffies_to_msecs(jiffies) }
 }
 
 /// `jiffies_to_usecs()`
+#[allow(dead_code, reason = "not every kernel has every option")]
 pub(crate) fn jiffies_to_usecs(jiffies: u32) -> u32 {
     // SAFETY: A conversion of numbers, which may be called in any context.
     unsafe { bindings::knetstat_jiffies_to_usecs(jiffies) }

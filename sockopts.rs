@@ -9,6 +9,7 @@ use crate::format::{
     label,
     List, //
 };
+#[allow(unused_imports, reason = "not every kernel has every option")]
 use crate::getsockopt::{
     jiffies_to_msecs,
     jiffies_to_usecs,
@@ -152,6 +153,7 @@ options! {
         SO_TIMESTAMPNS: SOCK_RCVTSTAMPNS, set sk.timestampns();
         SO_TIMESTAMPNS_NEW: SOCK_RCVTSTAMPNS, set sk.timestampns_new();
         SO_RCVMARK: SOCK_RCVMARK;
+        #[cfg(knetstat_has = "SO_RCVPRIORITY")]
         SO_RCVPRIORITY: SOCK_RCVPRIORITY;
         SO_RXQ_OVFL: SOCK_RXQ_OVFL;
         SO_WIFI_STATUS: SOCK_WIFI_STATUS;
@@ -224,10 +226,13 @@ options! {
         TCP_SAVE_SYN: tcp_sock.save_syn unless 0;
         #[cfg(CONFIG_MPTCP)]
         TCP_IS_MPTCP: tcp_sock.is_mptcp unless 0;
+        #[cfg(knetstat_has = "TCP_RTO_MAX_MS")]
         TCP_RTO_MAX_MS: inet_connection_sock.icsk_rto_max unless (cx.defaults.rto_max),
             map jiffies_to_msecs;
+        #[cfg(knetstat_has = "TCP_RTO_MIN_US")]
         TCP_RTO_MIN_US: inet_connection_sock.icsk_rto_min unless (cx.defaults.rto_min),
             map jiffies_to_usecs;
+        #[cfg(knetstat_has = "TCP_DELACK_MAX_US")]
         TCP_DELACK_MAX_US: inet_connection_sock.icsk_delack_max unless (DELACK_MAX),
             map jiffies_to_usecs;
         #[cfg(CONFIG_TCP_MD5SIG)]
@@ -262,6 +267,7 @@ options! {
         IP_TOS: inet_sock.tos unless 0, set sk.ip_tos();
         IP_OPTIONS: inet_sock.inet_opt unless (null_mut()), set sk.ip_options();
         IP_UNICAST_IF: inet_sock.uc_index unless 0, set sk.ip_unicast_if(cx.viewer);
+        #[cfg(knetstat_has = "IP_LOCAL_PORT_RANGE")]
         IP_LOCAL_PORT_RANGE: inet_sock.local_port_range unless 0, set sk.ip_local_port_range();
     }
     // TCP cannot set these, and uses the fields for what its SYN came with.

@@ -511,7 +511,7 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
     fn of(net: Net<'n>) -> Self {
         let net = net.as_ptr();
         // SAFETY: By the type invariant of `Net`, the namespace is alive.
-        let table = unsafe { field!(net, net, ipv4.udp_table) };
+        let table = unsafe { bindings::knetstat_udp_table(net) };
         // INVARIANT: `udp_pernet_table_alloc()` sets the pointer before the namespace can be seen,
         // and `udp_pernet_table_free()` frees a private table after the last reference is gone.
         // SAFETY: `table` points to a live `struct udp_table`, since it lives as long as the

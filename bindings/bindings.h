@@ -23,6 +23,42 @@
 #include <net/tls.h>
 #include <net/udp.h>
 
+/* Kernels that have bit-fields instead: numbers of our own, for knetstat_inet_flags(). */
+#ifndef KNETSTAT_HAS_INET_FLAGS
+enum {
+	INET_FLAGS_PKTINFO,
+	INET_FLAGS_TTL,
+	INET_FLAGS_TOS,
+	INET_FLAGS_RECVOPTS,
+	INET_FLAGS_RETOPTS,
+	INET_FLAGS_PASSSEC,
+	INET_FLAGS_ORIGDSTADDR,
+	INET_FLAGS_CHECKSUM,
+	INET_FLAGS_RECVFRAGSIZE,
+	INET_FLAGS_RECVERR,
+	INET_FLAGS_RECVERR_RFC4884,
+	INET_FLAGS_FREEBIND,
+	INET_FLAGS_MC_LOOP,
+	INET_FLAGS_MC_ALL,
+	INET_FLAGS_TRANSPARENT,
+	INET_FLAGS_BIND_ADDRESS_NO_PORT,
+	INET_FLAGS_IS_ICSK,
+};
+#endif
+#ifndef KNETSTAT_HAS_INET_FLAGS_OF_IPV6
+/* Behind all that a kernel with INET_FLAGS_* of IPv4 alone has. */
+enum {
+	INET_FLAGS_MC6_LOOP = 48,
+	INET_FLAGS_MC6_ALL,
+	INET_FLAGS_RECVERR6,
+	INET_FLAGS_RECVERR6_RFC4884,
+	INET_FLAGS_SNDFLOW,
+	INET_FLAGS_DONTFRAG,
+	INET_FLAGS_AUTOFLOWLABEL,
+	INET_FLAGS_AUTOFLOWLABEL_SET,
+};
+#endif
+
 /* What knetstat_filter() and knetstat_reuseport_program() return. */
 enum knetstat_program {
 	KNETSTAT_NO_PROGRAM,
@@ -37,6 +73,8 @@ bool knetstat_sock_tryget(struct sock *sk);
 bool knetstat_bh_trylock_sock(struct sock *sk);
 void knetstat_bh_unlock_sock(struct sock *sk);
 u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk);
+const struct udp_table *knetstat_udp_table(const struct net *net);
+u64 knetstat_inet_flags(const struct sock *sk);
 u32 knetstat_udp_slot(const struct udp_table *table, const struct sock *sk);
 bool knetstat_path_exists(const char *path);
 struct net *knetstat_maybe_get_net(struct net *net);

@@ -89,6 +89,69 @@ u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk)
 	return hash & h->lhash2_mask;
 }
 
+/* The table of a namespace. */
+const struct udp_table *knetstat_udp_table(const struct net *net)
+{
+#ifdef KNETSTAT_HAS_UDP_TABLE_OF_NET
+	return net->ipv4.udp_table;
+#else
+	return &udp_table;
+#endif
+}
+
+/*
+ * The flags of struct inet_sock as one word, by the numbers of INET_FLAGS_*: of kernels that have
+ * bit-fields instead, see bindings.h.
+ */
+u64 knetstat_inet_flags(const struct sock *sk)
+{
+	const struct inet_sock *inet = inet_sk(sk);
+	u64 flags = 0;
+
+#ifdef KNETSTAT_HAS_INET_FLAGS
+	flags = READ_ONCE(inet->inet_flags);
+#else
+	const u16 cmsg = READ_ONCE(inet->cmsg_flags);
+
+#define SET(flag, condition) (flags |= (u64)!!(condition) << INET_FLAGS_##flag)
+	SET(PKTINFO, cmsg & IP_CMSG_PKTINFO);
+	SET(TTL, cmsg & IP_CMSG_TTL);
+	SET(TOS, cmsg & IP_CMSG_TOS);
+	SET(RECVOPTS, cmsg & IP_CMSG_RECVOPTS);
+	SET(RETOPTS, cmsg & IP_CMSG_RETOPTS);
+	SET(PASSSEC, cmsg & IP_CMSG_PASSSEC);
+	SET(ORIGDSTADDR, cmsg & IP_CMSG_ORIGDSTADDR);
+	SET(CHECKSUM, cmsg & IP_CMSG_CHECKSUM);
+	SET(RECVFRAGSIZE, cmsg & IP_CMSG_RECVFRAGSIZE);
+	SET(RECVERR, inet->recverr);
+	SET(RECVERR_RFC4884, inet->recverr_rfc4884);
+	SET(FREEBIND, inet->freebind);
+	SET(MC_LOOP, inet->mc_loop);
+	SET(MC_ALL, inet->mc_all);
+	SET(TRANSPARENT, inet->transparent);
+	SET(BIND_ADDRESS_NO_PORT, inet->bind_address_no_port);
+	SET(IS_ICSK, inet->is_icsk);
+#undef SET
+#endif
+#if !defined(KNETSTAT_HAS_INET_FLAGS_OF_IPV6) && IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6) {
+		const struct ipv6_pinfo *np = inet->pinet6;
+
+#define SET(flag, condition) (flags |= (u64)!!(condition) << INET_FLAGS_##flag)
+		SET(MC6_LOOP, np->mc_loop);
+		SET(MC6_ALL, np->mc_all);
+		SET(RECVERR6, np->recverr);
+		SET(RECVERR6_RFC4884, np->recverr_rfc4884);
+		SET(SNDFLOW, np->sndflow);
+		SET(DONTFRAG, np->dontfrag);
+		SET(AUTOFLOWLABEL, np->autoflowlabel);
+		SET(AUTOFLOWLABEL_SET, np->autoflowlabel_set);
+#undef SET
+	}
+#endif
+	return flags;
+}
+
 /* The slot of udp_table.hash that udp_lib_get_port() puts a socket into. */
 u32 knetstat_udp_slot(const struct udp_table *table, const struct sock *sk)
 {
@@ -163,9 +226,14 @@ void knetstat_mutex_unlock(struct mutex *lock)
 	mutex_unlock(lock);
 }
 
+/* As /proc/net/tcp has it, which before 7.x is that of the file, and so root's for an orphan. */
 u32 knetstat_uid(struct user_namespace *ns, const struct sock *sk)
 {
+#ifdef KNETSTAT_HAS_SOCK_I_UID
+	return from_kuid_munged(ns, sock_i_uid((struct sock *)sk));
+#else
 	return from_kuid_munged(ns, sk_uid(sk));
+#endif
 }
 
 bool knetstat_is_net_admin(const struct net *net)
@@ -261,7 +329,7 @@ void knetstat_rcu_read_unlock(void)
 
 u64 knetstat_sock_ino(const struct sock *sk)
 {
-	return sock_i_ino(sk);
+	return sock_i_ino((struct sock *)sk);
 }
 
 void *knetstat_kvmalloc(size_t size, bool zeroed)

@@ -48,6 +48,8 @@ FNR == 1 { pass++ }
 # First: labels and data, as gas and LLVM write them.
 pass == 1 && /^[A-Za-z_.$][A-Za-z0-9_.$]*:/ {
 	symbol = substr($1, 1, length($1) - 1)
+	if (symbol !~ /(^|\.)probe(\.[0-9]+)?$/)
+		symbol = ""
 	offset = 0
 	next
 }
@@ -74,17 +76,22 @@ match($0, /"->[^"]*"/) {
 		bit = first[mark[5]]
 		size = substr(rust, 2) + 0
 		byte = int(bit / 8)
+		as = mark[6] == "" ? "" : " as " mark[6]
 		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, byte)
-		types = types sprintf("    (%s %s) => { %s };\n", type, field, rust)
 		if (width[mark[5]] == size && bit % size == 0)
-			reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<%s>().read_volatile() };\n", type, field, byte, rust)
+			reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<%s>().read_volatile()%s };\n", type, field, byte, rust, as)
 		else
-			reads = reads sprintf("    ($ptr:expr, %s %s) => { $crate::bindings::bits::<%d, %d, %s>($ptr) as %s };\n", type, field, bit, width[mark[5]], is_signed ? "true" : "false", rust)
+			reads = reads sprintf("    ($ptr:expr, %s %s) => { $crate::bindings::bits::<%d, %d, %s>($ptr) as %s%s };\n", type, field, bit, width[mark[5]], is_signed ? "true" : "false", rust, as)
 	} else if (mark[1] == "pointer") {
 		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, mark[5])
 		reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<*mut $crate::bindings::%s>().read_volatile() };\n", type, field, mark[5], mark[4])
 	} else if (mark[1] == "address") {
 		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, mark[4])
+	} else if (mark[1] == "four") {
+		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, mark[4])
+		reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<u32>().read_volatile() };\n", type, field, mark[4])
+	} else if (mark[1] == "absent") {
+		reads = reads sprintf("    ($ptr:expr, %s %s) => {{ let _ = $ptr.add(0); %d as %s }};\n", type, field, mark[5], mark[4])
 	} else if (mark[1] == "bytes") {
 		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, mark[4])
 		reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<[u8; %d]>().read_volatile() };\n", type, field, mark[4], mark[5])

@@ -16,15 +16,31 @@
 
 #define MARK(text, value) asm volatile("\n.ascii \"->" text " %0\"" : : "i"(value))
 
+#define MEMBER(type, field) (((struct type *)0)->field)
 #define INTEGER(type, field)								\
 	do {										\
 		static const struct type probe __used = { .field = -1 };		\
 											\
 		asm volatile("\n.ascii \"->integer " #type " " #field " %0 %1\""		\
-			     : : "i"(((struct type){ .field = -1 }).field < 0), "i"(&probe)); \
+			     : : "i"(((struct type){ .field = -1 }).field + 0 < 0), "i"(&probe)); \
 	} while (0)
-#define MEMBER(type, field) (((struct type *)0)->field)
 #define IS(type, field, other) __builtin_types_compatible_p(typeof(MEMBER(type, field)), other)
+/* The same, as an integer of Rust that is the same on every kernel. */
+#define INTEGER_AS(type, field, rust)							\
+	do {										\
+		static const struct type probe __used = { .field = -1 };		\
+											\
+		asm volatile("\n.ascii \"->integer " #type " " #field " %0 %1 " #rust "\""	\
+			     : : "i"(((struct type){ .field = -1 }).field + 0 < 0), "i"(&probe)); \
+	} while (0)
+/* One that this kernel has not: what it is instead. */
+#define ABSENT(type, field, rust, value) MARK("absent " #type " " #field " " #rust, value)
+/* Four bytes, whatever they are made of. */
+#define FOUR_BYTES(type, field)								\
+	do {										\
+		_Static_assert(sizeof(MEMBER(type, field)) == 4, #type "." #field);	\
+		MARK("four " #type " " #field, offsetof(struct type, field));		\
+	} while (0)
 #define POINTER(type, field, to)							\
 	do {										\
 		_Static_assert(IS(type, field, struct to *) || IS(type, field, const struct to *), \
@@ -74,12 +90,17 @@ void knetstat_layout(void)
 	INTEGER(sock, sk_userlocks);
 	INTEGER(sock, sk_txhash);
 	ADDRESS(sock, sk_uid);
+#ifdef KNETSTAT_HAS_SK_INO
 	ADDRESS(sock, sk_ino);
+#else
+	/* sock_i_ino() follows it. */
+	MARK("address sock sk_ino", offsetof(struct sock, sk_socket));
+#endif
 	INTEGER(sock, sk_no_check_tx);
 	INTEGER(sock, sk_txtime_deadline_mode);
 	INTEGER(sock, sk_txtime_report_errors);
 	INTEGER(sock, sk_priority);
-	INTEGER(sock, sk_tsflags);
+	INTEGER_AS(sock, sk_tsflags, u32);
 	INTEGER(sock, sk_rcvlowat);
 	INTEGER(sock, sk_mark);
 	INTEGER(sock, sk_peek_off);
@@ -106,7 +127,12 @@ void knetstat_layout(void)
 	INTEGER(sock, sk_wmem_alloc.refs.counter);
 
 	INTEGER(inet_sock, inet_sport);
+#ifdef KNETSTAT_HAS_INET_FLAGS
 	INTEGER(inet_sock, inet_flags);
+#else
+	/* See knetstat_inet_flags(). */
+	MARK("address inet_sock inet_flags", offsetof(struct inet_sock, tos));
+#endif
 	INTEGER(inet_sock, uc_ttl);
 	INTEGER(inet_sock, min_ttl);
 	INTEGER(inet_sock, mc_ttl);
@@ -117,7 +143,7 @@ void knetstat_layout(void)
 	INTEGER(inet_sock, uc_index);
 	INTEGER(inet_sock, mc_index);
 	INTEGER(inet_sock, mc_addr);
-	INTEGER(inet_sock, local_port_range);
+	FOUR_BYTES(inet_sock, local_port_range);
 	POINTER(inet_sock, mc_list, ip_mc_socklist);
 	POINTER(ip_mc_socklist, next_rcu, ip_mc_socklist);
 	INTEGER(ip_mc_socklist, multi.imr_multiaddr.s_addr);
@@ -143,7 +169,7 @@ void knetstat_layout(void)
 	INTEGER(ipv6_pinfo, rxopt.bits.recvfragsize);
 	INTEGER(ipv6_pinfo, tclass);
 	INTEGER(ipv6_pinfo, hop_limit);
-	INTEGER(ipv6_pinfo, mcast_hops);
+	INTEGER_AS(ipv6_pinfo, mcast_hops, u8);
 	INTEGER(ipv6_pinfo, mcast_oif);
 	INTEGER(ipv6_pinfo, ucast_oif);
 	INTEGER(ipv6_pinfo, pmtudisc);
@@ -171,7 +197,12 @@ void knetstat_layout(void)
 	POINTER(inet_connection_sock, icsk_ca_ops, tcp_congestion_ops);
 	POINTER(inet_connection_sock, icsk_ulp_ops, tcp_ulp_ops);
 	VOID_POINTER(inet_connection_sock, icsk_ulp_data);
+#ifdef KNETSTAT_HAS_TCP_RTO_MAX_MS
 	INTEGER(inet_connection_sock, icsk_rto_max);
+	INTEGER(net, ipv4.sysctl_tcp_rto_max_ms);
+#else
+	ABSENT(net, ipv4.sysctl_tcp_rto_max_ms, i32, TCP_RTO_MAX / HZ * MSEC_PER_SEC);
+#endif
 	INTEGER(inet_connection_sock, icsk_rto_min);
 	INTEGER(inet_connection_sock, icsk_delack_max);
 	BYTES(tcp_congestion_ops, name);
@@ -182,7 +213,11 @@ void knetstat_layout(void)
 	INTEGER(tls_context, zerocopy_sendfile);
 	INTEGER(tls_context, rx_no_pad);
 	INTEGER(tls_context, prot_info.cipher_type);
+#ifdef KNETSTAT_HAS_TLS_TX_MAX_PAYLOAD_LEN
 	INTEGER(tls_context, tx_max_payload_len);
+#else
+	ABSENT(tls_context, tx_max_payload_len, u16, 0);
+#endif
 
 	INTEGER(tcp_sock, snd_wnd);
 	INTEGER(tcp_sock, nonagle);
@@ -244,11 +279,17 @@ void knetstat_layout(void)
 
 	POINTER(net, proc_net, proc_dir_entry);
 	POINTER(net, ipv4.tcp_death_row.hashinfo, inet_hashinfo);
-	POINTER(net, ipv4.udp_table, udp_table);
 	POINTER(net, ipv4.tcp_congestion_control, tcp_congestion_ops);
+#ifdef KNETSTAT_HAS_SYSCTL_TCP_PINGPONG_THRESH
 	INTEGER(net, ipv4.sysctl_tcp_pingpong_thresh);
-	INTEGER(net, ipv4.sysctl_tcp_rto_max_ms);
+#else
+	ABSENT(net, ipv4.sysctl_tcp_pingpong_thresh, u8, TCP_PINGPONG_THRESH);
+#endif
+#ifdef KNETSTAT_HAS_SYSCTL_TCP_RTO_MIN_US
 	INTEGER(net, ipv4.sysctl_tcp_rto_min_us);
+#else
+	ABSENT(net, ipv4.sysctl_tcp_rto_min_us, i32, TCP_RTO_MIN * (USEC_PER_SEC / HZ));
+#endif
 	INTEGER(net, ipv4.sysctl_ip_no_pmtu_disc);
 	INTEGER(net, ipv4.sysctl_tcp_fastopen);
 	INTEGER(net, core.sysctl_txrehash);
@@ -325,7 +366,9 @@ void knetstat_layout(void)
 	CONSTANT(SOCK_RCVTSTAMPNS);
 	CONSTANT(SOCK_TSTAMP_NEW);
 	CONSTANT(SOCK_RCVMARK);
+#ifdef KNETSTAT_HAS_SO_RCVPRIORITY
 	CONSTANT(SOCK_RCVPRIORITY);
+#endif
 	CONSTANT(SOCK_RXQ_OVFL);
 	CONSTANT(SOCK_WIFI_STATUS);
 	CONSTANT(SOCK_NOFCS);

@@ -54,6 +54,7 @@ pub(crate) use layout::*;
 /// C types that are pointed at only.
 macro_rules! incomplete {
     ($($type:ident)*) => {$(
+        #[allow(dead_code, reason = "not every kernel has every option")]
         #[repr(C)]
         pub(crate) struct $type {
             _data: [u8; 0],
@@ -104,10 +105,8 @@ pub(crate) unsafe fn bits<const BIT: usize, const WIDTH: usize, const SIGNED: bo
     const { assert!(cfg!(target_endian = "little") && WIDTH > 0 && WIDTH <= 32) };
     let (word, shift) = if BIT % 8 + WIDTH <= 8 {
         // SAFETY: The object has the byte in which the bit-field lies.
-        (
-            u64::from(unsafe { ptr.add(BIT / 8).read_volatile() }),
-            BIT % 8,
-        )
+        let word = unsafe { ptr.add(BIT / 8).read_volatile() };
+        (u64::from(word), BIT % 8)
     } else if BIT % 16 + WIDTH <= 16 {
         // SAFETY: The object has these two bytes, aligned, as C puts a bit-field into a unit of its
         // type, which is two bytes at least.
@@ -163,7 +162,7 @@ macro_rules! c_struct {
             words[offset!($type $field) / size_of::<*const ()>()] = $value as *const ();
         )*
         // SAFETY: Both have the same size, and an opaque type is valid whatever its bytes are.
-        unsafe { core::mem::transmute::<_, $crate::bindings::$type>(words) }
+        unsafe { core::mem::transmute::<[*const (); WORDS], $crate::bindings::$type>(words) }
     }};
 }
 
@@ -202,6 +201,8 @@ unsafe extern "C" {
     pub(crate) fn knetstat_bh_trylock_sock(sk: *mut sock) -> bool;
     pub(crate) fn knetstat_bh_unlock_sock(sk: *mut sock);
     pub(crate) fn knetstat_lhash2_slot(h: *const inet_hashinfo, sk: *const sock) -> u32;
+    pub(crate) fn knetstat_udp_table(net: *const net) -> *const udp_table;
+    pub(crate) fn knetstat_inet_flags(sk: *const sock) -> u64;
     pub(crate) fn knetstat_udp_slot(table: *const udp_table, sk: *const sock) -> u32;
     pub(crate) fn knetstat_path_exists(path: *const c_char) -> bool;
     pub(crate) fn knetstat_maybe_get_net(net: *mut net) -> *mut net;
@@ -242,4 +243,20 @@ unsafe extern "C" {
 /// The characters of a string, for C.
 pub(crate) fn c_string(text: &'static CStr) -> *const c_char {
     text.to_bytes_with_nul().as_ptr()
+}
+
+/// The flags of an `inet_sock` as one word, by the numbers of `INET_FLAGS_*`.
+///
+/// # Safety
+///
+/// `sk` must point to a live `struct inet_sock`.
+#[inline]
+pub(crate) unsafe fn inet_flags(sk: *const inet_sock) -> u64 {
+    #[cfg(knetstat_has = "INET_FLAGS_OF_IPV6")]
+    // SAFETY: The caller promises that the object is there.
+    let flags = unsafe { field!(sk, inet_sock, inet_flags) };
+    #[cfg(not(knetstat_has = "INET_FLAGS_OF_IPV6"))]
+    // SAFETY: The helper wants a live `struct inet_sock`, as the caller promises.
+    let flags = unsafe { knetstat_inet_flags(sk.cast()) };
+    flags
 }

@@ -24,7 +24,8 @@ use crate::ns::{
 use crate::rcu;
 use crate::sock::{
     ipv4,
-    Sock, //
+    Sock,
+    View, //
 };
 use core::net::{
     IpAddr,
@@ -37,7 +38,8 @@ const MAX_GROUPS: usize = 64;
 impl<'b> Sock<'b> {
     /// `inet_flags`, a bit for each `INET_FLAGS_` flag.
     pub(crate) fn inet_flags(&self) -> u64 {
-        get!(self, inet_sock, inet_flags)
+        // SAFETY: `View` promises that the pointer is to a live `struct inet_sock`.
+        unsafe { bindings::inet_flags(self.as_ptr()) }
     }
 
     /// `inet_test_bit()`.

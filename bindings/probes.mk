@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What kernels differ in, told by their headers, never by their versions. Included by Kbuild.
+#
+# $(call knetstat_probe,NAME,HEADER,TEXT): if the header has the text as a word, C has
+# KNETSTAT_HAS_NAME and Rust has cfg(knetstat_has = "NAME").
+
+knetstat_probe = $(if $(shell grep -swq -- '$(3)' $(srctree)/include/$(2) && echo y),$(1))
+
+# Options.
+knetstat_has += $(call knetstat_probe,SO_RCVPRIORITY,net/sock.h,SOCK_RCVPRIORITY)
+knetstat_has += $(call knetstat_probe,TCP_RTO_MAX_MS,uapi/linux/tcp.h,TCP_RTO_MAX_MS)
+knetstat_has += $(call knetstat_probe,TCP_RTO_MIN_US,uapi/linux/tcp.h,TCP_RTO_MIN_US)
+knetstat_has += $(call knetstat_probe,TCP_DELACK_MAX_US,uapi/linux/tcp.h,TCP_DELACK_MAX_US)
+knetstat_has += $(call knetstat_probe,IP_LOCAL_PORT_RANGE,uapi/linux/in.h,IP_LOCAL_PORT_RANGE)
+# Fields and functions.
+knetstat_has += $(call knetstat_probe,INET_FLAGS,net/inet_sock.h,INET_FLAGS_PKTINFO)
+knetstat_has += $(call knetstat_probe,INET_FLAGS_OF_IPV6,net/inet_sock.h,INET_FLAGS_MC6_LOOP)
+knetstat_has += $(call knetstat_probe,UDP_TABLE_OF_NET,net/netns/ipv4.h,udp_table)
+knetstat_has += $(call knetstat_probe,SK_INO,net/sock.h,sk_ino)
+knetstat_has += $(call knetstat_probe,SOCK_I_UID,net/sock.h,sock_i_uid)
+knetstat_has += $(call knetstat_probe,SYSCTL_TCP_RTO_MIN_US,net/netns/ipv4.h,sysctl_tcp_rto_min_us)
+knetstat_has += $(call knetstat_probe,SYSCTL_TCP_PINGPONG_THRESH,net/netns/ipv4.h,sysctl_tcp_pingpong_thresh)
+knetstat_has += $(call knetstat_probe,TLS_TX_MAX_PAYLOAD_LEN,net/tls.h,tx_max_payload_len)
+
+ccflags-y += $(addprefix -DKNETSTAT_HAS_,$(knetstat_has))
+rustflags-y += $(foreach name,$(knetstat_has),--cfg=knetstat_has=\"$(name)\")
