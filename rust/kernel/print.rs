@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Logging.
+//!
+//! C header: `include/linux/printk.h`
+//!
+//! `printk()` formats the arguments of Rust by `%pA` only if the kernel has Rust. So a line is
+//! formatted here, into a buffer on the stack; what does not fit is cut off.
+
+use crate::glue;
+use core::fmt;
+use core::fmt::Write;
+
+/// Bytes that a line may have.
+const LINE: usize = 512;
+
+struct Buffer {
+    bytes: [u8; LINE],
+    len: usize,
+}
+
+impl fmt::Write for Buffer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (to, from) in self.bytes.iter_mut().skip(self.len).zip(text.bytes()) {
+            *to = from;
+            self.len = self.len.saturating_add(1);
+        }
+        Ok(())
+    }
+}
+
+/// Logs a line.
+#[doc(hidden)]
+pub fn line(level: i32, arguments: fmt::Arguments<'_>) {
+    let mut buffer = Buffer {
+        bytes: [0; LINE],
+        len: 0,
+    };
+    // Writing into the buffer never fails; an error of an argument's own cuts the line off.
+    let _ = buffer.write_fmt(arguments);
+    // SAFETY: The helper reads `len` bytes, which are there. `printk()` may be called in any
+    // context.
+    unsafe { glue::knetstat_glue_printk(level, buffer.bytes.as_ptr(), buffer.len) };
+}
+
+/// `pr_err()`
+#[macro_export]
+macro_rules! pr_err {
+    ($($argument:tt)*) => {
+        $crate::print::line(3, format_args!("{}{}", crate::__LOG_PREFIX, format_args!($($argument)*)))
+    };
+}
+
+/// `pr_info()`
+#[macro_export]
+macro_rules! pr_info {
+    ($($argument:tt)*) => {
+        $crate::print::line(6, format_args!("{}{}", crate::__LOG_PREFIX, format_args!($($argument)*)))
+    };
+}

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds the module's Rust without a kernel that has Rust; see README.md. Included by Kbuild.
+
+RUSTC ?= rustc
+# Where `core` is: the package rust-src, or rustup's component of that name.
+RUST_LIB_SRC ?= $(shell $(RUSTC) --print sysroot)/lib/rustlib/src/rust/library
+
+own_config = $(if $(filter y,$(foreach option,$(1),$(CONFIG_$(option)))),$(2))
+# The release of rustc, as 10850 for 1.85, and whether it is at least so much.
+own_rustc := $(shell $(RUSTC) --version | sed -E 's/^rustc ([0-9]+)\.([0-9]+)\..*/\1 \2/' | awk '{ print $$1 * 10000 + $$2 }')
+own_rustc_from = $(shell [ $(own_rustc) -ge $(1) ] && echo y)
+
+own_flags := -Cpanic=abort -Cembed-bitcode=n -Clto=n -Cforce-unwind-tables=n -Ccodegen-units=1 \
+	-Csymbol-mangling-version=v0 -Zfunction-sections=y -Copt-level=2 -Cdebug-assertions=n \
+	-Coverflow-checks=y --sysroot=/dev/null -Zunstable-options -Astable_features \
+	-Crelocation-model=static
+# A release is what its features are in: no channel may refuse them.
+own_env := RUSTC_BOOTSTRAP=1
+
+# Features of LLVM that rustc takes from the description of a target without a warning.
+own_features :=
+
+ifdef CONFIG_X86_64
+own_target := x86_64-unknown-none
+# Without -Zplt=yes, calls of C functions go through a GOT, which the module loader does not know.
+own_flags += -Cno-redzone=y -Ccode-model=kernel -Zplt=yes \
+	$(if $(call own_rustc_from,10093),-Cjump-tables=n,-Zno-jump-tables)
+own_flags += $(call own_config,X86_KERNEL_IBT,-Zcf-protection=branch)
+# Before 6.9, the options had no MITIGATION_ in their names.
+own_flags += $(call own_config,MITIGATION_RETHUNK RETHUNK,-Zfunction-return=thunk-extern)
+own_padding := $(CONFIG_FUNCTION_PADDING_BYTES)$(knetstat_comma)$(CONFIG_FUNCTION_PADDING_BYTES)
+own_flags += $(call own_config,CALL_PADDING,-Zpatchable-function-entry=$(own_padding))
+own_features += $(call own_config,MITIGATION_RETPOLINE RETPOLINE,retpoline-external-thunk retpoline-indirect-branches retpoline-indirect-calls)
+own_features += $(call own_config,MITIGATION_SLS SLS,harden-sls-ijmp harden-sls-ret)
+endif
+ifdef CONFIG_ARM64
+own_target := aarch64-unknown-none-softfloat
+own_flags += $(call own_config,ARM64_PTR_AUTH_KERNEL,-Zbranch-protection=$(call own_config,ARM64_BTI_KERNEL,bti$(knetstat_comma))pac-ret)
+endif
+own_flags += --target $(obj)/rust/target.json
+
+# The compiler's own description of the target, with these features.
+quiet_cmd_own_target = GEN     $(quiet_modtag) $@
+      cmd_own_target = $(own_env) $(RUSTC) -Zunstable-options --print target-spec-json --target $(own_target) | \
+	sed -e '/"is-builtin"/d' \
+		-e 's/"features": "/&$(subst $(space),,$(addsuffix $(knetstat_comma),$(addprefix +,$(own_features))))/' > $@
+
+$(obj)/rust/target.json: FORCE
+	$(call if_changed,own_target)
+
+own_library = $(own_env) $(RUSTC) $(own_flags) $(own_crate_flags) --crate-type rlib -L $(obj)/rust \
+	--crate-name $(patsubst %.o,%,$(notdir $@)) --emit=dep-info=$(depfile),obj=$@ \
+	--emit=metadata=$(obj)/rust/lib$(patsubst %.o,%,$(notdir $@)).rmeta
+
+quiet_cmd_own_library = RUSTC   $(quiet_modtag) $@
+      cmd_own_library = $(own_library) $<
+
+quiet_cmd_own_module = RUSTC   $(quiet_modtag) $@
+      cmd_own_module = $(own_env) $(RUSTC) $(own_flags) --edition=2021 @$(objtree)/include/generated/rustc_cfg \
+	$(rustflags-y) -Zcrate-attr=no_std '-Zcrate-attr=feature(used_with_arg)' --extern kernel -L $(obj)/rust --crate-type rlib --crate-name knetstat \
+	--emit=dep-info=$(depfile),obj=$@ $<
+
+quiet_cmd_own_link = LD      $(quiet_modtag) $@
+      cmd_own_link = $(LD) $(KBUILD_LDFLAGS) -r --gc-sections -e knetstat_glue_init -u knetstat_glue_exit \
+	-T $(src)/rust/module.lds -o $@ $(filter %.o,$^) $(cmd_objtool)
+
+$(obj)/rust/compiler_builtins.o: own_crate_flags := --edition=2021
+$(obj)/rust/compiler_builtins.o: $(src)/rust/compiler_builtins.rs $(obj)/rust/core.o FORCE
+	+$(call if_changed_dep,own_library)
+
+# From 1.87 on, `core` is of the edition 2024.
+$(obj)/rust/core.o: own_crate_flags := --cfg no_fp_fmt_parse --cap-lints=allow \
+	--edition=$(if $(call own_rustc_from,10087),2024,2021)
+$(obj)/rust/core.o: $(RUST_LIB_SRC)/core/src/lib.rs $(obj)/rust/target.json FORCE
+	+$(call if_changed_dep,own_library)
+
+$(obj)/rust/kernel.o: own_crate_flags := --edition=2021
+$(obj)/rust/kernel.o: $(src)/rust/kernel/lib.rs $(obj)/rust/core.o $(obj)/rust/compiler_builtins.o FORCE
+	+$(call if_changed_dep,own_library)
+
+$(obj)/rust/ours.o: $(src)/knetstat.rs $(obj)/rust/kernel.o $(obj)/bindings/layout.rs FORCE
+	+$(call if_changed_dep,own_module)
+
+$(obj)/rust/knetstat.o: $(obj)/rust/ours.o $(obj)/rust/kernel.o $(obj)/rust/core.o $(src)/rust/module.lds FORCE
+	$(call if_changed,own_link)
+
+targets += $(addprefix rust/,target.json compiler_builtins.o core.o kernel.o ours.o knetstat.o)
+clean-files += $(addprefix rust/,libcore.rmeta libcompiler_builtins.rmeta libkernel.rmeta)
