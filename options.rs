@@ -35,17 +35,27 @@ pub(crate) trait Bits: Copy {
 }
 
 macro_rules! bits {
-    ($($type:ty)*) => {$(
+    ($($type:ty: $bits:expr;)*) => {$(
         impl Bits for $type {
             #[inline]
             fn bits(self) -> u64 {
-                self as u64
+                #[allow(clippy::redundant_closure_call, reason = "some types have a closure")]
+                $bits(self)
             }
         }
     )*};
 }
 
-bits!(u8 u16 u32 u64 i8 i16 i32 i64);
+bits! {
+    u8: u64::from;
+    u16: u64::from;
+    u32: u64::from;
+    u64: u64::from;
+    i8: |n| i64::from(n) as u64;
+    i16: |n| i64::from(n) as u64;
+    i32: |n| i64::from(n) as u64;
+    i64: |n| n as u64;
+}
 
 impl<T> Bits for *mut T {
     #[inline]

@@ -276,12 +276,9 @@ impl SockRef {
     #[cfg(CONFIG_NET_NS)]
     pub(crate) fn is_of(&self, net: Net<'_>) -> bool {
         let ptr = self.ptr.as_ptr().cast_const();
-        // SAFETY: The reference keeps the socket alive, of which any kind has a `struct
-        // sock_common`.
-        core::ptr::eq(
-            unsafe { field!(ptr, sock_common, skc_net.net) },
-            net.as_ptr(),
-        )
+        // SAFETY: The reference keeps the socket alive, of which any kind has a `struct sock_common`.
+        let of = unsafe { field!(ptr, sock_common, skc_net.net) };
+        core::ptr::eq(of, net.as_ptr())
     }
 
     /// Whether the socket belongs to `net`.

@@ -45,8 +45,8 @@ impl Tcp<'_> {
             inet_connection_sock,
             icsk_accept_queue.rskq_defer_accept
         );
-        let longest = bindings::TCP_RTO_MAX as u32 / HZ;
-        let mut timeout = bindings::TCP_TIMEOUT_INIT as u32 / HZ;
+        let longest = bindings::TCP_RTO_MAX / HZ;
+        let mut timeout = bindings::TCP_TIMEOUT_INIT / HZ;
         let mut seconds: u32 = 0;
         for _ in 0..retransmits {
             seconds = seconds.saturating_add(timeout);
@@ -206,8 +206,8 @@ impl Tls {
     /// `context` must point to a `struct tls_context` that is not freed meanwhile.
     unsafe fn of(context: core::ptr::NonNull<bindings::tls_context>) -> Self {
         let ptr = context.as_ptr();
-        // SAFETY: The caller promises that `ptr` is to a live `struct tls_context`, of which all these are
-        // fields.
+        // SAFETY: The caller promises that `ptr` is to a live `struct tls_context`, of which all
+        // these are fields.
         unsafe {
             Self {
                 version: field!(ptr, tls_context, prot_info.version),
