@@ -17,22 +17,16 @@
 #define MARK(text, value) asm volatile("\n.ascii \"->" text " %0\"" : : "i"(value))
 
 #define MEMBER(type, field) (((struct type *)0)->field)
-#define INTEGER(type, field)								\
+#define INTEGER_AS_TEXT(type, field, text)						\
 	do {										\
 		static const struct type probe __used = { .field = -1 };		\
 											\
-		asm volatile("\n.ascii \"->integer " #type " " #field " %0 %1\""		\
+		asm volatile("\n.ascii \"->integer " #type " " #field " %0 %1" text "\""	\
 			     : : "i"(((struct type){ .field = -1 }).field + 0 < 0), "i"(&probe)); \
 	} while (0)
-#define IS(type, field, other) __builtin_types_compatible_p(typeof(MEMBER(type, field)), other)
-/* The same, as an integer of Rust that is the same on every kernel. */
-#define INTEGER_AS(type, field, rust)							\
-	do {										\
-		static const struct type probe __used = { .field = -1 };		\
-											\
-		asm volatile("\n.ascii \"->integer " #type " " #field " %0 %1 " #rust "\""	\
-			     : : "i"(((struct type){ .field = -1 }).field + 0 < 0), "i"(&probe)); \
-	} while (0)
+#define INTEGER(type, field) INTEGER_AS_TEXT(type, field, "")
+/* As an integer of Rust that is the same on every kernel. */
+#define INTEGER_AS(type, field, rust) INTEGER_AS_TEXT(type, field, " " #rust)
 /* One that this kernel has not: what it is instead. */
 #define ABSENT(type, field, rust, value) MARK("absent " #type " " #field " " #rust, value)
 /* Four bytes, whatever they are made of. */
@@ -41,6 +35,7 @@
 		_Static_assert(sizeof(MEMBER(type, field)) == 4, #type "." #field);	\
 		MARK("four " #type " " #field, offsetof(struct type, field));		\
 	} while (0)
+#define IS(type, field, other) __builtin_types_compatible_p(typeof(MEMBER(type, field)), other)
 #define POINTER(type, field, to)							\
 	do {										\
 		_Static_assert(IS(type, field, struct to *) || IS(type, field, const struct to *), \
