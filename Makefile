@@ -10,7 +10,7 @@ KDIR := $(shell scripts/default-kdir.sh '$(KVER)')
 endif
 
 # check-kdir.sh says in one line what is wrong, or else prints the rustc to use.
-check  = rustc=$$(scripts/check-kdir.sh '$(KDIR)' '$(KVER)')
+check  = rustc=$$(RUST='$(RUST)' scripts/check-kdir.sh '$(KDIR)' '$(KVER)')
 kbuild = $(MAKE) --no-print-directory -C '$(KDIR)' M='$(CURDIR)' RUSTC="$$rustc"
 
 .PHONY: all modules

@@ -5,7 +5,8 @@
 #
 # If so, prints the rustc to build with. If not, says in one line what is
 # wrong and which command mends it, and exits with 1. Both come from the
-# environment if not given. RUSTC: the compiler, if not the usual one.
+# environment if not given. RUSTC: the compiler, if not the usual one. RUST=own: without the
+# kernel's Rust, see rust/README.md.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -14,24 +15,33 @@ set -euo pipefail
 kdir=${1:-${KDIR:?}}
 release=${2:-${KVER:-$(uname -r)}}
 default=/lib/modules/$release/build
+case ${RUST:=kernel} in
+kernel | own) ;;
+*) die "RUST is kernel or own, not '$RUST'" ;;
+esac
 
 too_old() {
 	local version
 	version=$(version_of "$1")
 	if [[ $version =~ ^[0-9]+\.[0-9]+$ ]] && older "$version" "$(oldest_kernel)"; then
+		if [ "$RUST" = own ]; then
+			die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; take a newer release of the distribution"
+		elif ! older "$version" "$(RUST=own oldest_kernel)"; then
+			die "Linux $1 is too old for its own Rust, knetstat needs $(oldest_kernel) or later; build without: make RUST=own"
+		fi
 		die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; $(get_a_kernel)"
 	fi
 }
 
 no_rust() {
-	die "Linux $1 was built without Rust (CONFIG_RUST is off), take a kernel that has it; $(get_a_kernel)"
+	die "Linux $1 was built without Rust (CONFIG_RUST is off); build without: make RUST=own"
 }
 
 # No headers. Where they could not help, say so at once.
 if [ ! -d "$kdir" ] && [ "$kdir" = "$default" ]; then
 	too_old "$release"
 	config=$(kernel_config "$release")
-	if [ -n "$config" ] && [ "$(config_value "$config" RUST)" != y ]; then
+	if [ "$RUST" = kernel ] && [ -n "$config" ] && [ "$(config_value "$config" RUST)" != y ]; then
 		no_rust "$release"
 	fi
 	if have dnf; then
@@ -63,10 +73,36 @@ fi
 [ -f "$autoconf" ] || no_tree include/config/auto.conf
 [ -n "$kdir_release" ] || no_tree include/config/kernel.release
 
-if [ "$(config_value "$autoconf" RUST)" != y ]; then
+if [ "$RUST" = kernel ] && [ "$(config_value "$autoconf" RUST)" != y ]; then
 	no_rust "$kdir_release"
 fi
 too_old "$kdir_release"
+
+# Any compiler that is new enough, and the sources that belong to it.
+if [ "$RUST" = own ]; then
+	if [ "$(config_value "$autoconf" X86_64)" != y ] && [ "$(config_value "$autoconf" ARM64)" != y ]; then
+		die "Linux $kdir_release is for another architecture; knetstat is for amd64 and arm64"
+	fi
+	if [ "$(config_value "$autoconf" UML)" = y ]; then
+		die "RUST=own is not for User Mode Linux; build with the kernel's: make RUST=kernel"
+	fi
+	packages="rustc rust-src"
+	if grep -qs '^VERSION_ID="12"' /etc/os-release && grep -qs '^ID=debian' /etc/os-release; then
+		packages="rustc-web rust-web-src"
+	fi
+	rustc=$(find_rustc '')
+	[ -n "$rustc" ] || die "${RUSTC:-rustc} is missing; run: $(apt_install "$packages")"
+	version=$("$rustc" --version 2>/dev/null | sed -nE 's/^rustc ([0-9]+\.[0-9]+).*/\1/p') || true
+	[ -n "$version" ] || die "$rustc does not run; run: $(apt_install --reinstall "$packages")"
+	if older "$version" 1.85; then
+		die "$rustc is of release $version, knetstat needs 1.85 or later; run: $(apt_install "$packages"), or give another one: RUSTC=FILE"
+	fi
+	library=${RUST_LIB_SRC:-$("$rustc" --print sysroot)/lib/rustlib/src/rust/library}
+	[ -f "$library/core/src/lib.rs" ] ||
+		die "the sources of core are missing ($library); run: $(apt_install "${packages#* }")"
+	echo "$rustc"
+	exit
+fi
 
 # The compiler: the kernel's own, to the build.
 text=$(config_value "$autoconf" RUSTC_VERSION_TEXT)

@@ -22,7 +22,8 @@ apt_install() {
 	fi
 }
 
-oldest_kernel() { grep -m1 -E '^[0-9]' "$scripts/supported-kernels"; }
+# oldest_kernel: the oldest that knetstat builds for, in the way that RUST says.
+oldest_kernel() { sed -n "s/^${RUST:-kernel} //p" "$scripts/supported-kernels" | head -n 1; }
 
 # older A B: whether version A is older than B.
 older() { [ "$1" != "$2" ] && sort -VC <<<"$1"$'\n'"$2"; }

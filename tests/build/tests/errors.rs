@@ -43,14 +43,19 @@ fn project() -> PathBuf {
         .unwrap()
 }
 
-/// The oldest kernel version that the project supports, such as `7.3`.
-fn oldest() -> String {
+/// The oldest kernel version that the project supports, such as `7.3`, built in that way.
+fn oldest_of(way: &str) -> String {
     fs::read_to_string(project().join("scripts/supported-kernels"))
         .unwrap()
         .lines()
-        .find(|line| line.starts_with(|c: char| c.is_ascii_digit()))
+        .find_map(|line| line.strip_prefix(way)?.strip_prefix(' '))
         .unwrap()
         .to_owned()
+}
+
+/// With the kernel's own Rust.
+fn oldest() -> String {
+    oldest_of("kernel")
 }
 
 fn write(path: impl AsRef<Path>, text: &str) {
@@ -132,6 +137,14 @@ impl Machine {
             text += &format!("CONFIG_RUSTC_VERSION_TEXT={rustc}\n");
         }
         write(self.path("kdir/include/config/auto.conf"), &text);
+    }
+
+    /// That of a kernel without Rust.
+    fn own_config(&self, option: &str) {
+        write(
+            self.path("kdir/include/config/auto.conf"),
+            &format!("CONFIG_64BIT=y\nCONFIG_{option}\n"),
+        );
     }
 
     fn release(&self, release: &str) {
@@ -285,22 +298,92 @@ fn kernel_source_as_unpacked() {
 fn kernel_without_rust() {
     let machine = Machine::new();
     machine.config("HAVE_RUST=y", None);
-    machine.fails(&[
-        "CONFIG_RUST is off",
-        "apt install -t trixie-backports linux-image-amd64 linux-headers-amd64",
-        "reboot",
-    ]);
+    machine.fails(&["CONFIG_RUST is off", "make RUST=own"]);
 }
 
 #[test]
 fn kernel_too_old() {
     let machine = Machine::new();
-    machine.release("6.1.0-made-up");
+    machine.release("5.10.0-made-up");
     machine.fails(&[
-        "Linux 6.1.0-made-up is too old",
+        "Linux 5.10.0-made-up is too old",
         &oldest(),
         "linux-image-amd64",
     ]);
+    machine.release("6.1.0-made-up");
+    machine.fails(&["too old for its own Rust", &oldest(), "make RUST=own"]);
+}
+
+/// A machine on which the module is built without the kernel's Rust.
+fn own(version: &str) -> Machine {
+    let mut machine = Machine::new();
+    machine.args.push("RUST=own".into());
+    machine.release(&format!("{}.4-made-up", oldest_of("own")));
+    machine.own_config("X86_64=y");
+    machine.remove("kdir/rust");
+    let sysroot = machine.path("sysroot");
+    write(sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs"), "");
+    machine.script(
+        "rustc",
+        &format!(
+            "[ \"$1\" = --version ] && echo 'rustc {version}'; [ \"$2\" = sysroot ] && echo '{}'",
+            sysroot.display()
+        ),
+    );
+    machine
+}
+
+#[test]
+fn own_rust() {
+    own("1.85.0 (4d91de4e4 2025-02-17) (built from a source tarball)").builds_with("bin/rustc");
+    own("1.97.1").builds_with("bin/rustc");
+}
+
+#[test]
+fn own_rust_of_what_kind() {
+    let mut machine = Machine::new();
+    machine.args.push("RUST=mine".into());
+    machine.fails(&["RUST is kernel or own, not 'mine'"]);
+}
+
+#[test]
+fn own_rust_kernel_too_old() {
+    let machine = own("1.85.0");
+    machine.release("5.10.0-made-up");
+    machine.fails(&["Linux 5.10.0-made-up is too old", &oldest_of("own")]);
+}
+
+#[test]
+fn own_rust_another_architecture() {
+    let machine = own("1.85.0");
+    machine.own_config("RISCV=y");
+    machine.fails(&["another architecture", "amd64 and arm64"]);
+}
+
+#[test]
+fn own_rust_in_user_mode_linux() {
+    let machine = own("1.85.0");
+    machine.own_config("X86_64=y\nCONFIG_UML=y");
+    machine.fails(&["User Mode Linux", "make RUST=kernel"]);
+}
+
+#[test]
+fn own_rust_no_rustc() {
+    let machine = own("1.85.0");
+    machine.remove("bin/rustc");
+    machine.fails(&["rustc is missing", "apt install rust"]);
+}
+
+#[test]
+fn own_rust_rustc_too_old() {
+    own("1.63.0").fails(&["release 1.63", "1.85 or later", "apt install rust", "RUSTC=FILE"]);
+}
+
+#[test]
+fn own_rust_no_sources() {
+    let machine = own("1.85.0");
+    machine.remove("sysroot/lib");
+    machine.fails(&["sources of core are missing", "src"]);
 }
 
 #[test]
