@@ -131,6 +131,12 @@ macro_rules! options {
             )*
         }
     };
+    (@rare $sk:ident $cx:ident $subject:ident $rare:ident: $sockets:ident (rare) { $($body:tt)* }) => {
+        compile_error!(concat!(
+            "in a rare group of `", stringify!($sockets),
+            "`, each field of an entry needs a default: TYPE.FIELD unless DEFAULT"
+        ));
+    };
     (@rare $sk:ident $cx:ident $subject:ident $rare:ident: $sockets:ident ($($how:tt)*) { $($body:tt)* }) => {};
 
     // The groups.
