@@ -10,30 +10,34 @@ function fail(what) {
 }
 
 # The bits of a datum of so many bytes at the current offset of the current constant.
-function datum(bytes, value,    bit) {
+function datum(bytes, value,    bit, ones) {
 	if (symbol == "")
 		return
-	if (value ~ /^-/) {
-		if (value != "-1")
-			fail("a datum that is neither positive nor -1: " $0)
-		first[symbol] = offset * 8
-		width[symbol] = bytes * 8
-	} else if (value + 0 > 0) {
-		if (value + 0 >= 2 ^ 53)
+	bit = ones = 0
+	if (value == "-1") {
+		ones = bytes * 8
+	} else {
+		value += value < 0 ? 2 ^ (bytes * 8) : 0
+		if (value >= 2 ^ 53)
 			fail("a datum that awk cannot hold: " $0)
-		value += 0
-		for (bit = 0; value % 2 == 0; bit++)
+		for (; value > 0 && value % 2 == 0; bit++)
 			value /= 2
-		# A field may lie in two data, if the compiler prints byte by byte.
-		if (!(symbol in first)) {
-			first[symbol] = offset * 8 + bit
-			width[symbol] = 0
-		}
 		for (; value > 0; value = (value - 1) / 2) {
 			if (value % 2 != 1)
 				fail("bits that do not lie side by side: " $0)
-			width[symbol]++
+			ones++
 		}
+	}
+	if (ones > 0) {
+		bit += offset * 8
+		# A field may lie in several data, if the compiler prints byte by byte.
+		if (!(symbol in first)) {
+			first[symbol] = bit
+			width[symbol] = 0
+		} else if (bit != first[symbol] + width[symbol]) {
+			fail("data that do not lie side by side: " $0)
+		}
+		width[symbol] += ones
 	}
 	offset += bytes
 }
