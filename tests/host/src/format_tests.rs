@@ -2,25 +2,29 @@
 
 //! `format.rs` against the standard library's own printing.
 
-use crate::format::label;
-use crate::format::Flags;
-use crate::format::Hex;
-use crate::format::Line;
-use crate::format::List;
-use crate::format::Milliseconds;
-use crate::format::Name;
-use crate::format::Range;
-use crate::format::Seconds;
-use crate::format::State;
-use crate::format::Value;
-use crate::format::TCP_HEADER;
-use crate::format::UDP_HEADER;
+use crate::format::{
+    label,
+    Flags,
+    Hex,
+    Line,
+    List,
+    Milliseconds,
+    Name,
+    Range,
+    Seconds,
+    State,
+    Value,
+    TCP_HEADER,
+    UDP_HEADER, //
+};
 use proptest::prelude::*;
 use std::mem::MaybeUninit;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
-use std::net::SocketAddr;
+use std::net::{
+    IpAddr,
+    Ipv4Addr,
+    Ipv6Addr,
+    SocketAddr, //
+};
 
 /// The text that `write` writes into a buffer of `room` bytes, and whether it was too long.
 fn written_into(room: usize, write: impl FnOnce(&mut Line<'_>)) -> (String, bool) {
@@ -281,16 +285,16 @@ proptest! {
 
     /// What was written, read again, gives the same bits.
     #[test]
-    fn flags_are_all_told(flags: u32, shift in 0..32_u32) {
+    fn flags_are_all_shown(flags: u32, shift in 0..32_u32) {
         let flags = flags >> shift;
-        let told = colours(flags).split('|').fold(0, |told, word| {
+        let shown = colours(flags).split('|').fold(0, |shown, word| {
             let bit = COLOURS.iter().position(|name| *name == word);
-            told | match bit {
+            shown | match bit {
                 Some(bit) => 1 << bit,
                 None => u32::from_str_radix(&word[2..], 16).expect("a number"),
             }
         });
-        prop_assert_eq!(told, flags);
+        prop_assert_eq!(shown, flags);
     }
 
     /// No two names read the same, and none contains what separates entries and fields.
