@@ -30,7 +30,7 @@ impl Flow {
     /// - `>#`: there is unacknowledged data, and the last ACK came over a second ago.
     /// - `|<`: our window is 0, the peer can send nothing.
     ///
-    /// The first two are told in every state in which we may have data to
+    /// The first two are shown in every state in which we may have data to
     /// deliver, the last in every state in which the peer may send. One of the
     /// first two and the last can meet: `>|<` and `>#|<`.
     pub(crate) fn indicator(&self, now: u32, hz: u32) -> &'static str {

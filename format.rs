@@ -201,7 +201,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Appends `n` in decimal, with a minus sign where it has one.
+    /// Appends `n` in decimal, with a minus sign if it is negative.
     pub(crate) fn signed(&mut self, n: i64) {
         if n < 0 {
             self.put(b"-");

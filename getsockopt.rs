@@ -138,7 +138,7 @@ pub(crate) fn jiffies_to_usecs(jiffies: u32) -> u32 {
     unsafe { bindings::knetstat_jiffies_to_usecs(jiffies) }
 }
 
-/// The name of a network interface, or `if` and its number where it is gone.
+/// The name of a network interface, or `if` and its number if it is gone or being renamed.
 pub(crate) struct Device<'n> {
     net: Net<'n>,
     index: u32,
@@ -147,8 +147,9 @@ pub(crate) struct Device<'n> {
 impl Value for Device<'_> {
     fn write(self, line: &mut Line<'_>) {
         let mut name = [0; bindings::IFNAMSIZ as usize];
-        // SAFETY: The namespace is alive, and the buffer has the length that the helper fills. It
-        // neither sleeps nor takes a lock.
+        // SAFETY: By the type invariant of `Net`, the namespace is alive. `name` has the
+        // `IFNAMSIZ` bytes that the helper fills. It neither sleeps nor takes a lock, so it may be
+        // called under that of a bucket.
         let found = unsafe {
             bindings::knetstat_device_name(self.net.as_ptr(), self.index as i32, name.as_mut_ptr())
         };
@@ -182,7 +183,7 @@ fn device(net: Net<'_>, index: i32) -> Option<Device<'_>> {
     (index != 0).then_some(Device { net, index })
 }
 
-/// A timeout in jiffies as `sock_get_timeout()` tells it, `None` for no limit.
+/// A timeout in jiffies as `sock_get_timeout()` reports it, `None` for no limit.
 fn timeout(jiffies: i64) -> Option<Milliseconds> {
     let jiffies = unless(bindings::MAX_SCHEDULE_TIMEOUT as i64, jiffies)?;
     let jiffies = u64::try_from(jiffies).unwrap_or(0);

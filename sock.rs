@@ -444,7 +444,8 @@ impl Tcp<'_> {
 ///
 /// # Invariants
 ///
-/// As for [`Tcp`]; the state is `TCP_LISTEN`.
+/// The entry is the start of a `struct tcp_sock`, of which the state was `TCP_LISTEN` when the view
+/// was made.
 #[derive(Clone, Copy)]
 pub(crate) struct Listener<'b>(Tcp<'b>);
 
@@ -473,7 +474,8 @@ impl Listener<'_> {
 ///
 /// # Invariants
 ///
-/// As for [`Tcp`]; the state was not `TCP_LISTEN` when the view was made.
+/// The entry is the start of a `struct tcp_sock`, of which the state was not `TCP_LISTEN` when the
+/// view was made.
 #[derive(Clone, Copy)]
 pub(crate) struct Connection<'b>(Tcp<'b>);
 

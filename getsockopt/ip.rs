@@ -54,7 +54,7 @@ impl<'b> Sock<'b> {
             | u64::from(!self.is_inet6()) << bindings::INET_FLAGS_MC_ALL
     }
 
-    /// A type of service or traffic class, where the process set it: on TCP the last two
+    /// A type of service or traffic class, if the process set it: on TCP the last two
     /// bits are the kernel's, for ECN, and setsockopt(2) leaves them as they are.
     pub(super) fn traffic_class(&self, class: u8) -> Option<Hex> {
         let is_tcp = self.inet_flag(bindings::INET_FLAGS_IS_ICSK);

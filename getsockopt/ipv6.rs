@@ -49,16 +49,16 @@ impl<'b> Deref for Ipv6<'b> {
     }
 }
 
-// SAFETY: By the type invariant, the structure lives as long as the socket, which a view keeps in a
-// locked bucket.
+// SAFETY: By the type invariant, `ptr` is to a `struct ipv6_pinfo` in the allocation of the socket,
+// which stays in a locked bucket, and so alive, as long as its view `sk` lives.
 unsafe impl View<bindings::ipv6_pinfo> for Ipv6<'_> {
     fn as_ptr(&self) -> *const bindings::ipv6_pinfo {
         self.ptr.as_ptr()
     }
 }
 
-// SAFETY: That of the socket, which is one, and lives in a locked bucket while there are views of
-// it.
+// SAFETY: `sk` is a view of the socket, and so points to a live `struct sock_common` as long as it
+// and this value live.
 unsafe impl View<bindings::sock_common> for Ipv6<'_> {
     fn as_ptr(&self) -> *const bindings::sock_common {
         self.sk.as_ptr()
@@ -86,7 +86,7 @@ impl<'b> Ipv6<'b> {
     pub(crate) const DEFAULT_FLAGS: u64 =
         1 << bindings::INET_FLAGS_MC6_LOOP | 1 << bindings::INET_FLAGS_MC6_ALL;
 
-    /// IPV6_AUTOFLOWLABEL, where it was set.
+    /// IPV6_AUTOFLOWLABEL, if it was set.
     pub(crate) fn autoflowlabel(&self) -> Option<bool> {
         self.inet_flag(bindings::INET_FLAGS_AUTOFLOWLABEL_SET)
             .then(|| self.inet_flag(bindings::INET_FLAGS_AUTOFLOWLABEL))

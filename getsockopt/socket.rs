@@ -54,7 +54,7 @@ impl Sock<'_> {
         .then_some(true)
     }
 
-    /// SO_TIMESTAMP_NEW, the form with 64-bit times; also on where SO_TIMESTAMPNS_NEW is.
+    /// SO_TIMESTAMP_NEW, the form with 64-bit times; also on if SO_TIMESTAMPNS_NEW is.
     pub(crate) fn timestamp_new(&self) -> Option<bool> {
         (self.flag(bindings::SOCK_RCVTSTAMP) && self.flag(bindings::SOCK_TSTAMP_NEW))
             .then_some(true)

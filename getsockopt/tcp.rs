@@ -55,7 +55,7 @@ impl Tcp<'_> {
         seconds
     }
 
-    /// TCP_MAXSEG in bytes, where the process limited it: on a listener the limit, on a
+    /// TCP_MAXSEG in bytes, if the process limited it: on a listener the limit, on a
     /// connection what the segments have.
     pub(crate) fn maxseg(&self) -> Option<u32> {
         let limit = unless(0, get!(self, tcp_sock, rx_opt.user_mss))?;
@@ -78,14 +78,14 @@ impl Tcp<'_> {
         })
     }
 
-    /// TCP_QUICKACK, where it is off, be it by the process or by the kernel, which sets it
-    /// off where requests and responses alternate.
+    /// TCP_QUICKACK, if it is off. The process may have set that, or the kernel, as it does when
+    /// requests and responses alternate.
     pub(crate) fn quickack(&self, defaults: &Defaults) -> Option<bool> {
         let pingpong = get!(self, inet_connection_sock, icsk_ack.pingpong);
         (pingpong >= defaults.pingpong_threshold).then_some(false)
     }
 
-    /// TCP_CONGESTION by name, where it was set or is not the one of the namespace.
+    /// TCP_CONGESTION by name, if it was set or is not the one of the namespace.
     pub(crate) fn congestion(&self) -> Option<ModuleName> {
         let guard = rcu::Guard::new();
         let ops = get!(self, inet_connection_sock, icsk_ca_ops);
@@ -101,7 +101,7 @@ impl Tcp<'_> {
         Some(ModuleName(name))
     }
 
-    /// TCP_ULP by name and, of kernel TLS with keys, what `sock_diag` tells: `tls_get_info()`.
+    /// TCP_ULP by name and, of kernel TLS with keys, what `sock_diag` reports: `tls_get_info()`.
     pub(crate) fn ulp(&self) -> Option<Ulp> {
         let mut name = [0; bindings::TCP_ULP_NAME_MAX as usize];
         let guard = rcu::Guard::new();
@@ -189,7 +189,7 @@ impl Value for Ulp {
     }
 }
 
-/// What a socket with kernel TLS was told. Keys are not read.
+/// How kernel TLS is set up on a socket. Keys are not read.
 struct Tls {
     version: u16,
     cipher: u16,
@@ -221,7 +221,7 @@ impl Tls {
         }
     }
 
-    /// Whether one direction has keys. Where the kernel refused some, it remembers the version
+    /// Whether one direction has keys. If the kernel refused some, it remembers the version
     /// and the cipher all the same.
     fn has_keys(&self) -> bool {
         u32::from(self.rx_conf) != bindings::TLS_BASE
