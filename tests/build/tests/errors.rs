@@ -322,7 +322,10 @@ fn own(version: &str) -> Machine {
     machine.own_config("X86_64=y");
     machine.remove("kdir/rust");
     let sysroot = machine.path("sysroot");
-    write(sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs"), "");
+    write(
+        sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs"),
+        "",
+    );
     machine.script(
         "rustc",
         &format!(
@@ -376,7 +379,12 @@ fn own_rust_no_rustc() {
 
 #[test]
 fn own_rust_rustc_too_old() {
-    own("1.63.0").fails(&["release 1.63", "1.85 or later", "apt install rust", "RUSTC=FILE"]);
+    own("1.63.0").fails(&[
+        "release 1.63",
+        "1.85 or later",
+        "apt install rust",
+        "RUSTC=FILE",
+    ]);
 }
 
 #[test]
