@@ -17,7 +17,10 @@
 //!
 //! What this does not do: files that can be written to, and directories.
 
-use crate::bindings;
+use crate::bindings::{
+    self,
+    c_int, //
+};
 use crate::format::Line;
 use crate::mem::{
     Array,
@@ -31,10 +34,7 @@ use crate::ns::{
     Viewer, //
 };
 use crate::sched;
-use core::ffi::{
-    c_int,
-    CStr, //
-};
+use core::ffi::CStr;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
