@@ -185,7 +185,7 @@ fn device(net: Net<'_>, index: i32) -> Option<Device<'_>> {
 
 /// A timeout in jiffies as `sock_get_timeout()` reports it, `None` for no limit.
 fn timeout(jiffies: i64) -> Option<Milliseconds> {
-    let jiffies = unless(bindings::MAX_SCHEDULE_TIMEOUT as i64, jiffies)?;
+    let jiffies = unless(MAX_TIMEOUT, jiffies)?;
     let jiffies = u64::try_from(jiffies).unwrap_or(0);
     let hz = u64::from(HZ);
     let seconds = jiffies / hz;
