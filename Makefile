@@ -2,16 +2,21 @@
 #
 # The targets for people; see: make help. How the module is compiled is in Kbuild.
 
-# The kernel to build for, and its build tree: the one that `make metadata`
-# made, or else that of the headers package.
+# The lints are those of the kernel's own way to build Rust.
+ifneq ($(filter clippy,$(MAKECMDGOALS)),)
+override RUST := kernel
+endif
+
+# The kernel to build for, and its build tree: that of the headers package or, with RUST=kernel,
+# the one that `make metadata` made.
 KVER ?= $(shell uname -r)
 ifeq ($(origin KDIR),undefined)
-KDIR := $(shell scripts/default-kdir.sh '$(KVER)')
+KDIR := $(shell RUST='$(RUST)' scripts/default-kdir.sh '$(KVER)')
 endif
 
 # check-kdir.sh says in one line what is wrong, or else prints the rustc to use.
 check  = rustc=$$(RUST='$(RUST)' scripts/check-kdir.sh '$(KDIR)' '$(KVER)')
-kbuild = $(MAKE) --no-print-directory -C '$(KDIR)' M='$(CURDIR)' RUSTC="$$rustc"
+kbuild = $(MAKE) --no-print-directory -C '$(KDIR)' M='$(CURDIR)' RUST='$(RUST)' RUSTC="$$rustc"
 
 .PHONY: all modules
 all: modules
@@ -92,9 +97,6 @@ help:
 #h knetstat: the socket options of every socket, in /proc/net
 #h
 #h   make               build knetstat.ko for the running kernel
-#h   make metadata      make the Rust metadata of that kernel, where its headers
-#h                      have none (Debian); 2 minutes, 2 GB while it runs.
-#h                      INSTALL=1: install the packages that it takes
 #h
 #h As root:
 #h   make load          load the module:  cat /proc/net/tcpstat
@@ -125,12 +127,17 @@ help:
 #h   make doc           documentation of the sources, in target/doc
 #h   make clean         remove what was built
 #h
+#h With the kernel's own Rust, for kernels that have CONFIG_RUST:
+#h   make RUST=kernel   build so; takes the kernel's own rustc, and its metadata
+#h   make metadata      make these, where the headers have none (Debian); 2 minutes,
+#h                      2 GB while it runs. INSTALL=1: install the packages that it
+#h                      takes. FORCE=1: make them again. SOURCE=FILE: the kernel's
+#h                      source (linux-source-X.Y). KNETSTAT_CACHE=DIR: where they are
+#h                      kept (/var/cache/knetstat)
+#h
 #h Variables:
 #h   KVER=RELEASE       the kernel to build for            (uname -r)
-#h   KDIR=DIR           its build tree  (the metadata, or /lib/modules/KVER/build)
-#h   RUSTC=FILE         the compiler                       (the kernel's own)
-#h   ARCH= LLVM= V=1    as for every kernel module
-#h   SOURCE=FILE        metadata: the kernel's source      (linux-source-X.Y)
-#h   FORCE=1            metadata: make them again
-#h   KNETSTAT_CACHE=DIR metadata: where they are kept      (/var/cache/knetstat)
+#h   KDIR=DIR           its build tree                     (/lib/modules/KVER/build)
+#h   RUSTC=FILE         the compiler                       (1.85 or later)
+#h   ARCH= LLVM= V=1    as for every kernel module; CROSS_COMPILE=
 #h   INSTALL_MOD_PATH=  install: the root to install to    (/)

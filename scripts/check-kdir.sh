@@ -5,8 +5,8 @@
 #
 # If so, prints the rustc to build with. If not, says in one line what is
 # wrong and which command mends it, and exits with 1. Both come from the
-# environment if not given. RUSTC: the compiler, if not the usual one. RUST=own: without the
-# kernel's Rust, see rust/README.md.
+# environment if not given. RUSTC: the compiler, if not the usual one. RUST=kernel: with the
+# kernel's own Rust, RUST=own: without, see rust/README.md; empty: as Kbuild chooses.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -15,7 +15,12 @@ set -euo pipefail
 kdir=${1:-${KDIR:?}}
 release=${2:-${KVER:-$(uname -r)}}
 default=/lib/modules/$release/build
-case ${RUST:=kernel} in
+autoconf=$kdir/include/config/auto.conf
+if [ -z "${RUST:-}" ]; then
+	RUST=own
+	if [ -f "$autoconf" ] && [ "$(config_value "$autoconf" UML)" = y ]; then RUST=kernel; fi
+fi
+case $RUST in
 kernel | own) ;;
 *) die "RUST is kernel or own, not '$RUST'" ;;
 esac
@@ -27,14 +32,14 @@ too_old() {
 		if [ "$RUST" = own ]; then
 			die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; take a newer release of the distribution"
 		elif ! older "$version" "$(RUST=own oldest_kernel)"; then
-			die "Linux $1 is too old for its own Rust, knetstat needs $(oldest_kernel) or later; build without: make RUST=own"
+			die "Linux $1 is too old for its own Rust, knetstat needs $(oldest_kernel) or later; build without it: make RUST=own"
 		fi
 		die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; $(get_a_kernel)"
 	fi
 }
 
 no_rust() {
-	die "Linux $1 was built without Rust (CONFIG_RUST is off); build without: make RUST=own"
+	die "Linux $1 was built without Rust (CONFIG_RUST is off); build without it: make RUST=own"
 }
 
 # No headers. Where they could not help, say so at once.
@@ -64,7 +69,6 @@ no_tree() {
 	fi
 	die "$kdir is no kernel build tree ($1 is missing); give one: make KDIR=DIR, or leave KDIR out to build for Linux $release"
 }
-autoconf=$kdir/include/config/auto.conf
 kdir_release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null || true)
 [ -f "$kdir/Makefile" ] || no_tree Makefile
 if [ -f "$kdir/Kconfig" ] && [[ ! -f $autoconf || -z $kdir_release ]]; then
@@ -86,20 +90,30 @@ if [ "$RUST" = own ]; then
 	if [ "$(config_value "$autoconf" UML)" = y ]; then
 		die "RUST=own is not for User Mode Linux; build with the kernel's: make RUST=kernel"
 	fi
-	packages="rustc rust-src"
-	if grep -qs '^VERSION_ID="12"' /etc/os-release && grep -qs '^ID=debian' /etc/os-release; then
-		packages="rustc-web rust-web-src"
+	packages=$(rust_packages)
+	gcc=${CROSS_COMPILE:-}gcc
+	if [ -z "${LLVM:-}${CC:-}" ] && [ "$(config_value "$autoconf" CC_IS_GCC)" = y ] && ! have_gcc "$gcc"; then
+		case $gcc in
+		gcc) mend=$(apt_install gcc) ;;
+		*) mend=$(apt_install "gcc-${CROSS_COMPILE%-}") ;;
+		esac
+		die "$gcc is missing; run: $mend"
 	fi
-	rustc=$(find_rustc '')
+	rustc=$(find_own_rustc)
 	[ -n "$rustc" ] || die "${RUSTC:-rustc} is missing; run: $(apt_install "$packages")"
-	version=$("$rustc" --version 2>/dev/null | sed -nE 's/^rustc ([0-9]+\.[0-9]+).*/\1/p') || true
+	version=$(rustc_release "$rustc")
 	[ -n "$version" ] || die "$rustc does not run; run: $(apt_install --reinstall "$packages")"
-	if older "$version" 1.85; then
-		die "$rustc is of release $version, knetstat needs 1.85 or later; run: $(apt_install "$packages"), or give another one: RUSTC=FILE"
+	if older "$version" "$oldest_rustc"; then
+		die "$rustc is of release $version, knetstat needs $oldest_rustc or later; run: $(apt_install "$packages"), or give another one: RUSTC=FILE"
 	fi
-	library=${RUST_LIB_SRC:-$("$rustc" --print sysroot)/lib/rustlib/src/rust/library}
-	[ -f "$library/core/src/lib.rs" ] ||
-		die "the sources of core are missing ($library); run: $(apt_install "${packages#* }")"
+	library=$(rust_library "$rustc")
+	if [ ! -f "$library/core/src/lib.rs" ]; then
+		case $library in
+		*/toolchains/*) mend="rustup component add rust-src" ;;
+		*) mend=$(apt_install "${packages#* }") ;;
+		esac
+		die "the sources of core are missing ($library); run: $mend"
+	fi
 	echo "$rustc"
 	exit
 fi

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# default-kdir.sh RELEASE: the build tree for a kernel, which is the tree that
-# rust-metadata.sh made, if it did, or else that of the headers package.
+# default-kdir.sh RELEASE: the build tree for a kernel: that of the headers package, or, with
+# RUST=kernel, the tree that rust-metadata.sh made, if it did.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -13,5 +13,5 @@ while read -r dir; do
 		echo "$dir"
 		exit
 	fi
-done < <(metadata_dirs "$1")
+done < <([ "${RUST:-}" != kernel ] || metadata_dirs "$1")
 echo "/lib/modules/$1/build"

@@ -10,11 +10,11 @@ set -euo pipefail
 
 kdir=$1
 output=$2
-object=knetstat_rust.o
 cd "$scripts/.."
 
-cmd=.$object.cmd
-[ -f "$cmd" ] || die "the module is not built, and the flags are not known; run: make"
+# Of the two ways to build, the one that was taken last.
+cmd=$(ls -t rust/.ours.o.cmd .knetstat_rust.o.cmd 2>/dev/null | head -n 1)
+[ -n "$cmd" ] || die "the module is not built, and the flags are not known; run: make"
 
 # Of `savedcmd_X := OBJTREE=... rustc FLAGS... ./knetstat.rs ; objtool ...`
 # what stands before the semicolon, as make would have unescaped it.

@@ -23,7 +23,7 @@ apt_install() {
 }
 
 # oldest_kernel: the oldest that knetstat builds for, in the way that RUST says.
-oldest_kernel() { sed -n "s/^${RUST:-kernel} //p" "$scripts/supported-kernels" | head -n 1; }
+oldest_kernel() { sed -n "s/^$RUST //p" "$scripts/supported-kernels" | head -n 1; }
 
 # older A B: whether version A is older than B.
 older() { [ "$1" != "$2" ] && sort -VC <<<"$1"$'\n'"$2"; }
@@ -83,6 +83,55 @@ find_rustc() {
 	done
 	echo "$first"
 }
+
+# The oldest rustc that builds the module without the kernel's Rust.
+# shellcheck disable=SC2034
+oldest_rustc=1.85
+
+# rustc_release RUSTC: such as 1.85, or nothing if it does not run.
+rustc_release() { "$1" --version 2>/dev/null | sed -nE 's/^rustc ([0-9]+\.[0-9]+).*/\1/p' || true; }
+
+# rust_library RUSTC: where the sources of its `core` are, if they are.
+rust_library() {
+	local sysroot
+	sysroot=$("$1" --print sysroot 2>/dev/null) || true
+	echo "${RUST_LIB_SRC:-${sysroot:-/no-sysroot}/lib/rustlib/src/rust/library}"
+}
+
+# find_own_rustc: the first compiler that is new enough and has the sources of `core`, or else the
+# first, or else nothing. What the user gave in RUSTC is taken as it is.
+find_own_rustc() {
+	local rustc version first=
+	if [ -n "${RUSTC:-}" ]; then
+		command -v "$RUSTC" || true
+		return
+	fi
+	for rustc in "${KNETSTAT_SYSTEM_RUSTC:-/usr/bin/rustc}" rustc; do
+		have "$rustc" || continue
+		rustc=$(real_rustc "$rustc")
+		first=${first:-$rustc}
+		version=$(rustc_release "$rustc")
+		if [ -n "$version" ] && ! older "$version" "$oldest_rustc" &&
+			[ -f "$(rust_library "$rustc")/core/src/lib.rs" ]; then
+			echo "$rustc"
+			return
+		fi
+	done
+	echo "$first"
+}
+
+# rust_packages: Debian's names for such a compiler and its sources, the sources last.
+rust_packages() {
+	if grep -qs '^VERSION_ID="12"' "${KNETSTAT_OS_RELEASE:-/etc/os-release}"; then
+		echo "rustc-web rust-web-src"
+	else
+		echo "rustc rust-src"
+	fi
+}
+
+# have_gcc NAME: whether there is that compiler, also as NAME-14, which is what Debian's headers
+# bring.
+have_gcc() { have "$1" || [ -n "$(compgen -c "$1-")" ]; }
 
 # bindgen_works: whether bindgen finds its libclang, which it looks for only when it has work to do.
 bindgen_works() {

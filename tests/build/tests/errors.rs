@@ -33,6 +33,13 @@ const TOOLS: &[&str] = &[
     "mktemp", "paste", "rm", "sed", "sh", "sort", "tail", "tr", "uname",
 ];
 
+/// Releases of Debian, and the packages in which each has a compiler that is new enough.
+const RELEASES: &[(&str, &str)] = &[
+    ("ID=debian\nVERSION_ID=\"12\"\n", "rustc-web rust-web-src"),
+    ("ID=debian\nVERSION_ID=\"13\"\n", "rustc rust-src"),
+    ("ID=debian\nVERSION_CODENAME=forky\n", "rustc rust-src"),
+];
+
 /// What the Makefile of the made-up kernel prints instead of building.
 const REACHED: &str = "Kbuild was reached";
 
@@ -72,11 +79,14 @@ struct Machine {
 }
 
 impl Machine {
-    /// All is as it should be. Tests take away from here.
+    /// All is as it should be, to build with the kernel's own Rust. Tests take away from here.
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let machine = Self {
-            args: vec![format!("KDIR={}", dir.path().join("kdir").display())],
+            args: vec![
+                "RUST=kernel".into(),
+                format!("KDIR={}", dir.path().join("kdir").display()),
+            ],
             dir,
         };
 
@@ -147,6 +157,11 @@ impl Machine {
         );
     }
 
+    /// The distribution.
+    fn os_release(&self, text: &str) {
+        write(self.path("os-release"), text);
+    }
+
     fn release(&self, release: &str) {
         write(
             self.path("kdir/include/config/kernel.release"),
@@ -173,6 +188,7 @@ impl Machine {
             .env("TMPDIR", self.dir.path())
             .env("LC_ALL", "C")
             .env("KNETSTAT_CACHE", self.path("cache"))
+            .env("KNETSTAT_OS_RELEASE", self.path("os-release"))
             .env("KNETSTAT_SYSTEM_RUSTC", self.path("usr/bin/rustc"));
         command
     }
@@ -255,6 +271,8 @@ fn no_headers() {
 fn no_headers_and_too_old() {
     let mut machine = Machine::new();
     machine.args = vec!["KVER=4.19.0-made-up".into()];
+    machine.fails(&["too old", &oldest_of("own"), "newer release"]);
+    machine.args.push("RUST=kernel".into());
     machine.fails(&["too old", "linux-image-amd64", "reboot"]);
 }
 
@@ -314,13 +332,15 @@ fn kernel_too_old() {
     machine.fails(&["too old for its own Rust", &oldest(), "make RUST=own"]);
 }
 
-/// A machine on which the module is built without the kernel's Rust.
+/// A machine on which the module is built without the kernel's Rust, as it usually is.
 fn own(version: &str) -> Machine {
     let mut machine = Machine::new();
-    machine.args.push("RUST=own".into());
+    machine.args.retain(|arg| arg != "RUST=kernel");
     machine.release(&format!("{}.4-made-up", oldest_of("own")));
-    machine.own_config("X86_64=y");
+    machine.own_config("X86_64=y\nCONFIG_CC_IS_GCC=y");
     machine.remove("kdir/rust");
+    // As Debian's headers bring it.
+    machine.script("gcc-14", "exit 0");
     let sysroot = machine.path("sysroot");
     write(
         sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs"),
@@ -344,7 +364,7 @@ fn own_rust() {
 
 #[test]
 fn own_rust_of_what_kind() {
-    let mut machine = Machine::new();
+    let mut machine = own("1.85.0");
     machine.args.push("RUST=mine".into());
     machine.fails(&["RUST is kernel or own, not 'mine'"]);
 }
@@ -365,8 +385,11 @@ fn own_rust_another_architecture() {
 
 #[test]
 fn own_rust_in_user_mode_linux() {
-    let machine = own("1.85.0");
+    let mut machine = own("1.85.0");
     machine.own_config("X86_64=y\nCONFIG_UML=y");
+    // Its own Rust is what it is built with unless told otherwise.
+    machine.fails(&["CONFIG_RUST is off"]);
+    machine.args.push("RUST=own".into());
     machine.fails(&["User Mode Linux", "make RUST=kernel"]);
 }
 
@@ -374,24 +397,80 @@ fn own_rust_in_user_mode_linux() {
 fn own_rust_no_rustc() {
     let machine = own("1.85.0");
     machine.remove("bin/rustc");
-    machine.fails(&["rustc is missing", "apt install rust"]);
+    for (release, packages) in RELEASES {
+        machine.os_release(release);
+        machine.fails(&["rustc is missing", &format!("apt install {packages}")]);
+    }
 }
 
 #[test]
 fn own_rust_rustc_too_old() {
-    own("1.63.0").fails(&[
-        "release 1.63",
-        "1.85 or later",
-        "apt install rust",
-        "RUSTC=FILE",
-    ]);
+    let machine = own("1.63.0");
+    for (release, packages) in RELEASES {
+        machine.os_release(release);
+        machine.fails(&[
+            "release 1.63",
+            "1.85 or later",
+            &format!("apt install {packages}"),
+            "RUSTC=FILE",
+        ]);
+    }
 }
 
 #[test]
 fn own_rust_no_sources() {
     let machine = own("1.85.0");
     machine.remove("sysroot/lib");
-    machine.fails(&["sources of core are missing", "src"]);
+    for (release, packages) in RELEASES {
+        let sources = packages.split(' ').next_back().unwrap();
+        machine.os_release(release);
+        machine.fails(&[
+            "sources of core are missing",
+            &format!("apt install {sources}"),
+        ]);
+    }
+}
+
+#[test]
+fn own_rust_no_sources_of_rustup() {
+    let machine = own("1.85.0");
+    let sysroot = machine.path("toolchains/stable");
+    fs::create_dir_all(&sysroot).unwrap();
+    machine.script(
+        "rustc",
+        &format!(
+            "[ \"$1\" = --version ] && echo 'rustc 1.90.0'; [ \"$2\" = sysroot ] && echo '{}'",
+            sysroot.display()
+        ),
+    );
+    machine.fails(&[
+        "sources of core are missing",
+        "rustup component add rust-src",
+    ]);
+}
+
+/// The system's compiler is too old or lacks sources, the one in `PATH` does.
+#[test]
+fn own_rust_the_second_rustc() {
+    let machine = own("1.90.0");
+    machine.system_rustc("rustc 1.63.0");
+    machine.builds_with("bin/rustc");
+    machine.system_rustc("rustc 1.95.0");
+    machine.builds_with("bin/rustc");
+}
+
+#[test]
+fn own_rust_no_gcc() {
+    let mut machine = own("1.85.0");
+    machine.remove("bin/gcc-14");
+    machine.fails(&["gcc is missing", "apt install gcc"]);
+    machine.args.push("CROSS_COMPILE=aarch64-linux-gnu-".into());
+    machine.fails(&[
+        "aarch64-linux-gnu-gcc is missing",
+        "apt install gcc-aarch64-linux-gnu",
+    ]);
+    machine.args.push("LLVM=1".into());
+    machine.builds_with("bin/rustc");
 }
 
 #[test]
@@ -526,7 +605,7 @@ fn metadata_of_an_earlier_package() {
         machine.path(&tree).join(".knetstat-metadata"),
         &format!("release={release}\npackage=1-1\n"),
     );
-    machine.args = vec![format!("KVER={release}")];
+    machine.args = vec![format!("KVER={release}"), "RUST=kernel".into()];
     machine.builds_with("bin/rustc");
 
     machine.script("dpkg-query", "echo installed 1-1");
