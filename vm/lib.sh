@@ -41,12 +41,17 @@ die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 # For MACHINE=uml:
 #   FRAGMENTS  the files in vm/ that make up its configuration
 # For MACHINE=qemu:
-#   SUITE      the suite of Debian that its kernel is from; empty: the root's own kernel
+#   SUITE      the release of Debian in a root of which its modules are built; empty: the
+#              build root, which has a kernel installed
+#   FROM       the suite that its kernel is from, if that is not SUITE
 #   IMAGE      the package that depends on the newest image there
 #   ARCH       the architecture, as Debian names it (amd64)
+#   METADATA   "yes": with the kernel's own Rust, whose metadata are made
+# A symbolic link is another name for a guest.
 guest_names() {
 	local file
 	for file in "$VM"/guests/*.sh; do
+		[[ ! -L $file ]] || continue
 		file=${file##*/}
 		printf '%s\n' "${file%.sh}"
 	done | LC_ALL=C sort
@@ -70,9 +75,9 @@ check_kernel_name() {
 # shellcheck disable=SC2034
 load_guest() {
 	check_kernel_name "$1"
-	KERNEL=$1
+	KERNEL=$(basename "$(readlink -f "$VM/guests/$1.sh")" .sh)
 	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' MAKE_ARGS=() BOOT_ARGS=''
-	FRAGMENTS=() SUITE='' IMAGE='' ARCH=amd64
+	FRAGMENTS=() SUITE='' FROM='' IMAGE='' ARCH=amd64 METADATA=''
 	# shellcheck source=vm/guests/uml.sh
 	. "$VM/guests/$KERNEL.sh"
 	# shellcheck source=vm/machines/uml.sh

@@ -63,16 +63,16 @@ build() {
 	in_root rsync -rlpt --delete --filter=':- .gitignore' --exclude=/.git --exclude=/.made --exclude=target \
 		--exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' --exclude='.*.cmd' --exclude='.*.d' \
 		--exclude='*.rmeta' --exclude=modules.order --exclude=Module.symvers --exclude='.tmp_*' --exclude='.module-common.o' \
-		--exclude=/bindings/layout.s --exclude=/bindings/layout.rs \
+		--exclude=/bindings/layout.s --exclude=/bindings/layout.rs --exclude=/rust/target.json \
 		"$IN_TOP/" "$in_dir/"
 	mapfile -t args < <(machine_args)
 	local from=$dir/$product
 	if [[ -n $test ]]; then
 		from=$dir/tests/modules/$test/$product
-		in_root make --no-print-directory -C "${args[0]#KDIR=}" M="$in_dir/tests/modules/$test" \
+		in_root_at "$(machine_root)" build make --no-print-directory -C "${args[0]#KDIR=}" M="$in_dir/tests/modules/$test" \
 			RUSTC=/usr/bin/rustc "${args[@]:1}" "${vars[@]}" modules
 	else
-		in_root make --no-print-directory -C "$in_dir" "${args[@]}" "${vars[@]}"
+		in_root_at "$(machine_root)" build make --no-print-directory -C "$in_dir" "${args[@]}" "${vars[@]}"
 	fi
 	[[ -f $from ]] || { echo "make made no $from"; return 1; }
 	cp -p "$from" "$ko"

@@ -9,6 +9,8 @@
 #   --find   make nothing: print where it is, or fail if it is not there
 
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=vm/bootstrap.sh
+. "$VM/bootstrap.sh"
 
 SUITE=trixie
 # To build kernels and modules; what the tests are built with and watch with.
@@ -23,43 +25,6 @@ GUEST="iproute2 net-tools nftables python3 strace procps psmisc util-linux lsof 
 	zsh ksh93u+m mksh dash bash coreutils sed grep perl gawk mawk"
 # Debian's kernel: the image, its headers, its source, all of one version.
 KERNEL="linux-image-cloud-amd64 linux-headers-cloud-amd64 linux-source"
-
-make_root() {
-	local root=$1 proxy
-	# Room and time: no documentation, no translations, no fsync. (That no initramfs
-	# is made is due to INITRD=No in lib.sh.)
-	mkdir -p "$root/etc/dpkg/dpkg.cfg.d" "$root/etc/apt/apt.conf.d" "$root/usr/sbin"
-	cat > "$root/etc/dpkg/dpkg.cfg.d/knetstat" <<-END
-		force-unsafe-io
-		path-exclude=/usr/share/doc/*
-		path-exclude=/usr/share/man/*
-		path-exclude=/usr/share/locale/*
-	END
-	cat > "$root/etc/apt/apt.conf.d/knetstat" <<-END
-		APT::Install-Recommends "false";
-		Acquire::Languages "none";
-		Acquire::Retries "3";
-		Binary::apt-get::APT::Keep-Downloaded-Packages "false";
-	END
-	# The host's own way to its packages, where it has one.
-	proxy=$(apt-config dump --format '%f "%v";%n' Acquire::http::Proxy Acquire::https::Proxy || true)
-	[[ -z $proxy ]] || printf '%s\n' "$proxy" >> "$root/etc/apt/apt.conf.d/knetstat"
-	# Packages must not start their services.
-	printf '#!/bin/sh\nexit 101\n' > "$root/usr/sbin/policy-rc.d"
-	chmod +x "$root/usr/sbin/policy-rc.d"
-	sed "s/^\(deb .*\) $SUITE /\1 $SUITE-backports /" "$root/etc/apt/sources.list" \
-		> "$root/etc/apt/sources.list.d/backports.list"
-}
-
-bootstrap() {
-	local root=$1
-	# It mounts things, and must not leave them behind when it is interrupted.
-	unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
-		debootstrap --variant=minbase --include=ca-certificates "$SUITE" "$root" \
-		${KNETSTAT_MIRROR:+"$KNETSTAT_MIRROR"}
-	mkdir -p "$root$IN_CACHE" "$root$IN_TOP" "$root$IN_RUN"
-	make_root "$root"
-}
 
 packages() {
 	local root=$1
@@ -87,7 +52,7 @@ check_versions() {
 		linux-headers-cloud-amd64 rustc bindgen gcc clang > "$1/.versions"
 }
 
-key=$(printf '%s\n' "$SUITE" "$BUILD" "$RUN" "$GUEST" "$KERNEL" "$(declare -f make_root bootstrap packages)" | hash_of)
+key=$(printf '%s\n' "$SUITE" "$BUILD" "$RUN" "$GUEST" "$KERNEL" "$(bootstrap_recipe; declare -f packages)" | hash_of)
 ROOT=$CACHE/root-$key
 ready() {
 	[[ -e $ROOT/.complete ]] || return 0
@@ -108,16 +73,10 @@ lock_use
 
 check_disk 12
 note "making the build root, $ROOT"
-if ! command -v debootstrap > /dev/null; then
-	step "installing debootstrap" debootstrap-install '' \
-		"debootstrap could not be installed; is the network up? try: apt-get update && apt-get install debootstrap" \
-		bash -c 'apt-get install -y --no-install-recommends debootstrap ||
-			{ apt-get update; apt-get install -y --no-install-recommends debootstrap; }'
-fi
+need_debootstrap
 new=$ROOT.new
 remove_tree "$new"
-step "Debian $SUITE, from debootstrap" debootstrap '^I: (Retrieving|Extracting|Unpacking|Configuring)' \
-	"debootstrap failed; is the network up? then run it again: make vm-setup" bootstrap "$new"
+step_bootstrap "$new" "$SUITE" root
 step "toolchain, tools, kernel packages, from apt" packages '^(Unpacking|Setting up) ' \
 	"apt failed; is the network up? then run it again: make vm-setup" packages "$new"
 step "checking the packages" versions '' "the archive is being updated; run it again later: make vm-setup" \

@@ -1,13 +1,1 @@
-# SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034
-#
-# A guest; vm/lib.sh says what each variable is for.
-
-ABOUT="Debian 13's unmodified kernel from backports, emulated by QEMU, on two CPUs"
-MACHINE=qemu
-SCALE=emulated
-# The kernel that vm/root.sh has installed, with its source.
-SUITE=
-IMAGE=linux-image-cloud-amd64
-MEM=2048
-TESTED=yes
+debian-13-backports.sh

@@ -1,59 +1,57 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2153,SC2154
 #
-# QEMU without KVM: an unmodified kernel of Debian's, all of whose code is emulated.  Its
-# root is the build root, over virtiofs.  To be sourced by load_guest; see
-# vm/machines/uml.sh for what is defined here.
+# QEMU without KVM: an unmodified kernel of Debian's, all of whose code is emulated. Modules for
+# it are built in a root of its release, with the packages of that release only. It boots from
+# an initramfs, which inserts the kernel's own modules for virtio, and then from the build root,
+# over virtiofs. To be sourced by load_guest; see vm/machines/uml.sh for what is defined here.
+
+# shellcheck source=vm/bootstrap.sh
+. "$VM/bootstrap.sh"
 
 # shellcheck disable=SC2034
 OUT=/vm/.guest/out TTY=/dev/hvc0
 
-# Per architecture: the emulator and its machine, the kernel's console, make's arguments.
+# Per architecture: the emulator and its machine, the kernel's console, make's arguments, and
+# what apt calls packages of another architecture than the root's.
 case $ARCH in
-amd64) QEMU=(qemu-system-x86_64 -machine "q35,memory-backend=mem") CONSOLE=ttyS0 MAKE_ARCH=() ;;
+amd64)
+	QEMU=(qemu-system-x86_64 -machine "q35,memory-backend=mem") CONSOLE=ttyS0 MAKE_ARCH=() FOREIGN=''
+	;;
 arm64)
 	QEMU=(qemu-system-aarch64 -machine "virt,memory-backend=mem") CONSOLE=ttyAMA0
-	MAKE_ARCH=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
+	MAKE_ARCH=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-) FOREIGN=:arm64
 	;;
 esac
+FLAVOUR=${IMAGE#linux-image-}
+# What inserts a root over virtiofs, and an overlay on it. The modules that these need
+# come by themselves; what is built in is passed over.
+INITRAMFS_MODULES="virtio_pci virtio_console virtiofs overlay"
 
-# packages_dir: what holds the kernel's files as its packages lay them out: the root
-# itself, or a directory in $DIR.
-packages_dir() { if [[ -n $SUITE ]]; then printf '%s\n' "$DIR/packages"; else printf '%s\n' "$ROOT"; fi; }
+# Where modules are built, and where the kernel's files are.
+machine_root() { if [[ -n $SUITE ]]; then printf '%s\n' "$DIR/root"; else printf '%s\n' "$ROOT"; fi; }
 
 # The release, as uname -r there says.
 machine_release() {
 	local f
-	f=$(find "$(packages_dir)/boot" -maxdepth 1 -name "vmlinuz-*-${IMAGE#linux-image-}" -printf '%f\n' | sort -V | tail -n 1)
-	[[ -n $f ]] || die "no kernel image in $(packages_dir)/boot; to start afresh: make vm-clean vm-setup"
+	f=$(find "$(machine_root)/boot" -maxdepth 1 -name "vmlinuz-*-$FLAVOUR" -printf '%f\n' | sort -V | tail -n 1)
+	[[ -n $f ]] || die "no kernel image in $(machine_root)/boot; to start afresh: make vm-clean vm-setup"
 	printf '%s\n' "${f#vmlinuz-}"
 }
 
-# Fetches the newest image and headers of another suite, with lists of their own, and
-# unpacks them; nothing is installed.
-unpack_packages() {
-	local in_dir
-	in_dir=$(in_cache "$DIR")
-	mkdir -p "$DIR"/apt/{lists/partial,archives/partial} "$DIR/packages"
-	sed -n "1s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/deb \2 $SUITE main/p" "$ROOT/etc/apt/sources.list" > "$DIR/apt/sources.list"
-	# shellcheck disable=SC2016
-	in_root env -C "$in_dir/packages" bash -euc '
-		apt() { apt-"$1" -o Dir::Etc::SourceList="$DIR/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
-			-o Dir::State::Lists="$DIR/apt/lists" -o Dir::State::Status=/dev/null -o Dir::Cache="$DIR/apt" \
-			-o APT::Architecture="$ARCH" -o APT::Sandbox::User=root "${@:2}"; }
-		DIR=$1 ARCH=$2 image=$3
-		apt get update
-		mapfile -t names < <(apt cache depends --recurse --important "$image" "${image/image/headers}" |
-			grep -oE "linux-(image|headers|kbuild|binary|base)-[0-9][^ ]*" | sort -u)
-		apt get download "${names[@]}"
-		for package in *.deb; do dpkg-deb -x "$package" .; done
-		rm -- *.deb
-		# As installing it would do, for modprobe.
-		for dir in usr/lib/modules/* lib/modules/*; do
-			[ ! -d "$dir" ] || depmod -b "./${dir%lib/modules/*}" "${dir##*/}"
-		done
-	' unpack "$in_dir" "$ARCH" "$IMAGE"
-	remove_tree "$DIR/apt"
+# What the README tells an administrator to install.
+release_packages() {
+	local packages from=()
+	[[ -z $FROM ]] || from=(-t "$FROM")
+	if [[ -n $FOREIGN ]]; then
+		in_root_at "$DIR/root" build dpkg --add-architecture "$ARCH"
+	fi
+	in_root_at "$DIR/root" build apt-get update
+	packages=$(in_root_at "$DIR/root" build bash -c ". $IN_TOP/scripts/lib.sh; rust_packages")
+	# shellcheck disable=SC2086
+	in_root_at "$DIR/root" build apt-get install -y make gcc kmod ${FOREIGN:+gcc-aarch64-linux-gnu} $packages
+	in_root_at "$DIR/root" build apt-get install -y "${from[@]}" "linux-image-$FLAVOUR$FOREIGN" "linux-headers-$FLAVOUR$FOREIGN"
+	in_root_at "$DIR/root" build apt-get clean
 }
 
 make_metadata() {
@@ -63,59 +61,84 @@ make_metadata() {
 		--output "$(in_cache "$DIR")/tree"
 }
 
+make_initramfs() {
+	local root=/
+	[[ -z $SUITE ]] || root=$(in_cache "$DIR")/root
+	# shellcheck disable=SC2016
+	in_root bash -euc '
+		dir=$1 root=$2 release=$3 init=$4 busybox=$5
+		shift 5
+		mkdir -p "$dir/initramfs/modules" "$dir/initramfs/bin"
+		cd "$dir/initramfs"
+		cp "$busybox" bin/busybox
+		cp "$init" init
+		n=100
+		for module; do modprobe -d "$root" -S "$release" --show-depends "$module"; done |
+			sed -n "s/^insmod \([^ ]*\).*/\1/p" | while read -r file; do
+			name=${file##*/} name=${name%.xz} name=${name%.zst}
+			[ ! -e modules/*-"$name" ] || continue
+			case $file in
+			*.xz) xz -dc "$file" ;;
+			*.zst) zstd -qdc "$file" ;;
+			*) cat "$file" ;;
+			esac > "modules/$n-$name"
+			n=$((n + 1))
+		done
+		find . | LC_ALL=C sort | cpio -o -H newc --quiet > ../initramfs.cpio
+		ls modules
+	' initramfs "$(in_cache "$DIR")" "$root" "$(machine_release)" "$IN_TOP/vm/init-initramfs" /bin/busybox \
+		$INITRAMFS_MODULES
+}
+
 machine_recipe() {
 	hash_of < "$ROOT/.versions"
-	if [[ -n $SUITE ]]; then
-		printf '%s\n' "$SUITE" "$IMAGE" "$ARCH"
-		declare -f unpack_packages
-	else
-		grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/rust-metadata.sh"
-		declare -f make_metadata
-	fi
+	printf '%s\n' "$SUITE" "$FROM" "$IMAGE" "$ARCH" "$INITRAMFS_MODULES"
+	cat "$VM/init-initramfs"
+	[[ -z $METADATA ]] || grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/rust-metadata.sh"
+	declare -f release_packages make_initramfs make_metadata
+	bootstrap_recipe
 }
 
 machine_make() {
+	local again="is the network up? then run it again: make vm-setup KERNEL=$KERNEL"
 	remove_tree "$DIR"
 	mkdir "$DIR"
 	if [[ -n $SUITE ]]; then
-		step "fetching the $KERNEL kernel" "${DIR##*/}" '' "is the network up? then run it again: make vm-setup KERNEL=$KERNEL" unpack_packages
-	else
+		need_debootstrap
+		step_bootstrap "$DIR/root" "$SUITE" "$KERNEL"
+		step "the $KERNEL kernel, its headers and a compiler, from apt" "${DIR##*/}-packages" '^(Unpacking|Setting up) ' \
+			"$again" release_packages
+	fi
+	if [[ -n $METADATA ]]; then
 		step "making the Rust metadata of the $KERNEL kernel" "${DIR##*/}" '' \
 			"the whole log is in $CACHE/log; to start afresh: make vm-clean vm-setup" make_metadata
 	fi
+	step "an initramfs for the $KERNEL kernel" "${DIR##*/}-initramfs" '' "$again" make_initramfs
 }
 
 machine_args() {
 	local release
 	release=$(machine_release)
-	if [[ -n $SUITE ]]; then
-		printf '%s\n' KDIR="$(in_cache "$DIR")/packages/usr/src/linux-headers-$release"
+	if [[ -n $METADATA ]]; then
+		printf '%s\n' KDIR="$(in_cache "$DIR")/tree" RUST=kernel
 	else
-		printf '%s\n' KDIR="$(in_cache "$DIR")/tree"
+		printf '%s\n' KDIR="/lib/modules/$release/build"
 	fi
 	printf '%s\n' KVER="$release" "${MAKE_ARCH[@]}" "${MAKE_ARGS[@]}"
 }
 
 machine_run() {
-	local release modules boot
+	local release root=''
 	release=$(machine_release)
-	boot=/boot modules=/lib/modules/$release
 	if [[ -n $SUITE ]]; then
-		boot=$(in_cache "$DIR")/packages/boot modules=$(in_cache "$DIR")/packages/usr/lib/modules/$release
-		[[ -d $DIR/packages/usr/lib/modules ]] || modules=${modules/usr\/lib/lib}
+		root=$(in_cache "$DIR")/root
 		# The guest's init makes them appear in /lib/modules.
-		printf 'KNETSTAT_MODULES=%s\n' "$modules" >> "$guest/env"
+		printf 'KNETSTAT_MODULES=%s\n' "$root/lib/modules/$release" >> "$guest/env"
 	fi
 	# shellcheck disable=SC2016
 	in_root_at "$ROOT" guest bash -euc '
-		timeout=$1 shell=$2 init=$3 append=$4 kernel=$5 overlay=$6 mem=$7 console=$8
+		timeout=$1 shell=$2 init=$3 append=$4 kernel=$5 initramfs=$6 mem=$7 console=$8
 		shift 8
-		# Unpacked here, since over there it takes a second.
-		if [ -e "$overlay.xz" ]; then
-			xz -dc "$overlay.xz" > /vm/.guest/overlay.ko
-		elif [ -e "$overlay" ]; then
-			cp "$overlay" /vm/.guest/overlay.ko
-		fi
 		/usr/libexec/virtiofsd --socket-path /tmp/fs --shared-dir / --sandbox none --no-announce-submounts --cache always --log-level error \
 			2> /vm/.guest/virtiofsd.log &
 		until [ -S /tmp/fs ]; do sleep 0.02; kill -0 $!; done
@@ -127,8 +150,8 @@ machine_run() {
 		"$@" -no-user-config -nodefaults -display none -no-reboot \
 			-accel tcg,thread=multi -cpu max -smp 2 -m "${mem}M" \
 			-object memory-backend-memfd,id=mem,size="${mem}M",share=on \
-			-kernel "$kernel" \
-			-append "console=$console root=root rootfstype=virtiofs rw init=$init panic=-1 $append" \
+			-kernel "$kernel" -initrd "$initramfs" \
+			-append "console=$console init=$init panic=-1 $append" \
 			-chardev socket,id=fs,path=/tmp/fs -device vhost-user-fs-pci,chardev=fs,tag=root \
 			-chardev file,id=log,path=/vm/.guest/kernel.log -serial chardev:log \
 			"${out[@]}" -device virtio-serial-pci -device virtconsole,chardev=out <&3 &
@@ -136,6 +159,6 @@ machine_run() {
 		[ -n "$shell" ] || tail -c +1 -s 0.1 -f --pid=$qemu /vm/.guest/out
 		wait $qemu || status=$?
 		exit $status
-		' guest "$timeout" "$shell" "$IN_TOP/vm/init" "${BOOT_ARGS:+$BOOT_ARGS }$append" "$boot/vmlinuz-$release" \
-		"$modules/kernel/fs/overlayfs/overlay.ko" "$mem" "$CONSOLE" "${QEMU[@]}" 2>> "$guest/qemu.log"
+		' guest "$timeout" "$shell" "$IN_TOP/vm/init" "${BOOT_ARGS:+$BOOT_ARGS }$append" "$root/boot/vmlinuz-$release" \
+		"$(in_cache "$DIR")/initramfs.cpio" "$mem" "$CONSOLE" "${QEMU[@]}" 2>> "$guest/qemu.log"
 }

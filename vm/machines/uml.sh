@@ -8,6 +8,7 @@
 #   machine_recipe    prints what a guest's kernel is made from: the key of the cache
 #   machine_make      makes the kernel and its build tree in $DIR, with `step`
 #   machine_release   prints the release of the kernel in $DIR
+#   machine_root      prints the root in which its modules are built
 #   machine_args      what make has to be told to build modules for it, KDIR=DIR first
 #   machine_run       boots it: $kernel is its directory, the rest is as in vm/run.sh
 # and where the guest's output goes:
@@ -99,6 +100,8 @@ machine_make() {
 }
 
 machine_release() { cat "$DIR/include/config/kernel.release"; }
+
+machine_root() { printf '%s\n' "$ROOT"; }
 
 machine_args() { printf '%s\n' KDIR="$(in_cache "$DIR")" ARCH=um "${MAKE_ARGS[@]}"; }
 

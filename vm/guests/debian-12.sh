@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+#
+# A guest; vm/lib.sh says what each variable is for.
+
+ABOUT="Debian 12's unmodified kernel"
+MACHINE=qemu
+SCALE=emulated
+SUITE=bookworm
+IMAGE=linux-image-amd64
+MEM=2048
+TESTED=yes

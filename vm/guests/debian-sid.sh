@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+#
+# A guest; vm/lib.sh says what each variable is for.
+
+ABOUT="Debian sid's unmodified kernel"
+MACHINE=qemu
+SCALE=emulated
+SUITE=sid
+IMAGE=linux-image-amd64
+MEM=2048
