@@ -52,6 +52,34 @@ static void forget(struct sock **sk)
 	*sk = NULL;
 }
 
+/* What knetstat reads of a socket, on kernels that differ; see bindings/helpers.c. */
+static u64 read_inode(const struct sock *sk)
+{
+#ifdef KNETSTAT_HAS_SK_INO
+	return READ_ONCE(sk->sk_ino);
+#else
+	return sock_i_ino((struct sock *)sk);
+#endif
+}
+
+static u64 read_flags(const struct inet_sock *inet)
+{
+#ifdef KNETSTAT_HAS_INET_FLAGS
+	return READ_ONCE(inet->inet_flags);
+#else
+	return READ_ONCE(inet->cmsg_flags) + inet->recverr;
+#endif
+}
+
+static const struct udp_table *table_of_udp(void)
+{
+#ifdef KNETSTAT_HAS_UDP_TABLE_OF_NET
+	return init_net.ipv4.udp_table;
+#else
+	return &udp_table;
+#endif
+}
+
 static u64 read_sock(const struct sock *sk)
 {
 	const struct inet_sock *inet = inet_sk(sk);
@@ -64,7 +92,8 @@ static u64 read_sock(const struct sock *sk)
 	sum += READ_ONCE(sk->sk_bound_dev_if);
 	sum += READ_ONCE(sk->sk_flags);
 	sum += READ_ONCE(sk->sk_peek_off);
-	sum += READ_ONCE(sk->sk_userlocks);
+	/* Bits, on older kernels. */
+	sum += sk->sk_userlocks;
 	sum += (unsigned long)READ_ONCE(sk->sk_filter);
 	sum += READ_ONCE(sk->sk_rcvtimeo);
 	sum += READ_ONCE(sk->sk_rcvlowat);
@@ -74,9 +103,9 @@ static u64 read_sock(const struct sock *sk)
 	sum += READ_ONCE(sk->sk_priority);
 	sum += __kuid_val(READ_ONCE(sk->sk_uid));
 	sum += READ_ONCE(sk->sk_lingertime);
-	sum += READ_ONCE(sk->sk_ino);
+	sum += read_inode(sk);
 	sum += (unsigned long)READ_ONCE(sk->sk_reuseport_cb);
-	sum += READ_ONCE(inet->inet_flags);
+	sum += read_flags(inet);
 	sum += READ_ONCE(inet->inet_sport);
 	sum += READ_ONCE(inet->uc_ttl);
 	sum += READ_ONCE(inet->tos);
@@ -236,7 +265,7 @@ static void show_tcp(struct seq_file *m, struct walk *walk)
 
 static void show_udp(struct seq_file *m, struct walk *walk)
 {
-	struct udp_hslot *slot = &init_net.ipv4.udp_table->hash[walk->bucket];
+	struct udp_hslot *slot = &table_of_udp()->hash[walk->bucket];
 
 	spin_lock_bh(&slot->lock);
 	show_chain(m, walk, slot->head.first);
@@ -248,7 +277,7 @@ static unsigned int buckets(const struct walk *walk)
 	const struct inet_hashinfo *info = init_net.ipv4.tcp_death_row.hashinfo;
 
 	if (walk->is_udp)
-		return init_net.ipv4.udp_table->mask + 1;
+		return table_of_udp()->mask + 1;
 	return listening_buckets(info) + info->ehash_mask + 1;
 }
 
@@ -258,7 +287,7 @@ static bool is_empty(const struct walk *walk)
 	unsigned int slot = walk->bucket;
 
 	if (walk->is_udp)
-		return hlist_empty(&init_net.ipv4.udp_table->hash[slot].head);
+		return hlist_empty(&table_of_udp()->hash[slot].head);
 	if (slot < listening_buckets(info))
 		return hlist_nulls_empty(&info->lhash2[slot].nulls_head);
 	return hlist_nulls_empty(&info->ehash[slot - listening_buckets(info)].chain);

@@ -16,6 +16,10 @@
 #include <linux/timekeeping.h>
 #include <net/net_namespace.h>
 
+#ifndef KNETSTAT_HAS_KERNEL_TS_INFO
+#define kernel_ethtool_ts_info ethtool_ts_info
+#endif
+
 static struct net_device *device;
 static struct ptp_clock *phc;
 
