@@ -69,7 +69,7 @@ no_tree() {
 	fi
 	die "$kdir is no kernel build tree ($1 is missing); give one: make KDIR=DIR, or leave KDIR out to build for Linux $release"
 }
-kdir_release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null || true)
+kdir_release=$(tree_release "$kdir")
 [ -f "$kdir/Makefile" ] || no_tree Makefile
 if [ -f "$kdir/Kconfig" ] && [[ ! -f $autoconf || -z $kdir_release ]]; then
 	die "$kdir is a kernel source that was not configured or prepared; run: make -C $kdir olddefconfig modules_prepare"

@@ -39,6 +39,18 @@ get_a_kernel() {
 # config_value FILE NAME: the value of CONFIG_NAME, without quotes; nothing if it is not set.
 config_value() { sed -n "s/^CONFIG_$2=\"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p" "$1"; }
 
+# tree_release KDIR: the release of a build tree, as uname -r says it there. (In Debian 12's headers
+# kernel.release has the upstream version.)
+tree_release() {
+	local release
+	release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$1/include/generated/utsrelease.h" 2>/dev/null) || true
+	if [ -n "$release" ]; then
+		echo "$release"
+	else
+		cat "$1/include/config/kernel.release" 2>/dev/null || true
+	fi
+}
+
 # kernel_config RELEASE: the configuration that the kernel image was built with, if it is installed.
 kernel_config() {
 	local f

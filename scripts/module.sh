@@ -76,7 +76,7 @@ install)
 	built
 	[ -n "${INSTALL_MOD_PATH:-}" ] || root_for install
 	for_release=$(built_for)
-	kdir_release=$(cat "${KDIR:?}/include/config/kernel.release" 2>/dev/null || true)
+	kdir_release=$(tree_release "${KDIR:?}")
 	if [ "$for_release" != "$kdir_release" ]; then
 		die "knetstat.ko was built for Linux $for_release, and $KDIR is ${kdir_release:-no kernel build tree}; run: make install KVER=$for_release"
 	fi
@@ -87,7 +87,8 @@ install)
 	if [[ $key = pkcs11:* || -f $key ]]; then
 		sign=()
 	fi
-	"${MAKE:-make}" --no-print-directory -C "$KDIR" M="$(dirname "$scripts")" "${sign[@]}" \
+	# The directory has another name before Linux 6.2.
+	"${MAKE:-make}" --no-print-directory -C "$KDIR" M="$(dirname "$scripts")" "${sign[@]}" INSTALL_MOD_DIR=updates \
 		${INSTALL_MOD_PATH:+INSTALL_MOD_PATH="$INSTALL_MOD_PATH"} DEPMOD=true modules_install 2> \
 		>(grep -v "missing 'System.map'" >&2)
 	index "$for_release"

@@ -29,8 +29,8 @@ const RUSTC_TEXT: &str = "rustc 1.85.1 (0123456789 2025-03-15) (made up)";
 
 /// The programs that `make` and its scripts call. No others are in `PATH`.
 const TOOLS: &[&str] = &[
-    "awk", "bash", "cat", "cut", "df", "dirname", "echo", "grep", "head", "id", "ls", "make",
-    "mktemp", "paste", "rm", "sed", "sh", "sort", "tail", "tr", "uname",
+    "awk", "basename", "bash", "cat", "cut", "df", "dirname", "echo", "grep", "head", "id", "ls",
+    "make", "mktemp", "paste", "readlink", "rm", "sed", "sh", "sort", "tail", "tr", "uname",
 ];
 
 /// Releases of Debian, and the packages in which each has a compiler that is new enough.
@@ -362,6 +362,18 @@ fn own_rust() {
     own("1.97.1").builds_with("bin/rustc");
 }
 
+/// The headers of Debian 12 have the upstream version in `kernel.release`.
+#[test]
+fn own_rust_release_of_the_headers() {
+    let machine = own("1.85.0");
+    machine.release("6.1.0");
+    write(
+        machine.path("kdir/include/generated/utsrelease.h"),
+        "#define UTS_RELEASE \"5.10.0-50-made-up\"\n",
+    );
+    machine.fails(&["Linux 5.10.0-50-made-up is too old"]);
+}
+
 #[test]
 fn own_rust_of_what_kind() {
     let mut machine = own("1.85.0");
@@ -689,8 +701,11 @@ fn help_needs_nothing() {
 fn guests() -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(project().join("vm/guests"))
         .unwrap()
+        .map(|file| file.unwrap())
+        // Links are other names.
+        .filter(|file| file.file_type().unwrap().is_file())
         .map(|file| {
-            let name = file.unwrap().file_name().into_string().unwrap();
+            let name = file.file_name().into_string().unwrap();
             name.strip_suffix(".sh").unwrap().to_owned()
         })
         .collect();
@@ -728,7 +743,7 @@ fn guests_are_described() {
             [[ $SCALE =~ ^(fast|checked|emulated)$ ]] || die "SCALE"
             [[ $MEM =~ ^[1-9][0-9]+$ && $TESTED =~ ^(yes|)$ ]] || die "MEM or TESTED"
             [[ -n $OUT && -n $TTY ]] || die "OUT or TTY"
-            for name in recipe make release args run; do
+            for name in recipe make release root args run; do
                 declare -F machine_$name > /dev/null || die "machine_$name"
             done
             "#
