@@ -2,6 +2,8 @@
 
 //! Test cases for `libtest-mimic`: skips with a reason, and an order for those that need one.
 
+use crate::guest::guest;
+use crate::skips::may_skip;
 use anyhow::Result;
 use libtest_mimic::{
     Completion,
@@ -89,6 +91,7 @@ static HEAVY: Mutex<()> = Mutex::new(());
 /// Makes trials of the cases: first those that run beside others, then the rest, in order.
 pub fn trials(mut cases: Vec<Case>) -> Vec<Trial> {
     cases.sort_by_key(|case| case.alone);
+    let guest = &guest().name;
     let mut before: Vec<Weak<()>> = Vec::new();
     let mut trials = Vec::new();
     for case in cases {
@@ -118,9 +121,12 @@ pub fn trials(mut cases: Vec<Case>) -> Vec<Trial> {
             match result {
                 Ok(()) => Ok(Completion::Completed),
                 Err(err) => match err.downcast_ref::<Skip>() {
-                    Some(Skip(reason)) => {
+                    Some(Skip(reason)) if may_skip(guest, &name) => {
                         Ok(Completion::ignored_with(format!("skipped: {reason}")))
                     }
+                    Some(Skip(reason)) => Err(Failed::from(format!(
+                        "skipped ({reason}), but not listed for {guest} in tests/guest/skips.txt"
+                    ))),
                     None => Err(Failed::from(format!("{err:#}"))),
                 },
             }

@@ -26,6 +26,7 @@ mod reference;
 mod reserve_mem;
 mod rows;
 mod scripts;
+mod skips;
 mod sockets;
 mod states;
 mod tls;

@@ -100,8 +100,21 @@ impl Checkout {
         let checkout = Self::new(name)?;
         fs::copy(&guest().ko, checkout.ko())?;
         // What Kbuild leaves for modules_install.
-        fs::write(checkout.0.join("modules.order"), "knetstat.o\n")?;
+        fs::write(checkout.0.join("modules.order"), checkout.order()?)?;
         Ok(checkout)
+    }
+
+    /// `modules.order` as this kernel's Kbuild writes it.
+    fn order(&self) -> Result<String> {
+        let release = release()?;
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+        let mut number = || -> Result<u32> { Ok(numbers.next().context("release")?.parse()?) };
+        let version = (number()?, number()?);
+        Ok(match version {
+            (..=5, _) | (6, ..3) => format!("{}/knetstat.ko\n", self.0.display()),
+            (6, ..13) => format!("{}/knetstat.o\n", self.0.display()),
+            _ => "knetstat.o\n".to_owned(),
+        })
     }
 
     fn ko(&self) -> PathBuf {
@@ -301,8 +314,8 @@ fn name_taken() -> Result<()> {
 fn tree() -> Result<Option<PathBuf>> {
     let release = release()?;
     let of_this_kernel = |tree: &Path| {
-        let text = fs::read_to_string(tree.join("include/config/kernel.release"));
-        text.is_ok_and(|text| text.trim() == release)
+        let text = fs::read_to_string(tree.join("include/generated/utsrelease.h"));
+        text.is_ok_and(|text| text.contains(&format!("\"{release}\"")))
     };
     if of_this_kernel(&Path::new("/lib/modules").join(&release).join("build")) {
         return Ok(None);

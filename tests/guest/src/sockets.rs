@@ -7,6 +7,7 @@ use crate::netns::{
     LINK_LOCAL,
     LO, //
 };
+use crate::options::get_bytes;
 use crate::rows::{
     File,
     Row, //
@@ -309,6 +310,7 @@ pub mod state {
     pub const CLOSE: u8 = 7;
     pub const CLOSE_WAIT: u8 = 8;
     pub const LAST_ACK: u8 = 9;
+    pub const LISTEN: u8 = 10;
     pub const CLOSING: u8 = 11;
 }
 
@@ -329,11 +331,34 @@ pub fn tcp_info(socket: &Socket) -> Result<TcpInfo> {
     if ret < 0 {
         return Err(io::Error::last_os_error()).context("TCP_INFO");
     }
+    let rcv_wnd = std::mem::offset_of!(TcpInfo, rcv_wnd);
     ensure!(
-        len as usize >= std::mem::offset_of!(TcpInfo, rcv_wnd),
+        len as usize >= rcv_wnd,
         "this kernel's TCP_INFO has no windows"
     );
+    // Before Linux 6.2.
+    if len as usize == rcv_wnd && info.state != state::LISTEN {
+        info.rcv_wnd = own_window(socket)?;
+    }
     Ok(info)
+}
+
+/// The window that we offer, by getsockopt(TCP_REPAIR_WINDOW).
+fn own_window(socket: &Socket) -> Result<u32> {
+    const TCP_REPAIR: i32 = 19;
+    const TCP_REPAIR_WINDOW: i32 = 29;
+    const TCP_REPAIR_ON: i32 = 1;
+    // Without the probe of the window that 0 sends.
+    const TCP_REPAIR_OFF_NO_WP: i32 = -1;
+    // `struct tcp_repair_window`: snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup.
+    const RCV_WND: std::ops::Range<usize> = 12..16;
+
+    set_int(socket, libc::IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON).context("TCP_REPAIR")?;
+    let window = get_bytes(socket, libc::IPPROTO_TCP, TCP_REPAIR_WINDOW, 20);
+    // This also switches SO_REUSEADDR off, which no caller has on for a reason.
+    set_int(socket, libc::IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP).context("TCP_REPAIR")?;
+    let window = window.context("TCP_REPAIR_WINDOW")?;
+    Ok(u32::from_ne_bytes(window[RCV_WND].try_into()?))
 }
 
 /// Waits until TCP_INFO reports a state.
