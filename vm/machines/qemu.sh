@@ -132,8 +132,7 @@ machine_run() {
 	release=$(machine_release)
 	if [[ -n $SUITE ]]; then
 		root=$(in_cache "$DIR")/root
-		# The guest's init makes them appear in /lib/modules.
-		printf 'KNETSTAT_MODULES=%s\n' "$root/lib/modules/$release" >> "$guest/env"
+		printf 'KNETSTAT_RELEASE_ROOT=%s\n' "$root" >> "$guest/env"
 	fi
 	# shellcheck disable=SC2016
 	in_root_at "$ROOT" guest bash -euc '
