@@ -67,8 +67,9 @@ doc: modules
 
 # Tests. All of them in the guests, or those that need no kernel.
 .PHONY: test test-guest test-host test-build demo
+# make test [KERNEL=all]
 test:
-	+@vm/test.sh
+	+@vm/test.sh $(named)
 # make test-guest [KERNEL=NAME] [ONLY=TEXT]
 test-guest:
 	+@vm/test.sh $(if $(ONLY),--only '$(ONLY)') '$(KERNEL)'
@@ -80,8 +81,9 @@ test-build:
 .PHONY: fuzz
 fuzz:
 	+@tests/fuzz/run.sh '$(or $(SECONDS),60)'
+# make demo [KERNEL=NAME]
 demo:
-	+@vm/demo.sh
+	+@vm/demo.sh $(named)
 
 # make bench [QUICK=1] [OUT=FILE] [ONLY=PART,...] [AGAINST=DIR]
 .PHONY: bench
@@ -105,15 +107,16 @@ help:
 #h   make uninstall     remove what make install has installed
 #h
 #h Try it and test it, in virtual machines:
-#h   make demo          see it at work on a stock kernel
-#h   make test          all tests
+#h   make demo          see it at work on the stock kernel of Debian 13, or on KERNEL=NAME
+#h   make test          the tests, also on the oldest and the newest stock kernel;
+#h                      KERNEL=all: on all of them
 #h   make fuzz          the formatting on arbitrary input, for SECONDS=60
 #h   make bench         how fast it is, beside /proc/net/tcp and ss; half an hour.
 #h                      QUICK=1: in 5, roughly. OUT=FILE: the figures as JSON.
 #h                      AGAINST=DIR: this module and another checkout's, by turns
 #h   make test-guest    the tests in one guest: KERNEL=NAME; ONLY=TEXT: those whose
 #h                      name contains it, as ONLY=SO_MARK
-#h   make vm CMD='...'  run a command in a guest; KERNEL=NAME
+#h   make vm CMD='...'  run a command in a guest; KERNEL=NAME, NAME as debian-12
 #h   make shell         a shell in a guest
 #h   make guests        list the guests
 #h   make vm-setup      make the guests of make test, or KERNEL=NAME;

@@ -1,12 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Shows the module at work: boots the unmodified Debian kernel, starts some real
-# programs, loads the module, prints the four files, and unloads it.
+# Shows the module at work: boots an unmodified Debian kernel, starts some real programs, loads
+# the module, prints the four files, and unloads it.
+#
+# usage: vm/demo.sh [KERNEL]    default: that of Debian 13
 
 . "$(dirname "$0")/lib.sh"
 
-"$VM/kernel.sh" debian > /dev/null
-"$VM/module.sh" debian > /dev/null
-note "booting Debian's kernel, emulated by QEMU: some 15 seconds"
-exec "$VM/run.sh" --no-module --with "$("$VM/module.sh" debian)" --timeout 300 debian '/knetstat/vm/demo-guest'
+[[ $# -le 1 ]] || die_usage "usage: vm/demo.sh [KERNEL]"
+load_guest "${1:-debian-13}"
+"$VM/kernel.sh" "$KERNEL" > /dev/null
+ko=$("$VM/module.sh" "$KERNEL")
+[[ $SCALE != emulated ]] || note "booting it, emulated by QEMU: some 20 seconds"
+exec "$VM/run.sh" --no-module --with "$ko" --timeout 300 "$KERNEL" '/knetstat/vm/demo-guest'

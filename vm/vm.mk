@@ -3,6 +3,8 @@
 # The guests. Each target makes first what is missing.
 
 KERNEL ?= uml
+# The guest that was named, if one was.
+named = $(if $(filter-out file default,$(origin KERNEL)),'$(KERNEL)')
 
 .PHONY: vm shell guests vm-setup vm-clean
 
@@ -23,7 +25,7 @@ guests:
 
 # What `make test` takes, or what is named: make vm-setup KERNEL=NAME
 vm-setup:
-	@vm/setup.sh $(if $(filter-out file default,$(origin KERNEL)),'$(KERNEL)')
+	@vm/setup.sh $(named)
 
 vm-clean:
 	@vm/setup.sh --clean
