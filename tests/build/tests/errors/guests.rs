@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The scripts that run virtual machines, and the files that describe these.
+
+use crate::machine::{
+    fails,
+    project,
+    Machine, //
+};
+use std::fs;
+
+/// The names of the guests: those of the files that describe them. A symbolic link is another
+/// name for one of them.
+fn guests() -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(project().join("vm/guests"))
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|file| file.file_type().unwrap().is_file())
+        .map(|file| {
+            let name = file.file_name().into_string().unwrap();
+            name.strip_suffix(".sh").unwrap().to_owned()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn no_such_guest() {
+    let machine = Machine::new();
+    for arguments in [
+        &["vm/kernel.sh", "no-guest"][..],
+        &["vm/module.sh", "no-guest"],
+        &["vm/run.sh", "no-guest", "true"],
+        &["vm/run.sh", "../guests/uml", "true"],
+        &["vm/test.sh", "no-guest"],
+    ] {
+        let output = machine.command("bash").args(arguments).output().unwrap();
+        fails(&output, &["no such", &guests().join(" ")]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+}
+
+/// Each guest's file says all that the scripts ask for.
+#[test]
+fn guests_are_described() {
+    let machine = Machine::new();
+    for guest in guests() {
+        let script = format!(
+            r#"
+            . vm/lib.sh
+            ROOT=/ DIR=/
+            load_guest {guest}
+            [[ -n $ABOUT && $ABOUT != *$'\n'* ]] || die "ABOUT"
+            [[ $SCALE =~ ^(fast|checked|emulated)$ ]] || die "SCALE"
+            [[ $MEM =~ ^[1-9][0-9]+$ && $TESTED =~ ^(yes|)$ ]] || die "MEM or TESTED"
+            [[ -n $OUT && -n $TTY ]] || die "OUT or TTY"
+            for name in recipe make release root args run; do
+                declare -F machine_$name > /dev/null || die "machine_$name"
+            done
+            "#
+        );
+        let output = machine
+            .command("bash")
+            .args(["-c", &script, "vm/test"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{guest}: {output:?}");
+    }
+}

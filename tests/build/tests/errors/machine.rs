@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Made-up machines: a kernel build tree, a distribution and a set of tools, in a directory of its
+//! own. Tests take things away from them.
+
+use std::{
+    fs,
+    os::unix::fs::{
+        symlink,
+        PermissionsExt, //
+    },
+    path::{
+        Path,
+        PathBuf, //
+    },
+    process::{
+        Command,
+        Output, //
+    }, //
+};
+
+use tempfile::TempDir;
+
+/// What the made-up kernel was compiled with. No real compiler says this.
+pub const RUSTC_TEXT: &str = "rustc 1.85.1 (0123456789 2025-03-15) (made up)";
+
+/// The programs that `make` and its scripts call. No others are in `PATH`.
+pub const TOOLS: &[&str] = &[
+    "awk", "basename", "bash", "cat", "cut", "df", "dirname", "echo", "grep", "head", "id", "ls",
+    "make", "mktemp", "paste", "readlink", "rm", "sed", "sh", "sort", "tail", "tr", "uname",
+];
+
+/// Releases of Debian, and the packages in which each has a compiler that is new enough.
+pub const RELEASES: &[(&str, &str)] = &[
+    ("ID=debian\nVERSION_ID=\"12\"\n", "rustc-web rust-web-src"),
+    ("ID=debian\nVERSION_ID=\"13\"\n", "rustc rust-src"),
+    ("ID=debian\nVERSION_CODENAME=forky\n", "rustc rust-src"),
+];
+
+/// What the Makefile of the made-up kernel prints instead of building.
+pub const REACHED: &str = "Kbuild was reached";
+
+pub fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// The oldest kernel version that the project supports, such as `7.3`, built in that way.
+pub fn oldest_of(way: &str) -> String {
+    fs::read_to_string(project().join("scripts/supported-kernels"))
+        .unwrap()
+        .lines()
+        .find_map(|line| line.strip_prefix(way)?.strip_prefix(' '))
+        .unwrap()
+        .to_owned()
+}
+
+/// With the kernel's own Rust.
+pub fn oldest() -> String {
+    oldest_of("kernel")
+}
+
+pub fn write(path: impl AsRef<Path>, text: &str) {
+    let path = path.as_ref();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// A machine as `make` sees it: programs, and the build tree of a kernel.
+pub struct Machine {
+    dir: TempDir,
+    /// `KVER` or `KDIR`, and what else a user gives to `make`.
+    pub args: Vec<String>,
+}
+
+impl Machine {
+    /// All is as it should be, to build with the kernel's own Rust. Tests take away from here.
+    pub fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let machine = Self {
+            args: vec![
+                "RUST=kernel".into(),
+                format!("KDIR={}", dir.path().join("kdir").display()),
+            ],
+            dir,
+        };
+
+        fs::create_dir(machine.path("bin")).unwrap();
+        for tool in TOOLS {
+            let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+                .map(|dir| dir.join(tool))
+                .find(|file| file.is_file())
+                .unwrap_or_else(|| panic!("the tests need {tool}"));
+            symlink(real, machine.path("bin").join(tool)).unwrap();
+        }
+        machine.script(
+            "rustc",
+            &format!("[ \"$1\" = --version ] && echo '{RUSTC_TEXT}'"),
+        );
+
+        machine.config("RUST=y", Some(RUSTC_TEXT));
+        machine.release(&format!("{}.4-made-up", oldest()));
+        write(
+            machine.path("kdir/Makefile"),
+            &format!("modules:\n\t@echo '{REACHED}: M=$(M) RUSTC=$(RUSTC)'\n"),
+        );
+        for crate_name in ["core", "kernel"] {
+            write(
+                machine.path(&format!("kdir/rust/lib{crate_name}.rmeta")),
+                "",
+            );
+        }
+        machine
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A program in `PATH`.
+    pub fn script(&self, name: &str, body: &str) {
+        self.program(&format!("bin/{name}"), body);
+    }
+
+    pub fn program(&self, path: &str, body: &str) {
+        let file = self.path(path);
+        write(&file, &format!("#!/bin/sh\n{body}\n"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// What stands for `/usr/bin/rustc`.
+    pub fn system_rustc(&self, version: &str) {
+        self.program(
+            "usr/bin/rustc",
+            &format!("[ \"$1\" = --version ] && echo '{version}'"),
+        );
+    }
+
+    pub fn config(&self, rust: &str, rustc: Option<&str>) {
+        let mut text = format!("CONFIG_64BIT=y\nCONFIG_{rust}\nCONFIG_NET=y\n");
+        if let Some(rustc) = rustc {
+            text += &format!("CONFIG_RUSTC_VERSION_TEXT={rustc}\n");
+        }
+        write(self.path("kdir/include/config/auto.conf"), &text);
+    }
+
+    /// That of a kernel without Rust.
+    pub fn own_config(&self, option: &str) {
+        write(
+            self.path("kdir/include/config/auto.conf"),
+            &format!("CONFIG_64BIT=y\nCONFIG_{option}\n"),
+        );
+    }
+
+    /// The distribution.
+    pub fn os_release(&self, text: &str) {
+        write(self.path("os-release"), text);
+    }
+
+    pub fn release(&self, release: &str) {
+        write(
+            self.path("kdir/include/config/kernel.release"),
+            &format!("{release}\n"),
+        );
+    }
+
+    pub fn remove(&self, name: &str) {
+        let path = self.path(name);
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+    }
+
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.path("bin").join(program));
+        command
+            .current_dir(project())
+            .env_clear()
+            .env("PATH", self.path("bin"))
+            .env("HOME", self.path("home"))
+            .env("TMPDIR", self.dir.path())
+            .env("LC_ALL", "C")
+            .env("KNETSTAT_CACHE", self.path("cache"))
+            .env("KNETSTAT_OS_RELEASE", self.path("os-release"))
+            .env("KNETSTAT_SYSTEM_RUSTC", self.path("usr/bin/rustc"));
+        command
+    }
+
+    pub fn make(&self) -> Output {
+        self.command("make").args(&self.args).output().unwrap()
+    }
+
+    /// `make` fails, and says one line, with all of `expected` in it.
+    #[track_caller]
+    pub fn fails(&self, expected: &[&str]) {
+        fails(&self.make(), expected);
+    }
+
+    /// `make` calls Kbuild, and passes it `rustc`.
+    #[track_caller]
+    pub fn builds_with(&self, rustc: &str) {
+        let output = self.make();
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let rustc = self.path(rustc);
+        let expected = format!(
+            "{REACHED}: M={} RUSTC={}",
+            project().display(),
+            rustc.display()
+        );
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(stdout.trim_end(), expected);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
+#[track_caller]
+pub fn fails(output: &Output, expected: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = stderr
+        .lines()
+        .filter(|line| !line.starts_with("make: *** "))
+        .collect();
+    assert!(!output.status.success(), "succeeded: {output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    assert_eq!(lines.len(), 1, "not one line:\n{stderr}");
+    assert!(lines[0].starts_with("knetstat: "), "{}", lines[0]);
+    for text in expected {
+        assert!(lines[0].contains(text), "no \"{text}\" in: {}", lines[0]);
+    }
+}
+
+/// A machine on which the module is built without the kernel's Rust, as it usually is.
+pub fn own(version: &str) -> Machine {
+    let mut machine = Machine::new();
+    machine.args.retain(|arg| arg != "RUST=kernel");
+    machine.release(&format!("{}.4-made-up", oldest_of("own")));
+    machine.own_config("X86_64=y\nCONFIG_CC_IS_GCC=y");
+    machine.remove("kdir/rust");
+    // As Debian's headers bring it.
+    machine.script("gcc-14", "exit 0");
+    let sysroot = machine.path("sysroot");
+    write(
+        sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs"),
+        "",
+    );
+    machine.script(
+        "rustc",
+        &format!(
+            "[ \"$1\" = --version ] && echo 'rustc {version}'; [ \"$2\" = sysroot ] && echo '{}'",
+            sysroot.display()
+        ),
+    );
+    machine
+}

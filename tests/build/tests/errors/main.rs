@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `make` says in one line what is wrong and which command mends it.
+//!
+//! Each test lays out a kernel build tree and a set of tools that lack one
+//! thing. They are made up: no kernel, no headers, no root and no network are
+//! needed, and what the machine has installed does not matter.
+
+mod guests;
+mod kdir;
+mod kernel;
+mod machine;
+mod metadata;
+mod own;
+
+use machine::Machine;
+
+#[test]
+fn help_needs_nothing() {
+    let mut machine = Machine::new();
+    machine.remove("kdir");
+    machine.args.push("help".into());
+    let output = machine.make();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success());
+    for target in [
+        "metadata", "load", "unload", "install", "clean", "fmt", "clippy", "doc",
+    ] {
+        assert!(
+            stdout.contains(&format!("make {target} ")),
+            "no make {target} in:\n{stdout}"
+        );
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `RUST=own`, the default: without the kernel's own Rust.
+
+use crate::machine::{
+    oldest_of,
+    own,
+    write,
+    RELEASES, //
+};
+use std::fs;
+
+#[test]
+fn builds() {
+    own("1.85.0 (4d91de4e4 2025-02-17) (built from a source tarball)").builds_with("bin/rustc");
+    own("1.97.1").builds_with("bin/rustc");
+}
+
+/// The headers of Debian 12 have the upstream version in `kernel.release`.
+#[test]
+fn release_of_the_headers() {
+    let machine = own("1.85.0");
+    machine.release("6.1.0");
+    write(
+        machine.path("kdir/include/generated/utsrelease.h"),
+        "#define UTS_RELEASE \"5.10.0-50-made-up\"\n",
+    );
+    machine.fails(&["Linux 5.10.0-50-made-up is too old"]);
+}
+
+#[test]
+fn of_what_kind() {
+    let mut machine = own("1.85.0");
+    machine.args.push("RUST=mine".into());
+    machine.fails(&["RUST is kernel or own, not 'mine'"]);
+}
+
+#[test]
+fn kernel_too_old() {
+    let machine = own("1.85.0");
+    machine.release("5.10.0-made-up");
+    machine.fails(&["Linux 5.10.0-made-up is too old", &oldest_of("own")]);
+}
+
+#[test]
+fn another_architecture() {
+    let machine = own("1.85.0");
+    machine.own_config("RISCV=y");
+    machine.fails(&["another architecture", "amd64 and arm64"]);
+}
+
+#[test]
+fn in_user_mode_linux() {
+    let mut machine = own("1.85.0");
+    machine.own_config("X86_64=y\nCONFIG_UML=y");
+    // Its own Rust is what it is built with unless told otherwise.
+    machine.fails(&["CONFIG_RUST is off"]);
+    machine.args.push("RUST=own".into());
+    machine.fails(&["User Mode Linux", "make RUST=kernel"]);
+}
+
+#[test]
+fn no_rustc() {
+    let machine = own("1.85.0");
+    machine.remove("bin/rustc");
+    for (release, packages) in RELEASES {
+        machine.os_release(release);
+        machine.fails(&["rustc is missing", &format!("apt install {packages}")]);
+    }
+}
+
+#[test]
+fn rustc_too_old() {
+    let machine = own("1.63.0");
+    for (release, packages) in RELEASES {
+        machine.os_release(release);
+        machine.fails(&[
+            "release 1.63",
+            "1.85 or later",
+            &format!("apt install {packages}"),
+            "RUSTC=FILE",
+        ]);
+    }
+}
+
+#[test]
+fn no_sources() {
+    let machine = own("1.85.0");
+    machine.remove("sysroot/lib");
+    for (release, packages) in RELEASES {
+        let sources = packages.split(' ').next_back().unwrap();
+        machine.os_release(release);
+        machine.fails(&[
+            "sources of core are missing",
+            &format!("apt install {sources}"),
+        ]);
+    }
+}
+
+#[test]
+fn no_sources_of_rustup() {
+    let machine = own("1.85.0");
+    let sysroot = machine.path("toolchains/stable");
+    fs::create_dir_all(&sysroot).unwrap();
+    machine.script(
+        "rustc",
+        &format!(
+            "[ \"$1\" = --version ] && echo 'rustc 1.90.0'; [ \"$2\" = sysroot ] && echo '{}'",
+            sysroot.display()
+        ),
+    );
+    machine.fails(&[
+        "sources of core are missing",
+        "rustup component add rust-src",
+    ]);
+}
+
+/// The system's compiler is too old or lacks sources, the one in `PATH` does.
+#[test]
+fn the_second_rustc() {
+    let machine = own("1.90.0");
+    machine.system_rustc("rustc 1.63.0");
+    machine.builds_with("bin/rustc");
+    machine.system_rustc("rustc 1.95.0");
+    machine.builds_with("bin/rustc");
+}
+
+#[test]
+fn no_gcc() {
+    let mut machine = own("1.85.0");
+    machine.remove("bin/gcc-14");
+    machine.fails(&["gcc is missing", "apt install gcc"]);
+    machine.args.push("CROSS_COMPILE=aarch64-linux-gnu-".into());
+    machine.fails(&[
+        "aarch64-linux-gnu-gcc is missing",
+        "apt install gcc-aarch64-linux-gnu",
+    ]);
+    machine.args.push("LLVM=1".into());
+    machine.builds_with("bin/rustc");
+}
