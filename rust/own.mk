@@ -3,8 +3,11 @@
 # Builds the module's Rust without a kernel that has Rust; see README.md. Included by Kbuild.
 
 RUSTC ?= rustc
-# Where `core` is: the package rust-src, or rustup's component of that name.
-RUST_LIB_SRC ?= $(shell $(RUSTC) --print sysroot)/lib/rustlib/src/rust/library
+# Where `core` is: the package rust-src, or rustup's component of that name. Ubuntu's packages have
+# it in /usr/src. As in scripts/lib.sh.
+own_core_sources := $(shell $(RUSTC) --print sysroot)/lib/rustlib/src/rust/library \
+	/usr/src/rustc-$(word 2,$(shell $(RUSTC) --version))/library
+RUST_LIB_SRC ?= $(firstword $(wildcard $(own_core_sources)))
 
 own_config = $(if $(filter y,$(foreach option,$(1),$(CONFIG_$(option)))),$(2))
 # The release of rustc, as 10850 for 1.85, and whether it is at least so much.

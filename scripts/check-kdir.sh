@@ -14,7 +14,7 @@ set -euo pipefail
 
 kdir=${1:-${KDIR:?}}
 release=${2:-${KVER:-$(uname -r)}}
-default=/lib/modules/$release/build
+default=$lib_modules/$release/build
 autoconf=$kdir/include/config/auto.conf
 if [ -z "${RUST:-}" ]; then
 	RUST=own
@@ -49,14 +49,7 @@ if [ ! -d "$kdir" ] && [ "$kdir" = "$default" ]; then
 	if [ "$RUST" = kernel ] && [ -n "$config" ] && [ "$(config_value "$config" RUST)" != y ]; then
 		no_rust "$release"
 	fi
-	if have dnf; then
-		mend="dnf install kernel-devel-$release"
-	elif have pacman; then
-		mend="pacman -S linux-headers"
-	else
-		mend=$(apt_install "linux-headers-$release")
-	fi
-	die "no headers of Linux $release ($kdir is missing); run: $mend"
+	die "no headers of Linux $release ($kdir is missing); run: $(install_headers "$release")"
 fi
 if [ ! -d "$kdir" ]; then
 	die "$kdir does not exist; give a kernel's build tree: make KDIR=DIR, or leave KDIR out to build for Linux $release"
@@ -65,7 +58,7 @@ fi
 # A directory, but one to build modules in?
 no_tree() {
 	if [ "$kdir" = "$default" ]; then
-		die "$kdir is no kernel build tree ($1 is missing); run: $(apt_install --reinstall "linux-headers-$release")"
+		die "$kdir is no kernel build tree ($1 is missing); run: $(install_headers --reinstall "$release")"
 	fi
 	die "$kdir is no kernel build tree ($1 is missing); give one: make KDIR=DIR, or leave KDIR out to build for Linux $release"
 }
@@ -90,27 +83,26 @@ if [ "$RUST" = own ]; then
 	if [ "$(config_value "$autoconf" UML)" = y ]; then
 		die "RUST=own is not for User Mode Linux; build with the kernel's: make RUST=kernel"
 	fi
-	packages=$(rust_packages)
 	gcc=${CROSS_COMPILE:-}gcc
 	if [ -z "${LLVM:-}${CC:-}" ] && [ "$(config_value "$autoconf" CC_IS_GCC)" = y ] && ! have_gcc "$gcc"; then
 		case $gcc in
-		gcc) mend=$(apt_install gcc) ;;
-		*) mend=$(apt_install "gcc-${CROSS_COMPILE%-}") ;;
+		gcc) mend=$(install_packages gcc) ;;
+		*) mend=$(install_packages "gcc-${CROSS_COMPILE%-}") ;;
 		esac
 		die "$gcc is missing; run: $mend"
 	fi
 	rustc=$(find_own_rustc)
-	[ -n "$rustc" ] || die "${RUSTC:-rustc} is missing; run: $(apt_install "$packages")"
+	[ -n "$rustc" ] || die "${RUSTC:-rustc} is missing; run: $(install_rust)"
 	version=$(rustc_release "$rustc")
-	[ -n "$version" ] || die "$rustc does not run; run: $(apt_install --reinstall "$packages")"
+	[ -n "$version" ] || die "$rustc does not run; run: $(install_rust --reinstall)"
 	if older "$version" "$oldest_rustc"; then
-		die "$rustc is of release $version, knetstat needs $oldest_rustc or later; run: $(apt_install "$packages"), or give another one: RUSTC=FILE"
+		die "$rustc is of release $version, knetstat needs $oldest_rustc or later; run: $(install_rust), or give another one: RUSTC=FILE"
 	fi
 	library=$(rust_library "$rustc")
 	if [ ! -f "$library/core/src/lib.rs" ]; then
 		case $library in
 		*/toolchains/*) mend="rustup component add rust-src" ;;
-		*) mend=$(apt_install "${packages#* }") ;;
+		*) mend=$(install_rust --sources) ;;
 		esac
 		die "the sources of core are missing ($library); run: $mend"
 	fi
@@ -122,13 +114,15 @@ fi
 text=$(config_value "$autoconf" RUSTC_VERSION_TEXT)
 rustc=$(find_rustc "$text")
 if [ -z "$rustc" ]; then
-	die "${RUSTC:-rustc} is missing, Linux $kdir_release was built with $text; run: $(apt_install rustc)"
+	die "${RUSTC:-rustc} is missing, Linux $kdir_release was built with $text; run: $(install_packages rustc)"
 fi
 if [ "$(rustc_text "$rustc")" != "$text" ]; then
 	wrong_rustc "$rustc" "$text" "$kdir_release"
 fi
 
-# The Rust side of the headers. Debian's packages have none.
+# The Rust side of the headers. Ubuntu has a package of its own for it, to which `rust` there is a
+# link. Arch's headers have it, Armbian's since 2026. Debian's have none, and only Debian has the
+# package of sources that `make metadata` takes.
 missing=
 for f in rust/libcore.rmeta rust/libkernel.rmeta; do
 	if [ ! -f "$kdir/$f" ]; then
@@ -139,8 +133,10 @@ done
 if [ -n "$missing" ]; then
 	if [ -f "$kdir/rust/Makefile" ]; then
 		mend="make -C $kdir RUSTC=$rustc modules_prepare"
-	elif [ -f /etc/lsb-release ] && grep -qs Ubuntu /etc/lsb-release; then
+	elif [ "$(family)" = ubuntu ]; then
 		mend=$(apt_install "linux-lib-rust-$kdir_release")
+	elif [ "$(family)" != debian ] || of_armbian "$kdir_release"; then
+		mend="make RUST=own, which takes none"
 	elif [ "$kdir_release" = "$(uname -r)" ]; then
 		mend="make metadata"
 	else

@@ -14,4 +14,4 @@ while read -r dir; do
 		exit
 	fi
 done < <([ "${RUST:-}" != kernel ] || metadata_dirs "$1")
-echo "/lib/modules/$1/build"
+echo "$lib_modules/$1/build"

@@ -13,16 +13,132 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# apt_install PACKAGE...: how a person installs Debian packages here.
-apt_install() {
+# as_root COMMAND...: how a person gives a command that only root may.
+as_root() {
 	if [ "$(id -u)" = 0 ]; then
-		echo "apt install $*"
+		echo "$*"
 	else
-		echo "sudo apt install $*"
+		echo "sudo $*"
 	fi
 }
 
+# apt_install PACKAGE...: how a person installs Debian packages here.
+apt_install() { as_root apt install "$@"; }
+
+# Where the kernels' modules and build trees are. Tests have another place.
+lib_modules=${KNETSTAT_LIB_MODULES:-/lib/modules}
+
+# os_release NAME: what the distribution says of itself, without quotes; or nothing.
+os_release() {
+	sed -n "s/^$1=[\"']\{0,1\}\([^\"']*\)[\"']\{0,1\}\$/\1/p" "${KNETSTAT_OS_RELEASE:-/etc/os-release}" 2>/dev/null || true
+}
+
+# family: the distribution whose packages are installed here: debian, ubuntu, fedora, arch or suse.
+# One that was made from another names it in ID_LIKE; of one that names none of these, the package
+# manager tells.
+family() {
+	local id
+	for id in $(os_release ID) $(os_release ID_LIKE); do
+		case $id in
+		debian | ubuntu | fedora | arch | suse)
+			echo "$id"
+			return
+			;;
+		esac
+	done
+	if have apt-get; then
+		echo debian
+	elif have dnf; then
+		echo fedora
+	elif have pacman; then
+		echo arch
+	elif have zypper; then
+		echo suse
+	else
+		echo debian
+	fi
+}
+
+# install_packages [--reinstall] PACKAGE...: how a person installs here what Debian calls so.
+install_packages() {
+	local again='' name names=()
+	if [ "$1" = --reinstall ]; then
+		again=1
+		shift
+	fi
+	case $(family) in
+	debian | ubuntu)
+		apt_install ${again:+--reinstall} "$@"
+		return
+		;;
+	arch)
+		for name; do
+			case $name in
+			rustc) name=rust ;;
+			gcc-*) name=${name#gcc-}-gcc ;;
+			esac
+			names+=("$name")
+		done
+		as_root pacman -S "${names[@]}"
+		;;
+	suse)
+		as_root zypper install ${again:+--force} "${@/#rustc/rust}"
+		;;
+	fedora)
+		if [ -n "$again" ]; then
+			as_root dnf reinstall "${@/#rustc/rust}"
+		else
+			as_root dnf install "${@/#rustc/rust}"
+		fi
+		;;
+	esac
+}
+
+# of_armbian RELEASE: whether it is one of Armbian's kernels, such as 6.12.58-current-rockchip64.
+of_armbian() { [[ $1 =~ ^[0-9.]+-(legacy|vendor|current|edge|bleedingedge)- ]]; }
+
+# install_headers [--reinstall] RELEASE: how a person installs the headers of a kernel here.
+install_headers() {
+	local again=() release pkgbase
+	if [ "$1" = --reinstall ]; then
+		again=("$1")
+		shift
+	fi
+	release=$1
+	case $(family) in
+	# Flavours of the kernel are named at the end: 6.12.0-55.el10.x86_64+rt, 6.4.0-150600.23-default.
+	fedora)
+		case $release in
+		*+*) set -- "kernel-${release##*+}-devel-${release%+*}" ;;
+		*) set -- "kernel-devel-$release" ;;
+		esac
+		;;
+	suse) set -- "kernel-${release##*-}-devel" ;;
+	# The package's name is beside the modules. Otherwise: 7.2.1-arch1-1, 6.12.9-1-lts.
+	arch)
+		pkgbase=$(cat "$lib_modules/$release/pkgbase" 2>/dev/null) || true
+		if [ -z "$pkgbase" ]; then
+			case $release in
+			*-lts | *-zen | *-hardened) pkgbase=linux-${release##*-} ;;
+			*) pkgbase=linux ;;
+			esac
+		fi
+		set -- "$pkgbase-headers"
+		;;
+	*)
+		# Armbian's packages have no version in their names.
+		if of_armbian "$release"; then
+			set -- "linux-headers-${release#*-}"
+		else
+			set -- "linux-headers-$release"
+		fi
+		;;
+	esac
+	install_packages "${again[@]}" "$1"
+}
+
 # oldest_kernel: the oldest that knetstat builds for, in the way that RUST says.
+# shellcheck disable=SC2153 # RUST is the caller's, and no misspelling of RUSTC.
 oldest_kernel() { sed -n "s/^$RUST //p" "$scripts/supported-kernels" | head -n 1; }
 
 # older A B: whether version A is older than B.
@@ -54,7 +170,7 @@ tree_release() {
 # kernel_config RELEASE: the configuration that the kernel image was built with, if it is installed.
 kernel_config() {
 	local f
-	for f in "/boot/config-$1" "/lib/modules/$1/config" "/usr/lib/modules/$1/config"; do
+	for f in "/boot/config-$1" "$lib_modules/$1/config" "/usr/lib/modules/$1/config"; do
 		if [ -r "$f" ]; then
 			echo "$f"
 			return
@@ -76,6 +192,17 @@ real_rustc() {
 	fi
 }
 
+# rustcs: the compilers there are, the system's first and those with a release in their names, as
+# Ubuntu has them, last.
+rustcs() {
+	local rustc
+	for rustc in "${KNETSTAT_SYSTEM_RUSTC:-/usr/bin/rustc}" rustc $(compgen -c rustc-1. | sort -urV); do
+		if have "$rustc"; then
+			real_rustc "$rustc"
+		fi
+	done
+}
+
 # find_rustc TEXT: the compiler whose version text is TEXT, or else the first there is, or else nothing.
 # What the user gave in RUSTC is taken as it is.
 find_rustc() {
@@ -84,9 +211,7 @@ find_rustc() {
 		command -v "$RUSTC" || true
 		return
 	fi
-	for rustc in "${KNETSTAT_SYSTEM_RUSTC:-/usr/bin/rustc}" rustc; do
-		have "$rustc" || continue
-		rustc=$(real_rustc "$rustc")
+	for rustc in $(rustcs); do
 		if [ "$(rustc_text "$rustc")" = "$1" ]; then
 			echo "$rustc"
 			return
@@ -105,9 +230,15 @@ rustc_release() { "$1" --version 2>/dev/null | sed -nE 's/^rustc ([0-9]+\.[0-9]+
 
 # rust_library RUSTC: where the sources of its `core` are, if they are.
 rust_library() {
-	local sysroot
+	local sysroot library release
 	sysroot=$("$1" --print sysroot 2>/dev/null) || true
-	echo "${RUST_LIB_SRC:-${sysroot:-/no-sysroot}/lib/rustlib/src/rust/library}"
+	library=${sysroot:-/no-sysroot}/lib/rustlib/src/rust/library
+	# Where Ubuntu's packages have them. As in rust/own.mk.
+	release=$("$1" --version 2>/dev/null | cut -d' ' -f2) || true
+	if [ ! -d "$library" ] && [ -d "${KNETSTAT_USR_SRC:-/usr/src}/rustc-$release/library" ]; then
+		library=${KNETSTAT_USR_SRC:-/usr/src}/rustc-$release/library
+	fi
+	echo "${RUST_LIB_SRC:-$library}"
 }
 
 # find_own_rustc: the first compiler that is new enough and has the sources of `core`, or else the
@@ -118,9 +249,7 @@ find_own_rustc() {
 		command -v "$RUSTC" || true
 		return
 	fi
-	for rustc in "${KNETSTAT_SYSTEM_RUSTC:-/usr/bin/rustc}" rustc; do
-		have "$rustc" || continue
-		rustc=$(real_rustc "$rustc")
+	for rustc in $(rustcs); do
 		first=${first:-$rustc}
 		version=$(rustc_release "$rustc")
 		if [ -n "$version" ] && ! older "$version" "$oldest_rustc" &&
@@ -134,11 +263,24 @@ find_own_rustc() {
 
 # rust_packages: Debian's names for such a compiler and its sources, the sources last.
 rust_packages() {
-	if grep -qs '^VERSION_ID="12"' "${KNETSTAT_OS_RELEASE:-/etc/os-release}"; then
-		echo "rustc-web rust-web-src"
-	else
-		echo "rustc rust-src"
-	fi
+	case $(family):$(os_release VERSION_ID):$(os_release UBUNTU_CODENAME) in
+	debian:12:*) echo "rustc-web rust-web-src" ;;
+	ubuntu:*:jammy | ubuntu:*:noble) echo "rustc-$oldest_rustc rust-$oldest_rustc-src" ;;
+	*) echo "rustc rust-src" ;;
+	esac
+}
+
+# install_rust [--reinstall | --sources]: how a person gets the two, or the sources only.
+install_rust() {
+	local packages
+	# shellcheck disable=SC2207
+	packages=($(rust_packages))
+	case $(family):${1:-} in
+	# It has no package of the sources.
+	suse:*) echo "$(install_packages rustup) && rustup toolchain install stable --component rust-src" ;;
+	*:--sources) install_packages "${packages[1]}" ;;
+	*) install_packages "$@" "${packages[@]}" ;;
+	esac
 }
 
 # have_gcc NAME: whether there is that compiler, also as NAME-14, which is what Debian's headers
@@ -199,7 +341,9 @@ wrong_rustc() {
 	if [ -n "${RUSTC:-}" ]; then
 		mend="leave RUSTC out, or give that one: RUSTC=FILE"
 	elif ! have "${KNETSTAT_SYSTEM_RUSTC:-/usr/bin/rustc}"; then
-		mend="run: $(apt_install rustc)"
+		mend="run: $(install_packages rustc)"
+	elif [ "$(family)" != debian ]; then
+		mend="build with any rustc: make RUST=own; or give that one: RUSTC=FILE"
 	else
 		mend="bring kernel and rustc to one release: $(apt_install -t trixie-backports linux-image-amd64 linux-headers-amd64), and reboot; or give that one: RUSTC=FILE"
 	fi

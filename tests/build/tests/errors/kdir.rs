@@ -51,6 +51,17 @@ fn no_headers_and_too_old() {
     machine.fails(&["too old", "linux-image-amd64", "reboot"]);
 }
 
+/// Nor are those of one that has no Rust, if it is the kernel's own that is to be used.
+#[test]
+fn no_headers_and_no_rust() {
+    let mut machine = Machine::new();
+    machine.build_for("99.9.9-made-up");
+    machine.lib_modules("99.9.9-made-up/config", "CONFIG_64BIT=y\n");
+    machine.fails(&["CONFIG_RUST is off", "make RUST=own"]);
+    machine.lib_modules("99.9.9-made-up/config", "CONFIG_RUST=y\n");
+    machine.fails(&["no headers of Linux 99.9.9-made-up"]);
+}
+
 #[test]
 fn no_such_kdir() {
     let machine = Machine::new();
@@ -80,9 +91,28 @@ fn some_other_source_tree() {
 }
 
 #[test]
+fn no_release() {
+    let machine = Machine::new();
+    machine.remove("kdir/include/config/kernel.release");
+    machine.fails(&[
+        "(include/config/kernel.release is missing)",
+        "make KDIR=DIR",
+    ]);
+}
+
+#[test]
 fn kernel_source_as_unpacked() {
     let machine = Machine::new();
     machine.remove("kdir/include");
+    write(machine.path("kdir/Kconfig"), "");
+    machine.fails(&["not configured or prepared", "olddefconfig modules_prepare"]);
+}
+
+/// After `make olddefconfig` alone.
+#[test]
+fn kernel_source_not_prepared() {
+    let machine = Machine::new();
+    machine.remove("kdir/include/config/kernel.release");
     write(machine.path("kdir/Kconfig"), "");
     machine.fails(&["not configured or prepared", "olddefconfig modules_prepare"]);
 }

@@ -24,17 +24,73 @@ use tempfile::TempDir;
 /// What the made-up kernel was compiled with. No real compiler says this.
 pub const RUSTC_TEXT: &str = "rustc 1.85.1 (0123456789 2025-03-15) (made up)";
 
+/// The kernel that runs on the made-up machine.
+pub const RUNNING: &str = "99.7.7-running";
+
 /// The programs that `make` and its scripts call. No others are in `PATH`.
 pub const TOOLS: &[&str] = &[
-    "awk", "basename", "bash", "cat", "cut", "df", "dirname", "echo", "grep", "head", "id", "ls",
-    "make", "mktemp", "paste", "readlink", "rm", "sed", "sh", "sort", "tail", "tr", "uname",
+    "awk", "basename", "bash", "cat", "cut", "df", "dirname", "echo", "find", "grep", "head", "id",
+    "ls", "make", "mktemp", "paste", "readlink", "rm", "rmdir", "sed", "sh", "sort", "tail", "tr",
 ];
 
-/// Releases of Debian, and the packages in which each has a compiler that is new enough.
-pub const RELEASES: &[(&str, &str)] = &[
-    ("ID=debian\nVERSION_ID=\"12\"\n", "rustc-web rust-web-src"),
-    ("ID=debian\nVERSION_ID=\"13\"\n", "rustc rust-src"),
-    ("ID=debian\nVERSION_CODENAME=forky\n", "rustc rust-src"),
+/// Distributions, as `/etc/os-release` describes them: only the lines that matter here.
+pub const DEBIAN_12: &str = "ID=debian\nVERSION_ID=\"12\"\n";
+pub const DEBIAN_13: &str = "ID=debian\nVERSION_ID=\"13\"\n";
+pub const DEBIAN_TESTING: &str = "ID=debian\nVERSION_CODENAME=forky\n";
+pub const UBUNTU_24_04: &str =
+    "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"24.04\"\nUBUNTU_CODENAME=noble\n";
+pub const UBUNTU_26_04: &str =
+    "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"26.04\"\nUBUNTU_CODENAME=resolute\n";
+/// Made from Ubuntu 24.04.
+pub const MINT_22: &str =
+    "ID=linuxmint\nID_LIKE=\"ubuntu debian\"\nVERSION_ID=\"22\"\nUBUNTU_CODENAME=noble\n";
+pub const FEDORA: &str = "ID=fedora\nVERSION_ID=44\n";
+pub const ROCKY: &str = "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"10.1\"\n";
+pub const ARCH: &str = "ID=arch\nBUILD_ID=rolling\n";
+pub const MANJARO: &str = "ID=manjaro\nID_LIKE=arch\n";
+pub const TUMBLEWEED: &str = "ID=\"opensuse-tumbleweed\"\nID_LIKE=\"opensuse suse\"\n";
+
+/// Distributions, how to install a compiler that is new enough and its sources, and the sources.
+pub const RELEASES: &[(&str, &str, &str)] = &[
+    (
+        DEBIAN_12,
+        "apt install rustc-web rust-web-src",
+        "apt install rust-web-src",
+    ),
+    (
+        DEBIAN_13,
+        "apt install rustc rust-src",
+        "apt install rust-src",
+    ),
+    (
+        DEBIAN_TESTING,
+        "apt install rustc rust-src",
+        "apt install rust-src",
+    ),
+    (
+        UBUNTU_24_04,
+        "apt install rustc-1.85 rust-1.85-src",
+        "apt install rust-1.85-src",
+    ),
+    (
+        MINT_22,
+        "apt install rustc-1.85 rust-1.85-src",
+        "apt install rust-1.85-src",
+    ),
+    (
+        UBUNTU_26_04,
+        "apt install rustc rust-src",
+        "apt install rust-src",
+    ),
+    (FEDORA, "dnf install rust rust-src", "dnf install rust-src"),
+    (ROCKY, "dnf install rust rust-src", "dnf install rust-src"),
+    (ARCH, "pacman -S rust rust-src", "pacman -S rust-src"),
+    // It has no package of the sources.
+    (
+        TUMBLEWEED,
+        "zypper install rustup && rustup toolchain install stable --component rust-src",
+        "rustup toolchain install stable --component rust-src",
+    ),
 ];
 
 /// What the Makefile of the made-up kernel prints instead of building.
@@ -100,6 +156,7 @@ impl Machine {
             &format!("[ \"$1\" = --version ] && echo '{RUSTC_TEXT}'"),
         );
 
+        machine.uname(RUNNING, "x86_64");
         machine.config("RUST=y", Some(RUSTC_TEXT));
         machine.release(&format!("{}.4-made-up", oldest()));
         write(
@@ -128,6 +185,41 @@ impl Machine {
         let file = self.path(path);
         write(&file, &format!("#!/bin/sh\n{body}\n"));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// What `uname` says: the release of the kernel that runs, and the machine.
+    pub fn uname(&self, release: &str, machine: &str) {
+        self.script(
+            "uname",
+            &format!("[ \"$1\" = -m ] && echo {machine} || echo {release}"),
+        );
+    }
+
+    /// Makes the build tree that of the headers package of a kernel, which is in `package`, and a
+    /// link to it where such a package puts one. That kernel is then built for.
+    pub fn install_headers(&mut self, release: &str, package: &str) {
+        self.release(release);
+        let link = self.path("lib/modules").join(release).join("build");
+        let tree = self.path(package);
+        for dir in [&link, &tree] {
+            fs::create_dir_all(dir.parent().unwrap()).unwrap();
+        }
+        fs::rename(self.path("kdir"), &tree).unwrap();
+        if tree != link {
+            symlink(tree, link).unwrap();
+        }
+        self.build_for(release);
+    }
+
+    /// Gives `make` a release rather than a build tree.
+    pub fn build_for(&mut self, release: &str) {
+        self.args.retain(|arg| !arg.starts_with("K"));
+        self.args.push(format!("KVER={release}"));
+    }
+
+    /// A file of what stands for `/lib/modules`.
+    pub fn lib_modules(&self, file: &str, text: &str) {
+        write(self.path("lib/modules").join(file), text);
     }
 
     /// What stands for `/usr/bin/rustc`.
@@ -186,6 +278,8 @@ impl Machine {
             .env("LC_ALL", "C")
             .env("KNETSTAT_CACHE", self.path("cache"))
             .env("KNETSTAT_OS_RELEASE", self.path("os-release"))
+            .env("KNETSTAT_LIB_MODULES", self.path("lib/modules"))
+            .env("KNETSTAT_USR_SRC", self.path("usr/src"))
             .env("KNETSTAT_SYSTEM_RUSTC", self.path("usr/bin/rustc"));
         command
     }
@@ -198,6 +292,16 @@ impl Machine {
     #[track_caller]
     pub fn fails(&self, expected: &[&str]) {
         fails(&self.make(), expected);
+    }
+
+    /// `make` fails, and its one line ends so: with the command that mends it, and no more.
+    #[track_caller]
+    pub fn ends_with(&self, expected: &str) {
+        let output = self.make();
+        fails(&output, &[]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let line = stderr.split_inclusive('\n').next().unwrap();
+        assert!(line.ends_with(expected), "no \"{expected}\" in: {line}");
     }
 
     /// `make` calls Kbuild, and passes it `rustc`.

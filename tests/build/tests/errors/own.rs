@@ -6,6 +6,10 @@ use crate::machine::{
     oldest_of,
     own,
     write,
+    ARCH,
+    DEBIAN_12,
+    DEBIAN_13,
+    FEDORA,
     RELEASES, //
 };
 use std::fs;
@@ -63,23 +67,41 @@ fn in_user_mode_linux() {
 fn no_rustc() {
     let machine = own("1.85.0");
     machine.remove("bin/rustc");
-    for (release, packages) in RELEASES {
+    for (release, install, _) in RELEASES {
         machine.os_release(release);
-        machine.fails(&["rustc is missing", &format!("apt install {packages}")]);
+        machine.fails(&["rustc is missing", install]);
+    }
+}
+
+#[test]
+fn the_users_rustc_is_missing() {
+    let mut machine = own("1.85.0");
+    machine.args.push("RUSTC=/no/rustc".into());
+    machine.fails(&["/no/rustc is missing", "apt install rustc rust-src"]);
+}
+
+/// As a rustup proxy whose toolchain is not installed.
+#[test]
+fn rustc_does_not_run() {
+    let machine = own("1.85.0");
+    machine.script("rustc", "echo 'error: no toolchain' >&2; exit 1");
+    for (release, reinstall) in [
+        (DEBIAN_12, "apt install --reinstall rustc-web rust-web-src"),
+        (DEBIAN_13, "apt install --reinstall rustc rust-src"),
+        (FEDORA, "dnf reinstall rust rust-src"),
+        (ARCH, "pacman -S rust rust-src"),
+    ] {
+        machine.os_release(release);
+        machine.fails(&["rustc does not run", reinstall]);
     }
 }
 
 #[test]
 fn rustc_too_old() {
     let machine = own("1.63.0");
-    for (release, packages) in RELEASES {
+    for (release, install, _) in RELEASES {
         machine.os_release(release);
-        machine.fails(&[
-            "release 1.63",
-            "1.85 or later",
-            &format!("apt install {packages}"),
-            "RUSTC=FILE",
-        ]);
+        machine.fails(&["release 1.63", "1.85 or later", install, "RUSTC=FILE"]);
     }
 }
 
@@ -87,13 +109,9 @@ fn rustc_too_old() {
 fn no_sources() {
     let machine = own("1.85.0");
     machine.remove("sysroot/lib");
-    for (release, packages) in RELEASES {
-        let sources = packages.split(' ').next_back().unwrap();
+    for (release, _, install) in RELEASES {
         machine.os_release(release);
-        machine.fails(&[
-            "sources of core are missing",
-            &format!("apt install {sources}"),
-        ]);
+        machine.fails(&["sources of core are missing", install]);
     }
 }
 

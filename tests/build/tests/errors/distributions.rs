@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The headers packages of distributions, laid out as each has them, and what is said where they
+//! are missing.
+
+use crate::machine::{
+    own,
+    Machine,
+    ARCH,
+    DEBIAN_12,
+    DEBIAN_13,
+    FEDORA,
+    MANJARO,
+    MINT_22,
+    ROCKY,
+    RUSTC_TEXT,
+    TUMBLEWEED,
+    UBUNTU_24_04,
+    UBUNTU_26_04, //
+};
+use std::{
+    fs,
+    os::unix::fs::symlink, //
+};
+
+/// Each has a name of its own for the package.
+#[test]
+fn no_headers() {
+    let mut machine = own("1.85.0");
+    for (os, release, install) in [
+        (
+            DEBIAN_13,
+            "6.12.117+deb13-amd64",
+            "apt install linux-headers-6.12.117+deb13-amd64",
+        ),
+        (
+            DEBIAN_12,
+            "6.12.58-current-rockchip64",
+            "apt install linux-headers-current-rockchip64",
+        ),
+        (
+            UBUNTU_24_04,
+            "6.1.115-vendor-rk35xx",
+            "apt install linux-headers-vendor-rk35xx",
+        ),
+        (
+            UBUNTU_26_04,
+            "7.0.0-15-generic",
+            "apt install linux-headers-7.0.0-15-generic",
+        ),
+        (
+            MINT_22,
+            "6.8.0-51-generic",
+            "apt install linux-headers-6.8.0-51-generic",
+        ),
+        (
+            FEDORA,
+            "7.2.1-200.fc44.x86_64",
+            "dnf install kernel-devel-7.2.1-200.fc44.x86_64",
+        ),
+        (
+            ROCKY,
+            "6.12.0-55.el10.x86_64+rt",
+            "dnf install kernel-rt-devel-6.12.0-55.el10.x86_64",
+        ),
+        (ARCH, "7.2.1-arch1-1", "pacman -S linux-headers"),
+        (ARCH, "6.12.9-1-lts", "pacman -S linux-lts-headers"),
+        (ARCH, "7.2.1-zen1-1-zen", "pacman -S linux-zen-headers"),
+        (
+            ARCH,
+            "7.2.1-hardened1-1-hardened",
+            "pacman -S linux-hardened-headers",
+        ),
+        (
+            TUMBLEWEED,
+            "7.2.1-1-default",
+            "zypper install kernel-default-devel",
+        ),
+        (
+            TUMBLEWEED,
+            "6.12.9-1-longterm",
+            "zypper install kernel-longterm-devel",
+        ),
+    ] {
+        machine.os_release(os);
+        machine.build_for(release);
+        machine.ends_with(&format!("{install}\n"));
+    }
+}
+
+/// Kernels that are not Arch's own say whose they are beside their modules.
+#[test]
+fn no_headers_of_a_package_that_has_a_name() {
+    let mut machine = own("1.85.0");
+    machine.os_release(MANJARO);
+    machine.build_for("6.12.9-1-MANJARO");
+    machine.lib_modules("6.12.9-1-MANJARO/pkgbase", "linux612\n");
+    machine.ends_with("pacman -S linux612-headers\n");
+}
+
+/// An unknown distribution's package manager says what it was made from.
+#[test]
+fn no_headers_of_an_unknown_distribution() {
+    let mut machine = own("1.85.0");
+    machine.os_release("ID=unheard-of\n");
+    machine.build_for("7.2.1-1-default");
+    machine.ends_with("apt install linux-headers-7.2.1-1-default\n");
+    for (manager, install) in [
+        ("zypper", "zypper install kernel-default-devel\n"),
+        ("pacman", "pacman -S linux-headers\n"),
+        ("dnf", "dnf install kernel-devel-7.2.1-1-default\n"),
+        ("apt-get", "apt install linux-headers-7.2.1-1-default\n"),
+    ] {
+        machine.script(manager, "exit 0");
+        machine.ends_with(install);
+    }
+    // It is told before that: Debian has a dnf and a pacman too.
+    machine.os_release(TUMBLEWEED);
+    machine.ends_with("zypper install kernel-default-devel\n");
+}
+
+/// Fedora's and openSUSE's kernels bring the link to the tree, but not the tree; Arch removes the
+/// tree of a kernel that was upgraded and still runs.
+#[test]
+fn link_to_headers_that_are_not_installed() {
+    let mut machine = own("1.85.0");
+    machine.os_release(FEDORA);
+    let release = "7.2.1-200.fc44.x86_64";
+    machine.install_headers(release, &format!("usr/src/kernels/{release}"));
+    machine.builds_with("bin/rustc");
+    machine.remove(&format!("usr/src/kernels/{release}"));
+    machine.fails(&["no headers of Linux", "dnf install kernel-devel-7.2.1-200"]);
+}
+
+/// Another package's files are there, and those of the headers are not.
+#[test]
+fn damaged_headers() {
+    for (os, release, install) in [
+        (
+            DEBIAN_13,
+            "6.12.117+deb13-amd64",
+            "apt install --reinstall linux-headers-6.12.117+deb13-amd64",
+        ),
+        (
+            FEDORA,
+            "7.2.1-200.fc44.x86_64",
+            "dnf reinstall kernel-devel-7.2.1-200.fc44.x86_64",
+        ),
+        (ARCH, "6.12.9-1-lts", "pacman -S linux-lts-headers"),
+        (
+            TUMBLEWEED,
+            "7.2.1-1-default",
+            "zypper install --force kernel-default-devel",
+        ),
+    ] {
+        let mut machine = own("1.85.0");
+        machine.os_release(os);
+        machine.install_headers(release, "usr/src/headers");
+        machine.remove("usr/src/headers/Makefile");
+        machine.fails(&["no kernel build tree (Makefile is missing)"]);
+        machine.ends_with(&format!("{install}\n"));
+    }
+}
+
+/// Ubuntu's headers link to what the package linux-lib-rust-RELEASE has.
+fn ubuntu(release: &str) -> Machine {
+    let mut machine = Machine::new();
+    machine.os_release(UBUNTU_26_04);
+    let headers = format!("usr/src/linux-headers-{release}");
+    let lib_rust = format!("usr/src/linux-lib-rust-{release}");
+    machine.install_headers(release, &headers);
+    fs::create_dir(machine.path(&lib_rust)).unwrap();
+    fs::rename(
+        machine.path(&headers).join("rust"),
+        machine.path(&lib_rust).join("rust"),
+    )
+    .unwrap();
+    symlink(
+        format!("../linux-lib-rust-{release}/rust"),
+        machine.path(&headers).join("rust"),
+    )
+    .unwrap();
+    machine
+}
+
+#[test]
+fn ubuntu_with_lib_rust() {
+    ubuntu("99.0.0-15-generic").builds_with("bin/rustc");
+}
+
+#[test]
+fn ubuntu_without_lib_rust() {
+    let machine = ubuntu("99.0.0-15-generic");
+    machine.remove("usr/src/linux-lib-rust-99.0.0-15-generic");
+    for os in [UBUNTU_26_04, MINT_22] {
+        machine.os_release(os);
+        machine.fails(&["lack the Rust metadata (rust/libcore.rmeta)"]);
+        machine.ends_with("apt install linux-lib-rust-99.0.0-15-generic\n");
+    }
+    // No other distribution has that package.
+    machine.os_release(DEBIAN_13);
+    machine.ends_with("make metadata KVER=99.0.0-15-generic\n");
+}
+
+/// Ubuntu's compilers have their releases in their names, and the kernel's own is not the newest.
+#[test]
+fn ubuntu_rustc_of_the_kernel() {
+    let machine = ubuntu("99.0.0-15-generic");
+    machine.script("rustc", "echo rustc 1.75.0");
+    machine.script("rustc-1.95", "echo rustc 1.95.0");
+    machine.fails(&["rustc is \"rustc 1.75.0\"", RUSTC_TEXT, "run: "]);
+    machine.script(
+        "rustc-1.85",
+        &format!("[ \"$1\" = --version ] && echo '{RUSTC_TEXT}'"),
+    );
+    machine.builds_with("bin/rustc-1.85");
+}
+
+/// Without the kernel's Rust any of them will do, and the sources are where rustc does not know.
+#[test]
+fn ubuntu_rustc_with_a_release() {
+    let machine = own("1.75.0");
+    machine.os_release(UBUNTU_24_04);
+    machine.fails(&["apt install rustc-1.85 rust-1.85-src"]);
+    machine.script("rustc-1.85", "[ $1 = --version ] && echo rustc 1.85.1");
+    machine.fails(&["apt install rustc-1.85 rust-1.85-src"]);
+    fs::create_dir_all(machine.path("usr/src/rustc-1.85.1/library/core/src")).unwrap();
+    fs::write(
+        machine.path("usr/src/rustc-1.85.1/library/core/src/lib.rs"),
+        "",
+    )
+    .unwrap();
+    machine.builds_with("bin/rustc-1.85");
+}
+
+/// Arch's headers are a directory beside the modules, and have the metadata, vmlinux, and of the
+/// kernel's sources the Kconfig files.
+#[test]
+fn arch() {
+    let mut machine = Machine::new();
+    let release = "99.2.1-arch1-1";
+    let tree = format!("lib/modules/{release}/build");
+    machine.os_release(ARCH);
+    machine.install_headers(release, &tree);
+    for file in ["vmlinux", "Kconfig", "version"] {
+        fs::write(machine.path(&tree).join(file), "").unwrap();
+    }
+    machine.builds_with("bin/rustc");
+
+    // rustc is upgraded before the kernel that is built with it.
+    machine.system_rustc("rustc 1.99.0");
+    machine.remove("bin/rustc");
+    machine.fails(&["rustc 1.99.0", RUSTC_TEXT, "make RUST=own"]);
+    machine.remove("usr/bin/rustc");
+    machine.fails(&["rustc is missing", "pacman -S rust"]);
+}
+
+/// Armbian's headers have the metadata, but nothing else of the directory `rust`.
+#[test]
+fn armbian() {
+    let mut machine = Machine::new();
+    let release = "99.0.3-edge-rockchip64";
+    let tree = format!("usr/src/linux-headers-{release}");
+    machine.os_release(DEBIAN_13);
+    machine.install_headers(release, &tree);
+    fs::write(machine.path(&tree).join("rust/libmacros.so"), "").unwrap();
+    machine.builds_with("bin/rustc");
+
+    // So it was before 2026. There is no package of the source that could make them.
+    machine.remove(&format!("{tree}/rust"));
+    machine.fails(&["lack the Rust metadata", "make RUST=own"]);
+}
+
+/// Where there is no other package for them and no source to make them from.
+#[test]
+fn no_metadata_but_debians() {
+    let machine = Machine::new();
+    machine.remove("kdir/rust");
+    for os in [FEDORA, ROCKY, ARCH, TUMBLEWEED] {
+        machine.os_release(os);
+        machine.fails(&["lack the Rust metadata", "make RUST=own"]);
+    }
+}
