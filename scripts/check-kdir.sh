@@ -75,21 +75,54 @@ if [ "$RUST" = kernel ] && [ "$(config_value "$autoconf" RUST)" != y ]; then
 fi
 too_old "$kdir_release"
 
+# Another architecture's kernel is built for if the user says so, and has the compiler.
+um=$(config_value "$autoconf" UML)
+machine=$(uname -m)
+# Debian's headers say which architecture and C compiler they are for.
+headers_say() { sed -n "s/^override $1 = \([a-z0-9_-]*\)\$/\1/p" "$kdir/.kernelvariables" 2>/dev/null || true; }
+# for_arch NAME MACHINE ARCH: the tree is for the architecture NAME, MACHINE to uname, ARCH to Kbuild.
+for_arch() {
+	local arch=${ARCH:-} cross=${CROSS_COMPILE:-} takes=()
+	case $arch in i386 | x86_64) arch=x86 ;; esac
+	if [ "${arch:-$3}" != "$3" ]; then
+		die "Linux $kdir_release is for $1, and not for ARCH=$ARCH; leave ARCH out, or give another tree: make KDIR=DIR"
+	fi
+	[ "$machine" != "$2" ] || return 0
+	arch=${arch:-$(headers_say ARCH)}
+	cross=${cross:-$(headers_say CROSS_COMPILE)}
+	[ -n "$arch" ] || takes+=("ARCH=$3")
+	[ -n "$cross${LLVM:-}" ] || takes+=("CROSS_COMPILE=$2-linux-gnu-")
+	if [ ${#takes[@]} != 0 ]; then
+		die "Linux $kdir_release is for $1, and this machine is $machine; building for $1 here takes ${takes[*]}"
+	fi
+	CROSS_COMPILE=$cross
+}
+if [ "$um" = y ]; then
+	:
+elif [ "$(config_value "$autoconf" X86_64)" = y ]; then
+	for_arch amd64 x86_64 x86
+elif [ "$(config_value "$autoconf" ARM64)" = y ]; then
+	for_arch arm64 aarch64 arm64
+elif [ "$(config_value "$autoconf" 64BIT)" != y ]; then
+	die "Linux $kdir_release is a 32-bit kernel; knetstat is for amd64 and arm64"
+elif [ "$RUST" = own ]; then
+	die "Linux $kdir_release is for another architecture; knetstat is for amd64 and arm64"
+fi
+
 # Any compiler that is new enough, and the sources that belong to it.
 if [ "$RUST" = own ]; then
-	if [ "$(config_value "$autoconf" X86_64)" != y ] && [ "$(config_value "$autoconf" ARM64)" != y ]; then
-		die "Linux $kdir_release is for another architecture; knetstat is for amd64 and arm64"
-	fi
-	if [ "$(config_value "$autoconf" UML)" = y ]; then
+	if [ "$um" = y ]; then
 		die "RUST=own is not for User Mode Linux; build with the kernel's: make RUST=kernel"
 	fi
 	gcc=${CROSS_COMPILE:-}gcc
 	if [ -z "${LLVM:-}${CC:-}" ] && [ "$(config_value "$autoconf" CC_IS_GCC)" = y ] && ! have_gcc "$gcc"; then
 		case $gcc in
-		gcc) mend=$(install_packages gcc) ;;
-		*) mend=$(install_packages "gcc-${CROSS_COMPILE%-}") ;;
+		gcc) mend="run: $(install_packages gcc)" ;;
+		*/*) mend="give the C compiler's name without gcc: CROSS_COMPILE=PREFIX" ;;
+		# No name of a package has an underscore in it.
+		*) mend="run: $(prefix=${CROSS_COMPILE%-} && install_packages "gcc-${prefix//_/-}")" ;;
 		esac
-		die "$gcc is missing; run: $mend"
+		die "$gcc is missing; $mend"
 	fi
 	rustc=$(find_own_rustc)
 	[ -n "$rustc" ] || die "${RUSTC:-rustc} is missing; run: $(install_rust)"
