@@ -13,6 +13,7 @@ mod kdir;
 mod kernel;
 mod machine;
 mod metadata;
+mod module_script;
 mod own;
 
 use machine::Machine;

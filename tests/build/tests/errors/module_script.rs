@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `make load`, `unload` and so on, which are `scripts/module.sh`, where the kernel or a tool says
+//! no. What they do is tested in the guests.
+
+use crate::machine::{
+    fails,
+    project,
+    write,
+    Machine,
+    RUNNING, //
+};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    process::Command, //
+};
+
+/// A checkout on a machine whose user is root and whose tools for modules are made up.
+struct Checkout(Machine);
+
+impl Checkout {
+    fn new() -> Self {
+        let machine = Machine::new();
+        let dir = machine.path("checkout");
+        fs::create_dir(&dir).unwrap();
+        for name in ["Makefile", "scripts"] {
+            symlink(project().join(name), dir.join(name)).unwrap();
+        }
+        // The script looks for the module beside the directory that it is in itself.
+        fs::remove_file(dir.join("scripts")).unwrap();
+        fs::create_dir(dir.join("scripts")).unwrap();
+        for file in fs::read_dir(project().join("scripts")).unwrap() {
+            let file = file.unwrap();
+            symlink(file.path(), dir.join("scripts").join(file.file_name())).unwrap();
+        }
+        write(dir.join("knetstat.ko"), "");
+        machine.remove("bin/id");
+        machine.script("id", "echo 0");
+        machine.script("modinfo", &format!("echo '{RUNNING} SMP'"));
+        machine.script("dmesg", "echo '[1.0] knetstat: disagrees'");
+        Self(machine)
+    }
+
+    fn make(&self, target: &str) -> Command {
+        let mut make = self.0.command("make");
+        make.current_dir(self.0.path("checkout")).arg(target);
+        make
+    }
+
+    #[track_caller]
+    fn load_fails(&self, said: &str, expected: &[&str]) {
+        self.0.script(
+            "insmod",
+            &format!("echo 'insmod: ERROR: could not insert module: {said}' >&2; exit 1"),
+        );
+        fails(&self.make("load").output().unwrap(), expected);
+    }
+}
+
+#[test]
+fn loads() {
+    let checkout = Checkout::new();
+    checkout.0.script("insmod", "exit 0");
+    let output = checkout.make("load").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "Loaded. See: cat /proc/net/tcpstat\n"
+    );
+}
+
+/// What kmod says for the errors of `finit_module(2)`.
+#[test]
+fn insmod_fails() {
+    let checkout = Checkout::new();
+    for said in ["File exists", "Device or resource busy"] {
+        checkout.load_fails(said, &["taken by another module", "ls /proc/net/*stat"]);
+    }
+    for said in ["Key was rejected by service", "Required key not available"] {
+        checkout.load_fails(said, &["signed modules only", "mokutil"]);
+    }
+    checkout.load_fails(
+        "Operation not permitted",
+        &["does not let modules in", "modules_disabled", "lockdown"],
+    );
+    for said in [
+        "Invalid module format",
+        "Exec format error",
+        "Unknown symbol in module",
+    ] {
+        checkout.load_fails(
+            said,
+            &[
+                "does not fit this kernel",
+                "knetstat: disagrees",
+                "make clean && make",
+            ],
+        );
+    }
+    checkout.load_fails(
+        "Cannot allocate memory",
+        &["insmod: ERROR", "Cannot allocate memory", "dmesg | tail"],
+    );
+}
+
+/// A build that was interrupted leaves such a file.
+#[test]
+fn no_module() {
+    let checkout = Checkout::new();
+    checkout
+        .0
+        .script("modinfo", "echo 'invalid module format' >&2; exit 1");
+    for target in ["load", "install"] {
+        let output = checkout.make(target).output().unwrap();
+        fails(&output, &["is no kernel module", "make clean all"]);
+    }
+}
+
+#[test]
+fn usage() {
+    let checkout = Checkout::new();
+    let mut script = checkout.0.command("bash");
+    let output = script.args(["scripts/module.sh", "reload"]).output();
+    fails(
+        &output.unwrap(),
+        &["usage: ", "load|unload|install|uninstall"],
+    );
+}
+
+/// A tree whose release is that of the module, and from which nothing can be installed.
+#[test]
+fn uninstall_what_is_not_installed() {
+    let checkout = Checkout::new();
+    let stage = checkout.0.path("stage");
+    let mut make = checkout.make("uninstall");
+    make.arg(format!("INSTALL_MOD_PATH={}", stage.display()));
+    let missing = format!("not installed for Linux {RUNNING}");
+    fails(&make.output().unwrap(), &[&missing, "stage/lib/modules/"]);
+}
