@@ -22,7 +22,8 @@ use anyhow::{
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{
     chown,
-    symlink, //
+    symlink,
+    PermissionsExt, //
 };
 use std::os::unix::process::CommandExt;
 use std::path::{
@@ -272,6 +273,7 @@ fn load_and_unload() -> Result<()> {
     )?;
     works()?;
 
+    rmmod_fails(&checkout)?;
     ensure!(succeeds(&mut checkout.make("unload"))?.is_empty());
     is_gone()?;
     fails(&mut checkout.make("unload"), &["knetstat is not loaded"])?;
@@ -293,6 +295,23 @@ fn load_and_unload() -> Result<()> {
         ],
     )?;
     is_gone()
+}
+
+/// What rmmod says is handed on. Nothing keeps the module in the kernel: another rmmod says so.
+fn rmmod_fails(checkout: &Checkout) -> Result<()> {
+    const SAID: &str = "rmmod: ERROR: Module knetstat is in use";
+    let bin = checkout.0.join("bin");
+    fs::create_dir(&bin)?;
+    let rmmod = bin.join("rmmod");
+    fs::write(&rmmod, format!("#!/bin/sh\necho '{SAID}' >&2\nexit 1\n"))?;
+    fs::set_permissions(&rmmod, fs::Permissions::from_mode(0o755))?;
+    let path = std::env::var("PATH")?;
+    let mut unload = checkout.make("unload");
+    fails(
+        unload.env("PATH", format!("{}:{path}", bin.display())),
+        &[SAID],
+    )?;
+    works()
 }
 
 /// Another module has one of the names.
