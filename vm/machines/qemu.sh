@@ -65,6 +65,7 @@ make_initramfs() {
 	local root=/
 	[[ -z $SUITE ]] || root=$(in_cache "$DIR")/root
 	# shellcheck disable=SC2016
+	# shellcheck disable=SC2086 # A list of names.
 	in_root bash -euc '
 		dir=$1 root=$2 release=$3 init=$4 busybox=$5
 		shift 5
