@@ -94,7 +94,7 @@ make_initramfs() {
 machine_recipe() {
 	hash_of < "$ROOT/.versions"
 	printf '%s\n' "$SUITE" "$FROM" "$IMAGE" "$ARCH" "$INITRAMFS_MODULES"
-	cat "$VM/init-initramfs"
+	grep -hvE "^[[:space:]]*(#|$)" "$VM/init-initramfs"
 	[[ -z $METADATA ]] || grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/rust-metadata.sh"
 	declare -f release_packages make_initramfs make_metadata
 	bootstrap_recipe
