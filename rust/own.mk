@@ -64,9 +64,13 @@ quiet_cmd_own_module = RUSTC   $(quiet_modtag) $@
 	$(rustflags-y) -Zcrate-attr=no_std '-Zcrate-attr=feature(used_with_arg)' --extern kernel -L $(obj)/rust --crate-type rlib --crate-name knetstat \
 	--emit=dep-info=$(depfile),obj=$@ $<
 
+# No name is global but those that glue.c calls: kernels with Rust export parts of `core` as well.
+# Names that only what was left out needs would be undefined again after that, so they go.
+own_names := -w --keep-global-symbol='knetstat_glue_*' --strip-unneeded-symbol='[a-z_]*' \
+	--keep-symbol='_R*' --keep-symbol=rust_begin_unwind --keep-symbol='knetstat_glue_*'
 quiet_cmd_own_link = LD      $(quiet_modtag) $@
       cmd_own_link = $(LD) $(KBUILD_LDFLAGS) -r --gc-sections -e knetstat_glue_init -u knetstat_glue_exit \
-	-T $(src)/rust/module.lds -o $@ $(filter %.o,$^) $(cmd_objtool)
+	-T $(src)/rust/module.lds -o $@ $(filter %.o,$^); $(OBJCOPY) $(own_names) $@ $(cmd_objtool)
 
 $(obj)/rust/compiler_builtins.o: own_crate_flags := --edition=2021
 $(obj)/rust/compiler_builtins.o: $(src)/rust/compiler_builtins.rs $(obj)/rust/core.o FORCE
