@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs all tests: those that need no kernel, those of the build, and the guest tests in the
-# guests that are marked for it; then shows that they notice what they are there for. Ends
-# with a line that sums up, and fails unless every test passed.
+# guests that are marked for it, with those of what the module's file has in it; then shows that they
+# notice what they are there for. Ends with a line that sums up, and fails unless every test passed.
 #
 # usage: vm/test.sh [--only TEXT] [host|build|faults|KERNEL]...    default: all of them
 #   --only TEXT   of the guest tests, only those whose name contains TEXT
@@ -119,6 +119,28 @@ guest() {
 	"$VM/run.sh" --timeout 1200 --log "$LOGS/$kernel.kernel.log" --with "$PROGRAM" "${with[@]}" \
 		"$kernel" "\$KNETSTAT_DIR/${PROGRAM##*/} $*"
 }
+
+# Static, as it runs in the root of a guest's release, where the build tree is.
+module_program() {
+	local flags="-C target-feature=+crt-static"
+	step "building the tests of the module's file" module-tests '' "the tests of the module's file do not build" \
+		"$VM/in-root.sh" env RUSTFLAGS="$flags" cargo build --locked --release \
+		--manifest-path tests/Cargo.toml -p knetstat-module-tests --target x86_64-unknown-linux-gnu
+}
+
+# module_tests KERNEL: compares the module with a C module, neither of which is loaded.
+# shellcheck disable=SC2034,SC2153
+module_tests() (
+	load_guest "$1"
+	ROOT=$("$VM/root.sh")
+	DIR=$("$VM/kernel.sh" "$KERNEL")
+	ko=$("$VM/module.sh" "$KERNEL")
+	c=$("$VM/module.sh" --test squatter "$KERNEL")
+	lock_use
+	mapfile -t args < <(machine_args)
+	in_root_at "$(machine_root)" build env KNETSTAT_KDIR="${args[0]#KDIR=}" \
+		KNETSTAT_KO="$(in_cache "$ko")" KNETSTAT_C_KO="$(in_cache "$c")" "$IN_CACHE/target/x86_64-unknown-linux-gnu/release/knetstat-module-tests"
+)
 
 # Any input, as far as a few seconds go.
 fuzz() {
@@ -248,9 +270,11 @@ emulated() {
 }
 if [[ ${#EMULATED[@]} -gt 0 ]]; then
 	note "== ${EMULATED[*]} (output comes at the end)"
+	[[ -n $ONLY ]] || module_program
 	for kernel in "${EMULATED[@]}"; do
 		rm -f "$LOGS/$kernel.status"
 		"$VM/module.sh" "$kernel" > /dev/null
+		[[ -n $ONLY ]] || run "$kernel-module" module_tests "$kernel"
 	done
 	begin emulated emulated "${EMULATED[@]}"
 fi

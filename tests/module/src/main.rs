@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The built module, held against a C module that was built for the same kernel.
+//!
+//! `rust/own.mk` derives rustc's flags from the kernel's configuration. If it forgets one, the
+//! module loads and works, and a mitigation is off in it without a word. So what came of the flags
+//! is looked for in the code itself. What this expects of a kernel, its C module has to fulfil as
+//! well: otherwise the expectation is wrong.
+//!
+//! Runs on the machine that builds, not in a guest. The environment says what to look at:
+//!
+//! - `KNETSTAT_KO`: the module
+//! - `KNETSTAT_C_KO`: the C module
+//! - `KNETSTAT_KDIR`: the build tree that both were built with
+
+mod arm64;
+mod elf;
+mod kernel;
+mod metadata;
+mod x86;
+
+use anyhow::{
+    Context,
+    Result, //
+};
+use elf::Module;
+use kernel::Kernel;
+use libtest_mimic::{
+    Arguments,
+    Completion,
+    Failed,
+    Trial, //
+};
+use std::env;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// What is compared.
+struct Subject {
+    ours: Module,
+    c: Module,
+    kernel: Kernel,
+}
+
+/// What became of a claim that was not refuted.
+enum Outcome {
+    Holds,
+    /// There is nothing to compare: the kernel does without.
+    NotHere(&'static str),
+}
+
+type Claim = fn(&Subject) -> Result<Outcome>;
+
+fn path(variable: &str) -> Result<String> {
+    env::var(variable).with_context(|| format!("{variable} has to be set, see tests/module"))
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::from_args();
+    let subject = Arc::new(Subject {
+        ours: Module::read(path("KNETSTAT_KO")?)?,
+        c: Module::read(path("KNETSTAT_C_KO")?)?,
+        kernel: Kernel::read(path("KNETSTAT_KDIR")?)?,
+    });
+    let code = match subject.ours.is_arm64() {
+        true => arm64::CLAIMS,
+        false => x86::CLAIMS,
+    };
+    let trials = [code, metadata::CLAIMS].concat().into_iter();
+    let trials = trials.map(|(name, claim)| {
+        let subject = Arc::clone(&subject);
+        Trial::ignorable_test(name, move || match claim(&subject) {
+            Ok(Outcome::Holds) => Ok(Completion::Completed),
+            Ok(Outcome::NotHere(why)) => Ok(Completion::ignored_with(format!("skipped: {why}"))),
+            Err(err) => Err(Failed::from(format!("{err:#}"))),
+        })
+    });
+    Ok(libtest_mimic::run(&arguments, trials.collect()).exit_code())
+}

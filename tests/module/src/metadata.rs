@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the module loader and modinfo(8) read.
+
+use crate::elf::Module;
+use crate::{
+    Claim,
+    Outcome,
+    Subject, //
+};
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+pub const CLAIMS: &[(&str, Claim)] = &[
+    ("sections::each_once", each_once),
+    ("sections::as_the_c_module", as_the_c_module),
+    ("sections::none_of_rust", none_of_rust),
+    ("modinfo::one_section", one_modinfo),
+    ("modinfo::declared", declared),
+    ("modinfo::as_the_c_module", modinfo_as_the_c_module),
+    ("symbols::resolved", resolved),
+    ("symbols::versions", versions),
+    ("symbols::no_clash", no_clash),
+    ("btf", btf),
+];
+
+/// Sections that depend on what a module's source has, not on the kernel that it is for.
+const OF_THE_SOURCE: &[&str] = &[
+    // Parameters, strings, data, unlikely code.
+    "__param",
+    ".rodata",
+    ".rodata.str",
+    ".rodata.str1.1",
+    ".rodata.str1.8",
+    ".data",
+    ".data..read_mostly",
+    ".data..ro_after_init",
+    ".bss",
+    ".text.unlikely",
+    ".init.data",
+    ".exit.data",
+    // BUG(), atomic operations, static calls and keys, instructions that depend on the CPU.
+    "__bug_table",
+    ".smp_locks",
+    ".static_call_sites",
+    "__jump_table",
+    ".altinstructions",
+    ".altinstr_replacement",
+    "__ex_table",
+    // Indirect calls, and ENDBR64 that nothing needs.
+    ".retpoline_sites",
+    ".ibt_endbr_seal",
+];
+
+/// Fails if there are such names, with the first few.
+fn ensure_none<T: Debug>(what: &str, names: &[T]) -> Result<()> {
+    let few = &names[..names.len().min(5)];
+    ensure!(
+        names.is_empty(),
+        "{what}: {}, the first {few:?}",
+        names.len()
+    );
+    Ok(())
+}
+
+fn loaded(module: &Module) -> impl Iterator<Item = &str> {
+    let sections = module.sections.iter().filter(|section| section.is_loaded);
+    sections.map(|section| section.name.as_str())
+}
+
+/// The module loader looks sections up by name, and takes the first.
+fn each_once(subject: &Subject) -> Result<Outcome> {
+    for module in [&subject.c, &subject.ours] {
+        let mut seen = BTreeSet::new();
+        let twice: Vec<_> = loaded(module).filter(|name| !seen.insert(*name)).collect();
+        ensure_none(&format!("{}: more than one section", module.name()), &twice)?;
+    }
+    Ok(Outcome::Holds)
+}
+
+/// What the build makes for every module: objtool's tables, notes, versions.
+fn as_the_c_module(subject: &Subject) -> Result<Outcome> {
+    let ours: BTreeSet<_> = loaded(&subject.ours).collect();
+    let missing: Vec<_> = loaded(&subject.c)
+        .filter(|name| !ours.contains(name) && !OF_THE_SOURCE.contains(name))
+        .collect();
+    ensure_none("sections that only the C module has", &missing)?;
+    Ok(Outcome::Holds)
+}
+
+/// No section that the kernel does not know: one for each function, tables for unwinding, and
+/// what rustc writes for itself.
+fn none_of_rust(subject: &Subject) -> Result<Outcome> {
+    let c: BTreeSet<_> = subject
+        .c
+        .sections
+        .iter()
+        .map(|section| &*section.name)
+        .collect();
+    let foreign: Vec<_> = subject
+        .ours
+        .sections
+        .iter()
+        .map(|section| &*section.name)
+        .filter(|name| !c.contains(name))
+        // The relocations of a section go by its name.
+        .filter(|name| !OF_THE_SOURCE.contains(&name.strip_prefix(".rela").unwrap_or(name)))
+        .collect();
+    ensure_none("sections that no C module has", &foreign)?;
+    Ok(Outcome::Holds)
+}
+
+/// All entries, in order.
+fn modinfo(module: &Module) -> Result<Vec<(String, String)>> {
+    let section = module.section(".modinfo").context("no .modinfo")?;
+    let text = std::str::from_utf8(&section.bytes)?;
+    text.split('\0')
+        .filter(|entry| !entry.is_empty())
+        .map(|entry| {
+            let (key, value) = entry.split_once('=').context("no =")?;
+            Ok((key.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+fn values<'a>(modinfo: &'a [(String, String)], key: &str) -> Vec<&'a str> {
+    let entries = modinfo.iter().filter(|entry| entry.0 == key);
+    entries.map(|entry| entry.1.as_str()).collect()
+}
+
+/// Of a second one, the module loader would see nothing, the licence for example.
+fn one_modinfo(subject: &Subject) -> Result<Outcome> {
+    let sections = subject.ours.sections.iter();
+    let count = sections
+        .filter(|section| section.name == ".modinfo")
+        .count();
+    ensure!(count == 1, "there are {count} sections .modinfo");
+    Ok(Outcome::Holds)
+}
+
+/// What `module!` in knetstat.rs says.
+fn declared(subject: &Subject) -> Result<Outcome> {
+    const SOURCE: &str = include_str!("../../../knetstat.rs");
+
+    let (_, after) = SOURCE.split_once("module! {").context("no module!")?;
+    let (body, _) = after.split_once("\n}").context("no end of module!")?;
+    let modinfo = modinfo(&subject.ours)?;
+    let mut keys = BTreeSet::new();
+    for line in body.lines() {
+        let Some((key, value)) = line.trim().split_once(": ") else {
+            continue;
+        };
+        let key = match key {
+            "type" => continue,
+            "authors" => "author",
+            _ => key,
+        };
+        // In quotes are each second.
+        let wanted: Vec<_> = value.split('"').skip(1).step_by(2).collect();
+        let found = values(&modinfo, key);
+        ensure!(found == wanted, "{key} is {found:?}, not {wanted:?}");
+        keys.insert(key);
+    }
+    for key in ["name", "author", "description", "license"] {
+        ensure!(keys.contains(key), "module! does not say {key}");
+    }
+    Ok(Outcome::Holds)
+}
+
+/// What the build says of every module.
+fn modinfo_as_the_c_module(subject: &Subject) -> Result<Outcome> {
+    let (ours, c) = (modinfo(&subject.ours)?, modinfo(&subject.c)?);
+    ensure!(
+        !values(&c, "vermagic").is_empty(),
+        "the C module has no vermagic"
+    );
+    for (key, value) in &c {
+        let found = values(&ours, key);
+        match key.as_str() {
+            "parm" | "parmtype" => (),
+            // Each module has its own.
+            "name" | "license" | "description" | "srcversion" => {
+                ensure!(found.len() == 1, "{key} is {found:?}");
+            }
+            _ => ensure!(
+                found == [value],
+                "{key} is {found:?}, in the C module {value:?}"
+            ),
+        }
+    }
+    Ok(Outcome::Holds)
+}
+
+/// All that the module takes from others is exported.
+fn resolved(subject: &Subject) -> Result<Outcome> {
+    ensure!(
+        !subject.ours.undefined.is_empty(),
+        "nothing is taken from the kernel"
+    );
+    let undefined = subject.ours.undefined.iter();
+    let missing: Vec<_> = undefined
+        .filter(|name| subject.kernel.export(name).is_none())
+        .collect();
+    ensure_none("names that the kernel does not export", &missing)?;
+    Ok(Outcome::Holds)
+}
+
+/// CONFIG_MODVERSIONS: the types of what is taken are those that the kernel has.
+fn versions(subject: &Subject) -> Result<Outcome> {
+    if subject.c.section("__versions").is_none() {
+        return Ok(Outcome::NotHere("the kernel has no versions of symbols"));
+    }
+    for module in [&subject.c, &subject.ours] {
+        let section = module.section("__versions").context("no __versions")?;
+        // struct modversion_info: a CRC and the name.
+        let entries: Vec<(u64, &str)> = section
+            .bytes
+            .chunks_exact(64)
+            .map(|entry| {
+                let (crc, name) = entry.split_at(8);
+                let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+                Ok((
+                    u64::from_le_bytes(crc.try_into()?),
+                    std::str::from_utf8(name)?,
+                ))
+            })
+            .collect::<Result<_>>()?;
+        for name in module
+            .undefined
+            .iter()
+            .map(String::as_str)
+            .chain(["module_layout"])
+        {
+            let found: Vec<_> = entries.iter().filter(|entry| entry.1 == name).collect();
+            let wanted = subject.kernel.export(name);
+            ensure!(
+                found.len() == 1 && Some(found[0].0) == wanted,
+                "{}: {name} has the versions {found:x?}, the kernel has {wanted:x?}",
+                module.name()
+            );
+        }
+    }
+    Ok(Outcome::Holds)
+}
+
+/// Nothing is exported, and no global name is one that is exported already.
+fn no_clash(subject: &Subject) -> Result<Outcome> {
+    let exporting: Vec<_> = loaded(&subject.ours)
+        .filter(|name| name.starts_with("__ksymtab"))
+        .collect();
+    ensure_none("tables of exports", &exporting)?;
+    let globals = subject.ours.globals.iter();
+    let clashing: Vec<_> = globals
+        .filter(|name| subject.kernel.export(name).is_some())
+        .collect();
+    ensure_none("global names that the kernel exports as well", &clashing)?;
+    Ok(Outcome::Holds)
+}
+
+/// CONFIG_DEBUG_INFO_BTF_MODULES, if the headers package has what it takes.
+fn btf(subject: &Subject) -> Result<Outcome> {
+    let has = |module: &Module| {
+        module
+            .section(".BTF")
+            .is_some_and(|btf| !btf.bytes.is_empty())
+    };
+    if !has(&subject.c) {
+        return Ok(Outcome::NotHere("the C module has no BTF"));
+    }
+    ensure!(has(&subject.ours), "no .BTF");
+    Ok(Outcome::Holds)
+}
