@@ -69,12 +69,7 @@ measuring=
 *,holds,*) measuring=$("$VM/module.sh" --make KNETSTAT_MEASURE=1 uml) ;;
 esac
 
-# Static, as the guest tests are.
-TARGET=x86_64-unknown-linux-gnu
-step "building the benchmark" bench '' "the benchmark does not build" \
-	"$VM/in-root.sh" env RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release \
-	--manifest-path tests/Cargo.toml -p knetstat-bench --target "$TARGET"
-program=$CACHE/target/$TARGET/release/knetstat-bench
+program=$("$VM/program.sh" knetstat-bench uml)
 
 cpu=$(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo | tr -cd 'A-Za-z0-9 @.()-')
 load=$(cut -d' ' -f1 /proc/loadavg)

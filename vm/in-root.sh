@@ -13,10 +13,7 @@
 ROOT=$("$VM/root.sh")
 check_host
 lock_use
-# The caller's own settings for cargo (registries, mirrors).
-for f in config.toml config; do
-	[[ ! -f ${CARGO_HOME:-$HOME/.cargo}/$f ]] || cp "${CARGO_HOME:-$HOME/.cargo}/$f" "$CACHE/cargo/$f"
-done
+cargo_settings
 case $PWD/ in
 "$TOP"/*) in_root env -C "$IN_TOP${PWD#"$TOP"}" "$@" ;;
 *) in_root env -C "$IN_TOP" "$@" ;;

@@ -45,7 +45,7 @@ die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 #              build root, which has a kernel installed
 #   FROM       the suite that its kernel is from, if that is not SUITE
 #   IMAGE      the package that depends on the newest image there
-#   ARCH       the architecture, as Debian names it (amd64)
+#   ARCH       the architecture, as Debian names it: amd64 (the default) or arm64
 #   METADATA   "yes": with the kernel's own Rust, whose metadata are made
 # A symbolic link is another name for a guest.
 guest_names() {
@@ -288,6 +288,14 @@ in_root_at() {
 }
 
 in_root() { in_root_at "$ROOT" build "$@"; }
+
+# cargo_settings: the caller's own settings for cargo (registries, mirrors), for the roots.
+cargo_settings() {
+	local f
+	for f in config.toml config; do
+		[[ ! -f ${CARGO_HOME:-$HOME/.cargo}/$f ]] || cp "${CARGO_HOME:-$HOME/.cargo}/$f" "$CACHE/cargo/$f"
+	done
+}
 
 # in_cache DIR: a directory of the cache, as a path inside the root.
 in_cache() { printf '%s\n' "$IN_CACHE/${1#"$CACHE/"}"; }

@@ -38,8 +38,8 @@ done
 wanted() { [[ " $WANTED " == *" $1 "* ]]; }
 
 LOGS=$CACHE/log/test
-TARGET=x86_64-unknown-linux-gnu
-PROGRAM=$CACHE/target/$TARGET/release/knetstat-guest-tests
+# The guest tests, for each architecture.
+declare -A PROGRAMS=()
 passed=0 failed=0 skipped=0
 failures=()
 
@@ -101,23 +101,19 @@ finish() {
 	unset "begun_pid[$name]"
 }
 
-guest_program() {
-	local flags="-C target-feature=+crt-static"
-	step "building the guest tests" guest-tests '' "the guest tests do not build" \
-		"$VM/in-root.sh" env RUSTFLAGS="$flags" cargo build --locked --release \
-		--manifest-path tests/Cargo.toml -p knetstat-guest-tests --target "$TARGET"
-}
+arch_of() { (load_guest "$1" && printf '%s\n' "$ARCH"); }
 
 # guest KERNEL [ARGUMENT]...: boots it and runs the guest tests there.
 guest() {
-	local kernel=$1 with=() name
+	local kernel=$1 with=() name program
+	program=${PROGRAMS[$(arch_of "$kernel")]}
 	shift
 	for name in "$TOP"/tests/modules/*/Kbuild; do
 		name=$(basename "$(dirname "$name")")
 		with+=(--with "$("$VM/module.sh" --test "$name" "$kernel")")
 	done
-	"$VM/run.sh" --timeout 1200 --log "$LOGS/$kernel.kernel.log" --with "$PROGRAM" "${with[@]}" \
-		"$kernel" "\$KNETSTAT_DIR/${PROGRAM##*/} $*"
+	"$VM/run.sh" --timeout 1200 --log "$LOGS/$kernel.kernel.log" --with "$program" "${with[@]}" \
+		"$kernel" "\$KNETSTAT_DIR/${program##*/} $*"
 }
 
 # Static, as it runs in the root of a guest's release, where the build tree is.
@@ -177,7 +173,8 @@ BAD_LOG='BUG: |WARNING: |KASAN: |UBSAN: |Oops|INFO: task .* blocked|rcu: INFO|su
 #   log:PATTERN   the kernel's log has a line that matches
 fault() {
 	local names=$1 kernel=$2 boot=$3 expected=$4 command=$5
-	local what make=() run=(--timeout 120) ko log out ok='' status=0
+	local what make=() run=(--timeout 120) ko log out ok='' status=0 program
+	program=${PROGRAMS[$(arch_of "$kernel")]}
 	what="fault::$names: ${command%%[ $'\n']*} ($kernel) ${expected%%:*}"
 	log=$LOGS/fault-$names-$kernel-$faults.kernel.log out=${LOGS}/fault-$names-$kernel-$faults.log
 	faults=$((faults + 1))
@@ -185,8 +182,8 @@ fault() {
 	[[ $boot == - ]] || run+=(--append "$boot")
 	case $command in
 	*::*)
-		run+=(--with "$PROGRAM")
-		command="\$KNETSTAT_DIR/${PROGRAM##*/} --exact $command"
+		run+=(--with "$program")
+		command="\$KNETSTAT_DIR/${program##*/} --exact $command"
 		;;
 	esac
 	rm -f "$log"
@@ -247,7 +244,10 @@ if wanted faults; then
 	done
 fi
 for kernel in "${KERNELS[@]}"; do begin "$kernel-kernel" "$VM/kernel.sh" "$kernel"; done
-if [[ ${#KERNELS[@]} -gt 0 ]]; then guest_program; fi
+for kernel in "${KERNELS[@]}"; do
+	arch=$(arch_of "$kernel")
+	[[ -n ${PROGRAMS[$arch]:-} ]] || PROGRAMS[$arch]=$("$VM/program.sh" knetstat-guest-tests "$kernel")
+done
 for kernel in "${KERNELS[@]}"; do
 	finish "$kernel-kernel"
 	# The list of options is compared with the source of a kernel, if one was unpacked.

@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds a program of tests/ for a guest, and prints where it is. It is static: what it runs in
+# need not have the libraries of what it was built in.
+#
+# usage: vm/program.sh PACKAGE KERNEL
+
+. "$(dirname "$0")/lib.sh"
+
+[[ $# -eq 2 ]] || die_usage "usage: vm/program.sh PACKAGE KERNEL"
+package=$1
+load_guest "$2"
+
+ROOT=$("$VM/root.sh")
+check_host
+case $ARCH in
+amd64)
+	root=$ROOT target=x86_64-unknown-linux-gnu
+	;;
+arm64)
+	# What programs take is where modules are built, too.
+	DIR=$("$VM/kernel.sh" "$KERNEL")
+	root=$(machine_root) target=aarch64-unknown-linux-gnu
+	export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+	;;
+esac
+lock_use
+cargo_settings
+
+step "building $package for $ARCH" "$package-$ARCH" '' "$package does not build" \
+	in_root_at "$root" build env -C "$IN_TOP" RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release \
+	--manifest-path tests/Cargo.toml -p "$package" --target "$target"
+printf '%s\n' "$CACHE/target/$target/release/$package"
