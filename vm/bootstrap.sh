@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 #
-# How a root of a release of Debian is made. To be sourced after vm/lib.sh.
+# How a root of a release of Debian is made, and what guests have of it. To be sourced after vm/lib.sh.
+
+# Inside the guests: the usual tools, real programs for the demonstration, and what
+# people read files with. The build root, from which most guests boot, has those of
+# GUEST_TOO for its own use.
+GUEST_TOO="busybox-static kmod make"
+GUEST="iproute2 net-tools nftables python3 strace procps psmisc util-linux lsof less
+	iputils-ping ncat socat curl nginx-light openssh-server dnsmasq-base
+	zsh ksh93u+m mksh dash bash coreutils sed grep perl gawk mawk"
 
 # apt_and_dpkg ROOT SUITE: the settings of both there.
 apt_and_dpkg() {

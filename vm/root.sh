@@ -16,13 +16,8 @@ SUITE=trixie
 # To build kernels and modules; what the tests are built with and watch with.
 BUILD="gcc libc6-dev make flex bison bc libelf-dev libssl-dev xz-utils cpio kmod perl patch rsync git
 	dwarves zstd rustc cargo rust-src rustfmt rust-clippy bindgen clang lld llvm libclang-dev"
-# To run the guests.
+# To run the guests; what is inside them is in vm/bootstrap.sh.
 RUN="qemu-system-x86 virtiofsd busybox-static"
-# Inside the guests: the usual tools, real programs for the demonstration, and what
-# people read files with (busybox and python3 are named above already).
-GUEST="iproute2 net-tools nftables python3 strace procps psmisc util-linux lsof less
-	iputils-ping ncat socat curl nginx-light openssh-server dnsmasq-base
-	zsh ksh93u+m mksh dash bash coreutils sed grep perl gawk mawk"
 # Debian's kernel: the image, its headers, its source, all of one version.
 KERNEL="linux-image-cloud-amd64 linux-headers-cloud-amd64 linux-source"
 

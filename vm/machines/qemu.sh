@@ -5,6 +5,9 @@
 # it are built in a root of its release, with the packages of that release only. It boots from
 # an initramfs, which inserts the kernel's own modules for virtio, and then from the build root,
 # over virtiofs. To be sourced by load_guest; see vm/machines/uml.sh for what is defined here.
+#
+# Another architecture than the build root's has a user space of its own, DIR/guest, and its
+# modules and the tests' programs are cross-compiled in DIR/root, from which QEMU runs then.
 
 # shellcheck source=vm/bootstrap.sh
 . "$VM/bootstrap.sh"
@@ -12,15 +15,18 @@
 # shellcheck disable=SC2034
 OUT=/vm/.guest/out TTY=/dev/hvc0
 
-# Per architecture: the emulator and its machine, the kernel's console, make's arguments, and
-# what apt calls packages of another architecture than the root's.
+# Per architecture: the emulator and its machine, the kernel's console, and make's arguments;
+# for another than the build root's, what apt calls its packages, and those of DIR/root that
+# compile for it, run it, and build the tests' programs.
 case $ARCH in
 amd64)
-	QEMU=(qemu-system-x86_64 -machine "q35,memory-backend=mem") CONSOLE=ttyS0 MAKE_ARCH=() FOREIGN=''
+	QEMU=(qemu-system-x86_64 -machine "q35,memory-backend=mem") CONSOLE=ttyS0
+	MAKE_ARCH=() FOREIGN='' FOREIGN_PACKAGES=''
 	;;
 arm64)
 	QEMU=(qemu-system-aarch64 -machine "virt,memory-backend=mem") CONSOLE=ttyAMA0
 	MAKE_ARCH=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-) FOREIGN=:arm64
+	FOREIGN_PACKAGES="gcc-aarch64-linux-gnu qemu-system-arm virtiofsd cargo libstd-rust-dev:arm64 libc6-dev-arm64-cross"
 	;;
 esac
 FLAVOUR=${IMAGE#linux-image-}
@@ -49,9 +55,61 @@ release_packages() {
 	in_root_at "$DIR/root" build apt-get update
 	packages=$(in_root_at "$DIR/root" build bash -c ". $IN_TOP/scripts/lib.sh; rust_packages")
 	# shellcheck disable=SC2086
-	in_root_at "$DIR/root" build apt-get install -y make gcc kmod ${FOREIGN:+gcc-aarch64-linux-gnu} $packages
-	in_root_at "$DIR/root" build apt-get install -y "${from[@]}" "linux-image-$FLAVOUR$FOREIGN" "linux-headers-$FLAVOUR$FOREIGN"
+	in_root_at "$DIR/root" build apt-get install -y make gcc kmod $FOREIGN_PACKAGES $packages
+	if [[ -z $FOREIGN ]]; then
+		in_root_at "$DIR/root" build apt-get install -y "${from[@]}" "linux-image-$FLAVOUR" "linux-headers-$FLAVOUR"
+	else
+		in_root_at "$DIR/root" build apt-get install -y "${from[@]}" "linux-image-$FLAVOUR$FOREIGN"
+		foreign_headers "$(machine_release)"
+	fi
 	in_root_at "$DIR/root" build apt-get clean
+}
+
+# foreign_headers RELEASE: what is to be installed for another architecture. Its headers package
+# depends on a compiler that runs there, which would oust the one that runs here, so it is only
+# unpacked.
+foreign_headers() {
+	local release=$1 version=${1%"-$FLAVOUR"}
+	in_root_at "$DIR/root" build apt-get install -y "linux-kbuild-$version" "linux-headers-$version-common"
+	# shellcheck disable=SC2016
+	in_root_at "$DIR/root" build bash -euc '
+		cd /tmp
+		apt-get -o APT::Sandbox::User=root download "$1"
+		dpkg-deb -x ./linux-headers-*.deb /
+	' headers "linux-headers-$release$FOREIGN"
+}
+
+# What a guest of another architecture than the build root's boots from, DIR/guest. The packages
+# are only unpacked, as nothing of theirs runs here; what their scripts would have made comes
+# from the build root, which has the same release and packages.
+make_guest() {
+	# shellcheck disable=SC2016,SC2086
+	in_root bash -euc '
+		guest=$1 root=$2 arch=$3
+		shift 3
+		mkdir -p /tmp/apt/lists/partial /tmp/apt/cache/archives/partial "$guest"
+		: > /tmp/apt/status
+		apt=(apt-get -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o APT::Sandbox::User=root
+			-o Dir::State=/tmp/apt -o Dir::State::status=/tmp/apt/status -o Dir::Cache=/tmp/apt/cache)
+		"${apt[@]}" update
+		"${apt[@]}" install -y --download-only "?essential" "$@"
+		# As base-files has them: whatever is unpacked goes through these.
+		for name in bin sbin lib; do
+			mkdir -p "$guest/usr/$name"
+			ln -s "usr/$name" "$guest/$name"
+		done
+		for file in /tmp/apt/cache/archives/*.deb; do
+			dpkg-deb -x "$file" "$guest"
+			echo "Unpacking ${file##*/}"
+		done
+		rm -rf "$guest"/usr/share/{doc,man,locale}
+		cp -a "$root/etc/." "$guest/etc/"
+		rm -f "$guest/etc/ld.so.cache"
+		cd "$root"
+		find usr -lname "/etc/alternatives/*" -print0 | xargs -0 cp -a --parents -t "$guest"
+		python3 -m compileall -q "$guest/usr/lib/python3"* -s "$guest"
+		mkdir -p "$guest/lib/modules" "$guest"/{cache,knetstat,vm}
+	' guest "$(in_cache "$DIR")/guest" "$(in_cache "$ROOT")" "$ARCH" $GUEST_TOO $GUEST
 }
 
 make_metadata() {
@@ -62,8 +120,9 @@ make_metadata() {
 }
 
 make_initramfs() {
-	local root=/
+	local root=/ busybox=/bin/busybox
 	[[ -z $SUITE ]] || root=$(in_cache "$DIR")/root
+	[[ -z $FOREIGN ]] || busybox=$(in_cache "$DIR")/guest/usr/bin/busybox
 	# shellcheck disable=SC2016
 	# shellcheck disable=SC2086 # A list of names.
 	in_root bash -euc '
@@ -87,7 +146,7 @@ make_initramfs() {
 		done
 		find . | LC_ALL=C sort | cpio -o -H newc --quiet > ../initramfs.cpio
 		ls modules
-	' initramfs "$(in_cache "$DIR")" "$root" "$(machine_release)" "$IN_TOP/vm/init-initramfs" /bin/busybox \
+	' initramfs "$(in_cache "$DIR")" "$root" "$(machine_release)" "$IN_TOP/vm/init-initramfs" "$busybox" \
 		$INITRAMFS_MODULES
 }
 
@@ -95,6 +154,7 @@ machine_recipe() {
 	hash_of < "$ROOT/.versions"
 	printf '%s\n' "$SUITE" "$FROM" "$IMAGE" "$ARCH" "$INITRAMFS_MODULES"
 	grep -hvE "^[[:space:]]*(#|$)" "$VM/init-initramfs"
+	[[ -z $FOREIGN ]] || printf '%s\n' "$FOREIGN_PACKAGES" "$GUEST_TOO" "$GUEST" "$(declare -f foreign_headers make_guest)"
 	[[ -z $METADATA ]] || grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/rust-metadata.sh"
 	declare -f release_packages make_initramfs make_metadata
 	bootstrap_recipe
@@ -109,6 +169,9 @@ machine_make() {
 		step_bootstrap "$DIR/root" "$SUITE" "$KERNEL"
 		step "the $KERNEL kernel, its headers and a compiler, from apt" "${DIR##*/}-packages" '^(Unpacking|Setting up) ' \
 			"$again" release_packages
+	fi
+	if [[ -n $FOREIGN ]]; then
+		step "a user space for $ARCH, from apt" "${DIR##*/}-guest" '^(Get|Unpacking)' "$again" make_guest
 	fi
 	if [[ -n $METADATA ]]; then
 		step "making the Rust metadata of the $KERNEL kernel" "${DIR##*/}" '' \
@@ -129,17 +192,26 @@ machine_args() {
 }
 
 machine_run() {
-	local release root=''
+	local release root='' emulator=$ROOT share=''
 	release=$(machine_release)
+	if [[ -n $FOREIGN ]]; then
+		emulator=$DIR/root share=$(in_cache "$DIR")/guest
+	fi
 	if [[ -n $SUITE ]]; then
 		root=$(in_cache "$DIR")/root
 		printf 'KNETSTAT_RELEASE_ROOT=%s\n' "$root" >> "$guest/env"
 	fi
 	# shellcheck disable=SC2016
-	in_root_at "$ROOT" guest bash -euc '
-		timeout=$1 shell=$2 init=$3 append=$4 kernel=$5 initramfs=$6 mem=$7 console=$8
-		shift 8
-		/usr/libexec/virtiofsd --socket-path /tmp/fs --shared-dir / --sandbox none --no-announce-submounts --cache always --log-level error \
+	in_root_at "$emulator" guest bash -euc '
+		timeout=$1 shell=$2 init=$3 append=$4 kernel=$5 initramfs=$6 mem=$7 console=$8 share=$9
+		shift 9
+		# A user space of its own, with what guests are shown of the host.
+		if [ -n "$share" ]; then
+			mount --bind "$share" /mnt
+			for dir in /knetstat /cache /vm; do mount --bind "$dir" "/mnt$dir"; done
+			share=/mnt
+		fi
+		/usr/libexec/virtiofsd --socket-path /tmp/fs --shared-dir "${share:-/}" --sandbox none --no-announce-submounts --cache always --log-level error \
 			2> /vm/.guest/virtiofsd.log &
 		until [ -S /tmp/fs ]; do sleep 0.02; kill -0 $!; done
 		out=(-chardev null,id=out)
@@ -160,5 +232,5 @@ machine_run() {
 		wait $qemu || status=$?
 		exit $status
 		' guest "$timeout" "$shell" "$IN_TOP/vm/init" "${BOOT_ARGS:+$BOOT_ARGS }$append" "$root/boot/vmlinuz-$release" \
-		"$(in_cache "$DIR")/initramfs.cpio" "$mem" "$CONSOLE" "${QEMU[@]}" 2>> "$guest/qemu.log"
+		"$(in_cache "$DIR")/initramfs.cpio" "$mem" "$CONSOLE" "$share" "${QEMU[@]}" 2>> "$guest/qemu.log"
 }
