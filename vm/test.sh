@@ -1,16 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs all tests: those that need no kernel, those of the build, and the guest tests in the
-# guests that are marked for it, with those of what the module's file has in it; then shows that they
-# notice what they are there for. Ends with a line that sums up, and fails unless every test passed.
+# Runs tests: those that need no kernel, those of the build, those of the guests with what the
+# module's file has in it, and whether all these notice what they are there for. Ends with a line
+# that sums up, and fails unless every test passed.
 #
-# usage: vm/test.sh [--only TEXT] [host|build|faults|KERNEL]...    default: all of them
+# usage: vm/test.sh [--only TEXT] [host|build|faults|c-module|KERNEL|all]...
 #   --only TEXT   of the guest tests, only those whose name contains TEXT
+#   all           all stages and all guests
+# Default: all stages, but of the guests those that are marked for it. c-module is a stage only if
+# KNETSTAT_C_MODULE says where the sources of the C module of the same name are; the two modules
+# are compared then.
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/test.sh [--only TEXT] [host|build|faults|KERNEL]..."
+usage="usage: vm/test.sh [--only TEXT] [host|build|faults|c-module|KERNEL|all]..."
 ONLY=
 if [[ ${1:-} == --only ]]; then
 	[[ $# -ge 2 ]] || die_usage "$usage"
@@ -19,20 +23,27 @@ if [[ ${1:-} == --only ]]; then
 	ONLY=$2
 	shift 2
 fi
-mapfile -t TESTED_GUESTS < <(tested_guests)
-STAGES=(host build "${TESTED_GUESTS[@]}" faults)
-[[ $# -gt 0 ]] || set -- "${STAGES[@]}"
+stages() {
+	printf '%s\n' host build "$@" faults
+	[[ -z ${KNETSTAT_C_MODULE:-} ]] || echo c-module
+}
+# shellcheck disable=SC2046
+[[ $# -gt 0 ]] || set -- $(stages $(tested_guests))
+# shellcheck disable=SC2046
+[[ $* != all ]] || set -- $(stages $(guest_names))
 WANTED=$*
-# Other guests can be named as well.
-GUESTS=()
+# The guests, those in which all code is emulated apart.
+EMULATED=() OTHERS=()
 for stage; do
 	case $stage in
-	host | build | faults) ;;
-	*)
-		[[ " $(guest_names | paste -sd' ') " == *" $stage "* ]] ||
-			die_usage "no such stage: '$stage'; there are: host build faults $(guest_names | paste -sd' ')"
-		GUESTS+=("$stage")
-		;;
+	host | build | faults | c-module) continue ;;
+	esac
+	(check_kernel_name "$stage" 2> /dev/null) ||
+		die_usage "no such stage: '$stage'; there are: all host build faults c-module $(guest_names | paste -sd' ')"
+	guest=$(load_guest "$stage" && printf '%s %s\n' "$SCALE" "$KERNEL")
+	case $guest in
+	emulated\ *) EMULATED+=("${guest#* }") ;;
+	*) OTHERS+=("${guest#* }") ;;
 	esac
 done
 wanted() { [[ " $WANTED " == *" $1 "* ]]; }
@@ -112,22 +123,16 @@ guest() {
 		name=$(basename "$(dirname "$name")")
 		with+=(--with "$("$VM/module.sh" --test "$name" "$kernel")")
 	done
-	"$VM/run.sh" --timeout 1200 --log "$LOGS/$kernel.kernel.log" --with "$program" "${with[@]}" \
+	"$VM/run.sh" --timeout 1800 --log "$LOGS/$kernel.kernel.log" --with "$program" "${with[@]}" \
 		"$kernel" "\$KNETSTAT_DIR/${program##*/} $*"
 }
 
-# Static, as it runs in the root of a guest's release, where the build tree is.
-module_program() {
-	local flags="-C target-feature=+crt-static"
-	step "building the tests of the module's file" module-tests '' "the tests of the module's file do not build" \
-		"$VM/in-root.sh" env RUSTFLAGS="$flags" cargo build --locked --release \
-		--manifest-path tests/Cargo.toml -p knetstat-module-tests --target x86_64-unknown-linux-gnu
-}
-
-# module_tests KERNEL: compares the module with a C module, neither of which is loaded.
+# module_tests KERNEL: compares the module's file with that of a C module for the same kernel;
+# neither is loaded.
 # shellcheck disable=SC2034,SC2153
 module_tests() (
 	load_guest "$1"
+	program=${MODULE_PROGRAM#"$CACHE/"}
 	ROOT=$("$VM/root.sh")
 	DIR=$("$VM/kernel.sh" "$KERNEL")
 	ko=$("$VM/module.sh" "$KERNEL")
@@ -135,8 +140,24 @@ module_tests() (
 	lock_use
 	mapfile -t args < <(machine_args)
 	in_root_at "$(machine_root)" build env KNETSTAT_KDIR="${args[0]#KDIR=}" \
-		KNETSTAT_KO="$(in_cache "$ko")" KNETSTAT_C_KO="$(in_cache "$c")" "$IN_CACHE/target/x86_64-unknown-linux-gnu/release/knetstat-module-tests"
+		KNETSTAT_KO="$(in_cache "$ko")" KNETSTAT_C_KO="$(in_cache "$c")" "$IN_CACHE/$program"
 )
+
+# Where the C module builds, and runs. As it has the name of ours, it lies in a directory of
+# its own.
+C_MODULE_GUEST=debian-12
+c_module() {
+	local from dir status=0
+	from=$("$VM/c-module.sh" "$KNETSTAT_C_MODULE" "$C_MODULE_GUEST") || return
+	dir=$(mktemp -d "$CACHE/run/c-module.XXXXXX")
+	chmod 755 "$dir"
+	mkdir "$dir/c"
+	cp "$from/knetstat.ko" "$dir/c/"
+	"$VM/run.sh" --timeout 1200 --log "$LOGS/c-module.kernel.log" --dir "$dir" --with "${PROGRAMS[amd64]}" \
+		"$C_MODULE_GUEST" "\$KNETSTAT_DIR/${PROGRAMS[amd64]##*/} c_module::" || status=$?
+	remove_tree "$dir"
+	return "$status"
+}
 
 # Any input, as far as a few seconds go.
 fuzz() {
@@ -213,14 +234,14 @@ fault() {
 # Each mend with the rule that it mends broken, and the window that hid it widened or the
 # case forced: without the mend the test fails, with it the test passes. A few cases need
 # two CPUs, and some a kernel with few UDP slots.
-FEW_SLOTS=uhash_entries=256
+FEW_SLOTS=uhash_entries=256 STOCK=debian-13-backports
 all_faults() {
 	faults=0
 	fault oob debug - 'log:BUG: KASAN: .*out-of-bounds' "$REQUEST_ROW"
 	fault sleep debug - 'log:BUG: (scheduling while atomic|sleeping function called from invalid context)' "$REQUEST_ROW"
 	fault slow-look debug - passes faults::listener_between_tables
-	fault slow-look debian - passes faults::listener_between_tables
-	fault slow-look,no-sock-lock debian - fails faults::listener_between_tables
+	fault slow-look "$STOCK" - passes faults::listener_between_tables
+	fault slow-look,no-sock-lock "$STOCK" - fails faults::listener_between_tables
 	fault lost-place debug $FEW_SLOTS passes faults::place_lost_every_round
 	fault lost-place,same-visits debug $FEW_SLOTS fails faults::place_lost_every_round
 	fault lost-place,same-visits debug $FEW_SLOTS passes faults::reader_can_be_killed
@@ -228,27 +249,40 @@ all_faults() {
 	fault - debug $FEW_SLOTS passes faults::sleeping_reader_pins_nothing
 	fault keep-foreign debug $FEW_SLOTS fails faults::sleeping_reader_pins_nothing
 }
-# The guests that they run in.
-FAULT_GUESTS=(debug debian)
 
 check_host
 "$VM/root.sh" > /dev/null
 mkdir -p "$LOGS"
 begun=$SECONDS
 
-# Kernels and programs are made side by side, as parts of each build keep one CPU busy only.
-KERNELS=("${GUESTS[@]}")
+# What is needed besides the guests under test.
+STOCK_KERNELS=("${EMULATED[@]}") UML_KERNELS=("${OTHERS[@]}")
 if wanted faults; then
-	for kernel in "${FAULT_GUESTS[@]}"; do
-		[[ " ${KERNELS[*]} " == *" $kernel "* ]] || KERNELS+=("$kernel")
-	done
+	STOCK_KERNELS+=("$STOCK")
+	UML_KERNELS+=(debug)
 fi
-for kernel in "${KERNELS[@]}"; do begin "$kernel-kernel" "$VM/kernel.sh" "$kernel"; done
-for kernel in "${KERNELS[@]}"; do
+if wanted c-module; then STOCK_KERNELS+=("$C_MODULE_GUEST"); fi
+mapfile -t STOCK_KERNELS < <(printf '%s\n' "${STOCK_KERNELS[@]}" | sort -u)
+mapfile -t UML_KERNELS < <(printf '%s\n' "${UML_KERNELS[@]}" | sort -u)
+
+# Kernels and programs are made side by side, as parts of each build keep one CPU busy only. One
+# that the archive does not give fails later on, as a guest.
+stock_kernels() {
+	local kernel
+	for kernel; do "$VM/kernel.sh" "$kernel" || true; done
+}
+[[ -z ${UML_KERNELS[*]} ]] || for kernel in "${UML_KERNELS[@]}"; do begin "$kernel-kernel" "$VM/kernel.sh" "$kernel"; done
+[[ -z ${STOCK_KERNELS[*]} ]] || begin stock-kernels stock_kernels "${STOCK_KERNELS[@]}"
+if [[ -n ${UML_KERNELS[*]}${STOCK_KERNELS[*]} ]]; then
+	PROGRAMS[amd64]=$("$VM/program.sh" knetstat-guest-tests debug)
+	if [[ ${#EMULATED[@]} -gt 0 && -z $ONLY ]]; then MODULE_PROGRAM=$("$VM/program.sh" knetstat-module-tests debug); fi
+fi
+[[ -z ${STOCK_KERNELS[*]} ]] || finish stock-kernels
+for kernel in "${EMULATED[@]}"; do
 	arch=$(arch_of "$kernel")
 	[[ -n ${PROGRAMS[$arch]:-} ]] || PROGRAMS[$arch]=$("$VM/program.sh" knetstat-guest-tests "$kernel")
 done
-for kernel in "${KERNELS[@]}"; do
+[[ -z ${UML_KERNELS[*]} ]] || for kernel in "${UML_KERNELS[@]}"; do
 	finish "$kernel-kernel"
 	# The list of options is compared with the source of a kernel, if one was unpacked.
 	source=$("$VM/kernel.sh" "$kernel")/source
@@ -256,13 +290,12 @@ for kernel in "${KERNELS[@]}"; do
 done
 
 # Emulated guests are slow: they run beside all the rest, one after the other.
-EMULATED=() OTHERS=()
-for kernel in "${GUESTS[@]}"; do
-	if (load_guest "$kernel" && [[ $SCALE == emulated ]]); then EMULATED+=("$kernel"); else OTHERS+=("$kernel"); fi
-done
 emulated() {
 	local kernel status
 	for kernel; do
+		status=0
+		[[ -n $ONLY ]] || module_tests "$kernel" > "$LOGS/$kernel-module.log" 2>&1 || status=$?
+		echo "$status" > "$LOGS/$kernel-module.status"
 		status=0
 		guest "$kernel" "$ONLY" > "$LOGS/$kernel.log" 2>&1 || status=$?
 		echo "$status" > "$LOGS/$kernel.status"
@@ -270,12 +303,7 @@ emulated() {
 }
 if [[ ${#EMULATED[@]} -gt 0 ]]; then
 	note "== ${EMULATED[*]} (output comes at the end)"
-	[[ -n $ONLY ]] || module_program
-	for kernel in "${EMULATED[@]}"; do
-		rm -f "$LOGS/$kernel.status"
-		"$VM/module.sh" "$kernel" > /dev/null
-		[[ -n $ONLY ]] || run "$kernel-module" module_tests "$kernel"
-	done
+	for kernel in "${EMULATED[@]}"; do rm -f "$LOGS/$kernel"{,-module}.{log,status}; done
 	begin emulated emulated "${EMULATED[@]}"
 fi
 for package in host build; do
@@ -297,10 +325,23 @@ if [[ ${#EMULATED[@]} -gt 0 ]]; then
 	wait "${begun_pid[emulated]}" || true
 	unset "begun_pid[emulated]"
 	for kernel in "${EMULATED[@]}"; do
-		note "== $kernel"
-		cat "$LOGS/$kernel.log" || true
-		tally "$kernel" "$LOGS/$kernel.log" "$(cat "$LOGS/$kernel.status" 2> /dev/null || echo 1)"
+		for what in "$kernel-module" "$kernel"; do
+			[[ -z $ONLY || $what == "$kernel" ]] || continue
+			note "== $what"
+			cat "$LOGS/$what.log" || true
+			tally "$what" "$LOGS/$what.log" "$(cat "$LOGS/$what.status" 2> /dev/null || echo 1)"
+		done
 	done
+fi
+# Last, and by itself, as it measures times.
+if wanted c-module; then
+	note "== c-module"
+	if [[ -n ${KNETSTAT_C_MODULE:-} ]]; then
+		run c-module c_module
+	else
+		echo "test c_module ... ignored, KNETSTAT_C_MODULE is not set"
+		add 0 0 1 c-module
+	fi
 fi
 
 note ""

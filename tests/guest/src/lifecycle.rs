@@ -109,7 +109,7 @@ fn nothing_left() -> Result<()> {
 }
 
 /// Runs `f` with the module unloaded, and loads it again whatever happens, for the tests after.
-fn unloaded(f: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn unloaded(f: impl FnOnce() -> Result<()>) -> Result<()> {
     unload()?;
     let result = nothing_left().and_then(|()| f());
     let again = match modules::insert(&guest().ko, "") {

@@ -6,6 +6,7 @@
 //! went. See `guest.rs` for the environment that it wants.
 
 mod by_other_means;
+mod c_module;
 mod crowds;
 mod diag;
 mod faults;
@@ -66,6 +67,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(faults::cases());
     cases.extend(namespaces::cases());
     cases.extend(module_script::cases());
+    cases.extend(c_module::cases());
     cases.extend(lifecycle::cases());
     Ok(libtest_mimic::run(&arguments, harness::trials(cases)).exit_code())
 }
