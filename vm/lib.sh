@@ -97,7 +97,8 @@ check_host() {
 	esac
 	unshare --mount --pid --fork true 2> /dev/null ||
 		die "no rights to make namespaces here; in a container, run it with --privileged"
-	mkdir -p "$CACHE/log" "$CACHE/run" "$CACHE/cargo" "$CACHE/target"
+	mkdir -p "$CACHE/log" "$CACHE/run" "$CACHE/cargo" "$CARGO_TARGET"
+	touch "$CARGO_TARGET"
 }
 
 # check_disk GIB: whether the cache's file system has that much room.
@@ -112,6 +113,10 @@ check_disk() {
 room_for_guest() { awk '/^MemAvailable:/ { print int($2 / 1024 * 3 / 4) }' /proc/meminfo; }
 
 hash_of() { sha256sum | cut -c1-16; }
+
+# Where cargo builds: each checkout by itself, as all are in one place for cargo, which would take
+# one's programs for the other's.
+CARGO_TARGET=$CACHE/target/$(hash_of <<< "$TOP")
 
 # What is in the cache has in its name the key of what it was made from, so that
 # several checkouts can share a cache.  Whoever makes a thing holds its lock; whoever
@@ -137,8 +142,8 @@ lock_alone() {
 	fi
 }
 
-# prune NAME: removes all but the two of a thing that were used last, and modules for
-# kernels that are gone, if nothing in the cache is in use.
+# prune NAME: removes all but the two of a thing that were used last, modules for kernels that are
+# gone, and what cargo built for all but four checkouts, if nothing in the cache is in use.
 prune() {
 	local name=$1 dir
 	exec 5> "$CACHE/use.lock"
@@ -148,6 +153,8 @@ prune() {
 		for dir in "$CACHE"/module/*/; do
 			[[ ! -f ${dir%/}.kernel || -d $(cat "${dir%/}.kernel") ]] || remove_tree "${dir%/}"
 		done
+		find "$CACHE/target" -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' | sort -rn | tail -n +5 | cut -d' ' -f2- |
+			while read -r dir; do remove_tree "$dir"; done
 	fi
 	exec 5>&-
 }
@@ -231,7 +238,7 @@ root_env() {
 		esac
 	done < <(compgen -e)
 	ROOT_ENV+=(
-		CARGO_HOME="$IN_CACHE/cargo" CARGO_TARGET_DIR="$IN_CACHE/target"
+		CARGO_HOME="$IN_CACHE/cargo" CARGO_TARGET_DIR="$(in_cache "$CARGO_TARGET")"
 		KNETSTAT_CACHE="$IN_CACHE"
 	)
 }

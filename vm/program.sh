@@ -31,4 +31,4 @@ cargo_settings
 step "building $package for $ARCH" "$package-$ARCH" '' "$package does not build" \
 	in_root_at "$root" build env -C "$IN_TOP" RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release \
 	--manifest-path tests/Cargo.toml -p "$package" --target "$target"
-printf '%s\n' "$CACHE/target/$target/release/$package"
+printf '%s\n' "$CARGO_TARGET/$target/release/$package"

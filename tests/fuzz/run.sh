@@ -18,7 +18,7 @@ fi
 [[ $# -eq 1 && $1 =~ ^[1-9][0-9]*$ ]] || die_usage "$usage"
 
 # What vm-clean removes, too.
-DIR=$IN_CACHE/target/fuzz
+DIR=$(in_cache "$CARGO_TARGET")/fuzz
 PROGRAM=$DIR/x86_64-unknown-linux-gnu/release/knetstat-fuzz
 cd "$TOP/tests/fuzz"
 # Without a backtrace, which would hide what is wrong.
