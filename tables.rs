@@ -81,16 +81,28 @@ pub(crate) unsafe trait Table<'n>: Sized {
     unsafe fn socket(entry: Entry<'_>) -> Self::Socket<'_>;
 }
 
+/// When BHs are switched off to take a lock, which on PREEMPT_RT is a lock itself, so that the order
+/// has to be the kernel's.
+#[derive(Clone, Copy)]
+enum Bhs {
+    /// As `spin_lock_bh()` does.
+    Before,
+    /// Others take the lock with BHs on, and then call what switches them off.
+    After,
+}
+
 /// The chain of a bucket.
 ///
 /// # Invariants
 ///
 /// `first` is the address of the head of the chain, `lock` that of the lock which guards
-/// it. Both stay valid during `'t`, in which the table is borrowed.
+/// it. Both stay valid during `'t`, in which the table is borrowed. The kernel takes the lock in
+/// softirqs only if `bhs` is [`Bhs::Before`].
 #[derive(Clone, Copy)]
 struct Chain<'t> {
     first: *const *mut bindings::hlist_node,
     lock: *mut bindings::spinlock_t,
+    bhs: Bhs,
     _table: PhantomData<&'t ()>,
 }
 
@@ -115,14 +127,19 @@ pub(crate) struct Bucket<'t, T> {
 }
 
 impl<'t, T> Bucket<'t, T> {
-    /// Locks the bucket. Spins. BHs stay off until the guard is dropped.
-    ///
-    /// The kernel's own walk takes the locks of `lhash2` with BHs on. Off they must be here, for
+    /// Locks the bucket. Spins; on PREEMPT_RT it sleeps. BHs stay off until the guard is dropped, for
     /// [`SockRef::try_settle`].
     pub(crate) fn lock(self) -> Locked<'t, T> {
-        // SAFETY: By the type invariant, `lock` is the initialised lock of the bucket. This is
-        // process context with no lock of the tables held, as the walk locks one bucket at a time.
-        unsafe { bindings::knetstat_spin_lock_bh(self.chain.lock) };
+        let lock = self.chain.lock;
+        // SAFETY: By the type invariant, `lock` is the initialised lock of the bucket, and no
+        // softirq takes it if it is taken with BHs on. This is process context with no lock of the
+        // tables held, as the walk locks one bucket at a time.
+        unsafe {
+            match self.chain.bhs {
+                Bhs::Before => bindings::knetstat_spin_lock_bh(lock),
+                Bhs::After => bindings::knetstat_spin_lock_then_bh_disable(lock),
+            }
+        }
         // INVARIANT: It was just locked.
         Locked {
             bucket: self,
@@ -198,7 +215,7 @@ impl<T> Drop for Locked<'_, T> {
         #[cfg(knetstat_measure)]
         let until = held::now();
         // SAFETY: By the type invariant, the lock is held, by this task as the guard is not `Send`;
-        // it was taken by `spin_lock_bh()`.
+        // and BHs are off since it was taken.
         unsafe { bindings::knetstat_spin_unlock_bh(self.bucket.chain.lock) };
         #[cfg(knetstat_measure)]
         held::record(until.saturating_sub(self.since));
@@ -343,10 +360,12 @@ impl TcpTable<'_> {
         let first = unsafe { field_ptr!(bucket, inet_listen_hashbucket, nulls_head.first) };
         // SAFETY: `bucket` points to an element of `lhash2`, which has the field.
         let lock = unsafe { field_ptr!(bucket, inet_listen_hashbucket, lock) };
-        // INVARIANT: `inet_hash()` guards the chain by this lock.
+        // INVARIANT: `inet_hash()` guards the chain by this lock, which it, `inet_unhash()` and
+        // `listening_get_first()` take in process context and with BHs on.
         Chain {
             first: first.cast(),
             lock: lock.cast::<bindings::spinlock_t>().cast_mut(),
+            bhs: Bhs::After,
             _table: PhantomData,
         }
     }
@@ -370,6 +389,7 @@ impl TcpTable<'_> {
         Chain {
             first: first.cast(),
             lock,
+            bhs: Bhs::Before,
             _table: PhantomData,
         }
     }
@@ -498,6 +518,7 @@ impl UdpTable<'_> {
         Chain {
             first: first.cast(),
             lock: lock.cast::<bindings::spinlock_t>().cast_mut(),
+            bhs: Bhs::Before,
             _table: PhantomData,
         }
     }

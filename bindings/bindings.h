@@ -67,6 +67,7 @@ enum knetstat_program {
 };
 
 void knetstat_spin_lock_bh(spinlock_t *lock);
+void knetstat_spin_lock_then_bh_disable(spinlock_t *lock);
 void knetstat_spin_unlock_bh(spinlock_t *lock);
 void knetstat_prefetch(const struct hlist_node *node, const u16 *lines, size_t count);
 bool knetstat_sock_tryget(struct sock *sk);

@@ -33,6 +33,17 @@ void knetstat_spin_lock_bh(spinlock_t *lock)
 	spin_lock_bh(lock);
 }
 
+/*
+ * For locks that others take with BHs on, as those of lhash2, and switch BHs off under it, as
+ * sock_i_ino() does. On PREEMPT_RT that takes a lock, too: the order must be theirs. See
+ * inet_unhash(). To be undone by knetstat_spin_unlock_bh().
+ */
+void knetstat_spin_lock_then_bh_disable(spinlock_t *lock)
+{
+	spin_lock(lock);
+	local_bh_disable();
+}
+
 void knetstat_spin_unlock_bh(spinlock_t *lock)
 {
 	spin_unlock_bh(lock);

@@ -195,6 +195,7 @@ unsafe extern "C" {
 )]
 unsafe extern "C" {
     pub(crate) fn knetstat_spin_lock_bh(lock: *mut spinlock_t);
+    pub(crate) fn knetstat_spin_lock_then_bh_disable(lock: *mut spinlock_t);
     pub(crate) fn knetstat_spin_unlock_bh(lock: *mut spinlock_t);
     pub(crate) fn knetstat_prefetch(node: *const hlist_node, lines: *const u16, count: usize);
     pub(crate) fn knetstat_sock_tryget(sk: *mut sock) -> bool;
