@@ -205,6 +205,7 @@ fault() {
 	*::*)
 		run+=(--with "$program")
 		command="\$KNETSTAT_DIR/${program##*/} --exact $command"
+		[[ $names == - ]] || command="KNETSTAT_FAULT=$names $command"
 		;;
 	esac
 	rm -f "$log"

@@ -58,10 +58,7 @@ use std::net::{
     Shutdown,
     SocketAddr, //
 };
-use std::path::{
-    Path,
-    PathBuf, //
-};
+use std::path::Path;
 use std::thread;
 use std::time::{
     Duration,

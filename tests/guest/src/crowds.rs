@@ -350,7 +350,7 @@ fn one_bucket() -> Result<()> {
         ensure!(entries.trim() == "1", "tcp_ehash_entries is {entries:?}");
         // So small a table comes with as little TIME_WAIT.
         fs::write(sysctl("tcp_max_tw_buckets"), "100000")?;
-        let rounds = guest().scale(8, 6, 5);
+        let rounds = guest().scale(8, 6, 3);
         let mut scenes = Vec::new();
         let mut pairs = BTreeMap::new();
         for _ in 0..rounds {

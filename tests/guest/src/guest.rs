@@ -26,7 +26,7 @@ pub enum Scale {
     Emulated,
 }
 
-/// What `KNETSTAT_KERNEL`, `KNETSTAT_SCALE`, `KNETSTAT_KO` and `KNETSTAT_DIR` say.
+/// What `KNETSTAT_KERNEL`, `KNETSTAT_SCALE`, `KNETSTAT_KO`, `KNETSTAT_DIR` and `KNETSTAT_FAULT` say.
 pub struct Guest {
     /// The guest's name.
     pub name: String,
@@ -35,6 +35,8 @@ pub struct Guest {
     pub ko: PathBuf,
     /// Where test-only modules lie, and where tests may write.
     pub dir: PathBuf,
+    /// Whether the module was built with something broken on purpose or widened.
+    pub is_broken: bool,
 }
 
 impl Guest {
@@ -59,6 +61,7 @@ impl Guest {
             scale,
             ko: var("KNETSTAT_KO")?.into(),
             dir: var("KNETSTAT_DIR")?.into(),
+            is_broken: std::env::var_os("KNETSTAT_FAULT").is_some(),
         })
     }
 

@@ -51,7 +51,7 @@ use std::{
 const MOST_ALLOCATIONS: u32 = 20_000;
 
 pub fn cases() -> Vec<Case> {
-    let cycles = guest().scale(200, 100, 100);
+    let cycles = guest().scale(200, 100, 40);
     vec![
         Case::alone(
             "lifecycle::namespaces_before_and_after_loading",

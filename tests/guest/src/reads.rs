@@ -476,7 +476,7 @@ fn threads() -> Result<()> {
             let result = by_threads(|thread| {
                 let mut rng = rand::rng();
                 let mut buf = vec![0; 1 << 20];
-                for _ in 0..guest().scale(100, 40, 20) {
+                for _ in 0..guest().scale(100, 40, 10) {
                     if thread % 2 == 0 {
                         let n = from.read_at(&mut buf, 0)?;
                         let rows = file.parse(std::str::from_utf8(&buf[..n])?)?;

@@ -437,7 +437,7 @@ impl Scene {
                 guests.swap_remove_back(rng.random_range(0..guests.len()));
             }
             changes += 1;
-            thread::sleep(Duration::from_micros(100));
+            thread::sleep(Duration::from_micros(guest().scale(100, 100, 1000)));
         }
         Ok(changes)
     }
