@@ -116,7 +116,7 @@ hash_of() { sha256sum | cut -c1-16; }
 
 # Where cargo builds: each checkout by itself, as all are in one place for cargo, which would take
 # one's programs for the other's.
-CARGO_TARGET=$CACHE/target/$(hash_of <<< "$TOP")
+CARGO_TARGET=$CACHE/target/${TOP//\//-}
 
 # What is in the cache has in its name the key of what it was made from, so that
 # several checkouts can share a cache.  Whoever makes a thing holds its lock; whoever
