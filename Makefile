@@ -26,8 +26,7 @@ modules:
 
 .PHONY: metadata
 metadata:
-	@scripts/rust-metadata.sh --release '$(KVER)' \
-		$(if $(SOURCE),--source '$(SOURCE)') $(if $(INSTALL),--install) $(if $(FORCE),--force)
+	@scripts/rust-metadata.sh '$(KVER)'
 
 .PHONY: install uninstall load unload
 install uninstall load unload:
@@ -133,10 +132,8 @@ help:
 #h With the kernel's own Rust, for kernels that have CONFIG_RUST:
 #h   make RUST=kernel   build so; takes the kernel's own rustc, and its metadata
 #h   make metadata      make these, where the headers have none (Debian); 2 minutes,
-#h                      2 GB while it runs. INSTALL=1: install the packages that it
-#h                      takes. FORCE=1: make them again. SOURCE=FILE: the kernel's
-#h                      source (linux-source-X.Y). KNETSTAT_CACHE=DIR: where they are
-#h                      kept (/var/cache/knetstat)
+#h                      2 GB while it runs. KNETSTAT_CACHE=DIR: where they are kept
+#h                      (/var/cache/knetstat)
 #h
 #h Variables:
 #h   KVER=RELEASE       the kernel to build for            (uname -r)

@@ -287,16 +287,6 @@ install_rust() {
 # bring.
 have_gcc() { have "$1" || [ -n "$(compgen -c "$1-")" ]; }
 
-# bindgen_works: whether bindgen finds its libclang, which it looks for only when it has work to do.
-bindgen_works() {
-	local dir rc=0
-	dir=$(mktemp -d)
-	echo 'int x;' >"$dir/x.h"
-	"${BINDGEN:-bindgen}" "$dir/x.h" >/dev/null 2>&1 || rc=1
-	rm -rf "$dir"
-	return "$rc"
-}
-
 # package_version PACKAGE: the version that dpkg has installed, or nothing.
 package_version() {
 	have dpkg-query || return 0

@@ -115,8 +115,7 @@ make_guest() {
 make_metadata() {
 	# From a copy: bash reads a script as it goes, and this one may be edited meanwhile.
 	cp -r "$TOP/scripts" "$DIR/"
-	in_root "$(in_cache "$DIR")/scripts/rust-metadata.sh" --release "$(machine_release)" --source "$(source_tarball)" \
-		--output "$(in_cache "$DIR")/tree"
+	in_root "$(in_cache "$DIR")/scripts/rust-metadata.sh" "$(machine_release)" --output "$(in_cache "$DIR")/tree"
 }
 
 make_initramfs() {

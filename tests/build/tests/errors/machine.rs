@@ -29,31 +29,9 @@ pub const RUNNING: &str = "99.7.7-running";
 
 /// The programs that `make` and its scripts call. No others are in `PATH`.
 pub const TOOLS: &[&str] = &[
-    "awk",
-    "basename",
-    "bash",
-    "cat",
-    "cut",
-    "df",
-    "dirname",
-    "echo",
-    "find",
-    "grep",
-    "head",
-    "id",
-    "ls",
-    "make",
-    "mktemp",
-    "paste",
-    "readlink",
-    "rm",
-    "rmdir",
-    "sed",
-    "sh",
-    "sha256sum",
-    "sort",
-    "tail",
-    "tr",
+    "awk", "basename", "bash", "cat", "chmod", "comm", "cp", "cut", "df", "dirname", "du", "echo",
+    "find", "grep", "head", "id", "ls", "make", "mkdir", "mktemp", "mv", "nproc", "paste",
+    "readlink", "rm", "rmdir", "sed", "sh", "sort", "tail", "tar", "tr",
 ];
 
 /// Distributions, as `/etc/os-release` describes them: only the lines that matter here.
