@@ -18,6 +18,8 @@ own_flags := -Cpanic=abort -Cembed-bitcode=n -Clto=n -Cforce-unwind-tables=n -Cc
 	-Csymbol-mangling-version=v0 -Zfunction-sections=y -Copt-level=2 -Cdebug-assertions=n \
 	-Coverflow-checks=y --sysroot=/dev/null -Zunstable-options -Astable_features \
 	-Crelocation-model=static
+# Or else the compiler uses that register for anything, and the kernel's backtraces end there.
+own_flags += $(call own_config,FRAME_POINTER,-Cforce-frame-pointers=y)
 # A release is what its features are in: no channel may refuse them.
 own_env := RUSTC_BOOTSTRAP=1
 
@@ -40,6 +42,8 @@ endif
 ifdef CONFIG_ARM64
 own_target := aarch64-unknown-none-softfloat
 own_flags += $(call own_config,ARM64_PTR_AUTH_KERNEL,-Zbranch-protection=$(call own_config,ARM64_BTI_KERNEL,bti$(knetstat_comma))pac-ret)
+# The register is the kernel's, for the stack of return addresses that its C code has besides.
+own_flags += $(call own_config,SHADOW_CALL_STACK,-Zfixed-x18)
 endif
 own_flags += --target $(obj)/rust/target.json
 

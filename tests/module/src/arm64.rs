@@ -16,28 +16,52 @@ use anyhow::{
     Result, //
 };
 
-pub const CLAIMS: &[(&str, Claim)] = &[("code::return_addresses", return_addresses)];
+pub const CLAIMS: &[(&str, Claim)] = &[
+    ("code::return_addresses", return_addresses),
+    ("code::frame_records", frame_records),
+];
 
 const PACIASP: u32 = 0xd503_233f;
+/// The frame pointer.
+const FP: u32 = 29;
+/// The return address.
+const LR: u32 = 30;
+const SP: u32 = 31;
 
-/// Whether an instruction stores x30, the return address, on the stack.
-fn saves_return_address(word: u32) -> bool {
-    const LR: u32 = 30;
-    const SP: u32 = 31;
-
-    let register = |at: u32| (word >> at) & 31;
-    // STP with an offset or that moves SP first; STR with an offset of either kind, or the latter.
-    let is_pair = matches!(word & 0xffc0_0000, 0xa900_0000 | 0xa980_0000);
-    let is_single = word & 0xffc0_0000 == 0xf900_0000
-        || matches!(word & 0xffe0_0c00, 0xf800_0000 | 0xf800_0c00);
-    register(5) == SP
-        && ((is_pair || is_single) && register(0) == LR || is_pair && register(10) == LR)
+/// The five bits of an instruction that say which register.
+fn register(word: u32, at: u32) -> u32 {
+    (word >> at) & 31
 }
 
-/// The functions that save their return address, and those of them that do so unsigned.
-fn saving(module: &Module) -> (usize, Vec<Place>) {
+/// Whether an instruction stores two registers on the stack: STP with an offset, or that moves SP
+/// first.
+fn is_pair(word: u32) -> bool {
+    matches!(word & 0xffc0_0000, 0xa900_0000 | 0xa980_0000) && register(word, 5) == SP
+}
+
+/// Whether an instruction stores one: STR with an offset of either kind, or that moves SP first.
+fn is_single(word: u32) -> bool {
+    (word & 0xffc0_0000 == 0xf900_0000 || matches!(word & 0xffe0_0c00, 0xf800_0000 | 0xf800_0c00))
+        && register(word, 5) == SP
+}
+
+/// Whether an instruction stores the return address on the stack.
+fn saves_return_address(word: u32) -> bool {
+    (is_pair(word) || is_single(word)) && register(word, 0) == LR
+        || is_pair(word) && register(word, 10) == LR
+}
+
+/// Whether it stores the caller's frame pointer beside it, as the kernel's unwinder wants to find
+/// the two.
+fn saves_frame_record(word: u32) -> bool {
+    is_pair(word) && register(word, 0) == FP && register(word, 10) == LR
+}
+
+/// The functions that save their return address: how many, and those of which the instructions
+/// up to the one that saves it are not `right`.
+fn saving(module: &Module, right: impl Fn(&[u32]) -> bool) -> (usize, Vec<Place>) {
     let mut count = 0;
-    let mut unsigned = Vec::new();
+    let mut wrong = Vec::new();
     for function in &module.functions {
         let Some(section) = module.code().find(|s| s.index == function.place.section) else {
             continue;
@@ -52,11 +76,11 @@ fn saving(module: &Module) -> (usize, Vec<Place>) {
             continue;
         };
         count += 1;
-        if !words[..saved].contains(&PACIASP) {
-            unsigned.push(function.place);
+        if !right(&words[..=saved]) {
+            wrong.push(function.place);
         }
     }
-    (count, unsigned)
+    (count, wrong)
 }
 
 /// CONFIG_ARM64_PTR_AUTH_KERNEL: no return address is on the stack unsigned.
@@ -65,9 +89,24 @@ fn return_addresses(subject: &Subject) -> Result<Outcome> {
         return Ok(Outcome::NotHere("the kernel does not sign pointers"));
     }
     for module in [&subject.c, &subject.ours] {
-        let (count, unsigned) = saving(module);
+        let (count, unsigned) = saving(module, |words| words.contains(&PACIASP));
         ensure!(count > 0, "{} saves no return address", module.name());
         module.ensure_none("return addresses saved without PACIASP", &unsigned)?;
+    }
+    Ok(Outcome::Holds)
+}
+
+/// CONFIG_FRAME_POINTER: backtraces lead through each function that calls another.
+fn frame_records(subject: &Subject) -> Result<Outcome> {
+    if !subject.kernel.has(&["FRAME_POINTER"]) {
+        return Ok(Outcome::NotHere("the kernel has no frame pointers"));
+    }
+    for module in [&subject.c, &subject.ours] {
+        let (count, without) = saving(module, |words| {
+            words.last().is_some_and(|w| saves_frame_record(*w))
+        });
+        ensure!(count > 0, "{} saves no return address", module.name());
+        module.ensure_none("return addresses saved without the frame pointer", &without)?;
     }
     Ok(Outcome::Holds)
 }
