@@ -114,6 +114,10 @@ if [ "$RUST" = own ]; then
 	if [ "$um" = y ]; then
 		die "RUST=own is not for User Mode Linux; build with the kernel's: make RUST=kernel"
 	fi
+	# Before 6.18, the option had the name of the compiler behind it.
+	if [ -n "$(config_value "$autoconf" CFI)$(config_value "$autoconf" CFI_CLANG)" ]; then
+		die "Linux $kdir_release calls no function without a mark of its type (CONFIG_CFI), which only its own Rust sets; if it has that, build with it: make RUST=kernel"
+	fi
 	gcc=${CROSS_COMPILE:-}gcc
 	if [ -z "${LLVM:-}${CC:-}" ] && [ "$(config_value "$autoconf" CC_IS_GCC)" = y ] && ! have_gcc "$gcc"; then
 		case $gcc in

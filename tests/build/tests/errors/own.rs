@@ -63,6 +63,18 @@ fn in_user_mode_linux() {
     machine.fails(&["User Mode Linux", "make RUST=kernel"]);
 }
 
+/// The module would be killed at its first callback.
+#[test]
+fn functions_without_types() {
+    let machine = own("1.85.0");
+    for option in ["CFI", "CFI_CLANG"] {
+        machine.own_config(&format!("X86_64=y\nCONFIG_{option}=y"));
+        machine.fails(&["CONFIG_CFI", "make RUST=kernel"]);
+    }
+    machine.own_config("X86_64=y\nCONFIG_ARCH_SUPPORTS_CFI_CLANG=y\nCONFIG_CC_IS_GCC=y");
+    machine.builds_with("bin/rustc");
+}
+
 #[test]
 fn no_rustc() {
     let machine = own("1.85.0");
