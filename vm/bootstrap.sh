@@ -6,7 +6,7 @@
 # Inside the guests: the usual tools, real programs for the demonstration, and what
 # people read files with. The build root, from which most guests boot, has those of
 # GUEST_TOO for its own use.
-GUEST_TOO="busybox-static kmod make"
+GUEST_TOO="busybox-static kmod make xz-utils"
 GUEST="iproute2 net-tools nftables python3 strace procps psmisc util-linux lsof less
 	iputils-ping ncat socat curl nginx-light openssh-server dnsmasq-base
 	zsh ksh93u+m mksh dash bash coreutils sed grep perl gawk mawk"
