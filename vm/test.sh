@@ -127,6 +127,9 @@ guest() {
 		"$kernel" "\$KNETSTAT_DIR/${program##*/} $*"
 }
 
+# has_module_tests KERNEL: what they claim is what our own rules for rustc have to see to.
+has_module_tests() { [[ -z $ONLY ]] && (load_guest "$1" && [[ -z $METADATA ]]); }
+
 # module_tests KERNEL: compares the module's file with that of a C module for the same kernel;
 # neither is loaded.
 # shellcheck disable=SC2034,SC2153
@@ -295,8 +298,10 @@ emulated() {
 	local kernel status
 	for kernel; do
 		status=0
-		[[ -n $ONLY ]] || module_tests "$kernel" > "$LOGS/$kernel-module.log" 2>&1 || status=$?
-		echo "$status" > "$LOGS/$kernel-module.status"
+		if has_module_tests "$kernel"; then
+			module_tests "$kernel" > "$LOGS/$kernel-module.log" 2>&1 || status=$?
+			echo "$status" > "$LOGS/$kernel-module.status"
+		fi
 		status=0
 		guest "$kernel" "$ONLY" > "$LOGS/$kernel.log" 2>&1 || status=$?
 		echo "$status" > "$LOGS/$kernel.status"
@@ -327,7 +332,7 @@ if [[ ${#EMULATED[@]} -gt 0 ]]; then
 	unset "begun_pid[emulated]"
 	for kernel in "${EMULATED[@]}"; do
 		for what in "$kernel-module" "$kernel"; do
-			[[ -z $ONLY || $what == "$kernel" ]] || continue
+			[[ $what == "$kernel" ]] || has_module_tests "$kernel" || continue
 			note "== $what"
 			cat "$LOGS/$what.log" || true
 			tally "$what" "$LOGS/$what.log" "$(cat "$LOGS/$what.status" 2> /dev/null || echo 1)"
