@@ -5,13 +5,14 @@
 RUSTC ?= rustc
 # Where `core` is: the package rust-src, or rustup's component of that name. Ubuntu's packages have
 # it in /usr/src. As in scripts/lib.sh.
+own_version := $(shell $(RUSTC) --version)
 own_core_sources := $(shell $(RUSTC) --print sysroot)/lib/rustlib/src/rust/library \
-	/usr/src/rustc-$(word 2,$(shell $(RUSTC) --version))/library
+	/usr/src/rustc-$(word 2,$(own_version))/library
 RUST_LIB_SRC ?= $(firstword $(wildcard $(own_core_sources)))
 
 own_config = $(if $(filter y,$(foreach option,$(1),$(CONFIG_$(option)))),$(2))
 # The release of rustc, as 10850 for 1.85, and whether it is at least so much.
-own_rustc := $(shell $(RUSTC) --version | sed -E 's/^rustc ([0-9]+)\.([0-9]+)\..*/\1 \2/' | awk '{ print $$1 * 10000 + $$2 }')
+own_rustc := $(shell echo '$(own_version)' | sed -E 's/^rustc ([0-9]+)\.([0-9]+)\..*/\1 \2/' | awk '{ print $$1 * 10000 + $$2 }')
 own_rustc_from = $(shell [ $(own_rustc) -ge $(1) ] && echo y)
 
 own_flags := -Cpanic=abort -Cembed-bitcode=n -Clto=n -Cforce-unwind-tables=n -Ccodegen-units=1 \
@@ -20,8 +21,9 @@ own_flags := -Cpanic=abort -Cembed-bitcode=n -Clto=n -Cforce-unwind-tables=n -Cc
 	-Crelocation-model=static
 # Or else the compiler uses that register for anything, and the kernel's backtraces end there.
 own_flags += $(call own_config,FRAME_POINTER,-Cforce-frame-pointers=y)
-# A release is what its features are in: no channel may refuse them.
-own_env := RUSTC_BOOTSTRAP=1
+# A release is what its features are in: no channel may refuse them. The other is read by nothing,
+# but makes each command another one when the compiler is: crates of two do not go together.
+own_env := RUSTC_BOOTSTRAP=1 KNETSTAT_RUSTC='$(own_version)'
 
 # Features of LLVM that rustc takes from the description of a target without a warning.
 own_features :=
