@@ -48,7 +48,8 @@ for stage; do
 done
 wanted() { [[ " $WANTED " == *" $1 "* ]]; }
 
-LOGS=$CACHE/log/test
+# Each checkout's by itself, as several may be tested at once.
+LOGS=$CACHE/log/test${TOP//\//-}
 # The guest tests, for each architecture.
 declare -A PROGRAMS=()
 passed=0 failed=0 skipped=0
@@ -64,6 +65,7 @@ add() {
 # that failed without counting a failure, or that ran no test, is one failure.
 tally() {
 	local what=$1 log=$2 status=$3 counts
+	[[ -f $log ]] || : > "$log"
 	counts=$(tr -d '\r' < "$log" | awk '
 		/^test result: / {
 			for (i = 1; i < NF; i++) {
@@ -334,7 +336,7 @@ if [[ ${#EMULATED[@]} -gt 0 ]]; then
 		for what in "$kernel-module" "$kernel"; do
 			[[ $what == "$kernel" ]] || has_module_tests "$kernel" || continue
 			note "== $what"
-			cat "$LOGS/$what.log" || true
+			cat "$LOGS/$what.log" 2> /dev/null || true
 			tally "$what" "$LOGS/$what.log" "$(cat "$LOGS/$what.status" 2> /dev/null || echo 1)"
 		done
 	done
