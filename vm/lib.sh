@@ -151,7 +151,10 @@ prune() {
 		find "$CACHE" -maxdepth 1 -regextype egrep -regex ".*/$name-[0-9a-f]{16}(\.new)?" -printf '%T@ %p\n' |
 			sort -rn | tail -n +3 | cut -d' ' -f2- | while read -r dir; do remove_tree "$dir"; done
 		for dir in "$CACHE"/module/*/; do
-			[[ ! -f ${dir%/}.kernel || -d $(cat "${dir%/}.kernel") ]] || remove_tree "${dir%/}"
+			[[ ! -f ${dir%/}.kernel || -d $(cat "${dir%/}.kernel") ]] || {
+				remove_tree "${dir%/}"
+				rm -f "${dir%/}".{kernel,lock}
+			}
 		done
 		find "$CACHE/target" -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' | sort -rn | tail -n +5 | cut -d' ' -f2- |
 			while read -r dir; do remove_tree "$dir"; done
