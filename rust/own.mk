@@ -51,9 +51,10 @@ own_flags += --target $(obj)/rust/target.json
 
 # The compiler's own description of the target, with these features.
 quiet_cmd_own_target = GEN     $(quiet_modtag) $@
-      cmd_own_target = $(own_env) $(RUSTC) -Zunstable-options --print target-spec-json --target $(own_target) | \
+      cmd_own_target = $(own_env) $(RUSTC) -Zunstable-options --print target-spec-json --target $(own_target) > $@.tmp && \
 	sed -e '/"is-builtin"/d' \
-		-e 's/"features": "/&$(subst $(space),,$(addsuffix $(knetstat_comma),$(addprefix +,$(own_features))))/' > $@
+		-e 's/"features": "/&$(subst $(space),,$(addsuffix $(knetstat_comma),$(addprefix +,$(own_features))))/' $@.tmp > $@ && \
+	rm $@.tmp
 
 $(obj)/rust/target.json: FORCE
 	$(call if_changed,own_target)
