@@ -32,6 +32,12 @@ metadata:
 install uninstall load unload:
 	+@MAKE='$(MAKE)' KVER='$(KVER)' KDIR='$(KDIR)' INSTALL_MOD_PATH='$(INSTALL_MOD_PATH)' scripts/module.sh $@
 
+# The manual page of the files, from the table of options. It is kept in the checkout, so that
+# nobody needs cargo to install it.
+.PHONY: man
+man:
+	@cd tests && cargo run --quiet -p knetstat-man
+
 # Kbuild's own clean where there is a Kbuild, and the rest.
 .PHONY: clean
 clean:
@@ -126,6 +132,7 @@ help:
 #h Work on it:
 #h   make fmt           format the sources;  make fmt-check: are they formatted?
 #h   make clippy        lints, for the module;  make clippy-tests: for the tests
+#h   make man           the manual page man/knetstat.5, from the table of options
 #h   make doc           documentation of the sources, in target/doc
 #h   make clean         remove what was built
 #h

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The table in `sockopts.rs`, as far as the page needs it. Its language is that of `options.rs`.
+
+/// The value of a flag that is shown only while it is on.
+pub(crate) const FLAG_IS_ON: &str = "Cm 1";
+
+/// How an entry gets its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum When {
+    /// The field or the flag.
+    Plain,
+    /// What a function makes of the field.
+    Map(String),
+    /// An expression.
+    Set,
+    /// The field, on each socket.
+    Always,
+    /// An expression, on each socket.
+    AlwaysSet,
+}
+
+/// What a flag is on a fresh socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fresh {
+    Off,
+    /// On, or that depends on the socket.
+    On,
+}
+
+/// How the names of flags begin that are on. A host test compares that with the defaults in
+/// `getsockopt/`.
+pub const ON: [&str; 2] = ["INET_FLAGS_MC_", "INET_FLAGS_MC6_"];
+
+/// A line of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    /// The field of `Subject`.
+    sockets: String,
+    /// If it is a flag: what that is on a fresh socket.
+    flag: Option<Fresh>,
+    /// What it is by default, if it is one field that says so.
+    unless: Option<String>,
+    when: When,
+    /// What `cfg` attributes ask for.
+    conditions: Vec<String>,
+}
+
+/// The lines of the table, in order.
+pub(crate) fn parse(sockopts: &str) -> Result<Vec<Entry>, String> {
+    let (_, table) = sockopts
+        .split_once("\noptions! {\n")
+        .ok_or("sockopts.rs has no table")?;
+    let (table, _) = table.split_once("\n}\n").ok_or("the table has no end")?;
+
+    let mut entries = Vec::new();
+    // The group, with its conditions.
+    let mut group: Option<(String, bool, Vec<String>)> = None;
+    let mut conditions = Vec::new();
+    let mut text = String::new();
+    for line in table.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with("//") || line == "(sk, cx)" {
+            continue;
+        }
+        if let Some(condition) = line
+            .strip_prefix("#[cfg(")
+            .and_then(|rest| rest.strip_suffix(")]"))
+        {
+            conditions.push(condition.to_owned());
+        } else if let Some(head) = line.strip_suffix(" => {") {
+            let (sockets, how) = head.split_once(' ').unwrap_or((head, ""));
+            let of_flags = how.starts_with("(bits ");
+            let conditions = std::mem::take(&mut conditions);
+            group = Some((sockets.to_owned(), of_flags, conditions));
+        } else if line == "}" {
+            group = None;
+        } else {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text += line;
+            if !text.ends_with(';') {
+                continue;
+            }
+            let (sockets, of_flags, of_group) =
+                group.as_ref().ok_or(format!("no group: {text}"))?;
+            let mut entry =
+                entry(text.trim_end_matches(';')).ok_or(format!("not understood: {text}"))?;
+            entry.sockets = sockets.clone();
+            if !of_flags {
+                entry.flag = None;
+            }
+            entry.conditions = std::mem::take(&mut conditions);
+            entry.conditions.extend(of_group.iter().cloned());
+            entries.push(entry);
+            text.clear();
+        }
+    }
+    Ok(entries)
+}
+
+/// An entry as it stands, as if it were of a group of flags, and without what its group says.
+fn entry(text: &str) -> Option<Entry> {
+    let (name, rest) = text.split_once(": ")?;
+    let (fields, when) = rest.split_once(", ").unwrap_or((rest, ""));
+    let when = match when.split_once(' ').unwrap_or((when, "")) {
+        ("", _) => When::Plain,
+        ("map", function) => When::Map(function.to_owned()),
+        ("set", _) => When::Set,
+        ("always", "") => When::Always,
+        ("always", _) => When::AlwaysSet,
+        _ => return None,
+    };
+    let unless = fields.split_once(" unless ").map(|(_, value)| value);
+    Some(Entry {
+        name: name.to_owned(),
+        sockets: String::new(),
+        flag: Some(match ON.iter().any(|on| fields.starts_with(on)) {
+            true => Fresh::On,
+            false => Fresh::Off,
+        }),
+        unless: unless.map(|value| value.trim_matches(['(', ')']).to_owned()),
+        when,
+        conditions: Vec::new(),
+    })
+}
+
+impl Entry {
+    /// The value, if the table says it: in mdoc's words.
+    pub(crate) fn value(&self) -> Option<&'static str> {
+        match (&self.when, self.flag) {
+            (When::Plain, Some(Fresh::Off)) => Some(FLAG_IS_ON),
+            (When::Map(function), _) => match function.as_str() {
+                "seconds" => Some("Ar seconds"),
+                "jiffies_to_msecs" => Some("Ar milliseconds"),
+                "jiffies_to_usecs" => Some("Ar microseconds"),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether the value is that of the field.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.flag.is_none() && matches!(self.when, When::Plain | When::Always | When::Map(_))
+    }
+
+    /// On which sockets it is shown, and when, if this is its value.
+    pub(crate) fn shown(&self, value: &str) -> Result<String, String> {
+        let sockets = match self.sockets.as_str() {
+            "any" => "All",
+            "tcp" => "TCP",
+            "listener" => "Listeners",
+            "udp" => "UDP",
+            "inet6" => "IPv6",
+            "udp6" => "UDP over IPv6",
+            other => return Err(format!("{}: what sockets are {other}?", self.name)),
+        };
+        let when = match (&self.when, self.flag, self.unless.as_deref()) {
+            (When::Always | When::AlwaysSet, ..) => "always",
+            (_, Some(Fresh::Off), _) => "if on",
+            (_, Some(Fresh::On), _) => "if not as on a fresh socket",
+            (When::Set, ..) => "if set",
+            (_, _, Some(default)) if default.starts_with("cx.defaults") => {
+                "if not the namespace's default"
+            }
+            (_, _, Some("0")) if value == FLAG_IS_ON => "if on",
+            (_, _, Some("0")) => "unless 0",
+            (_, _, Some("1")) => "unless 1",
+            _ => "if set",
+        };
+        Ok(format!("{sockets}: {when}."))
+    }
+
+    /// Which kernels have it, if not all do.
+    pub(crate) fn kernels(&self) -> Option<String> {
+        self.conditions.iter().find_map(|condition| {
+            if condition.starts_with("knetstat_has") {
+                return Some("Not every kernel has it.".to_owned());
+            }
+            (condition != "CONFIG_IPV6").then(|| format!("Kernels with\n.Dv {condition} ."))
+        })
+    }
+}
