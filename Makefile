@@ -28,9 +28,13 @@ modules:
 metadata:
 	@scripts/rust-metadata.sh '$(KVER)'
 
+# Where make install puts the manual pages; empty: nowhere.
+MANDIR ?= /usr/local/share/man
+
 .PHONY: install uninstall load unload
 install uninstall load unload:
-	+@MAKE='$(MAKE)' KVER='$(KVER)' KDIR='$(KDIR)' INSTALL_MOD_PATH='$(INSTALL_MOD_PATH)' scripts/module.sh $@
+	+@MAKE='$(MAKE)' KVER='$(KVER)' KDIR='$(KDIR)' INSTALL_MOD_PATH='$(INSTALL_MOD_PATH)' \
+		MANDIR='$(MANDIR)' scripts/module.sh $@
 
 # The manual page of the files, from the table of options. It is kept in the checkout, so that
 # nobody needs cargo to install it.
@@ -108,7 +112,7 @@ help:
 #h As root:
 #h   make load          load the module:  cat /proc/net/tcpstat
 #h   make unload        unload it
-#h   make install       install it, for modprobe knetstat
+#h   make install       install it, for modprobe knetstat, and its manual pages
 #h   make uninstall     remove what make install has installed
 #h
 #h Try it and test it, in virtual machines:
@@ -148,3 +152,4 @@ help:
 #h   RUSTC=FILE         the compiler                       (1.85 or later)
 #h   ARCH= LLVM= V=1    as for every kernel module; CROSS_COMPILE=
 #h   INSTALL_MOD_PATH=  install: the root to install to    (/)
+#h   MANDIR=            install: where manual pages go     (/usr/local/share/man)

@@ -3,7 +3,7 @@
 #
 # module.sh load|unload|install|uninstall: does it, or says in one line why not.
 #
-# install and uninstall take KDIR and INSTALL_MOD_PATH from the environment.
+# install and uninstall take KDIR, INSTALL_MOD_PATH and MANDIR from the environment.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -36,6 +36,10 @@ index() {
 		depmod ${INSTALL_MOD_PATH:+-b "$INSTALL_MOD_PATH"} "$1"
 	fi
 }
+
+# Where the manual pages go, if anywhere.
+man=${MANDIR:+${INSTALL_MOD_PATH:-}$MANDIR}
+pages=(man4/knetstat.4 man5/knetstat.5)
 
 case ${1:-} in
 load)
@@ -92,6 +96,9 @@ install)
 		${INSTALL_MOD_PATH:+INSTALL_MOD_PATH="$INSTALL_MOD_PATH"} DEPMOD=true modules_install 2> \
 		>(grep -v "missing 'System.map'" >&2)
 	index "$for_release"
+	for page in ${man:+"${pages[@]}"}; do
+		install -D -m 644 "$scripts/../man/${page#*/}" "$man/$page"
+	done
 	if [ -z "${INSTALL_MOD_PATH:-}" ]; then
 		echo "Installed. Load it with: modprobe knetstat"
 	fi
@@ -107,6 +114,10 @@ uninstall)
 	rm -f -- "${files[@]}"
 	rmdir --ignore-fail-on-non-empty "$modules/updates"
 	index "$release"
+	# They are those of the module for every kernel.
+	if [ -n "$man" ] && ! compgen -G "${INSTALL_MOD_PATH:-}/lib/modules/*/updates/knetstat.ko*" > /dev/null; then
+		rm -f -- "${pages[@]/#/$man/}"
+	fi
 	;;
 *) die "usage: $0 load|unload|install|uninstall" ;;
 esac

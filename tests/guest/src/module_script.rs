@@ -85,13 +85,16 @@ impl Checkout {
             return skip(format!("there is no checkout in {CHECKOUT}"));
         }
         let dir = std::env::temp_dir().join(format!("knetstat-{name}"));
-        fs::create_dir_all(dir.join("scripts"))?;
+        fs::create_dir_all(&dir)?;
         for file in ["Makefile", "Kbuild"] {
             fs::copy(from.join(file), dir.join(file))?;
         }
-        for file in fs::read_dir(from.join("scripts"))? {
-            let file = file?;
-            fs::copy(file.path(), dir.join("scripts").join(file.file_name()))?;
+        for part in ["scripts", "man"] {
+            fs::create_dir_all(dir.join(part))?;
+            for file in fs::read_dir(from.join(part))? {
+                let file = file?;
+                fs::copy(file.path(), dir.join(part).join(file.file_name()))?;
+            }
         }
         Ok(Self(dir))
     }
@@ -405,6 +408,31 @@ fn installed(modules: &Path) -> Result<Vec<String>> {
         .collect()
 }
 
+/// The manual pages, where they are to be found in a root.
+const PAGES: [&str; 2] = [
+    "usr/local/share/man/man4/knetstat.4",
+    "usr/local/share/man/man5/knetstat.5",
+];
+
+/// The manual pages are there as they are in the checkout, for everybody to read; or none is.
+fn pages_are_installed(checkout: &Checkout, root: &Path, expected: bool) -> Result<()> {
+    for page in PAGES.map(|page| root.join(page)) {
+        if !expected {
+            ensure!(!page.exists(), "{page:?} is there");
+            continue;
+        }
+        let name = page.file_name().context("no name")?;
+        ensure!(
+            fs::read(&page).with_context(|| format!("{page:?}"))?
+                == fs::read(checkout.0.join("man").join(name))?,
+            "{page:?} is another"
+        );
+        let mode = page.metadata()?.permissions().mode() & 0o777;
+        ensure!(mode == 0o644, "{page:?} has mode {mode:o}");
+    }
+    Ok(())
+}
+
 /// `make TARGET` with the build tree of the guest's kernel.
 fn make_with_tree(checkout: &Checkout, target: &str) -> Result<Command> {
     let mut make = checkout.make(target);
@@ -439,10 +467,25 @@ fn install_elsewhere() -> Result<()> {
         "what is installed is {names:?}"
     );
     ensure!(!modules.join("modules.dep").exists(), "depmod was run");
+    pages_are_installed(&checkout, &stage, true)?;
 
+    // The pages are those of the module for another kernel, too.
+    let other = stage.join("lib/modules/9.9.9/updates");
+    fs::create_dir_all(&other)?;
+    fs::write(other.join("knetstat.ko.xz"), "")?;
     ensure!(succeeds(&mut make("uninstall")?)?.is_empty());
     ensure!(!modules.join("updates").exists(), "something is left");
-    fails(&mut make("uninstall")?, &["not installed for Linux"])
+    pages_are_installed(&checkout, &stage, true)?;
+    fs::remove_file(other.join("knetstat.ko.xz"))?;
+
+    succeeds(&mut make("install")?)?;
+    ensure!(succeeds(&mut make("uninstall")?)?.is_empty());
+    pages_are_installed(&checkout, &stage, false)?;
+    fails(&mut make("uninstall")?, &["not installed for Linux"])?;
+
+    succeeds(make("install")?.arg("MANDIR="))?;
+    ensure!(!installed(&modules)?.is_empty(), "nothing is installed");
+    pages_are_installed(&checkout, &stage, false)
 }
 
 /// As an administrator does: modprobe finds the module, and then no more.
@@ -468,6 +511,8 @@ fn install_and_uninstall() -> Result<()> {
         "what is installed is {names:?}"
     );
 
+    pages_are_installed(&checkout, Path::new("/"), true)?;
+
     succeeds(&mut make("unload")?)?;
     is_gone()?;
     succeeds(modprobe().arg("knetstat"))?;
@@ -477,6 +522,7 @@ fn install_and_uninstall() -> Result<()> {
 
     ensure!(succeeds(&mut make("uninstall")?)?.is_empty());
     ensure!(!modules.join("updates").exists(), "something is left");
+    pages_are_installed(&checkout, Path::new("/"), false)?;
     let output = modprobe().arg("knetstat").output()?;
     ensure!(
         !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("not found"),
