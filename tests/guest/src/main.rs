@@ -9,6 +9,7 @@ mod by_other_means;
 mod c_module;
 mod crowds;
 mod diag;
+mod examples;
 mod faults;
 mod guest;
 mod harness;
@@ -63,6 +64,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(diag::cases());
     cases.extend(reads::cases());
     cases.extend(scripts::cases());
+    cases.extend(examples::cases());
     cases.extend(crowds::cases());
     cases.extend(faults::cases());
     cases.extend(namespaces::cases());

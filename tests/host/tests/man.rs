@@ -177,6 +177,34 @@ fn examples_are_found() {
     );
 }
 
+/// The commands of the README are such as the guest tests run.
+#[test]
+fn the_readme_has_commands_of_the_page() {
+    let examples = examples(&read("man/knetstat.5"));
+    let commands: BTreeSet<_> = examples
+        .iter()
+        .flat_map(|example| &example.steps)
+        .map(|step| step.command.as_str())
+        .collect();
+    let readme = read("README.md");
+    let (_, section) = readme.split_once("\n## Situations\n").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("the next one");
+    let mut count = 0;
+    for block in section
+        .split("\n\n")
+        .filter(|text| text.starts_with("    "))
+    {
+        let lines: Vec<_> = block.lines().map(|line| line.get(4..).unwrap()).collect();
+        let command = lines.join("\n");
+        assert!(
+            commands.contains(command.as_str()),
+            "the page does not have this command of the README:\n{command}"
+        );
+        count += 1;
+    }
+    assert!(count > 3, "only {count} commands in the README");
+}
+
 /// What a tool says of a page, or `None` without the tool.
 fn says(command: &str, arguments: &[&str], page: &str) -> Option<String> {
     let output = Command::new(command)

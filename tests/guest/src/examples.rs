@@ -1,0 +1,618 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The examples of the manual page knetstat(5): each command, as the page has it, is run among
+//! sockets for which the answer is known, and prints what the page says.
+
+use crate::guest::{
+    guest,
+    wait_for,
+    Scale, //
+};
+use crate::harness::Case;
+use crate::netns::{
+    in_fresh,
+    in_namespace_of,
+    LO, //
+};
+use crate::rows::File;
+use crate::sockets::{
+    row,
+    set_int,
+    stuff, //
+};
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
+use knetstat_man::Example;
+use socket2::{
+    Domain,
+    InterfaceIndexOrAddress,
+    SockAddr,
+    Socket,
+    TcpKeepalive,
+    Type, //
+};
+use std::fs;
+use std::io::{
+    BufRead,
+    BufReader,
+    Write, //
+};
+use std::net::{
+    Ipv4Addr,
+    SocketAddr, //
+};
+use std::os::unix::fs::{
+    symlink,
+    PermissionsExt, //
+};
+use std::path::{
+    Path,
+    PathBuf, //
+};
+use std::process::{
+    Child,
+    ChildStdin,
+    ChildStdout,
+    Command,
+    Stdio, //
+};
+use std::time::Duration;
+
+const PAGE: &str = include_str!("../../../man/knetstat.5");
+
+/// What people run such commands with: a shell, and an awk. BusyBox's shell is none of them: it has
+/// its own find, ip and nsenter, which are less.
+const TOOLS: [(&[&str], &str); 3] = [
+    (&["bash"], "gawk"),
+    (&["dash"], "mawk"),
+    (&["mksh"], "busybox"),
+];
+
+/// What makes the sockets of an example, by its title on the page.
+type Scene = fn(&mut Stage) -> Result<()>;
+
+const SCENES: [(&str, &str, Scene); 13] = [
+    (
+        "nodelay",
+        "Did the database driver set TCP_NODELAY?",
+        nodelay,
+    ),
+    (
+        "user_timeout",
+        "Does the user timeout of the connection string reach the socket?",
+        user_timeout,
+    ),
+    (
+        "keepalive_off",
+        "Keepalive is configured, and nothing is sent",
+        keepalive_off,
+    ),
+    (
+        "load_balancer",
+        "A load balancer forgets connections that were silent for 350 s",
+        load_balancer,
+    ),
+    (
+        "port_taken",
+        "UDP port 5353 is taken: by whom, and why can it not be shared?",
+        port_taken,
+    ),
+    (
+        "fixed_buffer",
+        "One connection is slow on a long path",
+        fixed_buffer,
+    ),
+    (
+        "listeners",
+        "Which listeners have Fast Open, or wait for data before they accept?",
+        listeners,
+    ),
+    ("group", "Who joined 224.0.0.251?", group),
+    ("changes", "What has changed since an hour ago?", changes),
+    (
+        "counted",
+        "How many connections have which options?",
+        counted,
+    ),
+    ("closed_window", "Which peers do not read?", closed_window),
+    ("container", "And in a container?", container),
+    ("prometheus", "Numbers for Prometheus", prometheus),
+];
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = vec![Case::new("examples::each_has_its_test", each_has_its_test)];
+    // To start a program takes long where all code is emulated.
+    let tools = match guest().scale {
+        Scale::Fast => &TOOLS[..],
+        _ => &TOOLS[..1],
+    };
+    for (name, title, scene) in SCENES {
+        for (shell, awk) in tools {
+            // Alone: a program that another test starts has our sockets until exec(2), and then
+            // find(1) finds them twice.
+            cases.push(Case::alone(format!("examples::{name}_{awk}"), move || {
+                in_fresh(|| run(title, scene, shell, awk))
+            }));
+        }
+    }
+    cases
+}
+
+fn each_has_its_test() -> Result<()> {
+    let examples = knetstat_man::examples(PAGE);
+    let on_page: Vec<_> = examples.iter().map(|e| e.title.as_str()).collect();
+    let here: Vec<_> = SCENES.iter().map(|(_, title, _)| *title).collect();
+    ensure!(
+        on_page == here,
+        "the page has {on_page:#?}, there are tests of {here:#?}"
+    );
+    for example in &examples {
+        ensure!(
+            example.steps.iter().any(|step| !step.output.is_empty()),
+            "{:?} prints nothing",
+            example.title
+        );
+    }
+    Ok(())
+}
+
+/// What an example is run among. All is undone in the end.
+struct Stage {
+    sockets: Vec<Socket>,
+    processes: Vec<Child>,
+    /// Programs that are found before those of the system.
+    bin: PathBuf,
+    /// What happens before the last command.
+    change: Option<Box<dyn FnOnce() -> Result<()>>>,
+    /// What is to be done in the end: commands.
+    undo: Vec<String>,
+}
+
+impl Stage {
+    fn new(awk: &str) -> Result<Self> {
+        let bin = std::env::temp_dir().join("knetstat-examples");
+        let _ = fs::remove_dir_all(&bin);
+        fs::create_dir(&bin)?;
+        symlink(Path::new("/usr/bin").join(awk), bin.join("awk"))?;
+        // All of it are addresses of the machine then.
+        command("ip address add 192.0.2.1/24 dev lo")?;
+        Ok(Self {
+            sockets: Vec::new(),
+            processes: Vec::new(),
+            bin,
+            change: None,
+            undo: Vec::new(),
+        })
+    }
+
+    /// A program with this script.
+    fn program(&self, name: &str, script: &str) -> Result<()> {
+        let path = self.bin.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+        Ok(())
+    }
+
+    /// A listener at 192.0.2.1.
+    fn listener(&mut self, port: u16, setup: impl FnOnce(&Socket) -> Result<()>) -> Result<Socket> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&at(1, port))?;
+        socket.listen(1024)?;
+        setup(&socket)?;
+        self.sockets.push(socket.try_clone()?);
+        Ok(socket)
+    }
+
+    /// A connection from port 40000 + `client` of 192.0.2.7: its ends, the client's first.
+    fn connection(
+        &mut self,
+        listener: &Socket,
+        client: u16,
+        setup: impl FnOnce(&Socket) -> Result<()>,
+    ) -> Result<[Socket; 2]> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&at(7, 40_000 + client))?;
+        setup(&socket)?;
+        socket.connect(&listener.local_addr()?)?;
+        self.accepted(listener, socket)
+    }
+
+    fn accepted(&mut self, listener: &Socket, client: Socket) -> Result<[Socket; 2]> {
+        let (server, _) = listener.accept()?;
+        let ends = [client, server];
+        for socket in &ends {
+            // No TIME_WAIT keeps the port from the next test.
+            socket.set_linger(Some(Duration::ZERO))?;
+            self.sockets.push(socket.try_clone()?);
+        }
+        Ok(ends)
+    }
+
+    fn udp(&mut self, port: u16, setup: impl FnOnce(&Socket) -> Result<()>) -> Result<Socket> {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+        setup(&socket)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+        self.sockets.push(socket.try_clone()?);
+        Ok(socket)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        for text in &self.undo {
+            let _ = command(text);
+        }
+        let _ = fs::remove_dir_all(&self.bin);
+    }
+}
+
+/// An address of 192.0.2.0/24.
+fn at(host: u8, port: u16) -> SockAddr {
+    SocketAddr::from((Ipv4Addr::new(192, 0, 2, host), port)).into()
+}
+
+fn plain(_: &Socket) -> Result<()> {
+    Ok(())
+}
+
+fn command(text: &str) -> Result<()> {
+    let output = Command::new("sh").args(["-c", text]).output()?;
+    ensure!(output.status.success(), "{text}: {output:?}");
+    Ok(())
+}
+
+/// A shell that is given one command after the other, as a person does.
+struct Shell {
+    process: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Shell {
+    fn new(shell: &[&str], bin: &Path) -> Result<Self> {
+        let (program, arguments) = shell.split_first().context("no shell")?;
+        let path = std::env::var("PATH")?;
+        let mut process = Command::new(program)
+            .args(arguments)
+            .env("PATH", format!("{}:{path}", bin.display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{shell:?}"))?;
+        let mut shell = Self {
+            stdin: process.stdin.take().context("no stdin")?,
+            stdout: BufReader::new(process.stdout.take().context("no stdout")?),
+            process,
+        };
+        shell.run("exec 2>&1")?;
+        Ok(shell)
+    }
+
+    /// Runs a command, and returns the lines that it prints.
+    fn run(&mut self, command: &str) -> Result<Vec<String>> {
+        const END: &str = "-- that was it --";
+        writeln!(self.stdin, "{command}\necho '{END}' $?")?;
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            ensure!(
+                self.stdout.read_line(&mut line)? > 0,
+                "the shell has ended after {lines:#?}"
+            );
+            let line = line.trim_end_matches('\n');
+            if let Some(status) = line.strip_prefix(END) {
+                ensure!(status == " 0", "status{status} after {lines:#?}");
+                return Ok(lines);
+            }
+            lines.push(line.to_owned());
+        }
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Lines without what differs from one run to another: inodes, processes and descriptors. And in
+/// order, unless the command sorts them: that of the rows comes from a hash function.
+fn comparable(lines: &[String], command: &str) -> Vec<String> {
+    let mut lines: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let any_number = line.starts_with("/proc/");
+            let mut text = String::new();
+            for part in line.split_inclusive(|c: char| !c.is_ascii_digit()) {
+                let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());
+                if !digits.is_empty() && (any_number || text.ends_with("ino=")) {
+                    text += "N";
+                    text += &part[digits.len()..];
+                } else {
+                    text += part;
+                }
+            }
+            text
+        })
+        .collect();
+    if !command.contains("sort") {
+        lines.sort();
+    }
+    lines
+}
+
+fn run(title: &str, scene: Scene, shell: &[&str], awk: &str) -> Result<()> {
+    let examples = knetstat_man::examples(PAGE);
+    let example: &Example = examples
+        .iter()
+        .find(|example| example.title == title)
+        .context("the page has no such example")?;
+    let mut stage = Stage::new(awk)?;
+    scene(&mut stage)?;
+    let mut shell = Shell::new(shell, &stage.bin)?;
+    for (index, step) in example.steps.iter().enumerate() {
+        if index + 1 == example.steps.len() {
+            if let Some(change) = stage.change.take() {
+                change()?;
+            }
+        }
+        let lines = shell
+            .run(&step.command)
+            .with_context(|| step.command.clone())?;
+        if std::env::var_os("KNETSTAT_SHOW").is_some() {
+            eprintln!("{}\n{}", step.command, lines.join("\n"));
+        }
+        ensure!(
+            comparable(&lines, &step.command) == comparable(&step.output, &step.command),
+            "{}\nprints {lines:#?}, and the page has {:#?}",
+            step.command,
+            step.output
+        );
+    }
+    Ok(())
+}
+
+fn nodelay(stage: &mut Stage) -> Result<()> {
+    let mysql = stage.listener(3306, plain)?;
+    stage.connection(&mysql, 1, plain)?;
+    stage.connection(&mysql, 2, |socket| Ok(socket.set_tcp_nodelay(true)?))?;
+    let java = Socket::new(Domain::IPV6, Type::STREAM, None)?;
+    let mapped = |host, port| -> SockAddr {
+        SocketAddr::from((Ipv4Addr::new(192, 0, 2, host).to_ipv6_mapped(), port)).into()
+    };
+    java.bind(&mapped(7, 40_003))?;
+    java.connect(&mapped(1, 3306))?;
+    stage.accepted(&mysql, java)?;
+    let other = stage.listener(33_060, plain)?;
+    stage.connection(&other, 4, plain)?;
+    Ok(())
+}
+
+fn user_timeout(stage: &mut Stage) -> Result<()> {
+    let postgres = stage.listener(5432, plain)?;
+    stage.connection(&postgres, 1, |socket| {
+        Ok(socket.set_tcp_user_timeout(Some(Duration::from_secs(30)))?)
+    })?;
+    stage.connection(&postgres, 2, plain)?;
+    let other = stage.listener(5433, plain)?;
+    stage.connection(&other, 3, plain)?;
+    Ok(())
+}
+
+/// Keepalive that begins after so many seconds.
+fn idle(seconds: u64) -> TcpKeepalive {
+    TcpKeepalive::new().with_time(Duration::from_secs(seconds))
+}
+
+fn keepalive_off(stage: &mut Stage) -> Result<()> {
+    let redis = stage.listener(6379, plain)?;
+    let times = idle(60)
+        .with_retries(5)
+        .with_interval(Duration::from_secs(10));
+    let [full, _] = stage.connection(&redis, 1, plain)?;
+    let [idle_only, _] = stage.connection(&redis, 2, plain)?;
+    let [on, _] = stage.connection(&redis, 3, plain)?;
+    stage.connection(&redis, 4, plain)?;
+    // That of socket2 switches keepalive on.
+    full.set_tcp_keepalive(&times)?;
+    full.set_keepalive(false)?;
+    idle_only.set_tcp_keepalive(&idle(60))?;
+    idle_only.set_keepalive(false)?;
+    on.set_tcp_keepalive(&times)?;
+    Ok(())
+}
+
+fn load_balancer(stage: &mut Stage) -> Result<()> {
+    // Those that it accepts have that, too.
+    let https = stage.listener(443, |socket| Ok(socket.set_tcp_keepalive(&idle(60))?))?;
+    stage.connection(&https, 1, plain)?;
+    stage.connection(&https, 2, |socket| Ok(socket.set_keepalive(true)?))?;
+    stage.connection(
+        &https,
+        3,
+        |socket| Ok(socket.set_tcp_keepalive(&idle(600))?),
+    )?;
+    stage.connection(
+        &https,
+        4,
+        |socket| Ok(socket.set_tcp_keepalive(&idle(349))?),
+    )?;
+    Ok(())
+}
+
+fn port_taken(stage: &mut Stage) -> Result<()> {
+    let address = |socket: &Socket| Ok(socket.set_reuse_address(true)?);
+    let port = |socket: &Socket| Ok(socket.set_reuse_port(true)?);
+    // What the page says of sharing.
+    for (number, first, second, shares) in [
+        (
+            5354,
+            &address as &dyn Fn(&Socket) -> Result<()>,
+            &address as &dyn Fn(&Socket) -> Result<()>,
+            true,
+        ),
+        (5355, &port, &port, true),
+        (5353, &port, &address, false),
+    ] {
+        stage.udp(number, first)?;
+        let result = stage.udp(number, second);
+        ensure!(
+            result.is_ok() == shares,
+            "a second socket at port {number}: {result:?}"
+        );
+    }
+    Ok(())
+}
+
+fn fixed_buffer(stage: &mut Stage) -> Result<()> {
+    let rsync = stage.listener(873, plain)?;
+    let [_, server] = stage.connection(&rsync, 1, plain)?;
+    server.set_send_buffer_size(65_536)?;
+    stage.connection(&rsync, 2, plain)?;
+    Ok(())
+}
+
+fn listeners(stage: &mut Stage) -> Result<()> {
+    stage.listener(443, |socket| {
+        Ok(set_int(socket, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, 256)?)
+    })?;
+    stage.listener(80, |socket| {
+        Ok(set_int(
+            socket,
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            30,
+        )?)
+    })?;
+    stage.listener(22, plain)?;
+    Ok(())
+}
+
+fn group(stage: &mut Stage) -> Result<()> {
+    let join = |group: [u8; 4]| {
+        move |socket: &Socket| {
+            let lo = InterfaceIndexOrAddress::Index(LO);
+            Ok(socket.join_multicast_v4_n(&group.into(), &lo)?)
+        }
+    };
+    let mdns = stage.udp(5353, join([224, 0, 0, 251]))?;
+    join([239, 1, 2, 3])(&mdns)?;
+    stage.udp(5355, join([224, 0, 0, 252]))?;
+    Ok(())
+}
+
+fn changes(stage: &mut Stage) -> Result<()> {
+    let http = stage.listener(8080, plain)?;
+    let [_, server] = stage.connection(&http, 1, plain)?;
+    stage.connection(&http, 2, plain)?;
+    stage.undo.push("rm -f /tmp/before".to_owned());
+    stage.change = Some(Box::new(move || {
+        server.set_tcp_nodelay(true)?;
+        server.set_send_buffer_size(65_536)?;
+        Ok(())
+    }));
+    Ok(())
+}
+
+fn counted(stage: &mut Stage) -> Result<()> {
+    let mysql = stage.listener(3306, plain)?;
+    for client in 1..=3 {
+        stage.connection(&mysql, client, |socket| {
+            socket.set_keepalive(true)?;
+            Ok(socket.set_tcp_nodelay(true)?)
+        })?;
+    }
+    for client in 4..=5 {
+        stage.connection(&mysql, client, plain)?;
+    }
+    stage.connection(&mysql, 6, |socket| {
+        socket.set_tcp_keepalive(&idle(60))?;
+        Ok(socket.set_tcp_nodelay(true)?)
+    })?;
+    // SO_LINGER is for the tests.
+    for socket in &stage.sockets {
+        socket.set_linger(None)?;
+    }
+    Ok(())
+}
+
+/// A connection of which the client does not read.
+fn deaf(stage: &mut Stage, listener: &Socket, client: u16) -> Result<[Socket; 2]> {
+    let ends = stage.connection(listener, client, |socket| {
+        Ok(socket.set_recv_buffer_size(4096)?)
+    })?;
+    stuff(&ends[1])?;
+    wait_for("a closed window", 10, || {
+        let diag = row(File::Tcp, &ends[1])?.diag;
+        Ok(match diag.starts_with(">|") {
+            true => Ok(()),
+            false => Err(diag),
+        })
+    })?;
+    Ok(ends)
+}
+
+fn closed_window(stage: &mut Stage) -> Result<()> {
+    let http = stage.listener(8080, plain)?;
+    deaf(stage, &http, 1)?;
+    stage.connection(&http, 2, plain)?;
+    Ok(())
+}
+
+/// Something that listens at port 80 in a namespace, and a process there.
+fn web(namespace: Option<&fs::File>) -> Result<(Socket, Child)> {
+    let start = || {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80)).into())?;
+        socket.listen(16)?;
+        Ok((socket, Command::new("sleep").arg("1000").spawn()?))
+    };
+    match namespace {
+        None => in_fresh(start),
+        namespace => in_namespace_of(namespace, start),
+    }
+}
+
+fn container(stage: &mut Stage) -> Result<()> {
+    stage.listener(22, plain)?;
+    let (socket, process) = web(None)?;
+    stage.program(
+        "docker",
+        &format!(
+            "[ \"$*\" = 'inspect --format {{{{.State.Pid}}}} web' ] && echo {}",
+            process.id()
+        ),
+    )?;
+    stage.sockets.push(socket);
+    stage.processes.push(process);
+
+    command("ip netns add blue")?;
+    stage.undo.push("ip netns delete blue".to_owned());
+    let (socket, process) = web(Some(&fs::File::open("/run/netns/blue")?))?;
+    stage.sockets.push(socket);
+    stage.processes.push(process);
+    Ok(())
+}
+
+fn prometheus(stage: &mut Stage) -> Result<()> {
+    command("mkdir -p /var/lib/prometheus/node-exporter")?;
+    stage
+        .undo
+        .push("rm -r /var/lib/prometheus /usr/local/sbin/knetstat-metrics".to_owned());
+    let http = stage.listener(8080, plain)?;
+    deaf(stage, &http, 1)?;
+    let ends = stage.connection(&http, 2, |socket| Ok(socket.set_keepalive(true)?))?;
+    for socket in &ends {
+        socket.set_tcp_nodelay(true)?;
+    }
+    Ok(())
+}
