@@ -42,6 +42,12 @@ install uninstall load unload:
 man:
 	@cd tests && cargo run --quiet -p knetstat-man
 
+# The sources of a commit as a package of a distribution takes them.
+.PHONY: dist
+dist:
+	@name=knetstat-$$(scripts/version.sh) && \
+	git archive --prefix="$$name/" -o "$$name.tar" HEAD && xz -9 -f "$$name.tar" && echo "$$name.tar.xz"
+
 # Kbuild's own clean where there is a Kbuild, and the rest.
 .PHONY: clean
 clean:
@@ -138,6 +144,7 @@ help:
 #h   make clippy        lints, for the module;  make clippy-tests: for the tests
 #h   make man           the manual page man/knetstat.5, from the table of options
 #h   make doc           documentation of the sources, in target/doc
+#h   make dist          the sources of the last commit: knetstat-VERSION.tar.xz
 #h   make clean         remove what was built
 #h
 #h With the kernel's own Rust, for kernels that have CONFIG_RUST:

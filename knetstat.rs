@@ -30,6 +30,11 @@ mod walk;
 use kernel::prelude::*;
 use procnet::File;
 
+/// The version, as `CHANGELOG.md` has it. It goes from here to modinfo(8) and to `make dist`, by
+/// `scripts/version.sh`: the kernel's `module!` does not take one.
+#[expect(dead_code, reason = "bindings/helpers.c has what Kbuild reads here")]
+const VERSION: &str = "1.0";
+
 module! {
     type: Knetstat,
     name: "knetstat",

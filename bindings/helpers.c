@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/namei.h>
 #include <linux/netdevice.h>
@@ -27,6 +28,9 @@
 #include <net/sock_reuseport.h>
 
 #include "bindings.h"
+
+/* Not MODULE_VERSION(): that has a section of its own, for the sake of built-in modules. */
+MODULE_INFO(version, KNETSTAT_VERSION);
 
 void knetstat_spin_lock_bh(spinlock_t *lock)
 {

@@ -22,6 +22,7 @@ pub const CLAIMS: &[(&str, Claim)] = &[
     ("sections::none_of_rust", none_of_rust),
     ("modinfo::one_section", one_modinfo),
     ("modinfo::declared", declared),
+    ("modinfo::version", version),
     ("modinfo::as_the_c_module", modinfo_as_the_c_module),
     ("symbols::resolved", resolved),
     ("symbols::versions", versions),
@@ -143,10 +144,22 @@ fn one_modinfo(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
+const SOURCE: &str = include_str!("../../../knetstat.rs");
+
+/// What `VERSION` in knetstat.rs says.
+fn version(subject: &Subject) -> Result<Outcome> {
+    let (_, after) = SOURCE
+        .split_once("\nconst VERSION: &str = \"")
+        .context("no VERSION")?;
+    let (wanted, _) = after.split_once('"').context("no end of VERSION")?;
+    let modinfo = modinfo(&subject.ours)?;
+    let found = values(&modinfo, "version");
+    ensure!(found == [wanted], "version is {found:?}, not {wanted:?}");
+    Ok(Outcome::Holds)
+}
+
 /// What `module!` in knetstat.rs says.
 fn declared(subject: &Subject) -> Result<Outcome> {
-    const SOURCE: &str = include_str!("../../../knetstat.rs");
-
     let (_, after) = SOURCE.split_once("module! {").context("no module!")?;
     let (body, _) = after.split_once("\n}").context("no end of module!")?;
     let modinfo = modinfo(&subject.ours)?;
