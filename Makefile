@@ -48,6 +48,11 @@ dist:
 	@name=knetstat-$$(scripts/version.sh) && \
 	git archive --prefix="$$name/" -o "$$name.tar" HEAD && xz -9 -f "$$name.tar" && echo "$$name.tar.xz"
 
+# The package for DKMS.
+.PHONY: deb
+deb:
+	@scripts/deb.sh
+
 # Kbuild's own clean where there is a Kbuild, and the rest.
 .PHONY: clean
 clean:
@@ -92,6 +97,10 @@ test-host:
 	@cd tests && cargo test -p knetstat-host-tests
 test-build:
 	@cd tests && cargo test -p knetstat-build-tests
+# make test-package [KERNEL=debian-12|debian-13|debian-13-backports]
+.PHONY: test-package
+test-package:
+	+@vm/package.sh $(named)
 # make fuzz [SECONDS=60]
 .PHONY: fuzz
 fuzz:
@@ -114,6 +123,8 @@ help:
 #h knetstat: the socket options of every socket, in /proc/net
 #h
 #h   make               build knetstat.ko for the running kernel
+#h
+#h   make deb           build the package for DKMS, knetstat-dkms_VERSION_all.deb
 #h
 #h As root:
 #h   make load          load the module:  cat /proc/net/tcpstat
@@ -138,6 +149,8 @@ help:
 #h                      make vm-clean: remove them all
 #h   make test-host     only the tests that need no kernel at all
 #h   make test-build    only those of what make says when it cannot build
+#h   make test-package  the package: apt install, boot, kernel upgrade, purge;
+#h                      KERNEL=debian-12, debian-13 or debian-13-backports
 #h
 #h Work on it:
 #h   make fmt           format the sources;  make fmt-check: are they formatted?
