@@ -10,6 +10,9 @@
 #   --dir DIR        make DIR the guest's $KNETSTAT_DIR, and keep what it writes there
 #   --module FILE    load this module rather than build knetstat.ko
 #   --no-module      load none
+#   --root DIR/root  boot from this root in the cache, and the newest kernel that is installed there,
+#                    rather than the guest's; load no module
+#   --release NAME   of --root: another kernel that is installed there
 #   --log FILE       the kernel's log goes there
 #   --timeout S      end the guest S seconds after its start (600; 0: never)
 #   --append ARGS    more for the kernel's command line
@@ -21,11 +24,13 @@
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/run.sh [--with FILE]... [--dir DIR] [--module FILE | --no-module] [--log FILE] [--timeout S] [--append ARGS] [--mem MIB] KERNEL COMMAND"
+usage="usage: vm/run.sh [--with FILE]... [--dir DIR] [--module FILE | --no-module | --root DIR/root [--release NAME]] [--log FILE] [--timeout S] [--append ARGS] [--mem MIB] KERNEL COMMAND"
 with=()
 dir=
 ko=
 module=yes
+own_root=
+own_release=
 log=
 timeout=
 append=
@@ -35,7 +40,7 @@ while [[ $# -gt 0 ]]; do
 	case $1 in
 	--shell) shell=yes; shift; continue ;;
 	--no-module) module=; shift; continue ;;
-	--with | --dir | --module | --log | --timeout | --append | --mem) [[ $# -ge 2 ]] || die_usage "$usage" ;;
+	--with | --dir | --module | --root | --release | --log | --timeout | --append | --mem) [[ $# -ge 2 ]] || die_usage "$usage" ;;
 	-*) die_usage "$usage" ;;
 	*) break ;;
 	esac
@@ -43,6 +48,8 @@ while [[ $# -gt 0 ]]; do
 	--with) with+=("$2") ;;
 	--dir) dir=$2 ;;
 	--module) ko=$2 ;;
+	--root) own_root=$2 module='' ;;
+	--release) own_release=$2 ;;
 	--log) log=$2 ;;
 	--timeout) timeout=$2 ;;
 	--append) append=$2 ;;
@@ -61,6 +68,9 @@ command=${2:-}
 timeout=${timeout:-$([[ -n $shell ]] && echo 0 || echo 600)}
 [[ $timeout =~ ^[0-9]+$ ]] || die_usage "--timeout takes whole seconds, not '$timeout'"
 [[ -z $mem || $mem =~ ^[1-9][0-9]*$ ]] || die_usage "--mem takes MiB, not '$mem'"
+[[ -z $own_root || $own_root == "$CACHE"/?*/root && -d $own_root && $MACHINE == qemu ]] ||
+	die_usage "--root takes a directory named root, below $CACHE, and a guest that QEMU runs; not '$own_root'"
+[[ -z $own_release || -n $own_root ]] || die_usage "$usage"
 for f in "${with[@]}" ${ko:+"$ko"}; do
 	[[ -f $f ]] || die_usage "no such file: $f"
 done
@@ -71,7 +81,11 @@ room=$(room_for_guest)
 mem=${mem:-$((room < MEM ? room : MEM))}
 
 ROOT=$("$VM/root.sh")
-DIR=$("$VM/kernel.sh" "$KERNEL")
+if [[ -n $own_root ]]; then
+	DIR=${own_root%/root}
+else
+	DIR=$("$VM/kernel.sh" "$KERNEL")
+fi
 check_host
 if [[ -n $module && -z $ko ]]; then
 	ko=$("$VM/module.sh" "$KERNEL")

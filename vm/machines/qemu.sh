@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2153,SC2154
+# shellcheck shell=bash disable=SC2030,SC2031,SC2153,SC2154
 #
 # QEMU without KVM: an unmodified kernel of Debian's, all of whose code is emulated. Modules for
 # it are built in a root of its release, with the packages of that release only. It boots from
@@ -35,7 +35,7 @@ FLAVOUR=${IMAGE#linux-image-}
 INITRAMFS_MODULES="virtio_pci virtio_console virtiofs overlay"
 
 # Where modules are built, and where the kernel's files are.
-machine_root() { if [[ -n $SUITE ]]; then printf '%s\n' "$DIR/root"; else printf '%s\n' "$ROOT"; fi; }
+machine_root() { if [[ -n $SUITE || -n ${own_root:-} ]]; then printf '%s\n' "$DIR/root"; else printf '%s\n' "$ROOT"; fi; }
 
 # The release, as uname -r there says.
 machine_release() {
@@ -190,13 +190,26 @@ machine_args() {
 	printf '%s\n' KVER="$release" "${MAKE_ARCH[@]}" "${MAKE_ARGS[@]}"
 }
 
+# The initramfs of a root that somebody else made (vm/run.sh --root), of which DIR is the parent.
+make_own_initramfs() (
+	machine_release() { printf '%s\n' "$release"; }
+	SUITE=own
+	rm -rf "$DIR/initramfs"
+	make_initramfs > "$guest/initramfs.log" 2>&1 || { cat "$guest/initramfs.log" >&2; exit 1; }
+)
+
 machine_run() {
 	local release root='' emulator=$ROOT share=''
-	release=$(machine_release)
-	if [[ -n $FOREIGN ]]; then
+	release=${own_release:-$(machine_release)}
+	if [[ -n $own_root ]]; then
+		make_own_initramfs
+		root=$(in_cache "$own_root") share=$root
+		# What vm/init runs on, and a minimal system has not.
+		cp "$ROOT/bin/busybox" "$guest/"
+	elif [[ -n $FOREIGN ]]; then
 		emulator=$DIR/root share=$(in_cache "$DIR")/guest
 	fi
-	if [[ -n $SUITE ]]; then
+	if [[ -n $SUITE && -z $own_root ]]; then
 		root=$(in_cache "$DIR")/root
 		printf 'KNETSTAT_RELEASE_ROOT=%s\n' "$root" >> "$guest/env"
 	fi

@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Makes a root of a guest's release as it is before somebody installs knetstat there: Debian's
+# minimal system, the guest's kernel and its headers. Or one that `make deb` runs in. Prints where
+# it is. Nobody writes to it: who installs something there takes a copy.
+#
+# usage: vm/stock-root.sh [--find] KERNEL|deb
+#   --find   make nothing: print where it is, or fail if it is not there
+
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=vm/bootstrap.sh
+. "$VM/bootstrap.sh"
+
+usage="usage: vm/stock-root.sh [--find] KERNEL|deb"
+find=
+if [[ ${1:-} == --find ]]; then
+	find=yes
+	shift
+fi
+[[ $# -eq 1 ]] || die_usage "$usage"
+# The release of the build root.
+SUITE='' FROM='' name=$1
+of_build_root=$(sed -n 's/^SUITE=//p' "$VM/root.sh")
+if [[ $name == deb ]]; then
+	SUITE=$of_build_root PACKAGES="make dpkg-dev debhelper dh-dkms lintian"
+else
+	load_guest "$name"
+	name=$KERNEL
+	[[ $MACHINE == qemu && $ARCH == amd64 ]] || die_usage "there is no such root for $name"
+	PACKAGES="$IMAGE ${IMAGE/-image-/-headers-}"
+	# Guests without a release of their own have its kernel, from backports.
+	if [[ -z $SUITE ]]; then SUITE=$of_build_root FROM=$of_build_root-backports; fi
+fi
+
+packages() {
+	local root=$1 from=()
+	[[ -z $FROM ]] || from=(-t "$FROM")
+	in_root_at "$root" build apt-get update
+	# shellcheck disable=SC2086 # A list of names.
+	in_root_at "$root" build apt-get install -y "${from[@]}" $PACKAGES
+	in_root_at "$root" build apt-get clean
+}
+
+key=$(printf '%s\n' "$SUITE" "$FROM" "$PACKAGES" "$(bootstrap_recipe; declare -f packages)" | hash_of)
+DIR=$CACHE/stock-$name-$key
+ready() {
+	[[ -e $DIR/.complete ]] || return 0
+	touch -c "$DIR"
+	printf '%s\n' "$DIR/root"
+	exit 0
+}
+
+ready
+[[ -z $find ]] || exit 1
+check_host
+lock_setup "$DIR"
+ready
+lock_use
+check_disk 4
+note "making a minimal root for $name, $DIR"
+need_debootstrap
+remove_tree "$DIR"
+mkdir "$DIR"
+step_bootstrap "$DIR/root" "$SUITE" "stock-$name"
+step "its packages, from apt" "stock-$name-packages" '^(Unpacking|Setting up) ' \
+	"apt failed; is the network up? then run it again" packages "$DIR/root"
+touch "$DIR/.complete"
+exec 9>&-
+prune "stock-$name"
+printf '%s\n' "$DIR/root"
