@@ -1,0 +1,344 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# shellcheck disable=SC2016 # What is in quotes is for the shell in a root.
+#
+# Tests the package as an administrator has it: `make deb`, apt install in a minimal root of each
+# release, modprobe in the unmodified kernel that is installed there and boots from that root, a
+# newer version of the package, more kernels, those for which it cannot be built, removal. Ends
+# with a line that sums up, and fails unless every test passed.
+#
+# usage: vm/package.sh [KERNEL]...   default: debian-12 debian-13 debian-13-backports
+
+. "$(dirname "$0")/lib.sh"
+
+[[ $# -gt 0 ]] || set -- debian-12 debian-13 debian-13-backports
+for name; do check_kernel_name "$name"; done
+check_host
+ROOT=$("$VM/root.sh")
+DEB_ROOT=$("$VM/stock-root.sh" deb)
+for name; do "$VM/stock-root.sh" "$name" > /dev/null; done
+check_disk 6
+lock_use
+RUN=$(mktemp -d "$CACHE/run/package.XXXXXX")
+trap 'remove_tree "$RUN"' EXIT
+LOGS=$CACHE/log/package
+mkdir -p "$LOGS"
+passed=0 failed=0 skipped=0 begun=$SECONDS
+
+# try NAME FUNCTION [ARGUMENT]...: a test fails where a command of its fails. Its output is in a log,
+# and whether it passed in STATUS. To be called plainly, not in a condition, so that `set -e` holds.
+try() {
+	local name=$1 log=$LOGS/$1.log start=$SECONDS
+	shift
+	STATUS=0
+	(
+		set -eE
+		trap 'echo "FAILED in line $LINENO: $BASH_COMMAND"' ERR
+		"$@"
+	) < /dev/null > "$log" 2>&1 &
+	wait $! || STATUS=$?
+	if [[ $STATUS -eq 0 ]]; then
+		echo "test $name ... ok ($((SECONDS - start)) s)"
+		passed=$((passed + 1))
+	else
+		echo "test $name ... FAILED, see $log"
+		tail -n 15 "$log" | sed 's/^/     /'
+		failed=$((failed + 1))
+	fi
+}
+
+skip() {
+	echo "test $1 ... ignored, $2"
+	skipped=$((skipped + 1))
+}
+
+# in_copy COMMAND...: in the root that is installed in, with an administrator's environment.
+in_copy() { in_root_at "$COPY" build env -u RUSTC "$@"; }
+# says PATTERN: shows the lines of the output that match; there must be one. `one`: exactly one.
+says() { grep -E -- "$1" "$OUTPUT"; }
+one() { says "$1" && [[ $(grep -cE -- "$1" "$OUTPUT") -eq 1 ]]; }
+# keep COMMAND...: its output is shown and in $OUTPUT, whether it fails or not.
+keep() {
+	local status=0
+	"$@" > "$OUTPUT" 2>&1 || status=$?
+	cat "$OUTPUT"
+	return "$status"
+}
+# fails COMMAND...: as `!`, which `set -e` passes over.
+fails() { if "$@"; then return 1; fi; }
+module_of() { find "$COPY/lib/modules/$1/" -name 'knetstat.ko*' -printf '%P\n'; }
+kernels() { find "$COPY/boot" -name 'vmlinuz-*' -printf '%f\n' | sed 's/vmlinuz-//' | sort; }
+
+# make deb, in a copy of the checkout.
+copy_checkout() {
+	mkdir -p "$1"
+	tar -C "$TOP" --exclude=./.git --exclude=target --exclude='./knetstat-dkms_*' -c . | tar -C "$1" -x
+}
+make_deb() { in_root_at "$DEB_ROOT" build make -C "$(in_cache "$1")" deb; }
+
+deb_builds() {
+	copy_checkout "$RUN/src"
+	(cd "$RUN/src" && find . | sort) > "$RUN/before"
+	make_deb "$RUN/src"
+	(cd "$RUN/src" && find . | sort) > "$RUN/after"
+	[[ $(comm -13 "$RUN/before" "$RUN/after") == "./$DEB" ]]
+	[[ -z $(comm -23 "$RUN/before" "$RUN/after") ]]
+	cp "$RUN/src/$DEB" "$RUN/"
+	# And again, to the bit.
+	make_deb "$RUN/src"
+	cmp "$RUN/src/$DEB" "$RUN/$DEB"
+}
+
+# There is one place for the version.
+deb_version() {
+	local conf=usr/src/knetstat-$VERSION/dkms.conf
+	[[ $(dpkg-deb -f "$RUN/$DEB" Version) == "$VERSION" ]]
+	[[ $(dpkg-deb --fsys-tarfile "$RUN/$DEB" | tar -xO "./$conf" | sed -n 's/^PACKAGE_VERSION=//p') == "\"$VERSION\"" ]]
+	# Nothing in the checkout has another.
+	fails grep -nE '^ *version:|MODULE_VERSION\(' "$TOP"/knetstat.rs "$TOP"/rust/glue.c "$TOP"/bindings/helpers.c
+}
+
+deb_lintian() {
+	keep in_root_at "$DEB_ROOT" build lintian --allow-root --display-info --pedantic \
+		--fail-on error,warning,info,pedantic "$(in_cache "$RUN")/$DEB"
+	[[ ! -s $OUTPUT ]]
+}
+
+deb_what_is_missing() {
+	# A stock root has nothing that builds packages.
+	fails keep in_root_at "$("$VM/stock-root.sh" debian-13)" build "$IN_TOP/scripts/deb.sh"
+	one '^knetstat: to build the package takes dpkg-dev debhelper dh-dkms; run: apt install dpkg-dev debhelper dh-dkms$'
+	[[ $(wc -l < "$OUTPUT") -eq 1 ]]
+}
+
+install_package() {
+	keep in_copy apt-get install -y "$(in_cache "$RUN")/$DEB"
+	keep in_copy dkms status knetstat
+	one "^knetstat/$VERSION, $RELEASE, x86_64: installed$"
+	[[ $(wc -l < "$OUTPUT") -eq 1 ]]
+	[[ $(module_of "$RELEASE") == updates/dkms/knetstat.ko* ]]
+}
+
+# The guest's part: what an administrator does, with a socket to look at.
+cat > "$RUN/in-guest" <<'END'
+set -e
+uname -r
+modprobe knetstat
+modinfo knetstat
+perl -MIO::Socket::INET -e '
+	$s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1:7777") or die;
+	system "cat", "/proc/net/tcpstat"'
+cat /proc/net/udp6stat
+rmmod knetstat
+[ ! -e /proc/net/tcpstat ]
+dmesg
+echo end
+END
+
+boots() {
+	local release=$1 field
+	keep "$VM/run.sh" --root "$COPY" --release "$release" "$KERNEL" "$(cat "$RUN/in-guest")"
+	one "^$release$"
+	for field in "filename: +/lib/modules/$release/updates/dkms/knetstat\.ko(\.xz)?" "author: +The knetstat authors" \
+		"description: +Socket options .*" "license: +GPL v2" "name: +knetstat" "depends: *" "vermagic: +$release SMP .*" \
+		"signer: +DKMS module signing key" "sig_hashalgo: +sha[0-9]+"; do
+		one "^$field$"
+	done
+	one ' 127\.0\.0\.1:7777 .* LSTN .*SO_KEEPALIVE=0.*uid=0'
+	says '^Recv-Q Send-Q Local Address +Foreign Address +Options$'
+	fails says 'BUG:|WARNING:|Oops|disagrees about version|Unknown symbol|knetstat: .*(no symbol version|not found)'
+	one '^end$'
+}
+
+# What autopkgtest would run.
+debians_tests() {
+	in_copy "$IN_TOP/debian/tests/build"
+	"$VM/run.sh" --root "$COPY" --release "$RELEASE" "$KERNEL" "$IN_TOP/debian/tests/load"
+}
+
+# What who has Secure Boot, and has not enrolled the key, sees.
+refused_unknown_key() {
+	keep "$VM/run.sh" --root "$COPY" --append module.sig_enforce=1 "$KERNEL" \
+		'modprobe knetstat && exit 1; dmesg | grep -i "loading of module"; [ ! -e /proc/net/tcpstat ]'
+	one "^modprobe: ERROR: could not insert 'knetstat': Key was rejected by service$"
+	one 'Loading of module with unavailable key is rejected$'
+}
+
+TOO_OLD=5.10.0-99-amd64
+TOO_OLD_LINE="^knetstat: Linux $TOO_OLD is too old, knetstat needs 6\.1 or later; "
+
+# A newer version comes, and there is a kernel by then that is too old.
+newer_version() {
+	local build=$COPY/lib/modules/$TOO_OLD/build newer=$VERSION+newer
+	copy_checkout "$RUN/newer"
+	sed -i "1s/($VERSION)/($newer)/" "$RUN/newer/debian/changelog"
+	make_deb "$RUN/newer"
+	mkdir -p "$build/include/config" "$build/include/generated"
+	touch "$build/Makefile"
+	echo "#define UTS_RELEASE \"$TOO_OLD\"" > "$build/include/generated/utsrelease.h"
+	echo 5.10.0 > "$build/include/config/kernel.release"
+	printf 'CONFIG_X86_64=y\nCONFIG_64BIT=y\n' | tee "$build/.config" > "$build/include/config/auto.conf"
+	keep in_copy sh -c '
+		# All kernels, also where dkms would take the newest only.
+		mkdir -p /etc/dkms/framework.conf.d
+		sed -i "s/^# autoinstall_all_kernels=.*/autoinstall_all_kernels=yes/" /etc/dkms/framework.conf
+		apt-get install -y "$1"' sh "$(in_cache "$RUN")/newer/${DEB/_$VERSION/_$newer}"
+	one "$TOO_OLD_LINE"
+	keep in_copy dkms status knetstat
+	one "^knetstat/${newer/+/\\+}, $RELEASE, x86_64: installed$"
+	[[ $(wc -l < "$OUTPUT") -eq 1 ]]
+	[[ -d $COPY/usr/src/knetstat-$newer && ! -e $COPY/usr/src/knetstat-$VERSION ]]
+	[[ ! -e $COPY/var/lib/dkms/knetstat/$VERSION ]]
+	# And as the hooks of that kernel's packages do.
+	keep in_copy sh -c '
+		for dir in postinst.d header_postinst.d; do run-parts --exit-on-error --arg="$1" "/etc/kernel/$dir"; done' sh "$TOO_OLD"
+	says "$TOO_OLD_LINE"
+	[[ $(grep -cE "$TOO_OLD_LINE" "$OUTPUT") -eq 2 ]]
+	rm -r "${COPY:?}/lib/modules/$TOO_OLD"
+	[[ -n $(module_of "$RELEASE") ]]
+}
+
+# Another kernel is installed, as by an upgrade: NEW_KERNEL, whose release is NEW then.
+new_kernel() {
+	# shellcheck disable=SC2086 # Lists of names.
+	keep in_copy apt-get install -y $NEW_KERNEL
+	keep in_copy dkms status knetstat
+	one "^knetstat/[^,]*, $RELEASE, x86_64: installed$"
+	one "^knetstat/[^,]*, $NEW, x86_64: installed$"
+	[[ $(module_of "$NEW") == updates/dkms/knetstat.ko* ]]
+	grep 'updates/dkms/knetstat' "$COPY/lib/modules/$NEW/modules.dep"
+}
+
+# again: as if that kernel had only now been installed.
+again() {
+	if [[ -n $(module_of "$NEW") ]]; then
+		in_copy dkms unbuild "$(basename "$(echo "$COPY"/usr/src/knetstat-*)" | sed 's/-/\//')" -k "$NEW"
+	fi
+	[[ -z $(module_of "$NEW") ]]
+	keep in_copy apt-get install -y --reinstall "linux-image-$NEW"
+}
+
+without_compiler() {
+	mv "$COPY/usr/bin/rustc" "$COPY/usr/bin/rustc.away"
+	again
+	mv "$COPY/usr/bin/rustc.away" "$COPY/usr/bin/rustc"
+	one '^knetstat: rustc is missing; run: apt install rustc(-web)? rust(-web)?-src$'
+	[[ -z $(module_of "$NEW") && -n $(module_of "$RELEASE") ]]
+}
+
+compiler_stops() {
+	local walk
+	walk=$(echo "$COPY"/usr/src/knetstat-*/walk.rs)
+	cp "$walk" "$RUN/walk.rs"
+	echo 'This is not Rust.' >> "$walk"
+	again
+	cp "$RUN/walk.rs" "$walk"
+	says '^Consult /var/lib/dkms/knetstat/.*/make.log for more information\.$'
+	grep "^knetstat: the module does not build for Linux ${NEW/+/\\+}, which is passed over$" \
+		"$COPY"/var/lib/dkms/knetstat/*/build/make.log
+	[[ -z $(module_of "$NEW") && -n $(module_of "$RELEASE") ]]
+}
+
+# dkms 3.0 fails then, whatever a package does.
+compiler_stops_old_dkms() {
+	local walk
+	walk=$(echo "$COPY"/usr/src/knetstat-*/walk.rs)
+	cp "$walk" "$RUN/walk.rs"
+	echo 'This is not Rust.' >> "$walk"
+	fails again
+	says '^Error! Bad return status for module build'
+	says '^Consult /var/lib/dkms/knetstat/.*/make.log for more information\.$'
+	[[ -z $(module_of "$NEW") && -n $(module_of "$RELEASE") ]]
+	# It is made up for where the cause is gone.
+	cp "$RUN/walk.rs" "$walk"
+	in_copy dpkg --configure -a
+	[[ -n $(module_of "$NEW") ]]
+}
+
+# What was missing is there.
+made_up_for() {
+	keep in_copy dkms autoinstall -k "$NEW"
+	[[ -n $(module_of "$NEW") ]]
+}
+
+# list ROOT: the paths in it, but what apt and dpkg have for themselves, alternatives, and logs.
+list() {
+	find "$1" -xdev ! -lname '/etc/alternatives/*' -printf '/%P\n' |
+		grep -vE '^/(var/(lib/(apt|dpkg)|cache|log|backups)|tmp|run|proc|sys|dev|knetstat|cache|vm)(/|$)' | LC_ALL=C sort
+}
+
+removed() {
+	keep in_copy apt-get "$1" -y knetstat-dkms
+	[[ -z $(module_of "$RELEASE")$(module_of "$NEW") ]]
+	[[ ! -e $COPY/var/lib/dkms/knetstat ]]
+	fails compgen -G "$COPY/usr/src/knetstat-*"
+	fails compgen -G "$COPY/lib/modules/*/updates"
+	fails grep -l knetstat "$COPY"/lib/modules/*/modules.dep
+}
+
+# Nothing more is there than before but what is in packages, and what their scripts and dkms have
+# made.
+nothing_left() {
+	list "$COPY" > "$RUN/left"
+	# As packages name them: what is in /lib is in /usr/lib.
+	cat "$COPY"/var/lib/dpkg/info/*.list | sed -E 's#^/(bin|sbin|lib|lib64)/#/usr/\1/#' | LC_ALL=C sort -u > "$RUN/owned"
+	LC_ALL=C comm -23 "$RUN/left" "$RUN/listed" | LC_ALL=C comm -23 - "$RUN/owned" > "$RUN/more"
+	cat "$RUN/more"
+	fails grep -vE "$MADE_BY_OTHERS" "$RUN/more"
+	[[ ! -e $COPY/etc/modules-load.d/knetstat.conf ]]
+}
+MADE_BY_OTHERS='^/boot/(config|vmlinuz)-|^/etc/alternatives/|^/usr/lib/modules/[^/]+/modules\.[a-z.]+$|^/var/lib/dkms/mok\.(key|pub)$'
+
+DEB='' OUTPUT=$RUN/output
+VERSION=$(sed -n '1s/^knetstat (\(.*\)) .*/\1/p' "$TOP/debian/changelog")
+DEB=knetstat-dkms_${VERSION}_all.deb
+try deb::builds deb_builds
+[[ $STATUS -eq 0 ]] || { echo "$passed passed, $failed failed, $skipped skipped"; exit 1; }
+try deb::version deb_version
+try deb::lintian deb_lintian
+try deb::what_is_missing deb_what_is_missing
+
+for KERNEL; do
+	load_guest "$KERNEL"
+	COPY=$RUN/$KERNEL/root
+	mkdir "$RUN/$KERNEL"
+	cp -a --reflink=auto "$("$VM/stock-root.sh" "$KERNEL")" "$COPY"
+	list "$COPY" > "$RUN/listed"
+	RELEASE=$(kernels)
+	# An upgrade, for Debian 13, and another flavour for the others.
+	case $KERNEL in
+	debian-13) NEW_KERNEL="-t trixie-backports linux-image-amd64 linux-headers-amd64" ;;
+	*-backports) NEW_KERNEL="linux-image-amd64 linux-headers-amd64" ;;
+	*) NEW_KERNEL="linux-image-cloud-amd64 linux-headers-cloud-amd64" ;;
+	esac
+	note "== $KERNEL: $RELEASE"
+	try "$KERNEL::install" install_package
+	if [[ $STATUS -ne 0 ]]; then
+		skip "$KERNEL::*" "it is not installed"
+		continue
+	fi
+	try "$KERNEL::modprobe" boots "$RELEASE"
+	try "$KERNEL::debians_tests" debians_tests
+	try "$KERNEL::unknown_key" refused_unknown_key
+	try "$KERNEL::newer_version" newer_version
+	# shellcheck disable=SC2086 # A list of names.
+	NEW=$(in_copy sh -c 'apt-get install -s "$@" | sed -nE "s/^Inst linux-image-([0-9][^ ]*) .*/\1/p"' sh $NEW_KERNEL)
+	try "$KERNEL::new_kernel" new_kernel
+	try "$KERNEL::new_kernel_modprobe" boots "$NEW"
+	try "$KERNEL::without_compiler" without_compiler
+	if dpkg --compare-versions "$(in_copy dpkg-query -W -f '${Version}' dkms)" ge 3.2; then
+		try "$KERNEL::compiler_stops" compiler_stops
+	else
+		try "$KERNEL::compiler_stops" compiler_stops_old_dkms
+	fi
+	try "$KERNEL::made_up_for" made_up_for
+	try "$KERNEL::remove" removed remove
+	try "$KERNEL::purge" removed purge
+	try "$KERNEL::nothing_left" nothing_left
+	remove_tree "$RUN/$KERNEL"
+done
+
+note "$(elapsed $((SECONDS - begun))) min; logs are in $LOGS"
+echo "$passed passed, $failed failed, $skipped skipped"
+[[ $failed -eq 0 && $passed -gt 0 ]]
