@@ -24,7 +24,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/knetstat"
 # Not what it is tested with, and not what was built here.
-cp -a Kbuild Makefile README.md ./*.rs bindings debian docs getsockopt rust scripts "$scratch/knetstat/"
+cp -a CHANGELOG.md Kbuild Makefile README.md ./*.rs bindings debian docs getsockopt man rust scripts "$scratch/knetstat/"
 # That there is no build-essential does not matter.
 if ! (cd "$scratch/knetstat" && dpkg-buildpackage --build=binary --no-sign --no-check-builddeps) > "$scratch/log" 2>&1; then
 	tail -n 20 "$scratch/log" >&2
