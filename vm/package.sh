@@ -55,13 +55,20 @@ skip() {
 
 # in_copy COMMAND...: in the root that is installed in, with an administrator's environment.
 in_copy() { in_root_at "$COPY" build env -u RUSTC "$@"; }
+# re TEXT: a pattern that matches it.
+re() {
+	local text=${1//./\\.}
+	printf '%s\n' "${text//+/\\+}"
+}
 # says PATTERN: shows the lines of the output that match; there must be one. `one`: exactly one.
 says() { grep -E -- "$1" "$OUTPUT"; }
 one() { says "$1" && [[ $(grep -cE -- "$1" "$OUTPUT") -eq 1 ]]; }
-# keep COMMAND...: its output is shown and in $OUTPUT, whether it fails or not.
+# keep COMMAND...: its output is shown and in $OUTPUT, whether it fails or not, without the carriage
+# returns of the terminal that apt has for dpkg.
 keep() {
 	local status=0
 	"$@" > "$OUTPUT" 2>&1 || status=$?
+	sed -i 's/\r$//' "$OUTPUT"
 	cat "$OUTPUT"
 	return "$status"
 }
@@ -115,7 +122,7 @@ deb_what_is_missing() {
 install_package() {
 	keep in_copy apt-get install -y "$(in_cache "$RUN")/$DEB"
 	keep in_copy dkms status knetstat
-	one "^knetstat/$VERSION, $RELEASE, x86_64: installed$"
+	one "^knetstat/$(re "$VERSION, $RELEASE"), x86_64: installed$"
 	[[ $(wc -l < "$OUTPUT") -eq 1 ]]
 	[[ $(module_of "$RELEASE") == updates/dkms/knetstat.ko* ]]
 }
@@ -137,11 +144,12 @@ echo end
 END
 
 boots() {
-	local release=$1 field
+	local release=$1 pattern field
+	pattern=$(re "$release")
 	keep "$VM/run.sh" --root "$COPY" --release "$release" "$KERNEL" "$(cat "$RUN/in-guest")"
-	one "^$release$"
-	for field in "filename: +/lib/modules/$release/updates/dkms/knetstat\.ko(\.xz)?" "author: +The knetstat authors" \
-		"description: +Socket options .*" "license: +GPL v2" "name: +knetstat" "depends: *" "vermagic: +$release SMP .*" \
+	one "^$pattern$"
+	for field in "filename: +/lib/modules/$pattern/updates/dkms/knetstat\.ko(\.xz)?" "author: +The knetstat authors" \
+		"description: +Socket options .*" "license: +GPL v2" "name: +knetstat" "depends: *" "vermagic: +$pattern SMP .*" \
 		"signer: +DKMS module signing key" "sig_hashalgo: +sha[0-9]+"; do
 		one "^$field$"
 	done
@@ -186,7 +194,7 @@ newer_version() {
 		apt-get install -y "$1"' sh "$(in_cache "$RUN")/newer/${DEB/_$VERSION/_$newer}"
 	one "$TOO_OLD_LINE"
 	keep in_copy dkms status knetstat
-	one "^knetstat/${newer/+/\\+}, $RELEASE, x86_64: installed$"
+	one "^knetstat/$(re "$newer, $RELEASE"), x86_64: installed$"
 	[[ $(wc -l < "$OUTPUT") -eq 1 ]]
 	[[ -d $COPY/usr/src/knetstat-$newer && ! -e $COPY/usr/src/knetstat-$VERSION ]]
 	[[ ! -e $COPY/var/lib/dkms/knetstat/$VERSION ]]
@@ -204,8 +212,8 @@ new_kernel() {
 	# shellcheck disable=SC2086 # Lists of names.
 	keep in_copy apt-get install -y $NEW_KERNEL
 	keep in_copy dkms status knetstat
-	one "^knetstat/[^,]*, $RELEASE, x86_64: installed$"
-	one "^knetstat/[^,]*, $NEW, x86_64: installed$"
+	one "^knetstat/[^,]*, $(re "$RELEASE"), x86_64: installed$"
+	one "^knetstat/[^,]*, $(re "$NEW"), x86_64: installed$"
 	[[ $(module_of "$NEW") == updates/dkms/knetstat.ko* ]]
 	grep 'updates/dkms/knetstat' "$COPY/lib/modules/$NEW/modules.dep"
 }
@@ -235,7 +243,7 @@ compiler_stops() {
 	again
 	cp "$RUN/walk.rs" "$walk"
 	says '^Consult /var/lib/dkms/knetstat/.*/make.log for more information\.$'
-	grep "^knetstat: the module does not build for Linux ${NEW/+/\\+}, which is passed over$" \
+	grep -Fx "knetstat: the module does not build for Linux $NEW, which is passed over" \
 		"$COPY"/var/lib/dkms/knetstat/*/build/make.log
 	[[ -z $(module_of "$NEW") && -n $(module_of "$RELEASE") ]]
 }
@@ -269,7 +277,7 @@ list() {
 }
 
 removed() {
-	keep in_copy apt-get "$1" -y knetstat-dkms
+	keep in_copy apt-get purge -y knetstat-dkms
 	[[ -z $(module_of "$RELEASE")$(module_of "$NEW") ]]
 	[[ ! -e $COPY/var/lib/dkms/knetstat ]]
 	fails compgen -G "$COPY/usr/src/knetstat-*"
@@ -333,8 +341,7 @@ for KERNEL; do
 		try "$KERNEL::compiler_stops" compiler_stops_old_dkms
 	fi
 	try "$KERNEL::made_up_for" made_up_for
-	try "$KERNEL::remove" removed remove
-	try "$KERNEL::purge" removed purge
+	try "$KERNEL::purge" removed
 	try "$KERNEL::nothing_left" nothing_left
 	remove_tree "$RUN/$KERNEL"
 done
