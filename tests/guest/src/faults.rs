@@ -490,7 +490,7 @@ fn read_while_moving(sockets: &BTreeMap<u64, Socket>, others: &BTreeSet<u64>) ->
         let mut windows = 0_u32;
         let mut read = || -> Result<()> {
             // A broken rule may take all of this to show.
-            let deadline = Instant::now() + Duration::from_secs(guest().scale(5, 5, 20));
+            let deadline = Instant::now() + Duration::from_secs(guest().scale(5, 5, 10));
             while Instant::now() < deadline && (guest().is_broken || windows < ENOUGH_WINDOWS) {
                 let mut moved = BTreeSet::new();
                 let mut from = fs::File::open(file.path())?;
