@@ -297,8 +297,8 @@ impl SockRef {
     pub(crate) fn try_settle(&self) -> Option<Settled<'_>> {
         let locks = self.is_full && !cfg!(knetstat_fault = "no-sock-lock");
         // SAFETY: By the type invariant, this is a full socket, which the reference keeps alive.
-        // BHs are off, so no softirq on this CPU can wait for the spinlock while it is held here (on
-        // PREEMPT_RT one may, as it sleeps).
+        // BHs are off, so no softirq on this CPU can wait for the spinlock while it is held here
+        // (on PREEMPT_RT one may, as it sleeps).
         if locks && !unsafe { bindings::knetstat_bh_trylock_sock(self.ptr.as_ptr()) } {
             return None;
         }

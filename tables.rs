@@ -81,8 +81,8 @@ pub(crate) unsafe trait Table<'n>: Sized {
     unsafe fn socket(entry: Entry<'_>) -> Self::Socket<'_>;
 }
 
-/// When BHs are switched off to take a lock, which on PREEMPT_RT is a lock itself, so that the order
-/// has to be the kernel's.
+/// When BHs are switched off to take a lock, which on PREEMPT_RT is a lock itself, so that the
+/// order has to be the kernel's.
 #[derive(Clone, Copy)]
 enum Bhs {
     /// As `spin_lock_bh()` does.
@@ -127,8 +127,8 @@ pub(crate) struct Bucket<'t, T> {
 }
 
 impl<'t, T> Bucket<'t, T> {
-    /// Locks the bucket. Spins; on PREEMPT_RT it sleeps. BHs stay off until the guard is dropped, for
-    /// [`SockRef::try_settle`].
+    /// Locks the bucket. Spins; on PREEMPT_RT it sleeps. BHs stay off until the guard is dropped,
+    /// for [`SockRef::try_settle`].
     pub(crate) fn lock(self) -> Locked<'t, T> {
         let lock = self.chain.lock;
         // SAFETY: By the type invariant, `lock` is the initialised lock of the bucket, and no
