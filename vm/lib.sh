@@ -142,14 +142,14 @@ lock_alone() {
 	fi
 }
 
-# prune NAME: removes all but the two of a thing that were used last, modules for kernels that are
-# gone, and what cargo built for all but four checkouts, if nothing in the cache is in use.
+# prune NAME [COUNT]: removes all but the COUNT (two) of a thing that were used last, modules for
+# kernels that are gone, and what cargo built for all but four checkouts, if nothing in the cache is in use.
 prune() {
-	local name=$1 dir
+	local name=$1 count=${2:-2} dir
 	exec 5> "$CACHE/use.lock"
 	if flock -n -x 5; then
 		find "$CACHE" -maxdepth 1 -regextype egrep -regex ".*/$name-[0-9a-f]{16}(\.new)?" -printf '%T@ %p\n' |
-			sort -rn | tail -n +3 | cut -d' ' -f2- | while read -r dir; do remove_tree "$dir"; done
+			sort -rn | tail -n "+$((count + 1))" | cut -d' ' -f2- | while read -r dir; do remove_tree "$dir"; done
 		for dir in "$CACHE"/module/*/; do
 			[[ ! -f ${dir%/}.kernel || -d $(cat "${dir%/}.kernel") ]] || {
 				remove_tree "${dir%/}"
