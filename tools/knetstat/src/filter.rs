@@ -1,0 +1,1125 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Filters: those of ss(8), and options beside them.
+//!
+//! ```text
+//! FILTER  = { ("state" | "exclude") STATE } [ OR ]
+//! OR      = AND { "or" AND }
+//! AND     = NOT { [ "and" ] NOT }
+//! NOT     = "not" NOT | "(" OR ")" | TERM
+//! TERM    = ("src" | "dst") [ "=" | "!=" ] HOST
+//!         | ("sport" | "dport") [ OP ] PORT
+//!         | NAME [ OP VALUE ]
+//! ```
+//!
+//! Words are those that ss splits at blanks; brackets, and the signs between a name and a value,
+//! need none.
+
+use crate::options::{
+    self,
+    Info,
+    Kind, //
+};
+use crate::process::Holder;
+use crate::row::{
+    Endpoint,
+    Family,
+    Row,
+    State, //
+};
+use crate::services::Services;
+use std::cmp::Ordering;
+use std::fmt;
+use std::net::{
+    IpAddr,
+    Ipv6Addr, //
+};
+use std::ops::Range;
+
+/// States, a bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct States(u16);
+
+impl States {
+    pub const ALL: States = States((1 << State::ALL.len()) - 1);
+    pub const NONE: States = States(0);
+    /// What ss shows with `-l`.
+    pub const LISTENING: States = States::of(State::Listen).and(States::of(State::Close));
+    /// What ss shows if nothing is said.
+    pub const DEFAULT: States = States::ALL.without(States::LISTENING.and(States::BUCKET));
+    const BUCKET: States = States::of(State::SynRecv).and(States::of(State::TimeWait));
+
+    const fn of(state: State) -> States {
+        States(1 << state as u16)
+    }
+
+    const fn and(self, other: States) -> States {
+        States(self.0 | other.0)
+    }
+
+    const fn without(self, other: States) -> States {
+        States(self.0 & !other.0)
+    }
+
+    pub fn has(self, state: State) -> bool {
+        self.0 & States::of(state).0 != 0
+    }
+
+    /// As ss names them.
+    fn parse(name: &str) -> Option<States> {
+        let connected = States::ALL.without(States::LISTENING);
+        Some(match name.to_ascii_lowercase().as_str() {
+            "all" => States::ALL,
+            "connected" => connected,
+            "synchronized" => connected.without(States::of(State::SynSent)),
+            "bucket" => States::BUCKET,
+            "big" => States::ALL.without(States::BUCKET),
+            "close" | "closed" => States::of(State::Close),
+            "syn-rcv" => States::of(State::SynRecv),
+            lower => {
+                // Those of the rows are understood, too.
+                let is_it = |(_, label, long): &&(State, &str, &str)| {
+                    *long == lower || label.eq_ignore_ascii_case(lower)
+                };
+                States::of(State::ALL.iter().find(is_it)?.0)
+            }
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Op {
+    Eq,
+    Ne,
+    Lt,
+    Gt,
+    Le,
+    Ge,
+}
+
+impl Op {
+    fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Op::Eq => ordering.is_eq(),
+            Op::Ne => ordering.is_ne(),
+            Op::Lt => ordering.is_lt(),
+            Op::Gt => ordering.is_gt(),
+            Op::Le => ordering.is_le(),
+            Op::Ge => ordering.is_ge(),
+        }
+    }
+}
+
+/// An address with a prefix, and a port; either may be left out.
+#[derive(Debug, PartialEq, Eq)]
+struct Host {
+    prefix: Option<(IpAddr, u8)>,
+    port: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Local,
+    Foreign,
+}
+
+/// A number of a row that is no option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Uid,
+    Ino,
+    Backlog,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Value {
+    Number(i128),
+    Text(String),
+}
+
+/// A comparison with an option.
+#[derive(Debug)]
+struct Test {
+    info: &'static Info,
+    op: Op,
+    value: Value,
+    defaults: [Option<i128>; 2],
+    default_text: Option<String>,
+}
+
+#[derive(Debug)]
+enum Expr {
+    And(Box<Expr>, Box<Expr>),
+    Or(Box<Expr>, Box<Expr>),
+    Not(Box<Expr>),
+    Host(Side, Host),
+    Port(Side, Op, u16),
+    Diag,
+    Process(Op, String),
+    Pid(Op, i128),
+    Number(Field, Op, i128),
+    /// Whether it is on, or set at all.
+    IsOn(&'static Info, [Option<i128>; 2]),
+    Option(Test),
+}
+
+/// A filter.
+#[derive(Debug)]
+pub struct Filter {
+    /// What `state` and `exclude` leave, if there were some.
+    pub states: Option<States>,
+    expr: Option<Expr>,
+    /// The options that it asks for.
+    pub options: Vec<&'static Info>,
+    /// Whether it asks for processes.
+    pub of_processes: bool,
+}
+
+/// What is wrong, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Error {
+    text: String,
+    place: Range<usize>,
+    what: String,
+    hint: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |part: &str| part.chars().count();
+        let before = count(&self.text[..self.place.start]);
+        let marked = count(&self.text[self.place.clone()]).max(1);
+        writeln!(f, "{}", self.what)?;
+        writeln!(f, "    {}", self.text.replace(char::is_control, " "))?;
+        write!(f, "    {:before$}{}", "", "^".repeat(marked))?;
+        if !self.hint.is_empty() {
+            write!(f, "\n{}", self.hint)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A word, a bracket or a sign, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Token {
+    text: String,
+    place: Range<usize>,
+    /// It was in quotes: it is a value, whatever it looks like.
+    is_quoted: bool,
+}
+
+/// More than anybody types. What is nested is parsed and compared by recursion.
+const MAX_TOKENS: usize = 10_000;
+const MAX_DEPTH: usize = 100;
+
+/// Where a sign or a bracket begins, how long it is.
+fn sign(rest: &str) -> Option<usize> {
+    ["==", "!=", "<=", ">=", "&&", "||"]
+        .iter()
+        .find(|two| rest.starts_with(**two))
+        .map(|two| two.len())
+        .or(rest
+            .starts_with(['(', ')', '=', '<', '>', '!', '&', '|'])
+            .then_some(1))
+}
+
+/// Whether a word ends here. Values have `|` and `&` in them.
+fn ends_word(rest: &str) -> bool {
+    rest.starts_with(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '=' | '<' | '>'))
+        || rest.starts_with("!=")
+}
+
+fn tokens(text: &str) -> Result<Vec<Token>, Error> {
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let begin = at;
+        if c.is_whitespace() {
+            at += c.len_utf8();
+            continue;
+        }
+        let mut is_quoted = false;
+        let mut word = String::new();
+        if let Some(len) = sign(&text[at..]) {
+            at += len;
+            word += &text[begin..at];
+        } else {
+            while let Some(c) = text[at..].chars().next() {
+                if c == '"' || c == '\'' {
+                    is_quoted = true;
+                    let inner = &text[at + 1..];
+                    let Some(len) = inner.find(c) else {
+                        return Err(Error {
+                            text: text.to_owned(),
+                            place: at..text.len(),
+                            what: format!("a {c} without another"),
+                            hint: String::new(),
+                        });
+                    };
+                    word += &inner[..len];
+                    at += len + 2;
+                } else if ends_word(&text[at..]) {
+                    break;
+                } else {
+                    word.push(c);
+                    at += c.len_utf8();
+                }
+            }
+        }
+        tokens.push(Token {
+            text: word,
+            place: begin..at,
+            is_quoted,
+        });
+    }
+    Ok(tokens)
+}
+
+/// What can begin a term.
+const TERMS: &str =
+    "state, exclude (first of all), src, dst, sport, dport, diag, process, pid, uid, ino, \
+    backlog, an option such as TCP_NODELAY, not, or a bracket";
+
+/// Words of ss that mean nothing here.
+const OTHERS: [(&str, &str); 4] = [
+    ("dev", "here it is SO_BINDTODEVICE=NAME"),
+    ("fwmark", "here it is SO_MARK=0x2a"),
+    ("cgroup", "knetstat does not know control groups"),
+    ("autobound", "knetstat does not know how a port was chosen"),
+];
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+    at: usize,
+    services: &'a Services,
+    options: Vec<&'static Info>,
+    of_processes: bool,
+}
+
+impl Parser<'_> {
+    fn error<T>(
+        &self,
+        place: Range<usize>,
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Result<T, Error> {
+        Err(Error {
+            text: self.text.to_owned(),
+            place,
+            what: what.into(),
+            hint: hint.into(),
+        })
+    }
+
+    /// Where the next token is, or the end.
+    fn place(&self) -> Range<usize> {
+        let end = self.text.len();
+        self.tokens
+            .get(self.at)
+            .map_or(end..end, |token| token.place.clone())
+    }
+
+    /// The next token, unless it is in quotes.
+    fn peek(&self) -> Option<&str> {
+        let token = self.tokens.get(self.at).filter(|token| !token.is_quoted)?;
+        Some(&token.text)
+    }
+
+    /// Goes on behind the next token if it is one of these.
+    fn take(&mut self, words: &[&str]) -> bool {
+        let found = self.peek().is_some_and(|word| words.contains(&word));
+        self.at += usize::from(found);
+        found
+    }
+
+    fn op(&mut self) -> Option<Op> {
+        let op = match self.peek()? {
+            "=" | "==" | "eq" => Op::Eq,
+            "!=" | "ne" | "neq" => Op::Ne,
+            "<" | "lt" => Op::Lt,
+            ">" | "gt" => Op::Gt,
+            "<=" | "le" | "leq" => Op::Le,
+            ">=" | "ge" | "geq" => Op::Ge,
+            _ => return None,
+        };
+        self.at += 1;
+        Some(op)
+    }
+
+    /// The next token as a value. An empty one is in quotes.
+    fn value(&mut self, what: &str) -> Result<Token, Error> {
+        match self.tokens.get(self.at) {
+            Some(token) if token.is_quoted || sign(&token.text).is_none() => {
+                self.at += 1;
+                Ok(token.clone())
+            }
+            Some(_) => self.error(self.place(), format!("{what} is missing here"), ""),
+            None => self.error(self.place(), format!("{what} is missing at the end"), ""),
+        }
+    }
+
+    fn states(&mut self) -> Result<Option<States>, Error> {
+        let mut states = None;
+        loop {
+            let is_state = self.take(&["state"]);
+            if !is_state && !self.take(&["exclude", "excl"]) {
+                return Ok(states);
+            }
+            let token = self.value("the name of a state")?;
+            let Some(found) = States::parse(&token.text) else {
+                let names = || State::ALL.iter().map(|(_, _, long)| *long);
+                let groups = [
+                    "all",
+                    "connected",
+                    "synchronized",
+                    "bucket",
+                    "big",
+                    "closed",
+                ];
+                let hint = format!(
+                    "states: {} {}",
+                    names().collect::<Vec<_>>().join(" "),
+                    groups.join(" ")
+                );
+                let near = options::best(
+                    names()
+                        .chain(groups)
+                        .map(|name| (strsim::jaro_winkler(&token.text, name), name)),
+                );
+                return self.error(
+                    token.place,
+                    format!("no state is called {:?}{}", token.text, meant(&near)),
+                    hint,
+                );
+            };
+            states = Some(match (states, is_state) {
+                (None, true) => found,
+                (None, false) => States::ALL.without(found),
+                (Some(before), true) => States::and(before, found),
+                (Some(before), false) => before.without(found),
+            });
+        }
+    }
+
+    fn or(&mut self, depth: usize) -> Result<Expr, Error> {
+        let mut left = self.and(depth)?;
+        while self.take(&["or", "|", "||"]) {
+            left = Expr::Or(Box::new(left), Box::new(self.and(depth)?));
+        }
+        Ok(left)
+    }
+
+    fn and(&mut self, depth: usize) -> Result<Expr, Error> {
+        let mut left = self.not(depth)?;
+        loop {
+            let is_joined = self.take(&["and", "&", "&&"]);
+            if !is_joined && matches!(self.peek(), Some("or" | "|" | "||" | ")")) {
+                return Ok(left);
+            }
+            if !is_joined && self.at == self.tokens.len() {
+                return Ok(left);
+            }
+            left = Expr::And(Box::new(left), Box::new(self.not(depth)?));
+        }
+    }
+
+    fn not(&mut self, depth: usize) -> Result<Expr, Error> {
+        let place = self.place();
+        if depth > MAX_DEPTH {
+            return self.error(place, "nested too deeply", "");
+        }
+        if self.take(&["!", "not"]) {
+            return Ok(Expr::Not(Box::new(self.not(depth + 1)?)));
+        }
+        if self.take(&["("]) {
+            let inner = self.or(depth + 1)?;
+            if !self.take(&[")"]) {
+                return self.error(place, "this bracket is not closed", "");
+            }
+            return Ok(inner);
+        }
+        self.term()
+    }
+
+    fn term(&mut self) -> Result<Expr, Error> {
+        let place = self.place();
+        let token = self.value("a condition").map_err(|err| Error {
+            hint: format!("it could be: {TERMS}"),
+            ..err
+        })?;
+        let word = token.text.as_str();
+        match word {
+            "src" | "dst" => {
+                let side = if word == "src" {
+                    Side::Local
+                } else {
+                    Side::Foreign
+                };
+                let is_not = match self.op() {
+                    None | Some(Op::Eq) => false,
+                    Some(Op::Ne) => true,
+                    Some(_) => {
+                        let hint = "`=` and `!=` can; for ports there are sport and dport";
+                        return self.error(
+                            self.before(),
+                            format!("{word} cannot be compared so"),
+                            hint,
+                        );
+                    }
+                };
+                let value = self.value("an address")?;
+                let host = Expr::Host(side, self.host(&value)?);
+                Ok(if is_not {
+                    Expr::Not(Box::new(host))
+                } else {
+                    host
+                })
+            }
+            "sport" | "dport" => {
+                let side = if word == "sport" {
+                    Side::Local
+                } else {
+                    Side::Foreign
+                };
+                let op = self.op().unwrap_or(Op::Eq);
+                let value = self.value("a port")?;
+                let port = value.text.strip_prefix(':').unwrap_or(&value.text);
+                let port = self.port(port, value.place.clone())?;
+                Ok(Expr::Port(side, op, port))
+            }
+            "diag" => Ok(Expr::Diag),
+            "process" => {
+                self.of_processes = true;
+                let op = self.op();
+                let Some(op @ (Op::Eq | Op::Ne)) = op else {
+                    return self.error(
+                        place,
+                        "process takes a name",
+                        "process=nginx, or process!=nginx",
+                    );
+                };
+                Ok(Expr::Process(op, self.value("the name of a process")?.text))
+            }
+            "pid" => {
+                self.of_processes = true;
+                let (op, n) = self.number(word, place)?;
+                Ok(Expr::Pid(op, n))
+            }
+            "uid" | "ino" | "backlog" => {
+                let field = match word {
+                    "uid" => Field::Uid,
+                    "ino" => Field::Ino,
+                    _ => Field::Backlog,
+                };
+                let (op, n) = self.number(word, place)?;
+                Ok(Expr::Number(field, op, n))
+            }
+            "state" | "exclude" | "excl" => self.error(
+                place,
+                format!("{word} goes before all else"),
+                format!("{word} STATE ..."),
+            ),
+            _ => match options::find(word) {
+                Some(info) => self.option(info),
+                None => self.unknown(&token),
+            },
+        }
+    }
+
+    /// Where the token is that was read last.
+    fn before(&self) -> Range<usize> {
+        self.tokens[self.at - 1].place.clone()
+    }
+
+    fn unknown<T>(&self, token: &Token) -> Result<T, Error> {
+        let word = token.text.as_str();
+        if let Some((_, here)) = OTHERS.iter().find(|(other, _)| *other == word) {
+            return self.error(token.place.clone(), format!("{word} is of ss only"), *here);
+        }
+        let full: Vec<_> = options::find_all(word)
+            .iter()
+            .map(|info| info.name)
+            .collect();
+        let words = [
+            "state", "exclude", "src", "dst", "sport", "dport", "diag", "process", "backlog",
+        ];
+        let lower = word.to_ascii_lowercase();
+        let mut near = options::best(
+            words
+                .into_iter()
+                .map(|other| (strsim::jaro_winkler(&lower, other), other)),
+        );
+        near.extend(if full.is_empty() {
+            options::similar(word)
+        } else {
+            full
+        });
+        near.truncate(3);
+        let what = format!(
+            "{word:?} is neither a word of filters nor an option{}",
+            meant(&near)
+        );
+        let hint = if near.is_empty() {
+            format!("it could be: {TERMS}")
+        } else {
+            String::new()
+        };
+        self.error(token.place.clone(), what, hint)
+    }
+
+    fn number(&mut self, name: &str, place: Range<usize>) -> Result<(Op, i128), Error> {
+        let Some(op) = self.op() else {
+            return self.error(
+                place,
+                format!("{name} takes a number"),
+                format!("{name}=NUMBER"),
+            );
+        };
+        let value = self.value("a number")?;
+        match options::number(&value.text) {
+            Some(n) => Ok((op, n)),
+            None => self.error(value.place, format!("not a number: {:?}", value.text), ""),
+        }
+    }
+
+    fn option(&mut self, info: &'static Info) -> Result<Expr, Error> {
+        if !self.options.iter().any(|other| other.name == info.name) {
+            self.options.push(info);
+        }
+        let defaults = options::defaults(info);
+        let Some(op) = self.op() else {
+            return Ok(Expr::IsOn(info, defaults));
+        };
+        let place = self.before();
+        let token = self.value("a value")?;
+        let value = match (info.kind, options::number_of(info, &token.text)) {
+            (Kind::Text, _) if matches!(op, Op::Eq | Op::Ne) => Value::Text(token.text),
+            (Kind::Text, _) => {
+                let what = format!("{} is no number: it can only be equal or not", info.name);
+                return self.error(place, what, format!("{} = {}", info.name, info.value));
+            }
+            (_, Some(n)) => Value::Number(n),
+            (_, None) => {
+                let what = format!("not a number: {:?}", token.text);
+                return self.error(token.place, what, format!("{} = {}", info.name, info.value));
+            }
+        };
+        Ok(Expr::Option(Test {
+            info,
+            op,
+            value,
+            defaults,
+            default_text: options::default_text(info),
+        }))
+    }
+
+    fn port(&self, word: &str, place: Range<usize>) -> Result<u16, Error> {
+        if word.bytes().all(|byte| byte.is_ascii_digit()) {
+            if let Ok(port) = word.parse() {
+                return Ok(port);
+            }
+        }
+        match self.services.ports(word).as_slice() {
+            [port] => Ok(*port),
+            [] => {
+                let near = self.services.similar(word);
+                let what = format!("not a port: {word:?}{}", meant(&near));
+                self.error(
+                    place,
+                    what,
+                    "a number from 0 to 65535, or a name in /etc/services",
+                )
+            }
+            ports => {
+                let what = format!("{word} is several ports: {ports:?}");
+                self.error(place, what, "say which by its number")
+            }
+        }
+    }
+
+    /// `ADDRESS[/PREFIX][:PORT]`, `[ADDRESS][/PREFIX]:PORT`, `*:PORT`, `:PORT`.
+    fn host(&self, token: &Token) -> Result<Host, Error> {
+        let whole = token.text.as_str();
+        // The port's colon is the last one, behind the prefix or the bracket.
+        let behind = whole.rfind(['/', ']']).unwrap_or(0);
+        let (address, port) = match whole[behind..].rfind(':') {
+            Some(colon) => {
+                let colon = behind + colon;
+                (&whole[..colon], Some(&whole[colon + 1..]))
+            }
+            None => (whole, None),
+        };
+        let split = prefix(address).map(|prefix| (prefix, port));
+        // IPv6 without a port and without brackets.
+        let alone = || Some((prefix(whole)?, None));
+        let is_port = |text: &str| matches!(text, "" | "*") || self.port(text, 0..0).is_ok();
+        let split = split.filter(|(_, port)| port.is_none_or(is_port) || alone().is_none());
+        let Some((prefix, port)) = split.or_else(alone) else {
+            let what = format!("not an address: {whole:?}");
+            return self.error(
+                token.place.clone(),
+                what,
+                "such as 192.0.2.1, 192.0.2.0/24:80, [2001:db8::]/32:443 or *:80",
+            );
+        };
+        let port = match port {
+            None | Some("" | "*") => None,
+            Some(port) => Some(self.port(port, token.place.clone())?),
+        };
+        Ok(Host { prefix, port })
+    }
+}
+
+/// An address with its prefix; `Some(None)` is any.
+#[allow(
+    clippy::option_option,
+    reason = "no address and any address are two things"
+)]
+fn prefix(text: &str) -> Option<Option<(IpAddr, u8)>> {
+    if text.is_empty() || text == "*" {
+        return Some(None);
+    }
+    let (address, len) = match text.split_once('/') {
+        Some((address, len)) => (address, Some(len)),
+        None => (text, None),
+    };
+    let address: IpAddr = match address.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.into(),
+        None => address.parse().ok()?,
+    };
+    let max = if address.is_ipv4() { 32 } else { 128 };
+    let len = match len {
+        Some(len) => len.parse().ok().filter(|len| *len <= max)?,
+        None => max,
+    };
+    Some(Some((address, len)))
+}
+
+/// `; did you mean A or B?`
+pub fn meant(near: &[&str]) -> String {
+    match near {
+        [] => String::new(),
+        _ => format!("; did you mean {}?", near.join(" or ")),
+    }
+}
+
+impl Filter {
+    pub fn parse(words: &[String], services: &Services) -> Result<Self, Error> {
+        let text = words.join(" ");
+        let tokens = tokens(&text)?;
+        let mut parser = Parser {
+            text: &text,
+            tokens,
+            at: 0,
+            services,
+            options: Vec::new(),
+            of_processes: false,
+        };
+        if parser.tokens.len() > MAX_TOKENS {
+            return parser.error(0..0, "too long", format!("{MAX_TOKENS} words at most"));
+        }
+        let states = parser.states()?;
+        let expr = match parser.peek() {
+            None if parser.at == parser.tokens.len() => None,
+            _ => Some(parser.or(0)?),
+        };
+        if parser.at < parser.tokens.len() {
+            return parser.error(parser.place(), "this bracket was not opened", "");
+        }
+        Ok(Self {
+            states,
+            expr,
+            options: parser.options,
+            of_processes: parser.of_processes,
+        })
+    }
+
+    /// Whether a row is to be shown, but for its state.
+    pub fn matches(&self, row: &Row<'_>, holders: &[Holder]) -> bool {
+        self.expr
+            .as_ref()
+            .is_none_or(|expr| expr.matches(row, holders))
+    }
+}
+
+impl Expr {
+    fn matches(&self, row: &Row<'_>, holders: &[Holder]) -> bool {
+        match self {
+            Expr::And(left, right) => left.matches(row, holders) && right.matches(row, holders),
+            Expr::Or(left, right) => left.matches(row, holders) || right.matches(row, holders),
+            Expr::Not(inner) => !inner.matches(row, holders),
+            Expr::Host(side, host) => host.matches(side.of(row)),
+            Expr::Port(side, op, port) => op.holds(side.of(row).port.cmp(port)),
+            Expr::Diag => !row.diag.is_empty(),
+            Expr::Process(Op::Ne, name) => !holders.iter().any(|holder| *holder.name == **name),
+            Expr::Process(_, name) => holders.iter().any(|holder| *holder.name == **name),
+            Expr::Pid(Op::Ne, pid) => !holders.iter().any(|holder| i128::from(holder.pid) == *pid),
+            Expr::Pid(op, pid) => holders
+                .iter()
+                .any(|holder| op.holds(i128::from(holder.pid).cmp(pid))),
+            Expr::Number(field, op, n) => {
+                let value = match field {
+                    Field::Uid => row.uid,
+                    Field::Ino => row.ino,
+                    Field::Backlog => row.backlog,
+                };
+                value.is_some_and(|value| op.holds(i128::from(value).cmp(n)))
+            }
+            Expr::IsOn(info, defaults) => is_on(info, *defaults, row),
+            Expr::Option(test) => test.matches(row),
+        }
+    }
+}
+
+/// Of those for IPv4 and for IPv6, that of this row.
+fn default_of(defaults: [Option<i128>; 2], row: &Row<'_>) -> Option<i128> {
+    defaults[usize::from(row.file.family == Family::Inet6)]
+}
+
+fn is_on(info: &Info, defaults: [Option<i128>; 2], row: &Row<'_>) -> bool {
+    let default = default_of(defaults, row);
+    match row.options.get(info.name) {
+        // 0 is off, of what is off by default; else it is a value that somebody has set.
+        Some("0") => info.kind != Kind::Flag && default != Some(0),
+        Some(_) => true,
+        None => {
+            info.kind == Kind::Flag
+                && default.is_some_and(|n| n != 0)
+                && options::applies(info, row)
+        }
+    }
+}
+
+impl Test {
+    fn matches(&self, row: &Row<'_>) -> bool {
+        let shown = row.options.get(self.info.name);
+        if shown.is_none() && !options::applies(self.info, row) {
+            return false;
+        }
+        match &self.value {
+            Value::Number(n) => {
+                let value = match shown {
+                    Some(text) => options::number(text),
+                    None => default_of(self.defaults, row),
+                };
+                value.is_some_and(|value| self.op.holds(value.cmp(n)))
+            }
+            Value::Text(text) => {
+                let is_it = match shown.or(self.default_text.as_deref()) {
+                    Some(shown) => has_part(shown, text),
+                    None => false,
+                };
+                is_it == (self.op == Op::Eq)
+            }
+        }
+    }
+}
+
+/// Whether a value is this text, or a part of it is: a group of several, with or without its
+/// interface; a flag; the name before what belongs to it.
+fn has_part(shown: &str, text: &str) -> bool {
+    shown == text
+        || shown.split('+').any(|part| {
+            part == text || part.split_once('%').is_some_and(|(group, _)| group == text)
+        })
+        || shown.split('|').any(|part| part == text)
+}
+
+impl Side {
+    fn of<'r, 'a>(self, row: &'r Row<'a>) -> &'r Endpoint<'a> {
+        match self {
+            Side::Local => &row.local,
+            Side::Foreign => &row.foreign,
+        }
+    }
+}
+
+impl Host {
+    fn matches(&self, endpoint: &Endpoint<'_>) -> bool {
+        self.port.is_none_or(|port| port == endpoint.port)
+            && self
+                .prefix
+                .is_none_or(|(net, len)| is_in(endpoint.address, net, len))
+    }
+}
+
+/// As in ss, an IPv4 prefix has IPv6 sockets in it that talk IPv4, and not the other way round.
+fn is_in(address: IpAddr, net: IpAddr, len: u8) -> bool {
+    // How many bits of the two differ, from the first such on.
+    let differing = match (address, net) {
+        (IpAddr::V4(address), IpAddr::V4(net)) => {
+            32 - (address.to_bits() ^ net.to_bits()).leading_zeros()
+        }
+        (IpAddr::V6(address), IpAddr::V6(net)) => {
+            128 - (address.to_bits() ^ net.to_bits()).leading_zeros()
+        }
+        (IpAddr::V6(address), IpAddr::V4(_)) => {
+            return address
+                .to_ipv4_mapped()
+                .is_some_and(|address| is_in(address.into(), net, len));
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) => return false,
+    };
+    let bits = if net.is_ipv4() { 32 } else { 128 };
+    differing <= bits - u32::from(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::tests::{
+        LISTENER,
+        TCP,
+        TCP6,
+        UDP, //
+    };
+    use crate::row::File;
+    use proptest::prelude::*;
+
+    fn services() -> Services {
+        Services::parse("ssh 22/tcp\nhttp 80/tcp\nhttp 80/udp\nodd 7/tcp\nodd 8/udp\n")
+    }
+
+    fn parse(text: &str) -> Result<Filter, Error> {
+        Filter::parse(&[text.to_owned()], &services())
+    }
+
+    fn matches(filter: &str, file: File, line: &str) -> bool {
+        let filter = parse(filter).unwrap_or_else(|err| panic!("{err}"));
+        let row = Row::parse(file, line.as_bytes()).expect(line);
+        let holder = Holder {
+            name: "nginx".into(),
+            pid: 7,
+            fd: 3,
+        };
+        filter.matches(&row, &[holder])
+    }
+
+    const CONNECTION: &str = "0 0 192.0.2.1:22 198.51.100.7:40001 ESTB >| \
+        SO_KEEPALIVE=1,TCP_KEEPIDLE=60,SO_RCVTIMEO=2000ms,SO_LINGER=0s,TCP_NODELAY=0,IP_TOS=0xb8,TCP_ULP=tls|version:1.3,uid=33,ino=5";
+    const PLAIN: &str = "0 0 192.0.2.1:22 198.51.100.7:40001 ESTB SO_KEEPALIVE=1,uid=0,ino=5";
+    const SILENT: &str = "0 0 192.0.2.1:22 198.51.100.7:40001 ESTB SO_KEEPALIVE=0,uid=0,ino=5";
+
+    #[test]
+    fn words_of_ss() {
+        for (filter, expected) in [
+            ("sport = :22", true),
+            ("sport = :ssh", true),
+            ("sport ssh", true),
+            ("sport=22", true),
+            ("( sport eq :22 )", true),
+            ("(sport=:22)", true),
+            ("sport != :22", false),
+            ("sport!=22", false),
+            ("dport > :40000 and dport < :40002", true),
+            ("dport gt 40001", false),
+            ("dport ge 40001 dport le 40001", true),
+            ("dport geq 40002 or dport leq 40000", false),
+            ("src 192.0.2.1", true),
+            ("src = 192.0.2.0/24:22", true),
+            ("src 192.0.2.0/24:23", false),
+            ("src 192.0.2.1:ssh", true),
+            ("src != 192.0.2.1", false),
+            ("dst 198.51.100.0/29", true),
+            ("dst 198.51.100.0/30", false),
+            ("dst 0.0.0.0/0", true),
+            ("dst ::/0", false),
+            ("dst :40001", true),
+            ("dst *:40001", true),
+            ("dst *", true),
+            ("not dst *:40001", false),
+            ("! ! dst *:40001", true),
+            ("sport = :1 or sport = :22 and dport = :1", false),
+            ("sport = :22 or sport = :22 and dport = :1", true),
+            ("( sport = :22 or sport = :22 ) dport = :1", false),
+            ("sport = :22 | dport = :1", true),
+            ("sport = :22 && dport = :1", false),
+        ] {
+            assert_eq!(matches(filter, TCP, CONNECTION), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_ipv6() {
+        let line = "0 0 2001:db8::1:22 2001:db8::2:80 ESTB SO_KEEPALIVE=0,uid=0,ino=5";
+        for (filter, expected) in [
+            ("src 2001:db8::/32", true),
+            ("src [2001:db8::]/32", true),
+            ("src [2001:db8::1]:22", true),
+            ("src [2001:db8::1]/128:22", true),
+            // The last colon is the port's, as in ss.
+            ("src 2001:db8::1:22", true),
+            ("src 2001:db8::1:23", false),
+            ("src [2001:db8::1]", true),
+            ("src 2001:db8::1:abcd", false),
+            ("src 2001:db9::/32", false),
+            ("src 0.0.0.0/0", false),
+        ] {
+            assert_eq!(matches(filter, TCP6, line), expected, "{filter}");
+        }
+        let line = "0 0 ::ffff:192.0.2.1:22 ::ffff:192.0.2.7:80 ESTB SO_KEEPALIVE=0,uid=0,ino=5";
+        assert!(matches("src 192.0.2.0/24 dst 192.0.2.7:80", TCP6, line));
+        assert!(matches("src ::ffff:0:0/96", TCP6, line));
+        assert!(!matches("src ::ffff:0:0/96", TCP, PLAIN));
+    }
+
+    #[test]
+    fn options_beside_them() {
+        for (filter, expected) in [
+            ("TCP_NODELAY=0", true),
+            ("tcp_nodelay = 0", true),
+            ("TCP_NODELAY", false),
+            ("not TCP_NODELAY", true),
+            ("SO_KEEPALIVE", true),
+            ("SO_KEEPALIVE TCP_KEEPIDLE<=60 TCP_KEEPIDLE>59", true),
+            ("SO_RCVTIMEO=2000", true),
+            ("SO_RCVTIMEO=2000ms", true),
+            ("SO_RCVTIMEO=2s", true),
+            ("TCP_KEEPIDLE=60s TCP_KEEPIDLE=60000ms", true),
+            ("SO_RCVTIMEO", true),
+            ("SO_LINGER", true),
+            ("SO_LINGER=0s", true),
+            ("SO_SNDTIMEO", false),
+            ("SO_SNDTIMEO>0", false),
+            ("IP_TOS=184", true),
+            ("IP_TOS=0xb8", true),
+            ("TCP_ULP=tls", true),
+            ("TCP_ULP=tls|version:1.3", true),
+            ("TCP_ULP=\"tls\"", true),
+            ("TCP_ULP!=tls", false),
+            ("TCP_ULP=mptcp", false),
+            ("TCP_USER_TIMEOUT=0", true),
+            ("TCP_QUICKACK", true),
+            ("UDP_GRO=0", false),
+            ("IPV6_V6ONLY=0", false),
+            ("diag", true),
+            ("process=nginx", true),
+            ("process!=nginx", false),
+            ("process='a b'", false),
+            ("pid=7 uid=33 ino=5", true),
+            ("pid>7", false),
+            ("backlog>0", false),
+        ] {
+            assert_eq!(matches(filter, TCP, CONNECTION), expected, "{filter}");
+        }
+        assert!(matches("backlog>=128 TCP_FASTOPEN", TCP, LISTENER));
+        let group =
+            "0 0 0.0.0.0:5 0.0.0.0:* IP_ADD_MEMBERSHIP=239.1.2.3%lo+224.0.0.251%lo,uid=0,ino=1";
+        assert!(matches("IP_ADD_MEMBERSHIP=224.0.0.251", UDP, group));
+        assert!(matches("IP_ADD_MEMBERSHIP=224.0.0.251%lo", UDP, group));
+        assert!(!matches("IP_ADD_MEMBERSHIP=224.0.0.25", UDP, group));
+    }
+
+    /// The kernel's value, where keepalive is on; none on a row without options.
+    #[test]
+    fn defaults_of_the_kernel() {
+        let idle = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_keepalive_time").unwrap();
+        let filter = format!("TCP_KEEPIDLE={}", idle.trim());
+        assert!(matches(&filter, TCP, PLAIN));
+        assert!(!matches(&filter, TCP, SILENT));
+        assert!(!matches(
+            "TCP_USER_TIMEOUT=0",
+            TCP,
+            "0 0 192.0.2.1:22 198.51.100.7:1 TIMW"
+        ));
+    }
+
+    #[test]
+    fn states() {
+        let states = |text| parse(text).unwrap().states;
+        assert_eq!(states("sport 22"), None);
+        assert_eq!(
+            states("state established"),
+            Some(States::of(State::Established))
+        );
+        assert_eq!(
+            states("state ESTB state time-wait sport 22").unwrap().0,
+            0b10_0001
+        );
+        assert_eq!(
+            states("exclude listening exclude closed"),
+            States::parse("connected")
+        );
+        assert_eq!(
+            states("state connected excl syn-sent"),
+            States::parse("synchronized")
+        );
+        assert_eq!(states("exclude bucket"), States::parse("big"));
+        assert!(!States::DEFAULT.has(State::TimeWait) && States::DEFAULT.has(State::SynSent));
+    }
+
+    #[test]
+    fn mistakes_are_shown_where_they_are() {
+        for (filter, shown) in [
+            ("dport = :htpp", "not a port: \"htpp\"; did you mean http?\n    dport = :htpp\n            ^^^^^\n\
+                a number from 0 to 65535, or a name in /etc/services"),
+            ("state establishd", "no state is called \"establishd\"; did you mean established?\n    \
+                state establishd\n          ^^^^^^^^^^\nstates: established syn-sent"),
+            ("TCP_NODELY=1", "\"TCP_NODELY\" is neither a word of filters nor an option; did you mean TCP_NODELAY"),
+            ("nodelay", "\"nodelay\" is neither a word of filters nor an option; did you mean TCP_NODELAY?"),
+            ("sport = :22 state listening", "state goes before all else"),
+            ("(sport 22", "this bracket is not closed\n    (sport 22\n    ^"),
+            ("sport 22 )", "this bracket was not opened\n    sport 22 )\n             ^"),
+            ("sport", "a port is missing at the end\n    sport\n         ^"),
+            ("sport = )", "a port is missing here\n    sport = )\n            ^"),
+            ("sport 22 or", "a condition is missing at the end"),
+            ("sport 65536", "not a port"),
+            ("sport odd", "odd is several ports: [7, 8]"),
+            ("src 300.1.1.1", "not an address"),
+            ("src 1.1.1.1/33", "not an address"),
+            ("src > 1.1.1.1", "src cannot be compared so\n    src > 1.1.1.1\n        ^"),
+            ("dev eth0", "dev is of ss only\n    dev eth0\n    ^^^\nhere it is SO_BINDTODEVICE=NAME"),
+            ("TCP_ULP>tls", "TCP_ULP is no number"),
+            ("IP_TOS=5s", "not a number: \"5s\""),
+            ("TCP_KEEPIDLE>long", "not a number: \"long\""),
+            ("uid", "uid takes a number"),
+            ("process", "process takes a name"),
+            ("process=\"a", "a \" without another"),
+            ("ä ö", "\"ä\" is neither a word of filters nor an option\n    ä ö\n    ^\nit could be: state"),
+        ] {
+            let err = parse(filter).unwrap_err().to_string();
+            assert!(err.starts_with(shown), "{filter}:\n{err}\nrather than\n{shown}");
+        }
+        let deep = "(".repeat(100_000);
+        assert!(parse(&deep).is_err());
+        assert!(parse(&"(".repeat(5000))
+            .unwrap_err()
+            .to_string()
+            .starts_with("nested too deeply"));
+        assert!(parse(&"not ".repeat(5000)).is_err());
+        assert!(parse(&"sport 1 ".repeat(5000)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text(text: String) {
+            if let Err(err) = parse(&text) {
+                let _ = err.to_string();
+            }
+        }
+
+        #[test]
+        fn any_words(words in prop::collection::vec(prop::sample::select(vec![
+            "state", "exclude", "all", "src", "dst", "sport", "=", "!=", ">", "(", ")", "not", "and", "or",
+            "22", ":ssh", "[::1]:5", "1.2.3.4/8", "TCP_NODELAY", "SO_LINGER", "process", "pid", "'x'", "\"", "&", "|ü",
+        ]), 0..12)) {
+            if let Err(err) = parse(&words.join(" ")) {
+                let _ = err.to_string();
+            }
+        }
+
+        /// Against the standard library's own masks.
+        #[test]
+        fn prefixes(address: u32, net: u32, len in 0..=32u8) {
+            let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
+            let expected = address & mask == net & mask;
+            let v4 = |bits: u32| IpAddr::from(std::net::Ipv4Addr::from(bits));
+            prop_assert_eq!(is_in(v4(address), v4(net), len), expected);
+            // The other way round, one that differs behind the prefix only.
+            prop_assert!(is_in(v4(net ^ (address & !mask)), v4(net), len));
+        }
+    }
+}

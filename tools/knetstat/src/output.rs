@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How rows are printed: for a person, for a script, and as JSON.
+
+use crate::options::{
+    self,
+    Info,
+    Kind, //
+};
+use crate::process::Holder;
+use crate::row::{
+    Endpoint,
+    File,
+    Netid,
+    Options,
+    Row, //
+};
+use crate::services::Services;
+use anstyle::{
+    AnsiColor,
+    Style, //
+};
+use serde::ser::SerializeMap;
+use serde::{
+    Serialize,
+    Serializer, //
+};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::{
+    self,
+    Write, //
+};
+
+/// How.
+#[derive(Debug)]
+pub struct Printer {
+    /// Names of ports, unless there are to be numbers.
+    pub services: Option<Services>,
+    pub processes: bool,
+    pub verbose: bool,
+    /// Of the terminal; `None`: it is none, and each row is a line.
+    pub width: Option<usize>,
+    pub color: bool,
+    /// Options whose defaults are printed, too, with `verbose`.
+    pub asked: Vec<(&'static Info, [Option<i128>; 2])>,
+    line: String,
+}
+
+/// Fields flush left, as wide as in the files.
+const ENDPOINT_WIDTH: usize = 23;
+
+const DIAG: Style = AnsiColor::Red.on_default().bold();
+const HEADER: Style = Style::new().bold();
+const PROCESS: Style = AnsiColor::Cyan.on_default();
+
+impl Printer {
+    pub fn new(services: Option<Services>, processes: bool, verbose: bool) -> Self {
+        Self {
+            services,
+            processes,
+            verbose,
+            width: None,
+            color: false,
+            asked: Vec::new(),
+            line: String::new(),
+        }
+    }
+
+    fn styled(&mut self, style: Style, text: &str) {
+        let _ = match self.color && !text.is_empty() {
+            true => write!(self.line, "{style}{text}{style:#}"),
+            false => write!(self.line, "{text}"),
+        };
+    }
+
+    pub fn header(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let process = if self.processes { " Process" } else { "" };
+        let text = format!(
+            "Netid Recv-Q Send-Q {:ENDPOINT_WIDTH$} {:ENDPOINT_WIDTH$} Stat Diag Options{process}",
+            "Local Address", "Foreign Address"
+        );
+        self.line.clear();
+        self.styled(HEADER, &text);
+        writeln!(out, "{}", self.line)
+    }
+
+    fn endpoint(&mut self, netid: Netid, endpoint: &Endpoint<'_>) {
+        let begin = self.line.len();
+        self.line += endpoint.text;
+        self.line.push(':');
+        let name = self
+            .services
+            .as_ref()
+            .and_then(|services| services.name(netid, endpoint.port));
+        let _ = match (endpoint.port, name) {
+            (0, _) => write!(self.line, "*"),
+            (_, Some(name)) => write!(self.line, "{name}"),
+            (port, None) => write!(self.line, "{port}"),
+        };
+        self.pad(begin + ENDPOINT_WIDTH);
+    }
+
+    /// Blanks up to a column, and one more.
+    fn pad(&mut self, end: usize) {
+        while self.line.len() < end {
+            self.line.push(' ');
+        }
+        self.line.push(' ');
+    }
+
+    /// A row. Each line has all fields: what is empty is `-`.
+    pub fn row(
+        &mut self,
+        out: &mut dyn Write,
+        row: &Row<'_>,
+        holders: &[Holder],
+    ) -> io::Result<()> {
+        self.line.clear();
+        let _ = write!(
+            self.line,
+            "{:5} {:6} {:6} ",
+            row.file.netid.name(),
+            row.recv_q,
+            row.send_q
+        );
+        self.endpoint(row.file.netid, &row.local);
+        self.endpoint(row.file.netid, &row.foreign);
+        self.line += row.state.label();
+        self.line.push(' ');
+        match row.diag {
+            "" => self.line += "-    ",
+            diag => {
+                self.styled(DIAG, diag);
+                for _ in diag.len()..5 {
+                    self.line.push(' ');
+                }
+            }
+        }
+        let users = users(holders);
+        let shown = if self.processes { users.as_str() } else { "" };
+        if self.verbose {
+            self.line.truncate(self.line.trim_end().len());
+            if !shown.is_empty() {
+                self.line.push(' ');
+                self.styled(PROCESS, shown);
+            }
+            self.line.push('\n');
+            self.one_a_line(row);
+            return out.write_all(self.line.as_bytes());
+        }
+        let list = joined(row);
+        let list = if list.is_empty() { "-" } else { &list };
+        let columns = self.line.len() + list.len() + 1 + shown.len();
+        match self.width.filter(|width| columns > *width) {
+            // What does not fit goes below.
+            Some(width) => {
+                self.styled(PROCESS, shown);
+                self.line.truncate(self.line.trim_end().len());
+                let options = textwrap::Options::new(width)
+                    .initial_indent("        ")
+                    .subsequent_indent("        ")
+                    .break_words(false)
+                    .word_splitter(textwrap::WordSplitter::NoHyphenation)
+                    .word_separator(textwrap::WordSeparator::Custom(entries));
+                for line in textwrap::wrap(list, options) {
+                    self.line.push('\n');
+                    self.line += &line;
+                }
+            }
+            None => {
+                self.line += list;
+                if self.processes {
+                    self.line.push(' ');
+                    self.styled(PROCESS, if shown.is_empty() { "-" } else { shown });
+                }
+            }
+        }
+        self.line.push('\n');
+        out.write_all(self.line.as_bytes())
+    }
+
+    fn one_a_line(&mut self, row: &Row<'_>) {
+        for (name, value) in row.options.iter() {
+            let _ = writeln!(self.line, "        {name}={value}");
+        }
+        for (name, value) in [("backlog", row.backlog), ("uid", row.uid), ("ino", row.ino)] {
+            if let Some(value) = value {
+                let _ = writeln!(self.line, "        {name}={value}");
+            }
+        }
+        for (info, defaults) in &self.asked {
+            if row.options.get(info.name).is_some() || !options::applies(info, row) {
+                continue;
+            }
+            let n = defaults[usize::from(row.file.family == crate::row::Family::Inet6)];
+            let value = options::default_text(info).or(n.map(|n| n.to_string()));
+            if let Some(value) = value {
+                let _ = writeln!(
+                    self.line,
+                    "        {}={value} (assumed: the default)",
+                    info.name
+                );
+            }
+        }
+    }
+
+    /// What is not understood: as it is, but for what a terminal would obey.
+    pub fn raw(&mut self, out: &mut dyn Write, line: &[u8]) -> io::Result<()> {
+        match self.width {
+            Some(_) => {
+                let text = String::from_utf8_lossy(line);
+                writeln!(out, "{}", text.replace(char::is_control, "\u{fffd}"))
+            }
+            None => {
+                out.write_all(line)?;
+                out.write_all(b"\n")
+            }
+        }
+    }
+}
+
+/// A list of options, cut behind each comma.
+fn entries(list: &str) -> Box<dyn Iterator<Item = textwrap::core::Word<'_>> + '_> {
+    Box::new(list.split_inclusive(',').map(textwrap::core::Word::from))
+}
+
+/// The list as it is in the file.
+fn joined(row: &Row<'_>) -> String {
+    let mut list = row.options.0.to_owned();
+    for (name, value) in [("backlog", row.backlog), ("uid", row.uid), ("ino", row.ino)] {
+        if let Some(value) = value {
+            let comma = if list.is_empty() { "" } else { "," };
+            let _ = write!(list, "{comma}{name}={value}");
+        }
+    }
+    list
+}
+
+/// As ss has it; a name that a process chose cannot break the line.
+fn users(holders: &[Holder]) -> String {
+    let mut text = String::new();
+    for holder in holders {
+        text += if text.is_empty() { "users:(" } else { "," };
+        let name = holder
+            .name
+            .replace(|c: char| c.is_control() || c == '"', "?");
+        let _ = write!(text, "(\"{name}\",pid={},fd={})", holder.pid, holder.fd);
+    }
+    if !text.is_empty() {
+        text.push(')');
+    }
+    text
+}
+
+/// A socket as JSON.
+#[derive(Serialize)]
+struct Json<'a> {
+    netid: Netid,
+    family: crate::row::Family,
+    state: &'static str,
+    recv_q: i64,
+    send_q: i64,
+    local: JsonEndpoint<'a>,
+    foreign: JsonEndpoint<'a>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    diag: &'a str,
+    #[serde(skip_serializing_if = "JsonOptions::is_unknown")]
+    options: JsonOptions<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backlog: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ino: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processes: Option<&'a [Holder]>,
+}
+
+#[derive(Serialize)]
+struct JsonEndpoint<'a> {
+    address: &'a str,
+    /// 0: none
+    port: u16,
+}
+
+struct JsonOptions<'a> {
+    options: Options<'a>,
+    has_some: bool,
+    kinds: &'a Kinds,
+}
+
+/// The options whose values are text, even such as look like numbers.
+#[derive(Debug)]
+pub struct Kinds(HashMap<&'static str, Kind>);
+
+impl Kinds {
+    pub fn new() -> Self {
+        Self(
+            options::all()
+                .iter()
+                .map(|info| (info.name, info.kind))
+                .collect(),
+        )
+    }
+}
+
+impl JsonOptions<'_> {
+    fn is_unknown(&self) -> bool {
+        !self.has_some
+    }
+}
+
+impl Serialize for JsonOptions<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.options.iter() {
+            let number = match self.kinds.0.get(name) {
+                Some(Kind::Text) => None,
+                _ => options::number(value),
+            };
+            match (number.map(u64::try_from), number.map(i64::try_from)) {
+                (Some(Ok(n)), _) => map.serialize_entry(name, &n)?,
+                (_, Some(Ok(n))) => map.serialize_entry(name, &n)?,
+                _ => map.serialize_entry(name, value)?,
+            }
+        }
+        map.end()
+    }
+}
+
+fn endpoint_of<'a>(endpoint: &Endpoint<'a>) -> JsonEndpoint<'a> {
+    JsonEndpoint {
+        address: endpoint.text,
+        port: endpoint.port,
+    }
+}
+
+/// A row as a line of JSON.
+pub fn json(
+    out: &mut dyn Write,
+    row: &Row<'_>,
+    holders: Option<&[Holder]>,
+    kinds: &Kinds,
+) -> io::Result<()> {
+    let json = Json {
+        netid: row.file.netid,
+        family: row.file.family,
+        state: row.state.long(),
+        recv_q: row.recv_q,
+        send_q: row.send_q,
+        local: endpoint_of(&row.local),
+        foreign: endpoint_of(&row.foreign),
+        diag: row.diag,
+        options: JsonOptions {
+            options: row.options,
+            has_some: row.has_options(),
+            kinds,
+        },
+        backlog: row.backlog,
+        uid: row.uid,
+        ino: row.ino,
+        processes: holders,
+    };
+    serde_json::to_writer(&mut *out, &json)?;
+    out.write_all(b"\n")
+}
+
+/// What is not understood, as JSON.
+pub fn json_raw(out: &mut dyn Write, file: File, line: &[u8]) -> io::Result<()> {
+    let text = String::from_utf8_lossy(line);
+    serde_json::to_writer(
+        &mut *out,
+        &serde_json::json!({ "file": file.name(), "raw": text }),
+    )?;
+    out.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::tests::{
+        LISTENER,
+        TCP, //
+    };
+    use proptest::prelude::*;
+
+    const CONNECTION: &str = "     0     12 192.0.2.1:22            198.51.100.7:40001      ESTB >|   \
+        SO_KEEPALIVE=1,SO_LINGER=5s,TCP_CONGESTION=7,TCP_LINGER2=-1,IP_TOS=0xb8,SO_MAX_PACING_RATE=18446744073709551614,TCP_NEW=a,uid=33,ino=5";
+
+    fn holder() -> Holder {
+        Holder {
+            name: "tmux: \"x\"".into(),
+            pid: 7,
+            fd: 3,
+        }
+    }
+
+    fn printed(printer: &mut Printer, line: &str) -> String {
+        let mut out = Vec::new();
+        let row = Row::parse(TCP, line.as_bytes()).unwrap();
+        printer.row(&mut out, &row, &[holder()]).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn lines_for_scripts() {
+        let mut printer = Printer::new(None, false, false);
+        let line = printed(&mut printer, CONNECTION);
+        let mut fields = CONNECTION.split_ascii_whitespace();
+        let mut words = line.split_ascii_whitespace();
+        assert_eq!(words.next(), Some("tcp"));
+        assert!(words.eq(fields.by_ref()), "{line}");
+        // The columns are in the same places, behind the new one.
+        let line = printed(&mut printer, LISTENER);
+        assert_eq!(line[6..].find("LSTN"), LISTENER.find("LSTN"));
+        assert!(line.contains(" LSTN -    SO_REUSEADDR=1,"), "{line}");
+        assert_eq!(
+            printed(&mut printer, "0 0 1.2.3.4:5 1.2.3.4:6 TIMW")
+                .split_whitespace()
+                .collect::<Vec<_>>()[5..],
+            ["TIMW", "-", "-"]
+        );
+
+        let services = Services::parse("ssh 22/tcp\n");
+        let mut printer = Printer::new(Some(services), true, false);
+        let line = printed(&mut printer, CONNECTION);
+        assert!(line.contains(" 192.0.2.1:ssh "), "{line}");
+        assert!(
+            line.ends_with(" users:((\"tmux: ?x?\",pid=7,fd=3))\n"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn lines_for_a_terminal() {
+        let mut printer = Printer::new(None, true, false);
+        printer.width = Some(100);
+        let text = printed(&mut printer, CONNECTION);
+        assert!(text.lines().count() > 2, "{text}");
+        assert!(
+            text.lines()
+                .skip(1)
+                .all(|line| line.len() <= 100 && line.starts_with("        ")),
+            "{text}"
+        );
+        let list: String = text.lines().skip(1).map(str::trim).collect();
+        assert_eq!(list, CONNECTION.split_ascii_whitespace().last().unwrap());
+
+        let mut printer = Printer::new(None, false, true);
+        printer.asked = vec![(options::find("TCP_USER_TIMEOUT").unwrap(), [Some(0); 2])];
+        let text = printed(&mut printer, CONNECTION);
+        assert!(
+            text.contains("\n        SO_LINGER=5s\n") && text.contains("\n        ino=5\n"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("        TCP_USER_TIMEOUT=0 (assumed: the default)\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn objects() {
+        let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
+        let mut out = Vec::new();
+        json(&mut out, &row, Some(&[holder()]), &Kinds::new()).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(
+            value,
+            serde_json::json!({
+                "netid": "tcp", "family": "inet", "state": "established", "recv_q": 0, "send_q": 12,
+                "local": {"address": "192.0.2.1", "port": 22},
+                "foreign": {"address": "198.51.100.7", "port": 40001},
+                "diag": ">|",
+                "options": {
+                    "SO_KEEPALIVE": 1, "SO_LINGER": 5, "TCP_CONGESTION": "7", "TCP_LINGER2": -1,
+                    "IP_TOS": 184, "SO_MAX_PACING_RATE": 18_446_744_073_709_551_614u64, "TCP_NEW": "a",
+                },
+                "uid": 33, "ino": 5,
+                "processes": [{"name": "tmux: \"x\"", "pid": 7, "fd": 3}],
+            })
+        );
+        let row = Row::parse(TCP, b"0 0 1.2.3.4:5 1.2.3.4:6 TIMW").unwrap();
+        let mut out = Vec::new();
+        json(&mut out, &row, None, &Kinds::new()).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.contains("options") && !text.contains("ino"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_raw_line(line: Vec<u8>, width: Option<u8>) {
+            let mut printer = Printer::new(None, false, false);
+            printer.width = width.map(usize::from);
+            let mut out = Vec::new();
+            printer.raw(&mut out, &line).unwrap();
+            prop_assert!(width.is_some() || out.strip_suffix(b"\n") == Some(&line));
+            json_raw(&mut out, TCP, &line).unwrap();
+        }
+
+        #[test]
+        fn any_width(width: u8, name in "\\PC{0,15}") {
+            let mut printer = Printer::new(None, true, false);
+            printer.width = Some(width.into());
+            let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
+            let holder = Holder { name: name.into(), pid: 1, fd: 1 };
+            printer.row(&mut Vec::new(), &row, &[holder]).unwrap();
+        }
+    }
+}

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A row of a file: see knetstat(5).
+
+use std::net::{
+    IpAddr,
+    Ipv4Addr,
+    Ipv6Addr, //
+};
+use std::str;
+
+/// One of the four files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct File {
+    pub netid: Netid,
+    pub family: Family,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Netid {
+    Tcp,
+    Udp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    Inet,
+    Inet6,
+}
+
+impl Netid {
+    pub fn name(self) -> &'static str {
+        match self {
+            Netid::Tcp => "tcp",
+            Netid::Udp => "udp",
+        }
+    }
+}
+
+impl File {
+    /// Its name in `/proc/net`.
+    pub fn name(self) -> &'static str {
+        match (self.netid, self.family) {
+            (Netid::Tcp, Family::Inet) => "tcpstat",
+            (Netid::Tcp, Family::Inet6) => "tcp6stat",
+            (Netid::Udp, Family::Inet) => "udpstat",
+            (Netid::Udp, Family::Inet6) => "udp6stat",
+        }
+    }
+}
+
+/// States: as the rows name them, and as ss does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Established,
+    SynSent,
+    SynRecv,
+    FinWait1,
+    FinWait2,
+    TimeWait,
+    /// Of UDP: not connected.
+    Close,
+    CloseWait,
+    LastAck,
+    Listen,
+    Closing,
+}
+
+impl State {
+    pub const ALL: [(State, &'static str, &'static str); 11] = [
+        (State::Established, "ESTB", "established"),
+        (State::SynSent, "SYNS", "syn-sent"),
+        (State::SynRecv, "SYNR", "syn-recv"),
+        (State::FinWait1, "FNW1", "fin-wait-1"),
+        (State::FinWait2, "FNW2", "fin-wait-2"),
+        (State::TimeWait, "TIMW", "time-wait"),
+        (State::Close, "CLSD", "unconnected"),
+        (State::CloseWait, "CLSW", "close-wait"),
+        (State::LastAck, "LACK", "last-ack"),
+        (State::Listen, "LSTN", "listening"),
+        (State::Closing, "CLSG", "closing"),
+    ];
+
+    fn of(label: &str) -> Option<State> {
+        let found = State::ALL.iter().find(|(_, name, _)| *name == label);
+        found.map(|(state, ..)| *state)
+    }
+
+    pub fn label(self) -> &'static str {
+        State::ALL[self as usize].1
+    }
+
+    /// What ss calls it in filters.
+    pub fn long(self) -> &'static str {
+        State::ALL[self as usize].2
+    }
+}
+
+/// An address and a port; 0: none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint<'a> {
+    /// As it is in the row.
+    pub text: &'a str,
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+impl<'a> Endpoint<'a> {
+    fn parse(word: &'a str, family: Family) -> Option<Self> {
+        let (text, port) = word.rsplit_once(':')?;
+        let address = match family {
+            Family::Inet => text.parse::<Ipv4Addr>().ok()?.into(),
+            Family::Inet6 => text.parse::<Ipv6Addr>().ok()?.into(),
+        };
+        let port = match port {
+            "*" => 0,
+            digits => number(digits)?,
+        };
+        Some(Self {
+            text,
+            address,
+            port,
+        })
+    }
+}
+
+/// A decimal number without a sign before it.
+fn number<T: str::FromStr>(digits: &str) -> Option<T> {
+    digits
+        .starts_with(|c: char| c.is_ascii_digit())
+        .then(|| digits.parse().ok())?
+}
+
+/// The list of options: `NAME=value`, joined by commas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options<'a>(pub &'a str);
+
+impl<'a> Options<'a> {
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.split(',').filter_map(|entry| entry.split_once('='))
+    }
+
+    pub fn get(self, name: &str) -> Option<&'a str> {
+        self.iter()
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value)
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    pub file: File,
+    pub recv_q: i64,
+    pub send_q: i64,
+    pub local: Endpoint<'a>,
+    pub foreign: Endpoint<'a>,
+    pub state: State,
+    /// Empty, mostly.
+    pub diag: &'a str,
+    /// Without those that follow. Empty if the kernel keeps addresses only.
+    pub options: Options<'a>,
+    pub backlog: Option<u64>,
+    pub uid: Option<u64>,
+    pub ino: Option<u64>,
+}
+
+impl<'a> Row<'a> {
+    /// A line, without its line feed. `None`: it is not such as this program knows.
+    pub fn parse(file: File, line: &'a [u8]) -> Option<Self> {
+        let line = str::from_utf8(line).ok()?;
+        let mut words = line.split_ascii_whitespace();
+        let recv_q = words.next()?.parse().ok()?;
+        let send_q = words.next()?.parse().ok()?;
+        let local = Endpoint::parse(words.next()?, file.family)?;
+        let foreign = Endpoint::parse(words.next()?, file.family)?;
+        let mut row = Self {
+            file,
+            recv_q,
+            send_q,
+            local,
+            foreign,
+            // As the kernel has it, and ss.
+            state: match foreign.port {
+                0 if foreign.address.is_unspecified() => State::Close,
+                _ => State::Established,
+            },
+            diag: "",
+            options: Options::default(),
+            backlog: None,
+            uid: None,
+            ino: None,
+        };
+        let mut word = words.next();
+        if file.netid == Netid::Tcp {
+            row.state = State::of(word?)?;
+            word = words.next();
+            if let Some(diag) = word.filter(|word| !word.contains('=')) {
+                row.diag = diag;
+                word = words.next();
+            }
+        }
+        if let Some(list) = word {
+            row.list(list)?;
+        }
+        words.next().is_none().then_some(row)
+    }
+
+    /// The list, with what joins the row to a process at its end.
+    fn list(&mut self, list: &'a str) -> Option<()> {
+        // How long the list is without what follows the options.
+        let mut end = 0;
+        let mut begin = 0;
+        for entry in list.split(',') {
+            let (name, value) = entry.split_once('=').filter(|(name, _)| !name.is_empty())?;
+            match name {
+                "backlog" => self.backlog = Some(number(value)?),
+                "uid" => self.uid = Some(number(value)?),
+                "ino" => self.ino = Some(number(value)?),
+                // Nothing comes behind those.
+                _ if end + 1 < begin => return None,
+                _ => end = begin + entry.len(),
+            }
+            begin += entry.len() + 1;
+        }
+        self.options = Options(&list[..end]);
+        Some(())
+    }
+
+    /// Whether the kernel still has the options of this socket.
+    pub fn has_options(&self) -> bool {
+        self.ino.is_some() || !self.options.is_empty()
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub const TCP: File = File {
+        netid: Netid::Tcp,
+        family: Family::Inet,
+    };
+    pub const TCP6: File = File {
+        netid: Netid::Tcp,
+        family: Family::Inet6,
+    };
+    pub const UDP: File = File {
+        netid: Netid::Udp,
+        family: Family::Inet,
+    };
+    const UDP6: File = File {
+        netid: Netid::Udp,
+        family: Family::Inet6,
+    };
+
+    pub const LISTENER: &str =
+        "     0      0 0.0.0.0:22              0.0.0.0:*               LSTN      \
+        SO_REUSEADDR=1,SO_KEEPALIVE=0,TCP_FASTOPEN=5,TCP_DEFER_ACCEPT=0,backlog=128,uid=0,ino=1207";
+
+    #[test]
+    fn states_are_in_order() {
+        for (i, (state, label, long)) in State::ALL.iter().enumerate() {
+            assert_eq!(*state as usize, i);
+            assert_eq!((state.label(), state.long()), (*label, *long));
+        }
+    }
+
+    #[test]
+    fn rows_of_the_manual() {
+        let row = Row::parse(TCP, LISTENER.as_bytes()).unwrap();
+        assert_eq!(row.state, State::Listen);
+        assert_eq!((row.local.text, row.local.port), ("0.0.0.0", 22));
+        assert_eq!(row.foreign.port, 0);
+        assert_eq!((row.diag, row.backlog), ("", Some(128)));
+        assert_eq!((row.uid, row.ino), (Some(0), Some(1207)));
+        assert_eq!(row.options.get("TCP_FASTOPEN"), Some("5"));
+        assert_eq!(row.options.get("backlog"), None);
+        assert!(row.options.0.ends_with("TCP_DEFER_ACCEPT=0"));
+
+        let line = b" 32768      0 ::1:34514               ::1:8080                ESTB |<   SO_RCVBUF=4096,uid=0,ino=301";
+        let row = Row::parse(TCP6, line).unwrap();
+        assert_eq!((row.recv_q, row.diag), (32768, "|<"));
+        assert_eq!((row.local.text, row.local.port), ("::1", 34514));
+
+        let line = b"     0      0 127.0.0.1:59288         127.0.0.1:80            TIMW";
+        let row = Row::parse(TCP, line).unwrap();
+        assert_eq!(row.state, State::TimeWait);
+        assert!(!row.has_options() && row.ino.is_none());
+
+        let line = b"     0      0 :::5353                 :::*                    SO_REUSEADDR=1,uid=0,ino=305";
+        let row = Row::parse(UDP6, line).unwrap();
+        assert_eq!(row.state, State::Close);
+        let line = b"     0      0 127.0.0.1:5             127.0.0.1:7             uid=0,ino=305";
+        assert_eq!(Row::parse(UDP, line).unwrap().state, State::Established);
+    }
+
+    #[test]
+    fn other_rows_are_not_understood() {
+        for line in [
+            "",
+            "Recv-Q Send-Q Local Address           Foreign Address         Stat Diag Options",
+            "0 0 0.0.0.0:22 0.0.0.0:* ????",
+            "0 0 0.0.0.0:22 0.0.0.0:* LSTN >| A=1 more",
+            "0 0 0.0.0.0:22 0.0.0.0:* LSTN A=1,B",
+            "0 0 0.0.0.0:22 0.0.0.0:* LSTN =1",
+            "0 0 0.0.0.0:22 0.0.0.0:* LSTN uid=0,ino=1,A=1",
+            "0 0 0.0.0.0:+22 0.0.0.0:* LSTN",
+            "0 0 0.0.0.0:65536 0.0.0.0:* LSTN",
+            "0 0 :::22 :::* LSTN",
+            "0 0 0.0.0.0:22 0.0.0.0:* LSTN ino=x",
+        ] {
+            assert_eq!(Row::parse(TCP, line.as_bytes()), None, "{line}");
+        }
+        assert_eq!(Row::parse(TCP, b"0 0 0.0.0.0:22 0.0.0.0:* \xff"), None);
+    }
+
+    fn any_file() -> impl Strategy<Value = File> {
+        prop::sample::select(vec![TCP, TCP6, UDP, UDP6])
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(file in any_file(), line: Vec<u8>) {
+            let _ = Row::parse(file, &line);
+        }
+
+        /// Near to a row, where mistakes are.
+        #[test]
+        fn nearly_a_row(
+            file in any_file(),
+            line in "[0-9 -]{0,4} [0-9]{1,3} [0-9.:*]{0,9} [0-9.:*]{0,9} (ESTB|LSTN|TIMW)? ?[>|<#]{0,3} ?[A-Z=,a-z0-9]{0,40}",
+        ) {
+            if let Some(row) = Row::parse(file, line.as_bytes()) {
+                for (name, _) in row.options.iter() {
+                    prop_assert!(!name.is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn a_row_is_read_as_it_was_written(
+            queues: (u32, u32), ports: (u16, u16), address: [u8; 16], mut names in prop::collection::vec("[A-Z_]{1,12}", 0..6), ino: u32,
+        ) {
+            names.dedup();
+            let address = Ipv6Addr::from(address);
+            let list = names.join("=1,") + if names.is_empty() { "" } else { "=1," };
+            let line = format!(
+                "{:6} {:6} {address}:{} {address}:{} ESTB      {list}uid=0,ino={ino}",
+                queues.0, queues.1, ports.0, ports.1
+            );
+            let row = Row::parse(TCP6, line.as_bytes()).expect(&line);
+            prop_assert_eq!((row.recv_q, row.send_q), (queues.0.into(), queues.1.into()));
+            prop_assert_eq!((row.local.address, row.local.port), (address.into(), ports.0));
+            prop_assert_eq!(row.options.iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
+            prop_assert_eq!(row.ino, Some(ino.into()));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names of ports: `/etc/services`.
+
+use crate::row::Netid;
+use std::collections::HashMap;
+use std::fs;
+
+/// The names of ports, and the ports of names.
+#[derive(Debug, Default)]
+pub struct Services {
+    names: HashMap<(Netid, u16), String>,
+    ports: Vec<(String, Netid, u16)>,
+    /// Ports that the kernel chooses: as ss, these are never named.
+    ephemeral: Option<(u16, u16)>,
+}
+
+impl Services {
+    pub fn load() -> Self {
+        let text = fs::read("/etc/services").unwrap_or_default();
+        let mut services = Self::parse(&String::from_utf8_lossy(&text));
+        let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+        services.ephemeral = range.and_then(|text| {
+            let mut words = text.split_ascii_whitespace();
+            Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+        });
+        services
+    }
+
+    /// Lines such as `http 80/tcp www # comment`.
+    pub fn parse(text: &str) -> Self {
+        let mut services = Self::default();
+        for line in text.lines() {
+            let line = line.split('#').next().unwrap_or_default();
+            let mut words = line.split_ascii_whitespace();
+            let (Some(name), Some(place)) = (words.next(), words.next()) else {
+                continue;
+            };
+            let Some((port, protocol)) = place.split_once('/') else {
+                continue;
+            };
+            let netid = match protocol {
+                "tcp" => Netid::Tcp,
+                "udp" => Netid::Udp,
+                _ => continue,
+            };
+            let Ok(port) = port.parse() else {
+                continue;
+            };
+            services
+                .names
+                .entry((netid, port))
+                .or_insert_with(|| name.to_owned());
+            for name in std::iter::once(name).chain(words) {
+                services.ports.push((name.to_owned(), netid, port));
+            }
+        }
+        services
+    }
+
+    /// What the port is called.
+    pub fn name(&self, netid: Netid, port: u16) -> Option<&str> {
+        if self
+            .ephemeral
+            .is_some_and(|(low, high)| (low..=high).contains(&port))
+        {
+            return None;
+        }
+        self.names.get(&(netid, port)).map(String::as_str)
+    }
+
+    /// The ports that are called so, each once.
+    pub fn ports(&self, name: &str) -> Vec<u16> {
+        let named = self.ports.iter().filter(|(other, ..)| other == name);
+        let mut ports: Vec<_> = named.map(|(_, _, port)| *port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
+    /// Names that may have been meant.
+    pub fn similar(&self, name: &str) -> Vec<&str> {
+        let mut found = crate::options::best(
+            self.ports
+                .iter()
+                .map(|(other, ..)| (strsim::jaro_winkler(name, other), other.as_str())),
+        );
+        found.dedup();
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_ports() {
+        let text = "# x\nhttp\t80/tcp www # web\nhttp 80/udp\nodd 7/tcp\nodd 8/udp\nbad 1x/tcp\nraw 9/sctp\n";
+        let services = Services::parse(text);
+        assert_eq!(services.name(Netid::Tcp, 80), Some("http"));
+        assert_eq!(services.ports("www"), [80]);
+        assert_eq!(services.ports("odd"), [7, 8]);
+        assert!(services.ports("raw").is_empty() && services.ports("bad").is_empty());
+        assert_eq!(services.similar("htp"), ["http"]);
+    }
+}
