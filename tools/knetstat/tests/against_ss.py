@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+#
+# Holds `knetstat` against `ss` in a guest with the module loaded: the same sockets, processes and
+# filters. Then what ss does not have. At its end it unloads the module.
+#
+# usage: tools/knetstat/tests/run.sh GUEST
+
+import fcntl
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+COMMAND = os.environ["KNETSTAT_DIR"] + "/knetstat"
+NETNS = "command-test"
+STATES = {
+    "ESTAB": "established", "SYN-SENT": "syn-sent", "SYN-RECV": "syn-recv",
+    "FIN-WAIT-1": "fin-wait-1", "FIN-WAIT-2": "fin-wait-2", "TIME-WAIT": "time-wait",
+    "UNCONN": "unconnected", "CLOSE-WAIT": "close-wait", "LAST-ACK": "last-ack",
+    "LISTEN": "listening", "CLOSING": "closing",
+}
+passed = failed = 0
+
+
+def check(name, is_right, more=""):
+    global passed, failed
+    passed += bool(is_right)
+    failed += not is_right
+    if not is_right:
+        print(f"test {name} ... FAILED\n{more}")
+
+
+def run(*words, **more):
+    return subprocess.run(words, capture_output=True, text=True, **more)
+
+
+def endpoint(text):
+    address, port = text.rsplit(":", 1)
+    address = re.sub(r"%.*", "", address.replace("[", "").replace("]", ""))
+    return {"*": "::"}.get(address, address), 0 if port == "*" else int(port)
+
+
+def of_ss(flags, words):
+    """The sockets: netid, state, both ends, inode, and who has them open."""
+    result = run("ss", "-Hnpe", *flags, *words)
+    check(f"ss {flags} {words}", result.returncode == 0, result.stderr)
+    found = set()
+    for line in result.stdout.splitlines():
+        fields = line.split()
+        # It has no such column if only one protocol is asked for.
+        netid = fields.pop(0) if fields[0] in ("tcp", "udp") else {"t": "tcp", "u": "udp"}[flags[0][1]]
+        # Nor this one, if one state only is asked for.
+        if fields[0] in STATES:
+            state = STATES[fields.pop(0)]
+        else:
+            asked = words[words.index("state") + 1] if "state" in words else None
+            asked = asked or ("listening" if "l" in flags[0] else "established")
+            state = {"closed": "unconnected"}.get(asked, asked)
+        ino = re.search(r" ino:(\d+)", line)
+        users = re.findall(r'\("([^"]*)",pid=(\d+),fd=(\d+)\)', line)
+        users = frozenset((name, int(pid), int(fd)) for name, pid, fd in users)
+        found.add((netid, state, endpoint(fields[2]), endpoint(fields[3]),
+                   int(ino.group(1)) if ino else 0, users))
+    return found
+
+
+def of_ours(flags, words):
+    result = run(COMMAND, "-np", "--json", *flags, *words)
+    check(f"knetstat {flags} {words}", result.returncode == 0 and not result.stderr, result.stderr)
+    found = set()
+    for line in result.stdout.splitlines():
+        row = json.loads(line)
+        users = frozenset((one["name"], one["pid"], one["fd"]) for one in row["processes"])
+        ends = [(row[end]["address"], row[end]["port"]) for end in ("local", "foreign")]
+        found.add((row["netid"], row["state"], *ends, row.get("ino", 0), users))
+    return found
+
+
+def compare(flags, words, least):
+    """The same rows as ss has, at least so many of them."""
+    # A socket may change its state between two.
+    for _ in range(20):
+        before, ours, after = of_ss(flags, words), of_ours(flags, words), of_ss(flags, words)
+        if before == after:
+            break
+        time.sleep(0.1)
+    name = f"against_ss {' '.join(flags)} {' '.join(words)}"
+    check(name, ours == before and len(ours) >= least,
+          f"only ss: {before - ours}\nonly knetstat: {ours - before}\n{len(ours)} rows")
+
+
+def tcp(family, host, **options):
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, options.get("port", 0)))
+    listener.listen(options.get("backlog", 16))
+    return listener
+
+
+def pair(listener, host=None):
+    client = socket.socket(listener.family, socket.SOCK_STREAM)
+    port = listener.getsockname()[1]
+    client.connect((host or listener.getsockname()[0], port))
+    return client, listener.accept()[0]
+
+
+def scene():
+    """Sockets of both protocols and families, in many states."""
+    keep = []
+    v4 = tcp(socket.AF_INET, "127.0.0.1", port=22)
+    v6 = tcp(socket.AF_INET6, "::1", port=8080, backlog=5)
+    any6 = tcp(socket.AF_INET6, "::", port=80)
+    keep += [v4, v6, any6, tcp(socket.AF_INET, "0.0.0.0", port=9000)]
+    for listener, host in [(v4, None), (v4, None), (v6, None), (any6, "::ffff:127.0.0.1"), (any6, "::1")]:
+        keep.append(pair(listener, host))
+    keep[-1][0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    keep[-1][0].setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    keep[-1][0].setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+    keep[-2][0].setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # FIN wait 2 and close wait; time wait; an orphan in FIN wait 2.
+    client, server = pair(v4)
+    client.shutdown(socket.SHUT_WR)
+    keep += [client, server]
+    client, server = pair(v4)
+    client.close()
+    server.close()
+    client, server = pair(v6)
+    client.close()
+    keep.append(server)
+    # UDP: unconnected and connected.
+    for family, host in [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::")]:
+        receiver = socket.socket(family, socket.SOCK_DGRAM)
+        receiver.bind((host, 0))
+        sender = socket.socket(family, socket.SOCK_DGRAM)
+        sender.connect(("::1" if host == "::" else host, receiver.getsockname()[1]))
+        keep += [receiver, sender]
+    # Two descriptors of one socket, and another process that has it open, by another name.
+    keep.append(v4.dup())
+    child = subprocess.Popen(["sleep", "1000"], pass_fds=[v4.fileno(), keep[4][0].fileno()])
+    return keep, child
+
+
+FILTERS = [
+    (["-t"], "", 8), (["-ta"], "", 14), (["-tl"], "", 4), (["-u"], "", 3), (["-ua"], "", 6), (["-ul"], "", 3),
+    (["-tua"], "", 20), (["-tu"], "", 12), (["-ta4"], "", 6), (["-ta6"], "", 6), (["-ua6"], "", 3),
+    (["-ta"], "sport = :22", 3), (["-ta"], "sport = :ssh", 3), (["-ta"], "( dport = :22 or sport = :22 )", 6),
+    (["-ta"], "dport >= :8000", 1), (["-ta"], "sport lt 81", 4), (["-ta"], "sport != :22", 4),
+    (["-ta"], "dport gt 80 dport le 8080", 1),
+    (["-t"], "state established", 8), (["-t"], "state time-wait", 1), (["-t"], "state all exclude listening", 10),
+    (["-t"], "state connected", 10), (["-t"], "state synchronized", 10), (["-t"], "state bucket", 1),
+    (["-t"], "state big", 10), (["-t"], "exclude established", 5), (["-t"], "state close-wait state fin-wait-2", 2),
+    (["-t"], "state listening sport = :80", 1), (["-u"], "state closed", 3), (["-ta"], "src 127.0.0.1", 5),
+    (["-ta"], "src 127.0.0.0/8", 5), (["-ta"], "dst 127.0.0.1:22", 2), (["-ta"], "src [::1]", 4),
+    (["-ta"], "src [::1]:8080", 2), (["-ta"], "src ::1:8080", 2), (["-ta"], "dst ::/0", 4),
+    (["-ta"], "src *:80", 3), (["-ta"], "not src 127.0.0.0/8", 4), (["-ta"], "! ( sport = :22 )", 4),
+    (["-ta"], "sport = :22 and dst 127.0.0.1", 2), (["-ta"], "sport = :22 & not dst 127.0.0.1", 1),
+    (["-ta"], "sport = :80 || sport = :22 | dport = :8080", 6), (["-ta"], "dst 0.0.0.0/0", 5),
+    # With brackets: without, ss goes from left to right, although its manual says otherwise.
+    (["-ta"], "sport = :80 or ( sport = :22 and dst 127.0.0.1 )", 4),
+    (["-ua"], "src 127.0.0.1", 2), (["-ua"], "dst [::1]", 1),
+]
+
+
+def beside():
+    """What ss does not have."""
+    def lines(*words):
+        result = run(COMMAND, "-Hn", *words)
+        check(f"knetstat {words}", result.returncode == 0, result.stderr)
+        return result.stdout.splitlines()
+
+    pid = os.getpid()
+    name = open("/proc/self/comm").read().strip()
+    check("nodelay", len(lines("-t", "TCP_NODELAY")) == 1)
+    check("keepidle", len(lines("-t", "TCP_KEEPIDLE=60")) == 1)
+    usual = int(open("/proc/sys/net/ipv4/tcp_keepalive_time").read())
+    check("default", len(lines("-t", f"TCP_KEEPIDLE={usual}")) == 1)
+    with open("/proc/sys/net/ipv4/tcp_keepalive_time", "w") as file:
+        file.write("300")
+    check("default_of_the_namespace", len(lines("-t", "TCP_KEEPIDLE=300")) == 1)
+    check("process", len(lines("-ta", "process=sleep")) == 2, lines("-ta", "process=sleep"))
+    check("pid", len(lines("-ta", f"pid={pid}")) > 10)
+    check("process_of_ours", lines("-ta", f"process={name}") == lines("-ta", f"pid={pid}"))
+    text = run(COMMAND, "-tnv", "TCP_KEEPIDLE=300").stdout
+    check("assumed", "TCP_KEEPIDLE=300 (assumed: the default)" in text, text)
+    for words, text in [(["-t", "dport", "=", ":htttp"], "did you mean http"), (["TCP_NODELY"], "TCP_NODELAY")]:
+        result = run(COMMAND, *words)
+        check(f"mistake {words}", result.returncode == 2 and text in result.stderr, result.stderr)
+    # Each row of the file, and nothing else.
+    for flag, file in [("-t4", "tcpstat"), ("-t6", "tcp6stat"), ("-u4", "udpstat"), ("-u6", "udp6stat")]:
+        ours = [" ".join(word for word in line.split()[1:] if word != "-") for line in lines("-a", flag)]
+        rows = [line.split() for line in open(f"/proc/self/net/{file}").read().splitlines()[1:]]
+        if file.startswith("udp"):
+            ours = [re.sub(r" (ESTB|CLSD)", "", line) for line in ours]
+        check(f"rows of {file}", ours == [" ".join(row) for row in rows], f"{ours}\n{rows}")
+    # Another user sees its own processes only, and is told so.
+    result = run(COMMAND, "-tanp", user=65534, group=65534, extra_groups=[])
+    check("no_rights", result.returncode == 0 and re.search(r"could not look into \d+ processes", result.stderr)
+          and "users:" not in result.stdout, result.stderr)
+    result = run("sh", "-c", f"{COMMAND} -ta | head -n 1; yes | head -n 1 | {COMMAND} -ta > /dev/full; echo $?")
+    check("full", "No space left" in result.stderr and result.stdout.endswith("1\n"), result.stderr + result.stdout)
+
+
+def namespaces():
+    """-N, of a name and of a process, from outside."""
+    run("ip", "netns", "add", NETNS)
+    try:
+        child = subprocess.Popen(["ip", "netns", "exec", NETNS, sys.executable, "-c",
+                                  "import socket, time; s = socket.socket(); s.bind(('0.0.0.0', 7777)); "
+                                  "s.listen(); print(flush=True); time.sleep(1000)"], stdout=subprocess.PIPE)
+        child.stdout.readline()
+        for name in [NETNS, str(child.pid), f"/run/netns/{NETNS}"]:
+            text = run(COMMAND, "-Htanp", "-N", name)
+            check(f"namespace {name}", text.stdout.count("\n") == 1 and f":7777" in text.stdout
+                  and f"pid={child.pid}" in text.stdout, text)
+        check("like ss -N", of_ss(["-ta", "-N", NETNS], []) == of_ours(["-ta", "-N", NETNS], []))
+        result = run(COMMAND, "-N", "nowhere")
+        check("no namespace", result.returncode == 1 and "nowhere" in result.stderr, result.stderr)
+        child.kill()
+        child.wait()
+    finally:
+        run("ip", "netns", "del", NETNS)
+
+
+def main():
+    run("ip", "netns", "add", "outside")
+    namespaces()
+    # A fresh one, so that nothing else is in it.
+    libc = __import__("ctypes").CDLL(None, use_errno=True)
+    check("unshare", libc.unshare(0x40000000) == 0)
+    run("ip", "link", "set", "lo", "up")
+    keep, child = scene()
+    time.sleep(0.2)
+    for flags, words, least in FILTERS:
+        compare(flags, words.split(), least)
+    beside()
+    child.kill()
+    child.wait()
+    run("rmmod", "knetstat")
+    result = run(COMMAND)
+    check("not_loaded", result.returncode == 1 and "modprobe knetstat" in result.stderr, result.stderr)
+    print(f"test result: {passed} passed; {failed} failed; 0 ignored")
+    sys.exit(failed > 0)
+
+
+main()
