@@ -61,7 +61,7 @@ clean:
 	else \
 		rm -f -- *.o *.ko *.mod *.mod.c .*.cmd .*.d modules.order Module.symvers; \
 	fi
-	@rm -rf target tests/target tests/fuzz/target
+	@rm -rf target tests/target tests/fuzz/target tools/target
 
 # As the kernel's `make rustfmt`, whose settings are in .rustfmt.toml.
 .PHONY: fmt fmt-check
@@ -80,6 +80,7 @@ clippy:
 clippy-tests:
 	@cd tests && cargo clippy --workspace --all-targets -- -D warnings
 	@cd tests/fuzz && cargo clippy --all-targets -- -D warnings
+	@cd tools && cargo clippy --all-targets -- -D warnings
 
 .PHONY: doc
 doc: modules
@@ -95,6 +96,7 @@ test-guest:
 	+@vm/test.sh $(if $(ONLY),--only '$(ONLY)') '$(KERNEL)'
 test-host:
 	@cd tests && cargo test -p knetstat-host-tests
+	@cd tools && cargo test
 test-build:
 	@cd tests && cargo test -p knetstat-build-tests
 # make test-package [KERNEL=debian-12|debian-13|debian-13-backports]

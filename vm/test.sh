@@ -319,7 +319,10 @@ for package in host build; do
 		note "== $package"
 		run "$package" "$VM/in-root.sh" cargo test --locked --manifest-path tests/Cargo.toml -p "knetstat-$package-tests"
 	fi
-	if [[ $package == host ]] && wanted host; then fuzz; fi
+	if [[ $package == host ]] && wanted host; then
+		run command "$VM/in-root.sh" cargo test --locked --manifest-path tools/Cargo.toml
+		fuzz
+	fi
 done
 for kernel in "${OTHERS[@]}"; do
 	note "== $kernel"
