@@ -67,5 +67,6 @@ step "its packages, from apt" "stock-$name-packages" '^(Unpacking|Setting up) ' 
 	"apt failed; is the network up? then run it again" packages "$DIR/root"
 touch "$DIR/.complete"
 exec 9>&-
-prune "stock-$name"
+# As large as the roots of the guests: see vm/kernel.sh.
+prune "stock-$name" 1
 printf '%s\n' "$DIR/root"
