@@ -211,13 +211,13 @@ impl<'a> Line<'a> {
 
     /// Appends a column that holds the length of a queue in bytes or, for the
     /// accept queue of a listener, in connections.
-    pub(crate) fn queue(&mut self, n: i32) {
+    pub(crate) fn queue(&mut self, n: i64) {
         const EMPTY: [u8; QUEUE_WIDTH + 1] = *b"     0 ";
         if n == 0 {
             return self.fixed(&EMPTY);
         }
         let mut digits = [0; MAX_DIGITS];
-        let text = decimal(u64::from(n.unsigned_abs()), &mut digits);
+        let text = decimal(n.unsigned_abs(), &mut digits);
         for _ in text.len().saturating_add(usize::from(n < 0))..QUEUE_WIDTH {
             self.fixed(b" ");
         }

@@ -105,12 +105,12 @@ impl<P: Protocol, F: Af> Listing for Rows<P, F> {
 }
 
 /// Everything before the options.
-fn tcp_columns(line: &mut Line<'_>, queues: [i32; 2], endpoints: [Endpoint; 2], state: State) {
+fn tcp_columns(line: &mut Line<'_>, queues: [i64; 2], endpoints: [Endpoint; 2], state: State) {
     columns(line, queues, endpoints);
     line.state(state);
 }
 
-fn columns(line: &mut Line<'_>, queues: [i32; 2], endpoints: [Endpoint; 2]) {
+fn columns(line: &mut Line<'_>, queues: [i64; 2], endpoints: [Endpoint; 2]) {
     for queue in queues {
         line.queue(queue);
     }

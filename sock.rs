@@ -429,10 +429,11 @@ impl Tcp<'_> {
         self.state
     }
 
-    /// Bytes written and not acknowledged, as `/proc/net/tcp` counts them.
-    pub(crate) fn send_queue(&self) -> i32 {
+    /// Bytes written and not acknowledged, as `/proc/net/tcp` counts them: in the instant in which
+    /// connect(2) has chosen a sequence number and not yet sent it, anything up to 2^32.
+    pub(crate) fn send_queue(&self) -> i64 {
         let written = get!(self, tcp_sock, write_seq);
-        written.wrapping_sub(get!(self, tcp_sock, snd_una)) as i32
+        written.wrapping_sub(get!(self, tcp_sock, snd_una)).into()
     }
 
     /// Whether the state is `TCP_LISTEN`.
@@ -460,8 +461,8 @@ impl<'b> Deref for Listener<'b> {
 
 impl Listener<'_> {
     /// Connections that wait for accept(2).
-    pub(crate) fn accept_queue(&self) -> i32 {
-        get!(self, sock, sk_ack_backlog) as i32
+    pub(crate) fn accept_queue(&self) -> i64 {
+        get!(self, sock, sk_ack_backlog).into()
     }
 
     /// The limit of the accept queue: what listen(2) was given, at most
@@ -490,11 +491,11 @@ impl<'b> Deref for Connection<'b> {
 
 impl Connection<'_> {
     /// Bytes received and not read, as `/proc/net/tcp` counts them.
-    pub(crate) fn receive_queue(&self) -> i32 {
+    pub(crate) fn receive_queue(&self) -> i64 {
         let received = get!(self, tcp_sock, rcv_nxt);
         let unread = received.wrapping_sub(get!(self, tcp_sock, copied_seq)) as i32;
         // The reader may have moved on between the two reads.
-        unread.max(0)
+        unread.max(0).into()
     }
 
     /// What the indicators are judged by.
@@ -527,14 +528,14 @@ impl<'b> Deref for Udp<'b> {
 
 impl Udp<'_> {
     /// Memory of the datagrams received and not read: `udp_rqueue_get()`.
-    pub(crate) fn receive_queue(&self) -> i32 {
+    pub(crate) fn receive_queue(&self) -> i64 {
         let allocated = get!(self, sock, sk_backlog.rmem_alloc.counter);
-        allocated.wrapping_sub(get!(self, udp_sock, forward_deficit))
+        allocated.wrapping_sub(get!(self, udp_sock, forward_deficit)).into()
     }
 
     /// Memory of the datagrams not yet sent: `sk_wmem_alloc_get()`.
-    pub(crate) fn send_queue(&self) -> i32 {
-        get!(self, sock, sk_wmem_alloc.refs.counter).wrapping_sub(1)
+    pub(crate) fn send_queue(&self) -> i64 {
+        get!(self, sock, sk_wmem_alloc.refs.counter).wrapping_sub(1).into()
     }
 }
 

@@ -236,7 +236,7 @@ impl Call<'_> {
             Call::Str(text) => (*text).to_owned(),
             Call::Unsigned(n) => n.unsigned().to_string(),
             Call::Signed(n) => n.signed().to_string(),
-            Call::Queue(n) => format!("{:>6} ", n.signed() as i32),
+            Call::Queue(n) => format!("{:>6} ", n.signed()),
             Call::Endpoint(address, port) => {
                 let port = match port {
                     0 => "*".to_owned(),
@@ -272,7 +272,7 @@ impl Call<'_> {
             Call::Fixed(bytes) => line.fixed(bytes),
             Call::Unsigned(n) => line.unsigned(n.unsigned()),
             Call::Signed(n) => line.signed(n.signed()),
-            Call::Queue(n) => line.queue(n.signed() as i32),
+            Call::Queue(n) => line.queue(n.signed()),
             Call::Endpoint(address, port) => line.endpoint((*address).into(), *port),
             Call::Address(address) => line.address((*address).into()),
             Call::State(state) => line.state(STATES[usize::from(*state) % STATES.len()].0),

@@ -320,7 +320,7 @@ proptest! {
     }
 
     #[test]
-    fn queue_reads_as_percent_6d(n: i32, shift in 0..32_u32) {
+    fn queue_reads_as_percent_6d(n: i64, shift in 0..64_u32) {
         prop_assert_eq!(written(|line| line.queue(n >> shift)), format!("{:>6} ", n >> shift));
     }
 
