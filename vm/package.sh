@@ -236,32 +236,16 @@ without_compiler() {
 }
 
 compiler_stops() {
-	local walk
+	local walk log
 	walk=$(echo "$COPY"/usr/src/knetstat-*/walk.rs)
 	cp "$walk" "$RUN/walk.rs"
 	echo 'This is not Rust.' >> "$walk"
 	again
 	cp "$RUN/walk.rs" "$walk"
-	says '^Consult /var/lib/dkms/knetstat/.*/make.log for more information\.$'
-	grep -Fx "knetstat: the module does not build for Linux $NEW, which is passed over" \
-		"$COPY"/var/lib/dkms/knetstat/*/build/make.log
+	log=$(says '/var/lib/dkms/knetstat/.*/make\.log' | sed -nE '$s/.*(\/var\/lib\/dkms\/[^ ]*\/make\.log).*/\1/p')
+	grep -F 'This is not Rust.' "$COPY/$log"
+	cat "$OUTPUT" "$COPY/$log" | grep -F "knetstat: the module does not build for Linux $NEW, which is passed over"
 	[[ -z $(module_of "$NEW") && -n $(module_of "$RELEASE") ]]
-}
-
-# dkms 3.0 fails then, whatever a package does.
-compiler_stops_old_dkms() {
-	local walk
-	walk=$(echo "$COPY"/usr/src/knetstat-*/walk.rs)
-	cp "$walk" "$RUN/walk.rs"
-	echo 'This is not Rust.' >> "$walk"
-	fails again
-	says '^Error! Bad return status for module build'
-	says '^Consult /var/lib/dkms/knetstat/.*/make.log for more information\.$'
-	[[ -z $(module_of "$NEW") && -n $(module_of "$RELEASE") ]]
-	# It is made up for where the cause is gone.
-	cp "$RUN/walk.rs" "$walk"
-	in_copy dpkg --configure -a
-	[[ -n $(module_of "$NEW") ]]
 }
 
 # What was missing is there.
@@ -335,11 +319,7 @@ for KERNEL; do
 	try "$KERNEL::new_kernel" new_kernel
 	try "$KERNEL::new_kernel_modprobe" boots "$NEW"
 	try "$KERNEL::without_compiler" without_compiler
-	if dpkg --compare-versions "$(in_copy dpkg-query -W -f '${Version}' dkms)" ge 3.2; then
-		try "$KERNEL::compiler_stops" compiler_stops
-	else
-		try "$KERNEL::compiler_stops" compiler_stops_old_dkms
-	fi
+	try "$KERNEL::compiler_stops" compiler_stops
 	try "$KERNEL::made_up_for" made_up_for
 	try "$KERNEL::purge" removed
 	try "$KERNEL::nothing_left" nothing_left
