@@ -604,7 +604,8 @@ fn container(stage: &mut Stage) -> Result<()> {
 }
 
 fn prometheus(stage: &mut Stage) -> Result<()> {
-    command("mkdir -p /var/lib/prometheus/node-exporter")?;
+    // A minimal system has no directory for the local administrator.
+    command("mkdir -p /var/lib/prometheus/node-exporter /usr/local/sbin")?;
     stage
         .undo
         .push("rm -r /var/lib/prometheus /usr/local/sbin/knetstat-metrics".to_owned());
