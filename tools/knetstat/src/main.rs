@@ -5,6 +5,7 @@
 //! Reads `/proc/net/{tcp,tcp6,udp,udp6}stat`, which the module of this name makes, a row at a time,
 //! and `/proc/PID/fd`. See knetstat(5) for what is in the rows.
 
+mod cli;
 mod filter;
 mod netns;
 mod options;
@@ -13,6 +14,11 @@ mod process;
 mod row;
 mod services;
 
+use crate::cli::{
+    Cli,
+    Command,
+    List, //
+};
 use crate::filter::{
     meant,
     Filter,
@@ -35,11 +41,7 @@ use anyhow::{
     Context,
     Result, //
 };
-use clap::{
-    Args,
-    Parser,
-    Subcommand, //
-};
+use clap::Parser;
 use std::fs;
 use std::io::{
     self,
@@ -51,101 +53,6 @@ use std::io::{
 };
 use std::path::Path;
 use std::process::ExitCode;
-
-const AFTER_HELP: &str = "\
-Without -a, -l or a state, sockets are shown that neither listen nor are unconnected, in TIMW or in
-SYNR: as ss does.
-
-FILTER, in the words of ss:
-  state STATE, exclude STATE    first of all; as ss names states, and all, connected, synchronized,
-                                bucket and big
-  src HOST, dst HOST            192.0.2.1, 192.0.2.0/24:443, [2001:db8::]/32:443, *:443
-  sport OP PORT, dport OP PORT  = != < > <= >=, also eq neq lt gt le ge; :22, 22 or ssh
-  and, or, not, ( )             `and` may be left out; it binds closer than `or`
-and beside them:
-  NAME                          the option is on or, if it is no flag, set
-  NAME OP VALUE                 TCP_NODELAY=0, 'TCP_KEEPIDLE>350', SO_BINDTODEVICE=eth0
-  diag                          the Diag column is not empty
-  process=NAME, pid=N, uid=N, ino=N, backlog=N
-An option that is not in a row has its default, if it has one and the socket can have the option:
-TCP_KEEPIDLE that of net.ipv4.tcp_keepalive_time, where SO_KEEPALIVE is on. -v prints what was
-assumed. `knetstat explain NAME` has defaults and units.
-
-Exit status: 0; 1 if something could not be read; 2 if an option or the filter is wrong.";
-
-/// Shows the options of TCP and UDP sockets, and whose sockets they are
-#[derive(Debug, Parser)]
-#[command(
-    version,
-    after_help = AFTER_HELP,
-    args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true
-)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    list: List,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Says what an option is: its value, its default, and when it is shown
-    Explain {
-        /// In any case, and also without what comes before the first `_`
-        #[arg(required = true, value_name = "NAME")]
-        names: Vec<String>,
-    },
-}
-
-#[derive(Args, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "they are flags")]
-struct List {
-    /// TCP sockets
-    #[arg(short, long)]
-    tcp: bool,
-    /// UDP sockets
-    #[arg(short, long)]
-    udp: bool,
-    /// IPv4 sockets
-    #[arg(short = '4', long)]
-    ipv4: bool,
-    /// IPv6 sockets, also those that talk IPv4
-    #[arg(short = '6', long)]
-    ipv6: bool,
-    /// Sockets that listen, and unconnected ones of UDP
-    #[arg(short, long)]
-    listening: bool,
-    /// All sockets
-    #[arg(short, long)]
-    all: bool,
-    /// Numbers rather than names of ports
-    #[arg(short, long)]
-    numeric: bool,
-    /// Which processes have it open
-    #[arg(short, long)]
-    processes: bool,
-    /// No line with the names of the columns
-    #[arg(short = 'H', long)]
-    no_header: bool,
-    /// One option a line, and the defaults that the filter assumed
-    #[arg(short, long)]
-    verbose: bool,
-    /// Sockets of another network namespace: its name, a process in it, or a path
-    #[arg(short = 'N', long, value_name = "NAME")]
-    net: Option<String>,
-    /// A line of JSON for each socket
-    ///
-    /// Keys: netid, family, state, recv_q, send_q, local and foreign (address, port; 0 is none),
-    /// diag (if there is one), options (if the kernel has them), backlog (of listeners), uid, ino,
-    /// and with -p processes (name, pid, fd). Numbers are numbers, without their unit. A row that
-    /// is not understood has the keys file and raw.
-    #[arg(long, conflicts_with = "verbose")]
-    json: bool,
-    /// Which sockets; see below
-    #[arg(value_name = "FILTER")]
-    filter: Vec<String>,
-}
 
 impl List {
     fn files(&self) -> Vec<File> {

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the command understands. It needs nothing else of the command, so that what makes the
+//! completions has it, too.
+
+use clap::{
+    Args,
+    Parser,
+    Subcommand, //
+};
+
+const AFTER_HELP: &str = "\
+Without -a, -l or a state, sockets are shown that neither listen nor are unconnected, in TIMW or in
+SYNR: as ss does.
+
+FILTER, in the words of ss:
+  state STATE, exclude STATE    first of all; as ss names states, and all, connected, synchronized,
+                                bucket and big
+  src HOST, dst HOST            192.0.2.1, 192.0.2.0/24:443, [2001:db8::]/32:443, *:443
+  sport OP PORT, dport OP PORT  = != < > <= >=, also eq neq lt gt le ge; :22, 22 or ssh
+  and, or, not, ( )             `and` may be left out; it binds closer than `or`
+and beside them:
+  NAME                          the option is on or, if it is no flag, set
+  NAME OP VALUE                 TCP_NODELAY=0, 'TCP_KEEPIDLE>350', SO_BINDTODEVICE=eth0
+  diag                          the Diag column is not empty
+  process=NAME, pid=N, uid=N, ino=N, backlog=N
+An option that is not in a row has its default, if it has one and the socket can have the option:
+TCP_KEEPIDLE that of net.ipv4.tcp_keepalive_time, where SO_KEEPALIVE is on. -v prints what was
+assumed. `knetstat explain NAME` has defaults and units.
+
+Exit status: 0; 1 if something could not be read; 2 if an option or the filter is wrong.";
+
+/// Shows the options of TCP and UDP sockets, and whose sockets they are
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = AFTER_HELP,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub list: List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Says what an option is: its value, its default, and when it is shown
+    Explain {
+        /// In any case, and also without what comes before the first `_`
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "they are flags")]
+pub struct List {
+    /// TCP sockets
+    #[arg(short, long)]
+    pub tcp: bool,
+    /// UDP sockets
+    #[arg(short, long)]
+    pub udp: bool,
+    /// IPv4 sockets
+    #[arg(short = '4', long)]
+    pub ipv4: bool,
+    /// IPv6 sockets, also those that talk IPv4
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+    /// Sockets that listen, and unconnected ones of UDP
+    #[arg(short, long)]
+    pub listening: bool,
+    /// All sockets
+    #[arg(short, long)]
+    pub all: bool,
+    /// Numbers rather than names of ports
+    #[arg(short, long)]
+    pub numeric: bool,
+    /// Which processes have it open
+    #[arg(short, long)]
+    pub processes: bool,
+    /// No line with the names of the columns
+    #[arg(short = 'H', long)]
+    pub no_header: bool,
+    /// One option a line, and the defaults that the filter assumed
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Sockets of another network namespace: its name, a process in it, or a path
+    #[arg(short = 'N', long, value_name = "NAME")]
+    pub net: Option<String>,
+    /// A line of JSON for each socket
+    ///
+    /// Keys: netid, family, state, recv_q, send_q, local and foreign (address, port; 0 is none),
+    /// diag (if there is one), options (if the kernel has them), backlog (of listeners), uid, ino,
+    /// and with -p processes (name, pid, fd). Numbers are numbers, without their unit. A row that
+    /// is not understood has the keys file and raw.
+    #[arg(long, conflicts_with = "verbose")]
+    pub json: bool,
+    /// Which sockets; see below
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+}
