@@ -18,7 +18,8 @@ FILTER, in the words of ss:
                                 bucket and big
   src HOST, dst HOST            192.0.2.1, 192.0.2.0/24:443, [2001:db8::]/32:443, *:443
   sport OP PORT, dport OP PORT  = != < > <= >=, also eq neq lt gt le ge; :22, 22 or ssh
-  and, or, not, ( )             `and` may be left out; it binds closer than `or`
+  and, or, not, ( )             without brackets from left to right, as ss does, not as its manual
+                                says: A or B and C is ( A or B ) and C; `and` may be left out
 and beside them:
   NAME                          the option is on or, if it is no flag, set
   NAME OP VALUE                 TCP_NODELAY=0, 'TCP_KEEPIDLE>350', SO_BINDTODEVICE=eth0

@@ -3,14 +3,16 @@
 //! Filters: those of ss(8), and options beside them.
 //!
 //! ```text
-//! FILTER  = { ("state" | "exclude") STATE } [ OR ]
-//! OR      = AND { "or" AND }
-//! AND     = NOT { [ "and" ] NOT }
-//! NOT     = "not" NOT | "(" OR ")" | TERM
+//! FILTER  = { ("state" | "exclude") STATE } [ LIST ]
+//! LIST    = NOT { [ "and" | "or" ] NOT }
+//! NOT     = "not" NOT | "(" LIST ")" | TERM
 //! TERM    = ("src" | "dst") [ "=" | "!=" ] HOST
 //!         | ("sport" | "dport") [ OP ] PORT
 //!         | NAME [ OP VALUE ]
 //! ```
+//!
+//! A list goes from left to right, as in ss: there, `exprlist` of `ssfilter.y` takes one `expr` more
+//! at a time, whatever joins them, although ss(8) says that `and` binds closer than `or`.
 //!
 //! Words are those that ss splits at blanks; brackets, and the signs between a name and a value,
 //! need none.
@@ -404,22 +406,16 @@ impl Parser<'_> {
         }
     }
 
-    fn or(&mut self, depth: usize) -> Result<Expr, Error> {
-        let mut left = self.and(depth)?;
-        while self.take(&["or", "|", "||"]) {
-            left = Expr::Or(Box::new(left), Box::new(self.and(depth)?));
-        }
-        Ok(left)
-    }
-
-    fn and(&mut self, depth: usize) -> Result<Expr, Error> {
+    fn list(&mut self, depth: usize) -> Result<Expr, Error> {
         let mut left = self.not(depth)?;
         loop {
-            let is_joined = self.take(&["and", "&", "&&"]);
-            if !is_joined && matches!(self.peek(), Some("or" | "|" | "||" | ")")) {
-                return Ok(left);
+            if self.take(&["or", "|", "||"]) {
+                left = Expr::Or(Box::new(left), Box::new(self.not(depth)?));
+                continue;
             }
-            if !is_joined && self.at == self.tokens.len() {
+            if !self.take(&["and", "&", "&&"])
+                && (self.at == self.tokens.len() || self.peek() == Some(")"))
+            {
                 return Ok(left);
             }
             left = Expr::And(Box::new(left), Box::new(self.not(depth)?));
@@ -435,7 +431,7 @@ impl Parser<'_> {
             return Ok(Expr::Not(Box::new(self.not(depth + 1)?)));
         }
         if self.take(&["("]) {
-            let inner = self.or(depth + 1)?;
+            let inner = self.list(depth + 1)?;
             if !self.take(&[")"]) {
                 return self.error(place, "this bracket is not closed", "");
             }
@@ -724,7 +720,7 @@ impl Filter {
         let states = parser.states()?;
         let expr = match parser.peek() {
             None if parser.at == parser.tokens.len() => None,
-            _ => Some(parser.or(0)?),
+            _ => Some(parser.list(0)?),
         };
         if parser.at < parser.tokens.len() {
             return parser.error(parser.place(), "this bracket was not opened", "");
@@ -933,7 +929,12 @@ mod tests {
             ("not dst *:40001", false),
             ("! ! dst *:40001", true),
             ("sport = :1 or sport = :22 and dport = :1", false),
-            ("sport = :22 or sport = :22 and dport = :1", true),
+            // From left to right: with precedence it would be true.
+            ("sport = :22 or sport = :22 and dport = :1", false),
+            ("sport = :22 or sport = :22 dport = :1", false),
+            ("dport = :1 and sport = :22 or sport = :22", true),
+            ("sport = :22 or ( sport = :22 and dport = :1 )", true),
+            ("not sport = :22 or sport = :22", true),
             ("( sport = :22 or sport = :22 ) dport = :1", false),
             ("sport = :22 | dport = :1", true),
             ("sport = :22 && dport = :1", false),

@@ -160,8 +160,11 @@ FILTERS = [
     (["-ta"], "src *:80", 3), (["-ta"], "not src 127.0.0.0/8", 4), (["-ta"], "! ( sport = :22 )", 4),
     (["-ta"], "sport = :22 and dst 127.0.0.1", 2), (["-ta"], "sport = :22 & not dst 127.0.0.1", 1),
     (["-ta"], "sport = :80 || sport = :22 | dport = :8080", 6), (["-ta"], "dst 0.0.0.0/0", 5),
-    # With brackets: without, ss goes from left to right, although its manual says otherwise.
     (["-ta"], "sport = :80 or ( sport = :22 and dst 127.0.0.1 )", 4),
+    # ss goes from left to right, although its manual says otherwise.
+    (["-ta"], "sport = :80 or sport = :22 and dst 127.0.0.1", 3),
+    (["-ta"], "sport = :80 or sport = :22 dst 127.0.0.1", 3),
+    (["-ta"], "dst 127.0.0.1 and sport = :22 or sport = :80", 4),
     (["-ua"], "src 127.0.0.1", 2), (["-ua"], "dst [::1]", 1),
 ]
 
@@ -237,6 +240,10 @@ def main():
     time.sleep(0.2)
     for flags, words, least in FILTERS:
         compare(flags, words.split(), least)
+    words = ["sport = :80 or sport = :22 and dst 127.0.0.1",
+             "sport = :80 or ( sport = :22 and dst 127.0.0.1 )"]
+    # Or the comparison above says nothing.
+    check("brackets matter", of_ours(["-ta"], words[:1]) != of_ours(["-ta"], words[1:]))
     beside()
     child.kill()
     child.wait()
