@@ -7,10 +7,12 @@
 
 mod cli;
 mod filter;
+mod list;
 mod netns;
 mod options;
 mod output;
 mod process;
+mod question;
 mod row;
 mod services;
 
@@ -24,34 +26,25 @@ use crate::filter::{
     Filter,
     States, //
 };
-use crate::output::{
-    Kinds,
-    Printer, //
-};
-use crate::process::Holders;
+use crate::output::Printer;
+use crate::question::Question;
 use crate::row::{
     Family,
     File,
-    Netid,
-    Row, //
+    Netid, //
 };
 use crate::services::Services;
 use anyhow::{
     bail,
-    Context,
     Result, //
 };
 use clap::Parser;
-use std::fs;
 use std::io::{
     self,
-    BufRead,
-    BufReader,
     BufWriter,
     IsTerminal,
     Write, //
 };
-use std::path::Path;
 use std::process::ExitCode;
 
 impl List {
@@ -86,16 +79,13 @@ impl List {
     }
 }
 
-/// Where the files of this network namespace are.
-const NET: &str = "/proc/self/net";
-
-fn list(list: &List) -> Result<()> {
-    let services = Services::load();
+/// What is asked for, in the network namespace that is asked for, where this process then is.
+fn question(list: &List, services: &Services) -> Result<Question> {
     if let Some(name) = &list.net {
         netns::enter(name)?;
     }
     // After that: defaults are those of the namespace.
-    let filter = match Filter::parse(&list.filter, &services) {
+    let filter = match Filter::parse(&list.filter, services) {
         Ok(filter) => filter,
         Err(err) => {
             eprintln!("knetstat: {err}");
@@ -106,11 +96,15 @@ fn list(list: &List) -> Result<()> {
     if states == States::NONE {
         bail!("no state is left that could be shown");
     }
-    let holders = match list.processes || filter.of_processes {
-        true => Some(Holders::scan().context("/proc")?),
-        false => None,
-    };
+    Ok(Question {
+        files: list.files(),
+        states,
+        filter,
+    })
+}
 
+/// How it is printed.
+fn printer(list: &List, question: &Question, services: Services) -> Printer {
     let stdout = io::stdout();
     let mut printer = Printer::new(
         (!list.numeric).then_some(services),
@@ -119,93 +113,26 @@ fn list(list: &List) -> Result<()> {
     );
     if stdout.is_terminal() {
         let size = terminal_size::terminal_size();
-        printer.width = Some(size.map_or(80, |(width, _)| width.0.into()));
+        printer.set_width(size.map_or(80, |(width, _)| width.0.into()));
     }
     printer.color = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
     if list.verbose {
-        let asked = filter.options.iter();
+        let asked = question.filter.options.iter();
         printer.asked = asked.map(|info| (*info, options::defaults(info))).collect();
     }
-    let kinds = Kinds::new();
-    let mut out = BufWriter::with_capacity(64 << 10, stdout.lock());
-
-    let mut is_first = true;
-    let mut odd = 0usize;
-    let mut line = Vec::new();
-    for file in list.files() {
-        let Some(mut reader) = open(file)? else {
-            continue;
-        };
-        if is_first && !list.no_header && !list.json {
-            printer.header(&mut out)?;
-        }
-        is_first = false;
-        // Its header.
-        reader
-            .read_until(b'\n', &mut line)
-            .with_context(|| file.name())?;
-        loop {
-            line.clear();
-            if reader
-                .read_until(b'\n', &mut line)
-                .with_context(|| file.name())?
-                == 0
-            {
-                break;
-            }
-            let line = line.strip_suffix(b"\n").unwrap_or(&line);
-            let Some(row) = Row::parse(file, line) else {
-                odd += 1;
-                match list.json {
-                    true => output::json_raw(&mut out, file, line)?,
-                    false => printer.raw(&mut out, line)?,
-                }
-                continue;
-            };
-            let of_row = holders
-                .as_ref()
-                .map_or(&[][..], |holders| holders.of(row.ino));
-            if !states.has(row.state) || !filter.matches(&row, of_row) {
-                continue;
-            }
-            match list.json {
-                true => output::json(&mut out, &row, list.processes.then_some(of_row), &kinds)?,
-                false => printer.row(&mut out, &row, of_row)?,
-            }
-        }
-    }
-    out.flush()?;
-    if is_first {
-        eprintln!("knetstat: this kernel has no such sockets");
-    }
-    if odd > 0 {
-        eprintln!(
-            "knetstat: {odd} rows are shown as they are: they are not such as this version knows"
-        );
-    }
-    if let Some(hidden) = holders
-        .map(|holders| holders.hidden)
-        .filter(|hidden| *hidden > 0)
-    {
-        eprintln!(
-            "knetstat: could not look into {hidden} processes, which takes their rights or root"
-        );
-    }
-    Ok(())
+    printer
 }
 
-/// Opens a file. `None`: there are no such sockets, since the kernel has no IPv6.
-fn open(file: File) -> Result<Option<BufReader<fs::File>>> {
-    let path = Path::new(NET).join(file.name());
-    match fs::File::open(&path) {
-        Ok(opened) => Ok(Some(BufReader::with_capacity(128 << 10, opened))),
-        Err(err) if err.kind() == io::ErrorKind::NotFound => {
-            if !Path::new(NET).join("tcpstat").exists() {
-                bail!("the module knetstat is not loaded; as root: modprobe knetstat");
-            }
-            Ok(None)
+fn list(list: &List) -> Result<()> {
+    let services = Services::load();
+    let question = question(list, &services)?;
+    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    match list.json {
+        true => list::json(&question, list.processes, &mut out),
+        false => {
+            let printer = printer(list, &question, services);
+            list::list(&question, printer, !list.no_header, &mut out)
         }
-        Err(err) => Err(err).with_context(|| path.display().to_string()),
     }
 }
 

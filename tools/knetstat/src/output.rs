@@ -39,16 +39,41 @@ pub struct Printer {
     pub services: Option<Services>,
     pub processes: bool,
     pub verbose: bool,
-    /// Of the terminal; `None`: it is none, and each row is a line.
-    pub width: Option<usize>,
     pub color: bool,
     /// Options whose defaults are printed, too, with `verbose`.
     pub asked: Vec<(&'static Info, [Option<i128>; 2])>,
+    /// Of the terminal; `None`: it is none, and each row is a line.
+    width: Option<usize>,
+    columns: Columns,
     line: String,
+    /// How much of the line a terminal does not show.
+    unseen: usize,
 }
 
-/// Fields flush left, as wide as in the files.
-const ENDPOINT_WIDTH: usize = 23;
+/// How wide the columns are whose width is not the same in all rows.
+#[derive(Debug)]
+struct Columns {
+    queues: [usize; 2],
+    ends: [usize; 2],
+}
+
+impl Columns {
+    /// As in the files.
+    const FIXED: Columns = Columns {
+        queues: [6; 2],
+        ends: [23; 2],
+    };
+    /// As narrow as their names.
+    const NARROW: Columns = Columns {
+        queues: [RECV_Q.len(), SEND_Q.len()],
+        ends: [LOCAL.len(), FOREIGN.len()],
+    };
+}
+
+const RECV_Q: &str = "Recv-Q";
+const SEND_Q: &str = "Send-Q";
+const LOCAL: &str = "Local Address";
+const FOREIGN: &str = "Foreign Address";
 
 const DIAG: Style = AnsiColor::Red.on_default().bold();
 const HEADER: Style = Style::new().bold();
@@ -60,33 +85,70 @@ impl Printer {
             services,
             processes,
             verbose,
-            width: None,
             color: false,
             asked: Vec::new(),
+            width: None,
+            columns: Columns::FIXED,
             line: String::new(),
+            unseen: 0,
         }
     }
 
+    /// From now on, columns are as wide as what was measured, and what is too long for the terminal
+    /// goes below.
+    pub fn set_width(&mut self, width: usize) {
+        self.width = Some(width);
+        self.columns = Columns::NARROW;
+    }
+
+    pub fn is_for_a_terminal(&self) -> bool {
+        self.width.is_some()
+    }
+
+    /// Makes the columns so wide that this row fits. They never become narrower: what was printed
+    /// with them stays where it is.
+    pub fn measure(&mut self, row: &Row<'_>) {
+        for (width, n) in self.columns.queues.iter_mut().zip([row.recv_q, row.send_q]) {
+            *width = (*width).max(n.to_string().len());
+        }
+        for (i, endpoint) in [&row.local, &row.foreign].into_iter().enumerate() {
+            self.start();
+            self.endpoint(row.file.netid, endpoint);
+            self.columns.ends[i] = self.columns.ends[i].max(self.line.len());
+        }
+    }
+
+    fn start(&mut self) {
+        self.line.clear();
+        self.unseen = 0;
+    }
+
     fn styled(&mut self, style: Style, text: &str) {
-        let _ = match self.color && !text.is_empty() {
-            true => write!(self.line, "{style}{text}{style:#}"),
-            false => write!(self.line, "{text}"),
-        };
+        if self.color && !text.is_empty() {
+            let before = self.line.len();
+            let _ = write!(self.line, "{style}{text}{style:#}");
+            self.unseen += self.line.len() - before - text.len();
+        } else {
+            self.line += text;
+        }
     }
 
     pub fn header(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let Columns {
+            queues: [recv_q, send_q],
+            ends: [local, foreign],
+        } = self.columns;
         let process = if self.processes { " Process" } else { "" };
         let text = format!(
-            "Netid Recv-Q Send-Q {:ENDPOINT_WIDTH$} {:ENDPOINT_WIDTH$} Stat Diag Options{process}",
-            "Local Address", "Foreign Address"
+            "Netid {RECV_Q:>recv_q$} {SEND_Q:>send_q$} {LOCAL:local$} {FOREIGN:foreign$} \
+            Stat Diag Options{process}",
         );
-        self.line.clear();
+        self.start();
         self.styled(HEADER, &text);
         writeln!(out, "{}", self.line)
     }
 
     fn endpoint(&mut self, netid: Netid, endpoint: &Endpoint<'_>) {
-        let begin = self.line.len();
         self.line += endpoint.text;
         self.line.push(':');
         let name = self
@@ -98,7 +160,20 @@ impl Printer {
             (_, Some(name)) => write!(self.line, "{name}"),
             (port, None) => write!(self.line, "{port}"),
         };
-        self.pad(begin + ENDPOINT_WIDTH);
+    }
+
+    /// Both ends, and the state.
+    fn ends(&mut self, row: &Row<'_>) {
+        for (endpoint, width) in [&row.local, &row.foreign]
+            .into_iter()
+            .zip(self.columns.ends)
+        {
+            let begin = self.line.len();
+            self.endpoint(row.file.netid, endpoint);
+            self.pad(begin + width);
+        }
+        self.line += row.state.label();
+        self.line.push(' ');
     }
 
     /// Blanks up to a column, and one more.
@@ -116,18 +191,16 @@ impl Printer {
         row: &Row<'_>,
         holders: &[Holder],
     ) -> io::Result<()> {
-        self.line.clear();
+        let [recv_q, send_q] = self.columns.queues;
+        self.start();
         let _ = write!(
             self.line,
-            "{:5} {:6} {:6} ",
+            "{:5} {:recv_q$} {:send_q$} ",
             row.file.netid.name(),
             row.recv_q,
             row.send_q
         );
-        self.endpoint(row.file.netid, &row.local);
-        self.endpoint(row.file.netid, &row.foreign);
-        self.line += row.state.label();
-        self.line.push(' ');
+        self.ends(row);
         match row.diag {
             "" => self.line += "-    ",
             diag => {
@@ -137,47 +210,50 @@ impl Printer {
                 }
             }
         }
-        let users = users(holders);
-        let shown = if self.processes { users.as_str() } else { "" };
         if self.verbose {
-            self.line.truncate(self.line.trim_end().len());
-            if !shown.is_empty() {
-                self.line.push(' ');
-                self.styled(PROCESS, shown);
-            }
-            self.line.push('\n');
+            self.users_only(holders);
             self.one_a_line(row);
             return out.write_all(self.line.as_bytes());
         }
-        let list = joined(row);
-        let list = if list.is_empty() { "-" } else { &list };
-        let columns = self.line.len() + list.len() + 1 + shown.len();
+        self.list(&joined(row), holders);
+        out.write_all(self.line.as_bytes())
+    }
+
+    /// Ends a line that is followed by others, for the options.
+    fn users_only(&mut self, holders: &[Holder]) {
+        self.line.truncate(self.line.trim_end().len());
+        if self.processes && !holders.is_empty() {
+            self.line.push(' ');
+            self.styled(PROCESS, &users(holders));
+        }
+        self.line.push('\n');
+    }
+
+    /// Ends a line by a list and, if they are asked for, the processes.
+    fn list(&mut self, list: &str, holders: &[Holder]) {
+        let users = match self.processes {
+            true => users(holders),
+            false => String::new(),
+        };
+        let list = if list.is_empty() { "-" } else { list };
+        let columns = self.line.len() - self.unseen + list.len() + 1 + users.len();
         match self.width.filter(|width| columns > *width) {
             // What does not fit goes below.
             Some(width) => {
-                self.styled(PROCESS, shown);
+                self.styled(PROCESS, &users);
                 self.line.truncate(self.line.trim_end().len());
-                let options = textwrap::Options::new(width)
-                    .initial_indent("        ")
-                    .subsequent_indent("        ")
-                    .break_words(false)
-                    .word_splitter(textwrap::WordSplitter::NoHyphenation)
-                    .word_separator(textwrap::WordSeparator::Custom(entries));
-                for line in textwrap::wrap(list, options) {
-                    self.line.push('\n');
-                    self.line += &line;
-                }
+                self.line.push('\n');
+                self.line += &wrapped(list, width);
             }
             None => {
                 self.line += list;
                 if self.processes {
                     self.line.push(' ');
-                    self.styled(PROCESS, if shown.is_empty() { "-" } else { shown });
+                    self.styled(PROCESS, if users.is_empty() { "-" } else { &users });
                 }
             }
         }
         self.line.push('\n');
-        out.write_all(self.line.as_bytes())
     }
 
     fn one_a_line(&mut self, row: &Row<'_>) {
@@ -225,8 +301,19 @@ fn entries(list: &str) -> Box<dyn Iterator<Item = textwrap::core::Word<'_>> + '_
     Box::new(list.split_inclusive(',').map(textwrap::core::Word::from))
 }
 
+/// A list in several lines, no entry of which is torn.
+fn wrapped(list: &str, width: usize) -> String {
+    let options = textwrap::Options::new(width)
+        .initial_indent("        ")
+        .subsequent_indent("        ")
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::Custom(entries));
+    textwrap::fill(list, options)
+}
+
 /// The list as it is in the file.
-fn joined(row: &Row<'_>) -> String {
+pub fn joined(row: &Row<'_>) -> String {
     let mut list = row.options.0.to_owned();
     for (name, value) in [("backlog", row.backlog), ("uid", row.uid), ("ino", row.ino)] {
         if let Some(value) = value {
@@ -435,7 +522,7 @@ mod tests {
     #[test]
     fn lines_for_a_terminal() {
         let mut printer = Printer::new(None, true, false);
-        printer.width = Some(100);
+        printer.set_width(100);
         let text = printed(&mut printer, CONNECTION);
         assert!(text.lines().count() > 2, "{text}");
         assert!(
@@ -458,6 +545,53 @@ mod tests {
             text.ends_with("        TCP_USER_TIMEOUT=0 (assumed: the default)\n"),
             "{text}"
         );
+    }
+
+    /// The column where a word begins is the same in all rows, whatever their addresses are.
+    #[test]
+    fn columns_of_a_terminal() {
+        const LONG: &str = "0 0 2001:db8:1234:5678:9abc:def0:1234:5678:65535 ::1:80 ESTB ino=1";
+        const QUEUE: &str = "0 123456789 1.2.3.4:5 1.2.3.4:6 ESTB >| ino=2";
+        let mut printer = Printer::new(Some(Services::parse("ssh 22/tcp\n")), false, false);
+        printer.set_width(200);
+        printer.color = true;
+        let rows = [
+            Row::parse(TCP, LISTENER.as_bytes()).unwrap(),
+            Row::parse(crate::row::tests::TCP6, LONG.as_bytes()).unwrap(),
+            Row::parse(TCP, QUEUE.as_bytes()).unwrap(),
+        ];
+        for row in &rows {
+            printer.measure(row);
+        }
+        let mut out = Vec::new();
+        printer.header(&mut out).unwrap();
+        for row in &rows {
+            printer.row(&mut out, row, &[]).unwrap();
+        }
+        let text = anstream::adapter::strip_bytes(&out).into_vec();
+        let text = String::from_utf8(text).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let places = |words: [&str; 4]| {
+            let place = |(line, word): (&&str, &str)| line.find(word).unwrap();
+            lines.iter().zip(words).map(place).collect::<Vec<_>>()
+        };
+        for words in [
+            ["Local", "0.0.0.0:ssh", "2001:", "1.2.3.4:5"],
+            ["Foreign", "0.0.0.0:*", "::1:80", "1.2.3.4:6"],
+            ["Stat", "LSTN", "ESTB", "ESTB"],
+            ["Options", "SO_REUSEADDR", "ino", "ino"],
+        ] {
+            let places = places(words);
+            assert!(places.iter().all(|place| *place == places[0]), "{text}");
+        }
+        // No wider than it has to be.
+        assert!(lines[2].contains(":65535 ::1:80 "), "{text}");
+        assert!(lines[3].contains(" 123456789 1.2.3.4"), "{text}");
+        // Into a file, they are where they always are.
+        let mut printer = Printer::new(None, false, false);
+        printer.measure(&rows[0]);
+        let line = printed(&mut printer, LISTENER);
+        assert_eq!(line[6..].find("LSTN"), LISTENER.find("LSTN"));
     }
 
     #[test]
@@ -492,7 +626,9 @@ mod tests {
         #[test]
         fn any_raw_line(line: Vec<u8>, width: Option<u8>) {
             let mut printer = Printer::new(None, false, false);
-            printer.width = width.map(usize::from);
+            if let Some(width) = width {
+                printer.set_width(width.into());
+            }
             let mut out = Vec::new();
             printer.raw(&mut out, &line).unwrap();
             prop_assert!(width.is_some() || out.strip_suffix(b"\n") == Some(&line));
@@ -502,7 +638,7 @@ mod tests {
         #[test]
         fn any_width(width: u8, name in "\\PC{0,15}") {
             let mut printer = Printer::new(None, true, false);
-            printer.width = Some(width.into());
+            printer.set_width(width.into());
             let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
             let holder = Holder { name: name.into(), pid: 1, fd: 1 };
             printer.row(&mut Vec::new(), &row, &[holder]).unwrap();
