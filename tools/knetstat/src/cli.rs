@@ -8,6 +8,8 @@ use clap::{
     Parser,
     Subcommand, //
 };
+use std::ffi::OsString;
+use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Without -a, -l or a state, sockets are shown that neither listen nor are unconnected, in TIMW or in
@@ -100,7 +102,53 @@ pub struct List {
     /// is not understood has the keys file and raw.
     #[arg(long, conflicts_with = "verbose")]
     pub json: bool,
+    /// What comes, goes and changes from now on, looked for every so many seconds (1), until ^C
+    ///
+    /// A line for each: `came`, `went` (with -p whose it was) or `changed`, and what it was and is:
+    /// TCP_NODELAY=0->1, `unset` if it was not in the row. State, addresses, ports, options,
+    /// backlog, user and inode count as changes; queues, diagnostics and processes do not. A socket
+    /// that the filter does not let pass any more `went`, too, with what changed. With --json, what
+    /// happened is in the keys time, event and changes (name: old, new; null if it was not in the
+    /// row), and recv_q, send_q and diag are left out; the first object has the event `began` and
+    /// the number of sockets.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1",
+        value_parser = seconds
+    )]
+    pub watch: Option<Duration>,
     /// Which sockets; see below
     #[arg(value_name = "FILTER")]
     pub filter: Vec<String>,
+}
+
+/// A number of seconds that somebody may want to wait.
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|n| (0.01..=86400.0).contains(n))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "a number from 0.01 to 86400 is expected".to_owned())
+}
+
+/// Makes `--watch 0.5` the `--watch=0.5` that is understood. The definition cannot say so: it would
+/// take the first word of a filter for a number of seconds.
+pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    let mut is_over = false;
+    for arg in args {
+        is_over |= arg == "--";
+        let is_number = arg.to_str().is_some_and(|arg| arg.parse::<f64>().is_ok());
+        match joined.last_mut() {
+            Some(last) if !is_over && is_number && *last == "--watch" => {
+                last.push("=");
+                last.push(arg);
+            }
+            _ => joined.push(arg),
+        }
+    }
+    joined
 }

@@ -15,6 +15,7 @@ mod process;
 mod question;
 mod row;
 mod services;
+mod watch;
 
 use crate::cli::{
     Cli,
@@ -26,7 +27,10 @@ use crate::filter::{
     Filter,
     States, //
 };
-use crate::output::Printer;
+use crate::output::{
+    Kinds,
+    Printer, //
+};
 use crate::question::Question;
 use crate::row::{
     Family,
@@ -34,6 +38,10 @@ use crate::row::{
     Netid, //
 };
 use crate::services::Services;
+use crate::watch::{
+    Format,
+    Reporter, //
+};
 use anyhow::{
     bail,
     Result, //
@@ -127,6 +135,18 @@ fn list(list: &List) -> Result<()> {
     let services = Services::load();
     let question = question(list, &services)?;
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    if let Some(interval) = list.watch {
+        let format = match list.json {
+            true => Format::Json(Kinds::new()),
+            false => Format::Text(printer(list, &question, services)),
+        };
+        let mut reporter = Reporter {
+            out: &mut out,
+            format,
+            has_header: !list.no_header,
+        };
+        return watch::run(&question, interval, list.processes, &mut reporter);
+    }
     match list.json {
         true => list::json(&question, list.processes, &mut out),
         false => {
@@ -165,7 +185,7 @@ fn is_broken_pipe(err: &anyhow::Error) -> bool {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(cli::joined(std::env::args_os()));
     let result = match &cli.command {
         Some(Command::Explain { names }) => explain(names),
         None => list(&cli.list),
@@ -231,6 +251,25 @@ mod tests {
         assert_eq!(names(parse(&["-t", "-6"])), ["tcp6stat"]);
         assert_eq!(names(parse(&["-tu46"])).len(), 4);
         assert_eq!(names(parse(&["-4"])), ["udpstat", "tcpstat"]);
+        let watched = |args: &[&str]| {
+            let args = std::iter::once(&"knetstat").chain(args);
+            let cli = Cli::try_parse_from(cli::joined(args.map(|arg| (*arg).into())));
+            cli.ok().map(|cli| {
+                let seconds = cli.list.watch.map(|interval| interval.as_secs_f64());
+                (seconds, cli.list.filter.len())
+            })
+        };
+        assert_eq!(watched(&["-t"]), Some((None, 0)));
+        assert_eq!(watched(&["--watch"]), Some((Some(1.0), 0)));
+        assert_eq!(watched(&["--watch", "sport", "22"]), Some((Some(1.0), 2)));
+        for args in [["--watch", "0.5"], ["--watch=0.5", "-t"], ["--watch", ".5"]] {
+            assert_eq!(watched(&args), Some((Some(0.5), 0)), "{args:?}");
+        }
+        assert_eq!(watched(&["--", "--watch", "2"]), Some((None, 2)));
+        for wrong in ["0", "-1", "nan", "inf", "1e9"] {
+            assert_eq!(watched(&["--watch", wrong]), None, "{wrong}");
+            assert_eq!(watched(&[&format!("--watch={wrong}")]), None, "{wrong}");
+        }
         let cli = parse(&["explain", "nodelay"]);
         assert!(matches!(cli.command, Some(Command::Explain { names }) if names == ["nodelay"]));
         assert!(Cli::try_parse_from(["knetstat", "--nope"]).is_err());

@@ -16,11 +16,17 @@ use crate::row::{
     Row, //
 };
 use crate::services::Services;
+use crate::watch::{
+    self,
+    Change,
+    Event,
+    Kept,
+    Value, //
+};
 use anstyle::{
     AnsiColor,
     Style, //
 };
-use serde::ser::SerializeMap;
 use serde::{
     Serialize,
     Serializer, //
@@ -112,9 +118,8 @@ impl Printer {
             *width = (*width).max(n.to_string().len());
         }
         for (i, endpoint) in [&row.local, &row.foreign].into_iter().enumerate() {
-            self.start();
-            self.endpoint(row.file.netid, endpoint);
-            self.columns.ends[i] = self.columns.ends[i].max(self.line.len());
+            let len = self.endpoint(row.file.netid, endpoint).len();
+            self.columns.ends[i] = self.columns.ends[i].max(len);
         }
     }
 
@@ -148,18 +153,16 @@ impl Printer {
         writeln!(out, "{}", self.line)
     }
 
-    fn endpoint(&mut self, netid: Netid, endpoint: &Endpoint<'_>) {
-        self.line += endpoint.text;
-        self.line.push(':');
+    fn endpoint(&self, netid: Netid, endpoint: &Endpoint<'_>) -> String {
         let name = self
             .services
             .as_ref()
             .and_then(|services| services.name(netid, endpoint.port));
-        let _ = match (endpoint.port, name) {
-            (0, _) => write!(self.line, "*"),
-            (_, Some(name)) => write!(self.line, "{name}"),
-            (port, None) => write!(self.line, "{port}"),
-        };
+        match (endpoint.port, name) {
+            (0, _) => format!("{}:*", endpoint.text),
+            (_, Some(name)) => format!("{}:{name}", endpoint.text),
+            (port, None) => format!("{}:{port}", endpoint.text),
+        }
     }
 
     /// Both ends, and the state.
@@ -168,19 +171,10 @@ impl Printer {
             .into_iter()
             .zip(self.columns.ends)
         {
-            let begin = self.line.len();
-            self.endpoint(row.file.netid, endpoint);
-            self.pad(begin + width);
+            let text = self.endpoint(row.file.netid, endpoint);
+            let _ = write!(self.line, "{text:width$} ");
         }
         self.line += row.state.label();
-        self.line.push(' ');
-    }
-
-    /// Blanks up to a column, and one more.
-    fn pad(&mut self, end: usize) {
-        while self.line.len() < end {
-            self.line.push(' ');
-        }
         self.line.push(' ');
     }
 
@@ -254,6 +248,80 @@ impl Printer {
             }
         }
         self.line.push('\n');
+    }
+
+    /// As [`Printer::header`], of [`Printer::event`]: so wide is the time.
+    pub fn header_of_events(&mut self, out: &mut dyn Write, time: usize) -> io::Result<()> {
+        let [local, foreign] = self.columns.ends;
+        let process = if self.processes { " Process" } else { "" };
+        let text = format!(
+            "{:time$} Event   Netid {LOCAL:local$} {FOREIGN:foreign$} Stat Options{process}",
+            "Time"
+        );
+        self.start();
+        self.styled(HEADER, &text);
+        writeln!(out, "{}", self.line)
+    }
+
+    /// What happened to a socket: its options, or what is another one now.
+    pub fn event(
+        &mut self,
+        out: &mut dyn Write,
+        time: &str,
+        event: &Event,
+        holders: &[Holder],
+    ) -> io::Result<()> {
+        let Some(row) = event.kept().row() else {
+            return Ok(());
+        };
+        self.start();
+        let _ = write!(self.line, "{time} ");
+        let style = match event {
+            Event::Came(_) => AnsiColor::Green,
+            Event::Changed { .. } => AnsiColor::Yellow,
+            Event::Went { .. } => AnsiColor::Red,
+        };
+        self.styled(style.on_default(), &format!("{:7}", event.name()));
+        let _ = write!(self.line, " {:5} ", row.file.netid.name());
+        self.ends(&row);
+        let before = event.before().and_then(Kept::row);
+        let changes = before.map(|before| watch::changes(&before, &row));
+        let changes = changes.unwrap_or_default();
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|change| self.change(&row, change))
+            .collect();
+        if self.verbose {
+            self.users_only(holders);
+            for change in &changes {
+                let _ = writeln!(self.line, "        {change}");
+            }
+            if changes.is_empty() {
+                self.one_a_line(&row);
+            }
+        } else if changes.is_empty() {
+            self.list(&joined(&row), holders);
+        } else {
+            self.list(&changes.join(","), holders);
+        }
+        out.write_all(self.line.as_bytes())
+    }
+
+    /// As `NAME=old->new`.
+    fn change(&self, row: &Row<'_>, change: &Change<'_>) -> String {
+        let value = |value| match value {
+            None => "unset".to_owned(),
+            Some(Value::Endpoint(endpoint)) => self.endpoint(row.file.netid, &endpoint),
+            Some(Value::State(state)) => state.label().to_owned(),
+            Some(Value::Option(text)) => text.to_owned(),
+            Some(Value::Number(n)) => n.to_string(),
+        };
+        format!(
+            "{}={}->{}",
+            change.name,
+            value(change.old),
+            value(change.new)
+        )
     }
 
     fn one_a_line(&mut self, row: &Row<'_>) {
@@ -343,11 +411,17 @@ fn users(holders: &[Holder]) -> String {
 /// A socket as JSON.
 #[derive(Serialize)]
 struct Json<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
     netid: Netid,
     family: crate::row::Family,
     state: &'static str,
-    recv_q: i64,
-    send_q: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recv_q: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    send_q: Option<i64>,
     local: JsonEndpoint<'a>,
     foreign: JsonEndpoint<'a>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -362,6 +436,8 @@ struct Json<'a> {
     ino: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     processes: Option<&'a [Holder]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<JsonChanges<'a>>,
 }
 
 #[derive(Serialize)]
@@ -400,19 +476,58 @@ impl JsonOptions<'_> {
 
 impl Serialize for JsonOptions<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (name, value) in self.options.iter() {
-            let number = match self.kinds.0.get(name) {
-                Some(Kind::Text) => None,
-                _ => options::number(value),
-            };
-            match (number.map(u64::try_from), number.map(i64::try_from)) {
-                (Some(Ok(n)), _) => map.serialize_entry(name, &n)?,
-                (_, Some(Ok(n))) => map.serialize_entry(name, &n)?,
-                _ => map.serialize_entry(name, value)?,
-            }
+        serializer.collect_map(self.options.iter().map(|(name, text)| {
+            let kinds = self.kinds;
+            (name, JsonOption { name, text, kinds })
+        }))
+    }
+}
+
+/// The value of an option: a number if it is one.
+struct JsonOption<'a> {
+    name: &'a str,
+    text: &'a str,
+    kinds: &'a Kinds,
+}
+
+impl Serialize for JsonOption<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let number = match self.kinds.0.get(self.name) {
+            Some(Kind::Text) => None,
+            _ => options::number(self.text),
+        };
+        match (number.map(u64::try_from), number.map(i64::try_from)) {
+            (Some(Ok(n)), _) => serializer.serialize_u64(n),
+            (_, Some(Ok(n))) => serializer.serialize_i64(n),
+            _ => serializer.serialize_str(self.text),
         }
-        map.end()
+    }
+}
+
+/// What is another one now, by its name.
+struct JsonChanges<'a> {
+    changes: Vec<Change<'a>>,
+    kinds: &'a Kinds,
+}
+
+impl Serialize for JsonChanges<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.changes.iter().map(|change| {
+            let value = |value: Option<Value<'_>>| {
+                value.map_or(serde_json::Value::Null, |value| match value {
+                    Value::Endpoint(endpoint) => serde_json::json!(endpoint_of(&endpoint)),
+                    Value::State(state) => state.long().into(),
+                    Value::Option(text) => serde_json::json!(JsonOption {
+                        name: change.name,
+                        text,
+                        kinds: self.kinds,
+                    }),
+                    Value::Number(n) => n.into(),
+                })
+            };
+            let (old, new) = (value(change.old), value(change.new));
+            (change.name, serde_json::json!({ "old": old, "new": new }))
+        }))
     }
 }
 
@@ -423,19 +538,15 @@ fn endpoint_of<'a>(endpoint: &Endpoint<'a>) -> JsonEndpoint<'a> {
     }
 }
 
-/// A row as a line of JSON.
-pub fn json(
-    out: &mut dyn Write,
-    row: &Row<'_>,
-    holders: Option<&[Holder]>,
-    kinds: &Kinds,
-) -> io::Result<()> {
-    let json = Json {
+fn object<'a>(row: &Row<'a>, holders: Option<&'a [Holder]>, kinds: &'a Kinds) -> Json<'a> {
+    Json {
+        time: None,
+        event: None,
         netid: row.file.netid,
         family: row.file.family,
         state: row.state.long(),
-        recv_q: row.recv_q,
-        send_q: row.send_q,
+        recv_q: Some(row.recv_q),
+        send_q: Some(row.send_q),
         local: endpoint_of(&row.local),
         foreign: endpoint_of(&row.foreign),
         diag: row.diag,
@@ -448,19 +559,59 @@ pub fn json(
         uid: row.uid,
         ino: row.ino,
         processes: holders,
-    };
-    serde_json::to_writer(&mut *out, &json)?;
+        changes: None,
+    }
+}
+
+fn json_line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
     out.write_all(b"\n")
+}
+
+/// A row as a line of JSON.
+pub fn json(
+    out: &mut dyn Write,
+    row: &Row<'_>,
+    holders: Option<&[Holder]>,
+    kinds: &Kinds,
+) -> io::Result<()> {
+    json_line(out, &object(row, holders, kinds))
+}
+
+/// What happened to a socket, as a line of JSON.
+pub fn json_event(
+    out: &mut dyn Write,
+    time: &str,
+    event: &Event,
+    holders: Option<&[Holder]>,
+    kinds: &Kinds,
+) -> io::Result<()> {
+    let Some(row) = event.kept().row() else {
+        return Ok(());
+    };
+    let before = event.before().and_then(Kept::row);
+    let changes = before.map(|before| JsonChanges {
+        changes: watch::changes(&before, &row),
+        kinds,
+    });
+    let json = Json {
+        time: Some(time),
+        event: Some(event.name()),
+        recv_q: None,
+        send_q: None,
+        changes,
+        ..object(&row, holders, kinds)
+    };
+    json_line(out, &json)
 }
 
 /// What is not understood, as JSON.
 pub fn json_raw(out: &mut dyn Write, file: File, line: &[u8]) -> io::Result<()> {
     let text = String::from_utf8_lossy(line);
-    serde_json::to_writer(
-        &mut *out,
+    json_line(
+        out,
         &serde_json::json!({ "file": file.name(), "raw": text }),
-    )?;
-    out.write_all(b"\n")
+    )
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::net::{
 use std::str;
 
 /// One of the four files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct File {
     pub netid: Netid,
     pub family: Family,
@@ -23,7 +23,7 @@ pub enum Netid {
     Udp,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     Inet,

@@ -6,14 +6,18 @@
 #
 # usage: tools/knetstat/tests/run.sh GUEST
 
-import fcntl
+import datetime
 import json
 import os
+import pty
+import queue
 import re
+import signal
 import socket
-import struct
 import subprocess
 import sys
+import termios
+import threading
 import time
 
 COMMAND = os.environ["KNETSTAT_DIR"] + "/knetstat"
@@ -208,14 +212,160 @@ def beside():
     check("full", "No space left" in result.stderr and result.stdout.endswith("1\n"), result.stderr + result.stdout)
 
 
+class Watch:
+    """`knetstat --watch` that runs beside us."""
+    def __init__(self, *words):
+        self.process = subprocess.Popen([COMMAND, "--watch", "0.1", *words], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        self.lines = queue.Queue()
+        threading.Thread(target=self.follow, daemon=True).start()
+
+    def follow(self):
+        for line in self.process.stdout:
+            self.lines.put(line)
+
+    def line(self, seconds=5):
+        """The next line; empty if there is none."""
+        try:
+            return self.lines.get(timeout=seconds)
+        except queue.Empty:
+            return ""
+
+    def event(self, seconds=5):
+        return json.loads(self.line(seconds) or "{}")
+
+    def expect(self, name, *wanted):
+        """The next events, in any order: of each, some of its keys."""
+        events = [self.event() for _ in wanted]
+        for want in wanted:
+            found = [event for event in events if want.items() <= event.items()]
+            check(f"watch {name}", len(found) == 1, f"{want} is not in {events}")
+        return events
+
+    def quiet(self, name):
+        line = self.line(0.5)
+        check(f"watch {name}", not line, line)
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(5)
+        text = self.process.stderr.read()
+        check("watch ^C", status == 0 and not text, f"{status} {text}")
+
+
+def inode(one):
+    return os.fstat(one.fileno()).st_ino
+
+
+def watch():
+    """What came, changed and went, seen by who did it."""
+    ours = Watch("-tap", "--json", "sport = :7100 or dport = :7100")
+    began = ours.event()
+    check("watch began", (began.get("event"), began.get("sockets")) == ("began", 0), began)
+    age = time.time() - datetime.datetime.fromisoformat(began["time"]).timestamp()
+    check("watch time", 0 <= age < 10, age)
+    narrow = Watch("-Htn", "TCP_NODELAY=0 dport = :7100")
+    check("watch began as text", re.fullmatch(r"\S+ began   0\n", narrow.line()))
+    listener = tcp(socket.AF_INET, "127.0.0.1", port=7100)
+    event = ours.expect("listener", {"event": "came", "state": "listening", "ino": inode(listener)})[0]
+    check("watch process", [one["pid"] for one in event["processes"]] == [os.getpid()], event)
+    for level, option, name, value in [
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, "TCP_KEEPIDLE", 60),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, "TCP_KEEPIDLE", 61),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, "SO_KEEPALIVE", 0),
+    ]:
+        # None: it is not shown, as nobody has set it.
+        old = {60: None}.get(value, listener.getsockopt(level, option))
+        listener.setsockopt(level, option, value)
+        ours.expect(name, {"event": "changed", "ino": inode(listener),
+                           "changes": {name: {"old": old, "new": listener.getsockopt(level, option)}}})
+    listener.listen(99)
+    ours.expect("backlog", {"event": "changed", "changes": {"backlog": {"old": 16, "new": 99}}})
+
+    client = socket.socket()
+    client.connect(("127.0.0.1", 7100))
+    ours.expect("connection", {"event": "came", "state": "established", "ino": inode(client)},
+                {"event": "came", "state": "established", "ino": 0, "processes": []})
+    line = narrow.line()
+    check("watch as text", re.match(r"\S+T[0-9:.+-]+ came    tcp   127.0.0.1:\d+ +127.0.0.1:7100 +ESTB SO_R\S+$", line),
+          line)
+    server = listener.accept()[0]
+    ours.expect("accept", {"event": "changed", "ino": inode(server),
+                           "changes": {"ino": {"old": 0, "new": inode(server)}}})
+    # It stays, but the filter lets it pass no more: once it went, once it changed.
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    ours.expect("nodelay", {"event": "changed", "changes": {"TCP_NODELAY": {"old": 0, "new": 1}}})
+    line = narrow.line()
+    check("watch filter", " went " in line and line.endswith(" ESTB TCP_NODELAY=0->1\n"), line)
+    client.sendall(b"x" * 1000)
+    ours.quiet("queues")
+    server.recv(1000)
+    client.shutdown(socket.SHUT_WR)
+    state = {"old": "established", "new": "fin-wait-2"}
+    ours.expect("shutdown", {"event": "changed", "ino": inode(client), "changes": {"state": state}},
+                {"event": "changed", "ino": inode(server), "changes": {"state": {**state, "new": "close-wait"}}})
+    server.close()
+    client.close()
+    ours.expect("close", {"event": "went", "state": "close-wait"},
+                {"event": "changed", "changes": {"state": {"old": "fin-wait-2", "new": "time-wait"}}})
+    number = inode(listener)
+    listener.close()
+    event = ours.expect("end", {"event": "went", "state": "listening", "ino": number})[0]
+    check("watch whose", [one["pid"] for one in event["processes"]] == [os.getpid()], event)
+    # UDP that gets an address, and a peer.
+    udp = Watch("-uan", "--json")
+    udp.event()
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.bind(("127.0.0.1", 7101))
+    udp.expect("bind", {"event": "came", "state": "unconnected", "ino": inode(sender)})
+    sender.connect(("127.0.0.1", 9))
+    udp.expect("connect", {"event": "changed", "ino": inode(sender), "changes": {
+        "foreign": {"old": {"address": "0.0.0.0", "port": 0}, "new": {"address": "127.0.0.1", "port": 9}},
+        "state": {"old": "unconnected", "new": "established"}}})
+    for one in [ours, narrow, udp]:
+        one.quiet("end")
+        one.end()
+    result = run("timeout", "5", "sh", "-c", f"{COMMAND} --watch=0.1 -ta | head -n 2")
+    check("watch head", result.returncode == 0 and result.stdout.startswith("Time "), result)
+
+
+def terminal():
+    """Columns begin at the same place in all rows, also behind the longest address."""
+    run("ip", "addr", "add", "2001:db8:1234:5678:9abc:def0:1234:5678/128", "dev", "lo", "nodad")
+    one = tcp(socket.AF_INET6, "2001:db8:1234:5678:9abc:def0:1234:5678", port=9001)
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 500))
+    process = subprocess.Popen([COMMAND, "-tanp"], stdout=theirs, env={**os.environ, "NO_COLOR": "1"})
+    os.close(theirs)
+    text = b""
+    try:
+        while part := os.read(ours, 1 << 16):
+            text += part
+    except OSError:
+        pass
+    process.wait()
+    header, *rows = text.decode().splitlines()
+    check("terminal rows", len(rows) > 10 and any("5678:9001 " in row for row in rows), text)
+    for name in ["Local", "Foreign", "Stat", "Diag", "Options"]:
+        place = header.index(name)
+        check(f"terminal {name}", all(row[place - 1] == " " and row[place] != " " for row in rows), text.decode())
+    one.close()
+
+
 def namespaces():
     """-N, of a name and of a process, from outside."""
     run("ip", "netns", "add", NETNS)
     try:
+        seen = Watch("-tlnp", "-N", NETNS, "--json")
+        seen.event()
         child = subprocess.Popen(["ip", "netns", "exec", NETNS, sys.executable, "-c",
                                   "import socket, time; s = socket.socket(); s.bind(('0.0.0.0', 7777)); "
                                   "s.listen(); print(flush=True); time.sleep(1000)"], stdout=subprocess.PIPE)
         child.stdout.readline()
+        event = seen.expect("namespace", {"event": "came", "local": {"address": "0.0.0.0", "port": 7777}})[0]
+        check("watch process of a namespace", [one["pid"] for one in event["processes"]] == [child.pid], event)
+        seen.end()
         for name in [NETNS, str(child.pid), f"/run/netns/{NETNS}"]:
             text = run(COMMAND, "-Htanp", "-N", name)
             check(f"namespace {name}", text.stdout.count("\n") == 1 and f":7777" in text.stdout
@@ -245,9 +395,15 @@ def main():
     # Or the comparison above says nothing.
     check("brackets matter", of_ours(["-ta"], words[:1]) != of_ours(["-ta"], words[1:]))
     beside()
+    watch()
+    terminal()
     child.kill()
     child.wait()
+    last = Watch("-ta")
+    last.line()
+    last.line()
     run("rmmod", "knetstat")
+    check("watch unloaded", last.process.wait(5) == 1 and "unloaded" in last.process.stderr.read())
     result = run(COMMAND)
     check("not_loaded", result.returncode == 1 and "modprobe knetstat" in result.stderr, result.stderr)
     print(f"test result: {passed} passed; {failed} failed; 0 ignored")
