@@ -6,9 +6,11 @@
 use crate::row::{
     Family,
     Netid,
+    Options,
     Row,
     State, //
 };
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::fs;
 use std::sync::LazyLock;
@@ -365,6 +367,21 @@ pub fn applies(info: &Info, row: &Row<'_>) -> bool {
     }
 }
 
+/// A list without what the kernel switches by itself with what is sent.
+pub fn settled(options: Options<'_>) -> Cow<'_, str> {
+    const BY_ITSELF: &str = "TCP_QUICKACK";
+    if !options.0.contains(BY_ITSELF) {
+        return options.0.into();
+    }
+    let entries = options.0.split(',');
+    let is_settled = |entry: &&str| entry.split('=').next() != Some(BY_ITSELF);
+    entries
+        .filter(is_settled)
+        .collect::<Vec<_>>()
+        .join(",")
+        .into()
+}
+
 /// What `knetstat explain` prints of an option.
 pub fn explain(info: &Info) -> String {
     let mut text = format!("{} = {}    ({})\n", info.name, info.value, info.level);
@@ -457,6 +474,22 @@ mod tests {
         for (name, _) in DEFAULTS {
             assert!(find(name).is_some(), "there is no {name}");
         }
+    }
+
+    #[test]
+    fn what_is_settled() {
+        for (list, expected) in [
+            ("", ""),
+            ("TCP_QUICKACK=0", ""),
+            ("A=1,TCP_QUICKACK=0,B=2", "A=1,B=2"),
+            (
+                "A=TCP_QUICKACK,TCP_QUICKACK_OF=1",
+                "A=TCP_QUICKACK,TCP_QUICKACK_OF=1",
+            ),
+        ] {
+            assert_eq!(settled(Options(list)), expected);
+        }
+        assert!(find("TCP_QUICKACK").is_some());
     }
 
     #[test]

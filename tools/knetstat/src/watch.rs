@@ -8,9 +8,11 @@
 //! one socket, as long as its state goes forward.
 //!
 //! State, addresses and ports, options, backlog, user and inode can change. Queues and diagnostics
-//! come and go with each packet, and descriptors with each fork: these are no changes.
+//! come and go with each packet, descriptors with each fork, and the kernel switches TCP_QUICKACK with
+//! requests and responses, and off with each FIN: these are no changes.
 
 use crate::list;
+use crate::options;
 use crate::output::{
     self,
     Kinds,
@@ -29,6 +31,7 @@ use crate::row::{
     Endpoint,
     File,
     Netid,
+    Options,
     Row,
     State, //
 };
@@ -122,7 +125,11 @@ fn keep(row: &Row<'_>, text: &mut String) {
         *text += " ";
         *text += row.state.label();
     }
-    let list = output::joined(row);
+    let settled = options::settled(row.options);
+    let list = output::joined(&Row {
+        options: Options(&settled),
+        ..*row
+    });
     if !list.is_empty() {
         *text += " ";
         *text += &list;
@@ -625,6 +632,9 @@ mod tests {
     fn what_happens() {
         let queues = A.replace("0 0", "5 6").replace("ESTB", "ESTB >|");
         assert!(second([&[A], &[&queues]]).is_empty());
+        let delayed = A.replace(",SO_LINGER", ",TCP_QUICKACK=0,SO_LINGER");
+        assert!(second([&[A], &[&delayed]]).is_empty());
+        assert!(second([&[&delayed], &[A]]).is_empty());
         let b = A
             .replace("TCP_NODELAY=0", "TCP_NODELAY=1")
             .replace(",SO_LINGER=5s", ",IP_TOS=0x8");
