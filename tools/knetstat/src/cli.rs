@@ -46,6 +46,25 @@ pub struct Cli {
     pub command: Option<Command>,
     #[command(flatten)]
     pub list: List,
+    /// What comes, goes and changes from now on, looked for every so many seconds (1), until ^C
+    ///
+    /// A line for each: `came`, `went` (with -p whose it was) or `changed`, and what it was and is:
+    /// TCP_NODELAY=0->1, `unset` if it was not in the row. State, addresses, ports, options,
+    /// backlog, user and inode count as changes; queues, diagnostics and processes do not, and
+    /// neither does TCP_QUICKACK, which the kernel switches by itself. A socket that the filter does
+    /// not let pass any more `went`, too, with what changed. With --json, what happened is in the
+    /// keys time, event and changes (name: old, new; null if it was not in the row), and recv_q,
+    /// send_q, diag and TCP_QUICKACK are left out; the first object has the event `began` and the
+    /// number of sockets.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1",
+        value_parser = seconds
+    )]
+    pub watch: Option<Duration>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +75,16 @@ pub enum Command {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
+    /// Counts sockets: by state, by process and by their options
+    ///
+    /// Which ones is said as for the list. A socket that several processes have open is counted for
+    /// each. Sockets have the same options if they differ in TCP_QUICKACK only, which the kernel
+    /// switches by itself. With -p, processes of one name are told apart; -v prints one option a
+    /// line; -n changes nothing. With --json, each count is an object: count, by (all, state,
+    /// process, options), and what it is of: netid and state; name (null if none is known) and with
+    /// -p pid; options.
+    #[command(after_help = "FILTER: see knetstat --help.")]
+    Summary(List),
 }
 
 #[derive(Args, Debug)]
@@ -102,25 +131,6 @@ pub struct List {
     /// is not understood has the keys file and raw.
     #[arg(long, conflicts_with = "verbose")]
     pub json: bool,
-    /// What comes, goes and changes from now on, looked for every so many seconds (1), until ^C
-    ///
-    /// A line for each: `came`, `went` (with -p whose it was) or `changed`, and what it was and is:
-    /// TCP_NODELAY=0->1, `unset` if it was not in the row. State, addresses, ports, options,
-    /// backlog, user and inode count as changes; queues, diagnostics and processes do not, and
-    /// neither does TCP_QUICKACK, which the kernel switches by itself. A socket that the filter does
-    /// not let pass any more `went`, too, with what changed. With --json, what happened is in the
-    /// keys time, event and changes (name: old, new; null if it was not in the row), and recv_q,
-    /// send_q, diag and TCP_QUICKACK are left out; the first object has the event `began` and the
-    /// number of sockets.
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "1",
-        value_parser = seconds
-    )]
-    pub watch: Option<Duration>,
     /// Which sockets; see below
     #[arg(value_name = "FILTER")]
     pub filter: Vec<String>,

@@ -292,6 +292,9 @@ const OTHERS: [(&str, &str); 4] = [
     ("autobound", "knetstat does not know how a port was chosen"),
 ];
 
+/// What is a command only before any flag.
+const COMMANDS: [&str; 2] = ["explain", "summary"];
+
 struct Parser<'a> {
     text: &'a str,
     tokens: Vec<Token>,
@@ -534,6 +537,10 @@ impl Parser<'_> {
         let word = token.text.as_str();
         if let Some((_, here)) = OTHERS.iter().find(|(other, _)| *other == word) {
             return self.error(token.place.clone(), format!("{word} is of ss only"), *here);
+        }
+        if COMMANDS.contains(&word) {
+            let hint = format!("knetstat {word} ...");
+            return self.error(token.place.clone(), format!("{word} goes first"), hint);
         }
         let full: Vec<_> = options::find_all(word)
             .iter()
@@ -1074,6 +1081,7 @@ mod tests {
             ("src > 1.1.1.1", "src cannot be compared so\n    src > 1.1.1.1\n        ^"),
             ("dev eth0", "dev is of ss only\n    dev eth0\n    ^^^\nhere it is SO_BINDTODEVICE=NAME"),
             ("TCP_ULP>tls", "TCP_ULP is no number"),
+            ("summary sport 22", "summary goes first\n    summary sport 22\n    ^^^^^^^\nknetstat summary ..."),
             ("IP_TOS=5s", "not a number: \"5s\""),
             ("TCP_KEEPIDLE>long", "not a number: \"long\""),
             ("uid", "uid takes a number"),

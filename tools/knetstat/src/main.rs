@@ -15,6 +15,7 @@ mod process;
 mod question;
 mod row;
 mod services;
+mod summary;
 mod watch;
 
 use crate::cli::{
@@ -38,10 +39,7 @@ use crate::row::{
     Netid, //
 };
 use crate::services::Services;
-use crate::watch::{
-    Format,
-    Reporter, //
-};
+use crate::watch::Reporter;
 use anyhow::{
     bail,
     Result, //
@@ -54,6 +52,7 @@ use std::io::{
     Write, //
 };
 use std::process::ExitCode;
+use std::time::Duration;
 
 impl List {
     fn files(&self) -> Vec<File> {
@@ -131,14 +130,14 @@ fn printer(list: &List, question: &Question, services: Services) -> Printer {
     printer
 }
 
-fn list(list: &List) -> Result<()> {
+fn list(list: &List, watch: Option<Duration>) -> Result<()> {
     let services = Services::load();
     let question = question(list, &services)?;
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    if let Some(interval) = list.watch {
+    if let Some(interval) = watch {
         let format = match list.json {
-            true => Format::Json(Kinds::new()),
-            false => Format::Text(printer(list, &question, services)),
+            true => watch::Format::Json(Kinds::new()),
+            false => watch::Format::Text(printer(list, &question, services)),
         };
         let mut reporter = Reporter {
             out: &mut out,
@@ -154,6 +153,20 @@ fn list(list: &List) -> Result<()> {
             list::list(&question, printer, !list.no_header, &mut out)
         }
     }
+}
+
+fn summary(list: &List) -> Result<()> {
+    let services = Services::load();
+    let question = question(list, &services)?;
+    let format = match list.json {
+        true => summary::Format::Json(Kinds::new()),
+        false => summary::Format::Text {
+            printer: printer(list, &question, services),
+            has_header: !list.no_header,
+        },
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    summary::run(&question, list.processes, format, &mut out)
 }
 
 fn explain(names: &[String]) -> Result<()> {
@@ -188,7 +201,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse_from(cli::joined(std::env::args_os()));
     let result = match &cli.command {
         Some(Command::Explain { names }) => explain(names),
-        None => list(&cli.list),
+        Some(Command::Summary(list)) => summary(list),
+        None => list(&cli.list, cli.watch),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -255,7 +269,7 @@ mod tests {
             let args = std::iter::once(&"knetstat").chain(args);
             let cli = Cli::try_parse_from(cli::joined(args.map(|arg| (*arg).into())));
             cli.ok().map(|cli| {
-                let seconds = cli.list.watch.map(|interval| interval.as_secs_f64());
+                let seconds = cli.watch.map(|interval| interval.as_secs_f64());
                 (seconds, cli.list.filter.len())
             })
         };
@@ -270,6 +284,12 @@ mod tests {
             assert_eq!(watched(&["--watch", wrong]), None, "{wrong}");
             assert_eq!(watched(&[&format!("--watch={wrong}")]), None, "{wrong}");
         }
+        let cli = parse(&["summary", "-tanp", "--json", "sport", "22"]);
+        let Some(Command::Summary(list)) = cli.command else {
+            panic!("{cli:?}");
+        };
+        assert!(list.tcp && list.all && list.processes && list.json && list.filter.len() == 2);
+        assert!(Cli::try_parse_from(["knetstat", "summary", "--watch"]).is_err());
         let cli = parse(&["explain", "nodelay"]);
         assert!(matches!(cli.command, Some(Command::Explain { names }) if names == ["nodelay"]));
         assert!(Cli::try_parse_from(["knetstat", "--nope"]).is_err());

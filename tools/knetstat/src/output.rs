@@ -16,6 +16,7 @@ use crate::row::{
     Row, //
 };
 use crate::services::Services;
+use crate::summary::By;
 use crate::watch::{
     self,
     Change,
@@ -80,6 +81,7 @@ const RECV_Q: &str = "Recv-Q";
 const SEND_Q: &str = "Send-Q";
 const LOCAL: &str = "Local Address";
 const FOREIGN: &str = "Foreign Address";
+const COUNT: &str = "Count";
 
 const DIAG: Style = AnsiColor::Red.on_default().bold();
 const HEADER: Style = Style::new().bold();
@@ -209,6 +211,7 @@ impl Printer {
             self.one_a_line(row);
             return out.write_all(self.line.as_bytes());
         }
+        let holders = self.processes.then_some(holders);
         self.list(&joined(row), holders);
         out.write_all(self.line.as_bytes())
     }
@@ -224,11 +227,8 @@ impl Printer {
     }
 
     /// Ends a line by a list and, if they are asked for, the processes.
-    fn list(&mut self, list: &str, holders: &[Holder]) {
-        let users = match self.processes {
-            true => users(holders),
-            false => String::new(),
-        };
+    fn list(&mut self, list: &str, holders: Option<&[Holder]>) {
+        let users = holders.map_or(String::new(), users);
         let list = if list.is_empty() { "-" } else { list };
         let columns = self.line.len() - self.unseen + list.len() + 1 + users.len();
         match self.width.filter(|width| columns > *width) {
@@ -241,7 +241,7 @@ impl Printer {
             }
             None => {
                 self.line += list;
-                if self.processes {
+                if holders.is_some() {
                     self.line.push(' ');
                     self.styled(PROCESS, if users.is_empty() { "-" } else { &users });
                 }
@@ -287,6 +287,7 @@ impl Printer {
         let before = event.before().and_then(Kept::row);
         let changes = before.map(|before| watch::changes(&before, &row));
         let changes = changes.unwrap_or_default();
+        let shown = self.processes.then_some(holders);
         let changes: Vec<_> = changes
             .iter()
             .map(|change| self.change(&row, change))
@@ -300,9 +301,9 @@ impl Printer {
                 self.one_a_line(&row);
             }
         } else if changes.is_empty() {
-            self.list(&joined(&row), holders);
+            self.list(&joined(&row), shown);
         } else {
-            self.list(&changes.join(","), holders);
+            self.list(&changes.join(","), shown);
         }
         out.write_all(self.line.as_bytes())
     }
@@ -349,6 +350,51 @@ impl Printer {
         }
     }
 
+    /// As [`Printer::header`], of [`Printer::count`]: so wide is the highest count.
+    pub fn header_of_counts(&mut self, out: &mut dyn Write, width: usize) -> io::Result<()> {
+        let width = width.max(COUNT.len());
+        self.start();
+        self.styled(HEADER, &format!("{COUNT:>width$} By      What"));
+        writeln!(out, "{}", self.line)
+    }
+
+    /// How many there are of something, which goes to the end of the line.
+    pub fn count(
+        &mut self,
+        out: &mut dyn Write,
+        width: usize,
+        count: u64,
+        by: By<'_>,
+    ) -> io::Result<()> {
+        let width = width.max(COUNT.len());
+        self.start();
+        let _ = write!(self.line, "{count:width$} ");
+        let _ = match by {
+            By::All => write!(self.line, "all     -"),
+            By::State(netid, state) => {
+                write!(self.line, "state   {} {}", netid.name(), state.label())
+            }
+            By::Process(None) => write!(self.line, "process -"),
+            By::Process(Some((name, None))) => write!(self.line, "process {}", shown(name)),
+            By::Process(Some((name, Some(pid)))) => {
+                write!(self.line, "process {} pid={pid}", shown(name))
+            }
+            By::Options(_) => write!(self.line, "options "),
+        };
+        match by {
+            By::Options(Some(options)) if self.verbose => {
+                self.line.truncate(self.line.trim_end().len());
+                for entry in options.0.split(',') {
+                    let _ = write!(self.line, "\n        {entry}");
+                }
+                self.line.push('\n');
+            }
+            By::Options(options) => self.list(options.unwrap_or_default().0, None),
+            _ => self.line.push('\n'),
+        }
+        out.write_all(self.line.as_bytes())
+    }
+
     /// What is not understood: as it is, but for what a terminal would obey.
     pub fn raw(&mut self, out: &mut dyn Write, line: &[u8]) -> io::Result<()> {
         match self.width {
@@ -392,14 +438,17 @@ pub fn joined(row: &Row<'_>) -> String {
     list
 }
 
+/// A name that a process chose, without what a terminal would obey.
+fn shown(name: &str) -> String {
+    name.replace(char::is_control, "?")
+}
+
 /// As ss has it; a name that a process chose cannot break the line.
 fn users(holders: &[Holder]) -> String {
     let mut text = String::new();
     for holder in holders {
         text += if text.is_empty() { "users:(" } else { "," };
-        let name = holder
-            .name
-            .replace(|c: char| c.is_control() || c == '"', "?");
+        let name = shown(&holder.name).replace('"', "?");
         let _ = write!(text, "(\"{name}\",pid={},fd={})", holder.pid, holder.fd);
     }
     if !text.is_empty() {
@@ -426,8 +475,8 @@ struct Json<'a> {
     foreign: JsonEndpoint<'a>,
     #[serde(skip_serializing_if = "str::is_empty")]
     diag: &'a str,
-    #[serde(skip_serializing_if = "JsonOptions::is_unknown")]
-    options: JsonOptions<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<JsonOptions<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     backlog: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -449,7 +498,6 @@ struct JsonEndpoint<'a> {
 
 struct JsonOptions<'a> {
     options: Options<'a>,
-    has_some: bool,
     kinds: &'a Kinds,
 }
 
@@ -465,12 +513,6 @@ impl Kinds {
                 .map(|info| (info.name, info.kind))
                 .collect(),
         )
-    }
-}
-
-impl JsonOptions<'_> {
-    fn is_unknown(&self) -> bool {
-        !self.has_some
     }
 }
 
@@ -550,11 +592,10 @@ fn object<'a>(row: &Row<'a>, holders: Option<&'a [Holder]>, kinds: &'a Kinds) ->
         local: endpoint_of(&row.local),
         foreign: endpoint_of(&row.foreign),
         diag: row.diag,
-        options: JsonOptions {
+        options: row.has_options().then_some(JsonOptions {
             options: row.options,
-            has_some: row.has_options(),
             kinds,
-        },
+        }),
         backlog: row.backlog,
         uid: row.uid,
         ino: row.ino,
@@ -602,6 +643,54 @@ pub fn json_event(
         changes,
         ..object(&row, holders, kinds)
     };
+    json_line(out, &json)
+}
+
+/// A count as JSON.
+#[derive(Serialize)]
+struct JsonCount<'a> {
+    count: u64,
+    by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netid: Option<Netid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<JsonOptions<'a>>,
+}
+
+/// A count as a line of JSON.
+pub fn json_count(out: &mut dyn Write, count: u64, by: By<'_>, kinds: &Kinds) -> io::Result<()> {
+    let mut json = JsonCount {
+        count,
+        by: "all",
+        netid: None,
+        state: None,
+        name: None,
+        pid: None,
+        options: None,
+    };
+    match by {
+        By::All => {}
+        By::State(netid, state) => {
+            json.by = "state";
+            json.netid = Some(netid);
+            json.state = Some(state.long());
+        }
+        By::Process(who) => {
+            json.by = "process";
+            json.name = Some(who.map(|(name, _)| name));
+            json.pid = who.and_then(|(_, pid)| pid);
+        }
+        By::Options(options) => {
+            json.by = "options";
+            json.options = options.map(|options| JsonOptions { options, kinds });
+        }
+    }
     json_line(out, &json)
 }
 

@@ -6,6 +6,7 @@
 #
 # usage: tools/knetstat/tests/run.sh GUEST
 
+import collections
 import datetime
 import json
 import os
@@ -337,6 +338,52 @@ def watch():
     check("watch head", result.returncode == 0 and result.stdout.startswith("Time "), result)
 
 
+def summary():
+    """Counts against those of ss, and of sockets whose options we have set."""
+    def counts(*words):
+        result = run(COMMAND, "summary", "--json", *words)
+        check(f"summary {words}", result.returncode == 0 and not result.stderr, result.stderr)
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    for flags, words in [(["-tua"], []), (["-t"], []), (["-ta"], ["sport = :22 or dport = :22"]), (["-ul"], [])]:
+        # A child without a name of its own yet would be one more.
+        for _ in range(20):
+            before, ours, after = of_ss(flags, words), counts(*flags, *words), of_ss(flags, words)
+            if before == after:
+                break
+            time.sleep(0.1)
+        name = f"summary of {flags} {words}"
+        check(f"{name}: all", ours[0] == {"count": len(before), "by": "all"} and before, f"{ours[0]} {before}")
+        found = {(one["netid"], one["state"]): one["count"] for one in ours if one["by"] == "state"}
+        wanted = collections.Counter((netid, state) for netid, state, *_ in before)
+        check(f"{name}: states", found == wanted, f"{found}\n{wanted}")
+        found = {one["name"]: one["count"] for one in ours if one["by"] == "process"}
+        names = [{user[0] for user in users} or {None} for *_, users in before]
+        wanted = collections.Counter(one for these in names for one in these)
+        check(f"{name}: processes", found == wanted, f"{found}\n{wanted}")
+        found = [one["count"] for one in ours if one["by"] == "options"]
+        check(f"{name}: options", sum(found) == len(before) and found == sorted(found, reverse=True), found)
+    found = {(one["name"], one.get("pid")): one["count"] for one in counts("-tuap") if one["by"] == "process"}
+    users = [{user[:2] for user in users} or {(None, None)} for *_, users in of_ss(["-tua"], [])]
+    wanted = collections.Counter(one for these in users for one in these)
+    check("summary of each process", found == wanted and len(found) > 2, f"{found}\n{wanted}")
+
+    keep = [tcp(socket.AF_INET, "127.0.0.1", port=7200 + i) for i in range(9)]
+    for one in keep[:6]:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for i, one in enumerate(keep[3:6]):
+        # Descriptors, backlog and inodes differ: they are no options.
+        one.listen(100 + i)
+    keep[8].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    words = ["-l", "sport >= :7200 and sport < :7209"]
+    found = [(one["count"], one["options"]["SO_KEEPALIVE"], one["options"]["TCP_NODELAY"])
+             for one in counts(*words) if one["by"] == "options"]
+    check("summary of options", found == [(6, 1, 0), (2, 0, 0), (1, 0, 1)], found)
+    text = run(COMMAND, "summary", *words).stdout.splitlines()
+    check("summary as text", text[:3] == ["Count By      What", "    9 all     -", "    9 state   tcp LSTN"]
+          and text[-1].startswith("    1 options SO_REUSEADDR=1,") and len(text) == 7, text)
+
+
 def terminal():
     """Columns begin at the same place in all rows, also behind the longest address."""
     run("ip", "addr", "add", "2001:db8:1234:5678:9abc:def0:1234:5678/128", "dev", "lo", "nodad")
@@ -403,6 +450,7 @@ def main():
     check("brackets matter", of_ours(["-ta"], words[:1]) != of_ours(["-ta"], words[1:]))
     beside()
     watch()
+    summary()
     terminal()
     child.kill()
     child.wait()
