@@ -48,12 +48,12 @@ pub struct Cli {
     pub list: List,
     /// What comes, goes and changes from now on, looked for every so many seconds (1), until ^C
     ///
-    /// A line for each: `came`, `went` (with -p whose it was) or `changed`, and what it was and is:
-    /// TCP_NODELAY=0->1, `unset` if it was not in the row. State, addresses, ports, options,
+    /// A line for each: `came`, `went` (with -p whose it was) or `changed`, and what it was and
+    /// is: TCP_NODELAY=0->1, `unset` if it was not in the row. State, addresses, ports, options,
     /// backlog, user and inode count as changes; queues, diagnostics and processes do not, and
-    /// neither does TCP_QUICKACK, which the kernel switches by itself. A socket that the filter does
-    /// not let pass any more `went`, too, with what changed. With --json, what happened is in the
-    /// keys time, event and changes (name: old, new; null if it was not in the row), and recv_q,
+    /// neither does TCP_QUICKACK, which the kernel switches by itself. A socket that the filter
+    /// lets pass no more `went`, too, with what changed. With --json, what happened is in the keys
+    /// time, event and changes (name: old, new; null if it was not in the row), and recv_q,
     /// send_q, diag and TCP_QUICKACK are left out; the first object has the event `began` and the
     /// number of sockets.
     #[arg(

@@ -11,8 +11,8 @@
 //!         | NAME [ OP VALUE ]
 //! ```
 //!
-//! A list goes from left to right, as in ss: there, `exprlist` of `ssfilter.y` takes one `expr` more
-//! at a time, whatever joins them, although ss(8) says that `and` binds closer than `or`.
+//! A list goes from left to right, as in ss: there, `exprlist` of `ssfilter.y` takes one `expr`
+//! after the other, whatever joins them, although ss(8) says that `and` binds closer than `or`.
 //!
 //! Words are those that ss splits at blanks; brackets, and the signs between a name and a value,
 //! need none.

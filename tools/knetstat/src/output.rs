@@ -555,21 +555,40 @@ struct JsonChanges<'a> {
 impl Serialize for JsonChanges<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.changes.iter().map(|change| {
-            let value = |value: Option<Value<'_>>| {
-                value.map_or(serde_json::Value::Null, |value| match value {
-                    Value::Endpoint(endpoint) => serde_json::json!(endpoint_of(&endpoint)),
-                    Value::State(state) => state.long().into(),
-                    Value::Option(text) => serde_json::json!(JsonOption {
-                        name: change.name,
-                        text,
-                        kinds: self.kinds,
-                    }),
-                    Value::Number(n) => n.into(),
-                })
+            let value = |value| JsonValue {
+                name: change.name,
+                value,
+                kinds: self.kinds,
             };
             let (old, new) = (value(change.old), value(change.new));
-            (change.name, serde_json::json!({ "old": old, "new": new }))
+            (change.name, JsonChange { old, new })
         }))
+    }
+}
+
+#[derive(Serialize)]
+struct JsonChange<'a> {
+    old: JsonValue<'a>,
+    new: JsonValue<'a>,
+}
+
+/// What something was or is; null: it was not in the row.
+struct JsonValue<'a> {
+    name: &'a str,
+    value: Option<Value<'a>>,
+    kinds: &'a Kinds,
+}
+
+impl Serialize for JsonValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { name, kinds, .. } = *self;
+        match self.value {
+            None => serializer.serialize_none(),
+            Some(Value::Endpoint(endpoint)) => endpoint_of(&endpoint).serialize(serializer),
+            Some(Value::State(state)) => serializer.serialize_str(state.long()),
+            Some(Value::Option(text)) => JsonOption { name, text, kinds }.serialize(serializer),
+            Some(Value::Number(n)) => serializer.serialize_u64(n),
+        }
     }
 }
 
@@ -617,6 +636,25 @@ pub fn json(
     kinds: &Kinds,
 ) -> io::Result<()> {
     json_line(out, &object(row, holders, kinds))
+}
+
+/// That so many sockets are watched from now on, as a line of JSON.
+pub fn json_began(out: &mut dyn Write, time: &str, sockets: usize) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct JsonBegan<'a> {
+        time: &'a str,
+        event: &'a str,
+        sockets: usize,
+    }
+    let event = "began";
+    json_line(
+        out,
+        &JsonBegan {
+            time,
+            event,
+            sockets,
+        },
+    )
 }
 
 /// What happened to a socket, as a line of JSON.

@@ -7,9 +7,9 @@
 //! known by their addresses and ports. Where a connection gets its inode or loses it, the two are
 //! one socket, as long as its state goes forward.
 //!
-//! State, addresses and ports, options, backlog, user and inode can change. Queues and diagnostics
-//! come and go with each packet, descriptors with each fork, and the kernel switches TCP_QUICKACK with
-//! requests and responses, and off with each FIN: these are no changes.
+//! State, addresses and ports, options, backlog, user and inode can change. These are no changes:
+//! queues and diagnostics, which come and go with each packet; descriptors, with each fork; and
+//! TCP_QUICKACK, which the kernel switches with requests and responses, and off with each FIN.
 
 use crate::list;
 use crate::options;
@@ -396,9 +396,7 @@ impl Reporter<'_> {
                 writeln!(self.out, "{time} began   {sockets}")?;
             }
             Format::Json(_) => {
-                let began =
-                    serde_json::json!({ "time": time, "event": "began", "sockets": sockets });
-                writeln!(self.out, "{began}")?;
+                output::json_began(self.out, &time, sockets)?;
             }
         }
         self.out.flush()
