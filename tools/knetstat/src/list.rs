@@ -163,3 +163,64 @@ pub fn notes(files: usize, odd: usize, what: &str, holders: Option<&Holders>) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::tests::{
+        TCP,
+        TCP6, //
+    };
+
+    /// All rows, in their order, whatever waits; columns become wider when they have to.
+    #[test]
+    fn rows_that_wait() {
+        let mut out = Vec::new();
+        let mut printer = Printer::new(None, false, false);
+        printer.set_width(200);
+        let mut table = Table {
+            out: &mut out,
+            printer,
+            holders: None,
+            has_header: false,
+            waiting: Vec::new(),
+        };
+        let long = "2001:db8:1234:5678:9abc:def0:1234:5678";
+        let count = 2 * LOOK_AHEAD + LOOK_AHEAD / 2;
+        for i in 0..count {
+            let (file, address) = match i {
+                // The last of the second thousand.
+                _ if i == 2 * LOOK_AHEAD - 1 => (TCP6, long),
+                _ => (TCP, "10.0.0.1"),
+            };
+            let line = format!("0 0 {address}:9 {address}:9 ESTB A=1,uid=0,ino={i}");
+            let row = Row::parse(file, line.as_bytes()).unwrap();
+            table.row(&row, line.as_bytes()).unwrap();
+            assert!(table.waiting.len() < LOOK_AHEAD);
+        }
+        table.odd(b"what is this").unwrap();
+        table.flush().unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let mut lines = text.lines();
+        assert!(lines
+            .next()
+            .unwrap()
+            .starts_with("Netid Recv-Q Send-Q Local Address Foreign"));
+        assert_eq!(lines.next_back(), Some("what is this"));
+        let places: Vec<_> = lines
+            .enumerate()
+            .map(|(i, line)| {
+                assert!(
+                    line.ends_with(&format!(" ESTB -    A=1,uid=0,ino={i}")),
+                    "{line}"
+                );
+                line.find("ESTB").unwrap()
+            })
+            .collect();
+        assert_eq!(places.len(), count);
+        assert!(places[..LOOK_AHEAD].iter().all(|place| *place == places[0]));
+        let wide = places[2 * LOOK_AHEAD - 1];
+        assert!(wide > places[0]);
+        assert!(places[LOOK_AHEAD..].iter().all(|place| *place == wide));
+    }
+}

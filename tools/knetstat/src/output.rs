@@ -230,7 +230,8 @@ impl Printer {
     fn list(&mut self, list: &str, holders: Option<&[Holder]>) {
         let users = holders.map_or(String::new(), users);
         let list = if list.is_empty() { "-" } else { list };
-        let columns = self.line.len() - self.unseen + list.len() + 1 + users.len();
+        let behind = holders.map_or(0, |_| 1 + users.len().max(1));
+        let columns = self.line.len() - self.unseen + list.len() + behind;
         match self.width.filter(|width| columns > *width) {
             // What does not fit goes below.
             Some(width) => {
@@ -861,6 +862,19 @@ mod tests {
         ] {
             let places = places(words);
             assert!(places.iter().all(|place| *place == places[0]), "{text}");
+        }
+        // What a terminal does not show takes no room.
+        let len = lines[3].len();
+        for (width, expected) in [(len, 1), (len - 1, 2)] {
+            printer.set_width(width);
+            rows.iter().for_each(|row| printer.measure(row));
+            let mut out = Vec::new();
+            printer.row(&mut out, &rows[2], &[]).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(
+                text.contains('\u{1b}') && text.lines().count() == expected,
+                "{text}"
+            );
         }
         // No wider than it has to be.
         assert!(lines[2].contains(":65535 ::1:80 "), "{text}");

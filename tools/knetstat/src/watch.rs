@@ -277,6 +277,10 @@ impl<'a> Round<'a> {
         keep(row, &mut self.text);
         let text = self.text.as_str();
         let Some(known) = known else {
+            if !self.watch.has_begun {
+                self.watch.known.insert(key, Known::seen(text.into()));
+                return;
+            }
             // What becomes another kind of socket while the files are read is there twice: the
             // first is as good as the second.
             self.fresh.entry(key).or_insert_with(|| text.into());
@@ -347,9 +351,7 @@ impl<'a> Round<'a> {
             });
         }
         for (key, text) in self.fresh {
-            if self.watch.has_begun {
-                self.events.push(Event::Came(key.kept(text.clone())));
-            }
+            self.events.push(Event::Came(key.kept(text.clone())));
             known.insert(key, Known::seen(text));
         }
         self.watch.has_begun = true;
@@ -599,6 +601,15 @@ mod tests {
 
     const A: &str = "0 0 10.0.0.1:22 10.0.0.2:40001 ESTB TCP_NODELAY=0,SO_LINGER=5s,uid=0,ino=7";
 
+    fn kept(line: &str) -> Kept {
+        let mut text = String::new();
+        keep(&Row::parse(TCP, line.as_bytes()).unwrap(), &mut text);
+        Kept {
+            file: TCP,
+            text: text.into(),
+        }
+    }
+
     /// What happens at the second of two rounds, as `name what`. Rows with a `!` before them do not
     /// pass.
     fn second(rounds: [&[&str]; 2]) -> Vec<String> {
@@ -679,6 +690,39 @@ mod tests {
         );
     }
 
+    #[test]
+    fn one_a_line() {
+        let b = A
+            .replace("TCP_NODELAY=0", "TCP_NODELAY=1")
+            .replace("uid=0", "uid=9");
+        let event = Event::changed(kept(A), kept(&b)).unwrap();
+        let mut printer = Printer::new(None, true, true);
+        let holder = Holder {
+            name: "x".into(),
+            pid: 7,
+            fd: 3,
+        };
+        let mut print = |event: &Event| {
+            let mut out = Vec::new();
+            printer
+                .event(&mut out, "0", event, &[holder.clone()])
+                .unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let text = print(&event);
+        let (first, rest) = text.split_once('\n').unwrap();
+        assert!(
+            first.ends_with(" ESTB users:((\"x\",pid=7,fd=3))"),
+            "{first}"
+        );
+        assert_eq!(rest, "        TCP_NODELAY=0->1\n        uid=0->9\n");
+        let text = print(&Event::Came(kept(A)));
+        assert!(
+            text.ends_with("\n        SO_LINGER=5s\n        uid=0\n        ino=7\n"),
+            "{text}"
+        );
+    }
+
     /// From the request to TIMW, a connection is one socket.
     #[test]
     fn connections_are_followed() {
@@ -734,14 +778,6 @@ mod tests {
         let b = A
             .replace("ESTB", "CLSW")
             .replace("TCP_NODELAY=0", "IP_TOS=0x8");
-        let kept = |line: &str| {
-            let mut text = String::new();
-            keep(&Row::parse(TCP, line.as_bytes()).unwrap(), &mut text);
-            Kept {
-                file: TCP,
-                text: text.into(),
-            }
-        };
         let (before, now) = (kept(A), kept(&b));
         let event = Event::changed(before.clone(), now).unwrap();
         let object = |event: &Event, holders: Option<&[Holder]>| {
