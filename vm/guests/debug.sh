@@ -6,7 +6,7 @@
 ABOUT="User Mode Linux with KASAN, lockdep, UBSAN and fault injection"
 MACHINE=uml
 SCALE=checked
-FRAGMENTS=(uml.config debug.config)
+FRAGMENTS=(tests.config uml.config debug.config debug-uml.config)
 # KASAN with CONFIG_RUST wants a kernel compiled by clang.
 MAKE_ARGS=(LLVM=1)
 MEM=4096

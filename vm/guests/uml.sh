@@ -6,6 +6,6 @@
 ABOUT="User Mode Linux on two CPUs, at native speed, for quick work and benchmarks"
 MACHINE=uml
 SCALE=fast
-FRAGMENTS=(uml.config smp.config)
+FRAGMENTS=(tests.config uml.config smp.config)
 BOOT_ARGS="ncpus=2"
 MEM=4096
