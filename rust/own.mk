@@ -21,6 +21,12 @@ own_flags := -Cpanic=abort -Cembed-bitcode=n -Clto=n -Cforce-unwind-tables=n -Cc
 	-Crelocation-model=static
 # Or else the compiler uses that register for anything, and the kernel's backtraces end there.
 own_flags += $(call own_config,FRAME_POINTER,-Cforce-frame-pointers=y)
+# A kernel with KASAN sees what this code reads and writes as well, by scripts/Makefile.kasan, in
+# calls. Not what it reads of its own statics, as these would have to be registered.
+own_kasan := -Zsanitizer=kernel-address -Zsanitizer-recover=kernel-address $(addprefix -Cllvm-args=-asan-, \
+	mapping-offset=$(CONFIG_KASAN_SHADOW_OFFSET) instrumentation-with-call-threshold=0 globals=0 constructor-kind=none \
+	stack=$(if $(CONFIG_KASAN_STACK),1,0) kernel-mem-intrinsic-prefix=1)
+own_flags += $(call own_config,KASAN_GENERIC,$(own_kasan))
 # A release is what its features are in: no channel may refuse them. The other is read by nothing,
 # but makes each command another one when the compiler is: crates of two do not go together.
 own_env := RUSTC_BOOTSTRAP=1 KNETSTAT_RUSTC='$(own_version)'
