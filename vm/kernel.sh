@@ -48,5 +48,5 @@ case $MACHINE in
 qemu) prune "$KERNEL" 1 ;;
 *) prune "$KERNEL" ;;
 esac
-[[ $MACHINE != uml ]] || prune linux
+[[ $MACHINE == qemu ]] || prune linux
 printf '%s\n' "$DIR"

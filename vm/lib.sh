@@ -32,13 +32,14 @@ die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 # it but the tests that need one in particular.
 #   ABOUT      what it is, in one line
 #   MACHINE    what it runs on: vm/machines/MACHINE.sh makes its kernel and boots it
-#   SCALE      how much the tests take on: fast, checked (an instrumented kernel) or
-#              emulated (all code is)
+#   SCALE      how much the tests take on: fast, checked (an instrumented kernel),
+#              emulated (all code is), or slowest (both)
 #   MEM        its memory, in MiB, unless vm/run.sh is given another size
-#   TESTED     "yes" if `make test` takes it
+#   TESTED     "yes" if `make test` takes it; "named" if not even KERNEL=all does
+#   TIMEOUT    how many seconds all its tests may take (1800)
 #   MAKE_ARGS  more arguments for make, for the kernel and for modules
 #   BOOT_ARGS  more for the kernel's command line
-# For MACHINE=uml:
+# For MACHINE=uml and MACHINE=qemu-compiled:
 #   FRAGMENTS  the files in vm/ that make up its configuration
 # For MACHINE=qemu:
 #   SUITE      the release of Debian in a root of which its modules are built; empty: the
@@ -57,13 +58,18 @@ guest_names() {
 	done | LC_ALL=C sort
 }
 
-# tested_guests: those that `make test` takes.
-tested_guests() {
+# guests_tested PATTERN: those of which TESTED matches it.
+guests_tested() {
 	local name
 	for name in $(guest_names); do
-		if (load_guest "$name" && [[ $TESTED == yes ]]); then printf '%s\n' "$name"; fi
+		# shellcheck disable=SC2053
+		if (load_guest "$name" && [[ $TESTED == $1 ]]); then printf '%s\n' "$name"; fi
 	done
 }
+
+# Those that `make test` takes, and those that KERNEL=all does.
+tested_guests() { guests_tested yes; }
+all_guests() { guests_tested '!(named)'; }
 
 check_kernel_name() {
 	[[ $1 =~ ^[a-z0-9-]+$ && -f $VM/guests/$1.sh ]] ||
@@ -76,7 +82,7 @@ check_kernel_name() {
 load_guest() {
 	check_kernel_name "$1"
 	KERNEL=$(basename "$(readlink -f "$VM/guests/$1.sh")" .sh)
-	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' MAKE_ARGS=() BOOT_ARGS=''
+	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' TIMEOUT=1800 MAKE_ARGS=() BOOT_ARGS=''
 	FRAGMENTS=() SUITE='' FROM='' IMAGE='' ARCH=amd64 METADATA=''
 	# shellcheck source=vm/guests/uml.sh
 	. "$VM/guests/$KERNEL.sh"

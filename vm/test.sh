@@ -7,7 +7,7 @@
 #
 # usage: vm/test.sh [--only TEXT] [host|build|faults|c-module|KERNEL|all]...
 #   --only TEXT   of the guest tests, only those whose name contains TEXT
-#   all           all stages and all guests
+#   all           all stages and all guests but those that have to be named
 # Default: all stages, but of the guests those that are marked for it. c-module is a stage only if
 # KNETSTAT_C_MODULE says where the sources of the C module of the same name are; the two modules
 # are compared then.
@@ -30,7 +30,7 @@ stages() {
 # shellcheck disable=SC2046
 [[ $# -gt 0 ]] || set -- $(stages $(tested_guests))
 # shellcheck disable=SC2046
-[[ $* != all ]] || set -- $(stages $(guest_names))
+[[ $* != all ]] || set -- $(stages $(all_guests))
 WANTED=$*
 # The guests, those in which all code is emulated apart.
 EMULATED=() OTHERS=()
@@ -42,7 +42,7 @@ for stage; do
 		die_usage "no such stage: '$stage'; there are: all host build faults c-module $(guest_names | paste -sd' ')"
 	guest=$(load_guest "$stage" && printf '%s %s\n' "$SCALE" "$KERNEL")
 	case $guest in
-	emulated\ *) EMULATED+=("${guest#* }") ;;
+	emulated\ * | slowest\ *) EMULATED+=("${guest#* }") ;;
 	*) OTHERS+=("${guest#* }") ;;
 	esac
 done
@@ -125,7 +125,7 @@ guest() {
 		name=$(basename "$(dirname "$name")")
 		with+=(--with "$("$VM/module.sh" --test "$name" "$kernel")")
 	done
-	"$VM/run.sh" --timeout 1800 --log "$LOGS/$kernel.kernel.log" --with "$program" "${with[@]}" \
+	"$VM/run.sh" --timeout "$(load_guest "$kernel" && printf '%s\n' "$TIMEOUT")" --log "$LOGS/$kernel.kernel.log" --with "$program" "${with[@]}" \
 		"$kernel" "\$KNETSTAT_DIR/${program##*/} $*"
 }
 

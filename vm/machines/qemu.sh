@@ -198,8 +198,15 @@ make_own_initramfs() (
 	make_initramfs > "$guest/initramfs.log" 2>&1 || { cat "$guest/initramfs.log" >&2; exit 1; }
 )
 
+# boot_files ROOT RELEASE: what is booted, KERNEL_FILE and INITRAMFS (empty: none), as paths in
+# the emulator's root.
+boot_files() {
+	KERNEL_FILE=$1/boot/vmlinuz-$2
+	INITRAMFS=$(in_cache "$DIR")/initramfs.cpio
+}
+
 machine_run() {
-	local release root='' emulator=$ROOT share=''
+	local release root='' emulator=$ROOT share='' KERNEL_FILE INITRAMFS
 	release=${own_release:-$(machine_release)}
 	if [[ -n $own_root ]]; then
 		make_own_initramfs
@@ -213,6 +220,7 @@ machine_run() {
 		root=$(in_cache "$DIR")/root
 		printf 'KNETSTAT_RELEASE_ROOT=%s\n' "$root" >> "$guest/env"
 	fi
+	boot_files "$root" "$release"
 	# shellcheck disable=SC2016
 	in_root_at "$emulator" guest bash -euc '
 		timeout=$1 shell=$2 init=$3 append=$4 kernel=$5 initramfs=$6 mem=$7 console=$8 share=$9
@@ -234,7 +242,7 @@ machine_run() {
 		"$@" -no-user-config -nodefaults -display none -no-reboot \
 			-accel tcg,thread=multi -cpu max -smp 2 -m "${mem}M" \
 			-object memory-backend-memfd,id=mem,size="${mem}M",share=on \
-			-kernel "$kernel" -initrd "$initramfs" \
+			-kernel "$kernel" ${initramfs:+-initrd "$initramfs"} \
 			-append "console=$console init=$init panic=-1 $append" \
 			-chardev socket,id=fs,path=/tmp/fs -device vhost-user-fs-pci,chardev=fs,tag=root \
 			-chardev file,id=log,path=/vm/.guest/kernel.log -serial chardev:log \
@@ -243,6 +251,6 @@ machine_run() {
 		[ -n "$shell" ] || tail -c +1 -s 0.1 -f --pid=$qemu /vm/.guest/out
 		wait $qemu || status=$?
 		exit $status
-		' guest "$timeout" "$shell" "$IN_TOP/vm/init" "${BOOT_ARGS:+$BOOT_ARGS }$append" "$root/boot/vmlinuz-$release" \
-		"$(in_cache "$DIR")/initramfs.cpio" "$mem" "$CONSOLE" "$share" "${QEMU[@]}" 2>> "$guest/qemu.log"
+		' guest "$timeout" "$shell" "$IN_TOP/vm/init" "${BOOT_ARGS:+$BOOT_ARGS }$append" "$KERNEL_FILE" "$INITRAMFS" \
+		"$mem" "$CONSOLE" "$share" "${QEMU[@]}" 2>> "$guest/qemu.log"
 }

@@ -3,7 +3,10 @@
 //! Loading and unloading, and what is left behind.
 
 use crate::crowds::udp_crowd;
-use crate::guest::guest;
+use crate::guest::{
+    guest,
+    Scale, //
+};
 use crate::harness::{
     skip,
     Case, //
@@ -52,7 +55,7 @@ const MOST_ALLOCATIONS: u32 = 20_000;
 
 pub fn cases() -> Vec<Case> {
     let cycles = guest().scale(200, 100, 40);
-    vec![
+    let mut cases = vec![
         Case::alone(
             "lifecycle::namespaces_before_and_after_loading",
             before_and_after,
@@ -76,8 +79,46 @@ pub fn cases() -> Vec<Case> {
             load()?;
             all_there()
         }),
-        Case::alone("lifecycle::kernel_log_is_clean", klog::check_clean),
-    ]
+    ];
+    // The guest with kmemleak.
+    if guest().scale == Scale::Slowest {
+        cases.push(Case::alone("lifecycle::nothing_leaked", nothing_leaked));
+    }
+    cases.push(Case::alone(
+        "lifecycle::kernel_log_is_clean",
+        klog::check_clean,
+    ));
+    cases
+}
+
+/// No memory is left to which nothing points, of all that the module ever took: it was loaded and
+/// unloaded many times by now.
+fn nothing_leaked() -> Result<()> {
+    let file = Path::new("/sys/kernel/debug/kmemleak");
+    // Only what is five seconds old is reported, and not what has changed since the last scan.
+    thread::sleep(Duration::from_secs(6));
+    for _ in 0..2 {
+        fs::write(file, "scan").context("a scan of kmemleak")?;
+    }
+    let reports = fs::read_to_string(file)?;
+    // An address without a name is in a module that is gone.
+    let is_ours = |line: &str| line.contains("[knetstat]") || line.trim_start().starts_with("0x");
+    let mut ours = Vec::new();
+    let mut others = 0;
+    for report in reports.split("unreferenced object").skip(1) {
+        match report.lines().skip(1).any(is_ours) {
+            true => ours.push(report),
+            false => others += 1,
+        }
+    }
+    println!("kmemleak: {} of the module, {others} others", ours.len());
+    ensure!(
+        ours.is_empty(),
+        "{} objects are leaked; the first:{}",
+        ours.len(),
+        ours[0]
+    );
+    Ok(())
 }
 
 fn load() -> Result<()> {

@@ -60,7 +60,7 @@ pub fn cases() -> Vec<Case> {
             Case::new("module_script::install_elsewhere", install_elsewhere),
         ]);
     }
-    if scale != Scale::Checked {
+    if matches!(scale, Scale::Fast | Scale::Emulated) {
         cases.extend([
             Case::alone("module_script::load_and_unload", || {
                 then_loaded(load_and_unload)

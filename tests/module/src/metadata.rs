@@ -43,6 +43,8 @@ const OF_THE_SOURCE: &[&str] = &[
     ".data..ro_after_init",
     ".bss",
     ".text.unlikely",
+    // Whether lockdep has warned of rcu_dereference() here already.
+    ".data..unlikely",
     ".init.data",
     ".exit.data",
     // BUG(), atomic operations, static calls and keys, instructions that depend on the CPU.

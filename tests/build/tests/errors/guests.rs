@@ -52,8 +52,8 @@ fn guests_are_described() {
             ROOT=/ DIR=/
             load_guest {guest}
             [[ -n $ABOUT && $ABOUT != *$'\n'* ]] || die "ABOUT"
-            [[ $SCALE =~ ^(fast|checked|emulated)$ ]] || die "SCALE"
-            [[ $MEM =~ ^[1-9][0-9]+$ && $TESTED =~ ^(yes|)$ ]] || die "MEM or TESTED"
+            [[ $SCALE =~ ^(fast|checked|emulated|slowest)$ ]] || die "SCALE"
+            [[ $MEM =~ ^[1-9][0-9]+$ && $TESTED =~ ^(yes|named|)$ && $TIMEOUT -ge 60 ]] || die "MEM, TESTED or TIMEOUT"
             [[ -n $OUT && -n $TTY ]] || die "OUT or TTY"
             for name in recipe make release root args run; do
                 declare -F machine_$name > /dev/null || die "machine_$name"

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154
+#
+# QEMU without KVM, as in qemu.sh, but with a kernel that is compiled here, as UML's are. All that
+# it boots by is built in, so there is no initramfs. To be sourced by load_guest; see
+# vm/machines/uml.sh for what is defined here.
+
+# shellcheck source=vm/machines/qemu.sh
+. "$VM/machines/qemu.sh"
+LINUX_ARCH=x86_64 LINUX_TARGETS=(bzImage modules)
+# After qemu.sh, since it says otherwise where the kernel comes from.
+# shellcheck source=vm/linux.sh
+. "$VM/linux.sh"
+# no_timer_check: on a busy host, the first ticks of the timer come too late for the kernel, which
+# panics then (seen once at a load of 20).
+BOOT_ARGS="root=root rootfstype=virtiofs rw no_timer_check${BOOT_ARGS:+ $BOOT_ARGS}"
+
+machine_args() { printf '%s\n' KDIR="$(in_cache "$DIR")" KVER="$(machine_release)" "${MAKE_ARGS[@]}"; }
+
+boot_files() { KERNEL_FILE=$(in_cache "$DIR")/arch/x86/boot/bzImage INITRAMFS=; }
