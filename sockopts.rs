@@ -215,7 +215,7 @@ options! {
     tcp (rare) => {
         TCP_CONGESTION: inet_connection_sock.icsk_ca_ops unless (cx.defaults.congestion.ops())
             or inet_connection_sock.icsk_ca_setsockopt unless 0, set sk.congestion();
-        TCP_ULP: inet_connection_sock.icsk_ulp_ops unless (null_mut()), set sk.ulp();
+        TCP_ULP: inet_connection_sock.icsk_ulp_ops unless (null_mut()), set sk.ulp(cx.viewer);
         TCP_THIN_LINEAR_TIMEOUTS: tcp_sock.thin_lto unless 0;
         TCP_REPAIR: tcp_sock.repair unless 0;
         TCP_FASTOPEN_CONNECT: tcp_sock.fastopen_connect unless 0;

@@ -13,7 +13,6 @@ use crate::format::{
     Name,
     Value, //
 };
-#[cfg(any(CONFIG_TCP_MD5SIG, CONFIG_TCP_AO))]
 use crate::ns::Viewer;
 use crate::rcu;
 use crate::sock::{
@@ -101,8 +100,12 @@ impl Tcp<'_> {
         Some(ModuleName(name))
     }
 
-    /// TCP_ULP by name and, of kernel TLS with keys, what `sock_diag` reports: `tls_get_info()`.
-    pub(crate) fn ulp(&self) -> Option<Ulp> {
+    /// TCP_ULP by name and, of kernel TLS with keys, what `sock_diag` reports: `tls_get_info()`. To
+    /// everybody if that is what it does, and else to those who may see SO_MARK.
+    pub(crate) fn ulp(&self, viewer: &Viewer<'_>) -> Option<Ulp> {
+        if !cfg!(knetstat_has = "ULP_INFO_FOR_ALL") && !viewer.is_net_admin {
+            return None;
+        }
         let mut name = [0; bindings::TCP_ULP_NAME_MAX as usize];
         let guard = rcu::Guard::new();
         let ops = get!(self, inet_connection_sock, icsk_ulp_ops);
