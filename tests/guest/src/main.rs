@@ -26,9 +26,11 @@ mod random_options;
 mod reads;
 mod reference;
 mod reserve_mem;
+mod rights;
 mod rows;
 mod scripts;
 mod skips;
+mod sock_diag;
 mod sockets;
 mod states;
 mod tls;
@@ -39,9 +41,13 @@ use std::process::ExitCode;
 
 fn main() -> Result<ExitCode> {
     guest::init()?;
-    if std::env::args().nth(1).as_deref() == Some(namespaces::USER_NAMESPACE_CHILD) {
-        namespaces::user_namespace_child()?;
-        return Ok(ExitCode::SUCCESS);
+    let child = match std::env::args().nth(1).as_deref() {
+        Some(namespaces::USER_NAMESPACE_CHILD) => Some(namespaces::user_namespace_child()),
+        Some(rights::READER) => Some(rights::reader()),
+        _ => None,
+    };
+    if let Some(result) = child {
+        return result.map(|()| ExitCode::SUCCESS);
     }
 
     let mut arguments = Arguments::from_args();
@@ -68,6 +74,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(crowds::cases());
     cases.extend(faults::cases());
     cases.extend(namespaces::cases());
+    cases.extend(rights::cases());
     cases.extend(module_script::cases());
     cases.extend(c_module::cases());
     cases.extend(lifecycle::cases());

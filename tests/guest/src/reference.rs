@@ -20,6 +20,7 @@ use procfs::net::{
     UdpNetEntries, //
 };
 use procfs::FromReadSI;
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
@@ -55,9 +56,15 @@ fn state_name(state: &TcpState) -> &'static str {
 /// Reads the kernel's file that corresponds to `file`, in the directory `net`.
 pub fn entries_in(net: &Path, file: File) -> Result<Vec<Entry>> {
     let path = net.join(file.reference());
+    let text = std::fs::File::open(&path).with_context(|| format!("opening {path:?}"))?;
+    entries_of(file, text)
+}
+
+/// Parses the kernel's file that corresponds to `file`.
+pub fn entries_of(file: File, text: impl Read) -> Result<Vec<Entry>> {
     let system = procfs::current_system_info();
     let entries = if file.is_tcp() {
-        TcpNetEntries::from_file(&path, system)?
+        TcpNetEntries::from_read(text, system)?
             .0
             .iter()
             .map(|entry| Entry {
@@ -71,7 +78,7 @@ pub fn entries_in(net: &Path, file: File) -> Result<Vec<Entry>> {
             })
             .collect()
     } else {
-        UdpNetEntries::from_file(&path, system)?
+        UdpNetEntries::from_read(text, system)?
             .0
             .iter()
             .map(|entry| Entry {
