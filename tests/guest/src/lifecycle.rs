@@ -73,6 +73,7 @@ pub fn cases() -> Vec<Case> {
             no_memory_for_a_namespace,
         ),
         Case::alone("lifecycle::no_memory_to_read", no_memory_to_read),
+        Case::alone("lifecycle::windows_are_freed", windows_are_freed),
         Case::alone("lifecycle::unloads_and_loads_at_the_end", || {
             unload()?;
             nothing_left()?;
@@ -127,6 +128,29 @@ fn load() -> Result<()> {
 
 fn unload() -> Result<()> {
     modules::remove("knetstat")
+}
+
+/// Files that were read and closed leave no memory behind.
+fn windows_are_freed() -> Result<()> {
+    const WINDOW: u64 = 128;
+    let count = guest().scale(4000, 2000, 1000);
+    let available = || -> Result<u64> {
+        let text = fs::read_to_string("/proc/meminfo")?;
+        let line = text.lines().find(|line| line.starts_with("MemAvailable:"));
+        let number = line.and_then(|line| line.split_ascii_whitespace().nth(1));
+        Ok(number.context("no MemAvailable")?.parse()?)
+    };
+    let before = available()?;
+    for file in File::ALL.into_iter().cycle().take(count) {
+        fs::File::open(file.path())?.read_exact(&mut [0; 10])?;
+    }
+    let gone = before.saturating_sub(available()?);
+    let all = count as u64 * WINDOW;
+    ensure!(
+        gone < all / 2,
+        "{gone} KiB are gone; all windows had {all} KiB"
+    );
+    Ok(())
 }
 
 fn all_there() -> Result<()> {

@@ -52,6 +52,7 @@ use std::io::{
     Read,
     Write, //
 };
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{
     Command,
@@ -75,13 +76,16 @@ pub fn cases() -> Vec<Case> {
             nothing_of_another()
         }),
         Case::new("namespaces::private_tcp_table", || {
-            in_fresh(|| private_table("tcp_child_ehash_entries", "tcp_ehash_entries", true))
+            in_fresh(|| private_table("tcp_child_ehash_entries", "tcp_ehash_entries", TCP))
         }),
         Case::new("namespaces::private_udp_table", || {
-            in_fresh(|| private_table("udp_child_hash_entries", "udp_hash_entries", false))
+            in_fresh(|| private_table("udp_child_hash_entries", "udp_hash_entries", UDP))
         }),
         Case::new("namespaces::of_an_unprivileged_user", user_namespace),
         Case::new("namespaces::ends_while_its_files_are_open", ends_while_open),
+        Case::new("namespaces::ends_when_its_files_are_closed", || {
+            in_fresh(ends_when_closed)
+        }),
         Case::new("namespaces::many_come_and_go", many),
     ]
 }
@@ -170,13 +174,23 @@ fn nothing_of_another() -> Result<()> {
     })
 }
 
+/// Sizes of a table, and how many sockets leave no bucket of the smaller one empty, as far as
+/// chance goes: the last one is shown like the rest.
+const TCP: ([&str; 2], usize, usize) = (["16", "4096"], 400, 150);
+const UDP: ([&str; 2], usize, usize) = (["128", "4096"], 2000, 10);
+
 /// A namespace with a hash table of its own.
-fn private_table(child_entries: &str, entries: &str, tcp: bool) -> Result<()> {
+fn private_table(
+    child_entries: &str,
+    entries: &str,
+    (sizes, crowd, pairs): ([&str; 2], usize, usize),
+) -> Result<()> {
+    let tcp = crowd == TCP.1;
     let sysctl = |name: &str| format!("/proc/sys/net/ipv4/{name}");
     if !Path::new(&sysctl(child_entries)).exists() {
         return skip(format!("this kernel has no net.ipv4.{child_entries}"));
     }
-    for size in ["128", "4096"] {
+    for size in sizes {
         fs::write(sysctl(child_entries), size)?;
         in_fresh(|| {
             let shown = fs::read_to_string(sysctl(entries))?;
@@ -185,7 +199,7 @@ fn private_table(child_entries: &str, entries: &str, tcp: bool) -> Result<()> {
                 "net.ipv4.{entries} is {shown:?}: not a table of its own"
             );
             let _sockets = Sockets::new()?;
-            let crowd = (0..400)
+            let crowd = (0..crowd)
                 .map(|n| match (n % 2, tcp) {
                     (0, true) => Plan::V4.listener(1),
                     (_, true) => Plan::V6.listener(1),
@@ -193,7 +207,7 @@ fn private_table(child_entries: &str, entries: &str, tcp: bool) -> Result<()> {
                     (_, false) => Plan::V6.udp(),
                 })
                 .collect::<Result<Vec<_>>>()?;
-            let pairs = (0..50)
+            let pairs = (0..pairs)
                 .map(|_| Plan::V4.pair())
                 .collect::<Result<Vec<_>>>()?;
             let inodes: BTreeSet<_> = compare_all()?.iter().map(Row::ino).collect();
@@ -335,7 +349,6 @@ fn ends_while_open() -> Result<()> {
     }
     drop(files);
     // By way of the dead thread's directory: nothing, or an error.
-    use std::os::fd::AsRawFd;
     for file in File::ALL {
         let path = format!("/proc/self/fd/{}/{}", dir.as_raw_fd(), file.name());
         if let Ok(text) = fs::read_to_string(path) {
@@ -343,6 +356,38 @@ fn ends_while_open() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A namespace ends, and its device with it, when the last of its files is closed.
+fn ends_when_closed() -> Result<()> {
+    let (files, there) = in_fresh(|| {
+        let files = File::ALL.map(|file| -> Result<fs::File> {
+            let mut open = fs::File::open(file.path())?;
+            open.read_exact(&mut [0; 10])?;
+            Ok(open)
+        });
+        Ok((files, fs::File::open("/proc/thread-self/ns/net")?))
+    })?;
+    let path = format!("/proc/{}/fd/{}", std::process::id(), there.as_raw_fd());
+    let output = Command::new("ip")
+        .args(["link", "add", "knet0", "type", "veth"])
+        .args(["peer", "name", "knet1", "netns", &path])
+        .output()
+        .context("running ip")?;
+    ensure!(output.status.success(), "ip link add: {output:?}");
+    drop(there);
+    for file in files {
+        let has_device = fs::read_to_string("/proc/thread-self/net/dev")?.contains("knet0:");
+        ensure!(has_device, "it has ended while a file of it is open");
+        drop(file?);
+    }
+    wait_for("the namespace to end", 10, || {
+        let has_device = fs::read_to_string("/proc/thread-self/net/dev")?.contains("knet0:");
+        Ok(match has_device {
+            true => Err("its device is still there, though its files are closed".to_owned()),
+            false => Ok(()),
+        })
+    })
 }
 
 /// Namespaces made and ended, several at once, with readers in them.

@@ -410,8 +410,10 @@ fn other_namespaces() -> Result<()> {
 }
 
 /// Names of devices that a careless reader of rows would stumble over.
-const DEVICES: [&[u8]; 7] = [
+const DEVICES: [&[u8]; 8] = [
     b"a,b=c",
+    // As long as can be.
+    b"fifteen-letters",
     b"ino=1",
     b"x\\y|z",
     b"a+1.2.3.4",
