@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the command understands. It needs nothing else of the command, so that what makes the
-//! completions has it, too.
+//! What the command understands.
 
+use crate::complete;
 use clap::{
     Args,
     Parser,
     Subcommand, //
 };
+use clap_complete::ArgValueCompleter;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ pub enum Command {
     /// Says what an option is: its value, its default, and when it is shown
     Explain {
         /// In any case, and also without what comes before the first `_`
-        #[arg(required = true, value_name = "NAME")]
+        #[arg(required = true, value_name = "NAME", add = ArgValueCompleter::new(complete::names))]
         names: Vec<String>,
     },
     /// Counts sockets: by state, by process and by their options
@@ -121,7 +122,12 @@ pub struct List {
     #[arg(short, long)]
     pub verbose: bool,
     /// Sockets of another network namespace: its name, a process in it, or a path
-    #[arg(short = 'N', long, value_name = "NAME")]
+    #[arg(
+        short = 'N',
+        long,
+        value_name = "NAME",
+        add = ArgValueCompleter::new(complete::namespaces)
+    )]
     pub net: Option<String>,
     /// A line of JSON for each socket
     ///
@@ -132,7 +138,7 @@ pub struct List {
     #[arg(long, conflicts_with = "verbose")]
     pub json: bool,
     /// Which sockets; see below
-    #[arg(value_name = "FILTER")]
+    #[arg(value_name = "FILTER", add = ArgValueCompleter::new(complete::filter))]
     pub filter: Vec<String>,
 }
 

@@ -6,6 +6,7 @@
 //! and `/proc/PID/fd`. See knetstat(5) for what is in the rows.
 
 mod cli;
+mod complete;
 mod filter;
 mod list;
 mod netns;
@@ -44,7 +45,11 @@ use anyhow::{
     bail,
     Result, //
 };
-use clap::Parser;
+use clap::{
+    CommandFactory,
+    Parser, //
+};
+use clap_complete::CompleteEnv;
 use std::io::{
     self,
     BufWriter,
@@ -198,6 +203,8 @@ fn is_broken_pipe(err: &anyhow::Error) -> bool {
 }
 
 fn main() -> ExitCode {
+    // If a shell asks what a word could become.
+    CompleteEnv::with_factory(Cli::command).complete();
     let cli = Cli::parse_from(cli::joined(std::env::args_os()));
     let result = match &cli.command {
         Some(Command::Explain { names }) => explain(names),
@@ -217,7 +224,6 @@ fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn parse(args: &[&str]) -> Cli {
         Cli::try_parse_from(std::iter::once(&"knetstat").chain(args))

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a word on the command line could become, for the shells: they ask the command itself, with
+//! `COMPLETE` in its environment.
+
+use crate::options;
+use crate::row::State;
+use clap_complete::CompletionCandidate;
+use std::ffi::OsStr;
+use std::fs;
+
+/// Words of filters, but for states and options.
+const WORDS: [(&str, &str); 20] = [
+    ("state", "first of all: a state"),
+    ("exclude", "first of all: all but a state"),
+    ("src", "address of this side"),
+    ("dst", "address of the other side"),
+    ("sport", "port of this side"),
+    ("dport", "port of the other side"),
+    ("and", "both"),
+    ("or", "one of them"),
+    ("not", "all others"),
+    ("diag", "the Diag column is not empty"),
+    ("process=", "name of a process that has it open"),
+    ("pid=", "process that has it open"),
+    ("uid=", "whose socket it is"),
+    ("ino=", "inode of the socket"),
+    ("backlog=", "of a listener"),
+    ("all", "state"),
+    ("connected", "states"),
+    ("synchronized", "states"),
+    ("bucket", "states"),
+    ("big", "states"),
+];
+
+fn candidate(value: impl Into<String>, help: &str) -> CompletionCandidate {
+    CompletionCandidate::new(value.into()).help(Some(help.to_owned().into()))
+}
+
+/// The names of options that begin so, in the case that they are typed in: shells compare it.
+fn options(current: &str) -> Vec<CompletionCandidate> {
+    let is_lower = current.contains(|c: char| c.is_ascii_lowercase());
+    let begins = |name: &str| {
+        let begin = name.get(..current.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(current))
+    };
+    let found = options::all().iter().filter(|info| begins(info.name));
+    found
+        .map(|info| {
+            let name = match is_lower {
+                true => info.name.to_ascii_lowercase(),
+                false => info.name.to_owned(),
+            };
+            candidate(name, info.text.first().map_or("", String::as_str))
+        })
+        .collect()
+}
+
+/// For a word of a filter. Nothing yet: of options, there are too many.
+pub fn filter(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(current) = current.to_str() else {
+        return Vec::new();
+    };
+    let states = State::ALL.iter().map(|(_, _, long)| (*long, "state"));
+    let words = WORDS.into_iter().chain(states);
+    let mut found: Vec<_> = words
+        .filter(|(word, _)| word.starts_with(current))
+        .map(|(word, help)| candidate(word, help))
+        .collect();
+    if !current.is_empty() {
+        found.extend(options(current));
+    }
+    found
+}
+
+/// For `explain`.
+pub fn names(current: &OsStr) -> Vec<CompletionCandidate> {
+    current.to_str().map(options).unwrap_or_default()
+}
+
+/// Of network namespaces: those with a name.
+pub fn namespaces(current: &OsStr) -> Vec<CompletionCandidate> {
+    let (Some(current), Ok(found)) = (current.to_str(), fs::read_dir("/run/netns")) else {
+        return Vec::new();
+    };
+    let mut names: Vec<_> = found
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with(current))
+        .collect();
+    names.sort();
+    names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use crate::filter::Filter;
+    use crate::services::Services;
+    use clap::CommandFactory;
+    use clap_complete::engine::complete;
+    use clap_complete::env::{
+        Bash,
+        EnvCompleter,
+        Fish,
+        Zsh, //
+    };
+    use std::path::Path;
+
+    /// What the last word could become.
+    fn completed(words: &[&str]) -> Vec<String> {
+        let words = std::iter::once(&"knetstat").chain(words);
+        let words: Vec<_> = words.map(Into::into).collect();
+        let last = words.len() - 1;
+        complete(&mut Cli::command(), words, last, None)
+            .unwrap()
+            .iter()
+            .map(|found| found.get_value().to_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn flags_and_subcommands() {
+        assert_eq!(completed(&["--verb"]), ["--verbose"]);
+        assert_eq!(completed(&["-t", "--no"]), ["--no-header"]);
+        assert_eq!(completed(&["expl"]), ["explain"]);
+        assert_eq!(
+            completed(&["-tan", "state", "listening", "--js"]),
+            ["--json"]
+        );
+    }
+
+    #[test]
+    fn options_of_both() {
+        assert_eq!(completed(&["explain", "TCP_NOD"]), ["TCP_NODELAY"]);
+        assert_eq!(
+            completed(&["explain", "TCP_ULP", "tcp_nod"]),
+            ["tcp_nodelay"]
+        );
+        assert_eq!(completed(&["-t", "TCP_NOD"]), ["TCP_NODELAY"]);
+        assert_eq!(completed(&["state", "estab"]), ["established"]);
+        assert_eq!(completed(&["proc"]), ["process="]);
+        let all = completed(&["explain", ""]);
+        for info in options::all() {
+            assert!(all.iter().any(|name| name == info.name), "{}", info.name);
+        }
+        assert!(!completed(&[""]).iter().any(|word| word == "TCP_ULP"));
+        assert!(completed(&["tcp_ü"]).is_empty() && completed(&["ü"]).is_empty());
+    }
+
+    /// Filters understand what is offered, each in its place.
+    #[test]
+    fn what_is_offered_is_understood() {
+        let services = Services::load();
+        let parse = |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+            Filter::parse(&words, &services).map_err(|err| err.to_string())
+        };
+        let offered = filter(OsStr::new(""));
+        assert_eq!(offered.len(), WORDS.len() + State::ALL.len());
+        for found in offered {
+            let word = found.get_value().to_str().unwrap();
+            let is_state = found.get_help().unwrap().to_string().starts_with("state");
+            let parsed = match word {
+                word if is_state => parse(&["state", word]),
+                "state" | "exclude" => parse(&[word, "established"]),
+                "src" | "dst" => parse(&[word, "127.0.0.1"]),
+                "sport" | "dport" => parse(&[word, "=", ":22"]),
+                "and" | "or" => parse(&["diag", word, "diag"]),
+                "not" => parse(&[word, "diag"]),
+                word if word.ends_with('=') => parse(&[&format!("{word}1")]),
+                word => parse(&[word]),
+            };
+            assert!(parsed.is_ok(), "{word}: {parsed:?}");
+        }
+    }
+
+    /// What is behind clap's text in zsh's file. Without it, the first use in a shell completes nothing.
+    const ZSH_TAIL: &str = "
+# At the first use, zsh runs this file as the function of its name.
+if [[ $funcstack[1] == _knetstat ]]; then
+    _clap_dynamic_completer_knetstat \"$@\"
+fi
+";
+
+    /// What is installed for the shells is what the command prints, `COMPLETE=SHELL knetstat`.
+    #[test]
+    fn the_files_are_current() {
+        let shells: [(&dyn EnvCompleter, &str, &str); 3] = [
+            (&Bash, "knetstat", ""),
+            (&Zsh, "_knetstat", ZSH_TAIL),
+            (&Fish, "knetstat.fish", ""),
+        ];
+        for (shell, name, tail) in shells {
+            let mut expected = Vec::new();
+            shell
+                .write_registration(
+                    "COMPLETE",
+                    "knetstat",
+                    "knetstat",
+                    "knetstat",
+                    &mut expected,
+                )
+                .unwrap();
+            expected.extend(tail.as_bytes());
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("completions")
+                .join(name);
+            let found = fs::read(&path).unwrap_or_default();
+            assert!(
+                found == expected,
+                "{} has to be:\n{}",
+                path.display(),
+                String::from_utf8_lossy(&expected)
+            );
+        }
+    }
+}
