@@ -37,7 +37,7 @@ Exit status: 0; 1 if something could not be read; 2 if an option or the filter i
 /// Shows the options of TCP and UDP sockets, and whose sockets they are
 #[derive(Debug, Parser)]
 #[command(
-    version,
+    version = env!("KNETSTAT_VERSION"),
     after_help = AFTER_HELP,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
