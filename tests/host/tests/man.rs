@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The manual pages: knetstat(5) is what `make man` makes, says something of every option of the
-//! table, and of no other; both pages are such that the tools for manual pages find nothing.
+//! table, and of no other; all pages are such that the tools for manual pages find nothing.
 
 use knetstat_man::{
     escape,
@@ -20,7 +20,7 @@ use std::path::{
 };
 use std::process::Command;
 
-const PAGES: [&str; 2] = ["man/knetstat.4", "man/knetstat.5"];
+const PAGES: [&str; 3] = ["man/knetstat.4", "man/knetstat.5", "man/knetstat.8"];
 
 fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

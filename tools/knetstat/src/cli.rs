@@ -169,3 +169,154 @@ pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     }
     joined
 }
+
+/// The manual page is about this command line.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+    use crate::services::Services;
+    use clap::{
+        Arg,
+        CommandFactory, //
+    };
+    use std::collections::BTreeSet;
+
+    const PAGE: &str = include_str!("../../../man/knetstat.8");
+
+    /// The lines of a section or subsection.
+    fn section(title: &str) -> Vec<&'static str> {
+        let mut lines = PAGE.lines().skip_while(|line| *line != title);
+        let kind = lines.next().expect(title).get(..4).unwrap();
+        lines
+            .take_while(|line| !line.starts_with(".Sh ") && !line.starts_with(kind))
+            .collect()
+    }
+
+    /// What begins the text on a flag.
+    fn item(arg: &Arg) -> String {
+        let values = arg.get_num_args().expect("a command that is built");
+        let value = match arg.get_value_names() {
+            // Flags have a name of a value, too.
+            Some(_) if !values.takes_values() => String::new(),
+            Some([name]) if values.min_values() == 0 => format!(" Ns Op = Ns Ar {name}"),
+            Some([name]) => format!(" Ar {name}"),
+            _ => String::new(),
+        };
+        let long = arg.get_long().unwrap().replace('-', "\\-");
+        match arg.get_short() {
+            Some(short) => format!(".It Fl {short}{value} , Fl Fl {long}{value}"),
+            None => format!(".It Fl Fl {long}{value}"),
+        }
+    }
+
+    fn built() -> clap::Command {
+        let mut command = Cli::command();
+        command.build();
+        command
+    }
+
+    #[test]
+    fn the_page_has_each_flag_and_no_other() {
+        let command = built();
+        let of_all = std::iter::once(&command).chain(command.get_subcommands());
+        let flags = of_all
+            .flat_map(clap::Command::get_arguments)
+            .filter(|arg| !arg.is_positional());
+        let expected: BTreeSet<_> = flags.map(item).collect();
+        let lines = section(".Sh OPTIONS");
+        let items = lines.into_iter().filter(|line| line.starts_with(".It "));
+        let found: Vec<_> = items.map(str::to_owned).collect();
+        assert_eq!(found.len(), expected.len(), "one is there twice");
+        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
+    }
+
+    /// In its synopsis each command has its flags, but for those that go alone.
+    #[test]
+    fn the_synopsis_has_each_flag_and_no_other() {
+        let command = built();
+        let mut of_commands: Vec<(String, BTreeSet<String>)> = Vec::new();
+        for line in section(".Sh SYNOPSIS") {
+            if line == ".Nm" {
+                of_commands.push((String::new(), BTreeSet::new()));
+                continue;
+            }
+            let (name, flags) = of_commands.last_mut().expect(".Nm first");
+            match (line.strip_prefix(".Cm "), line.strip_prefix(".Op Fl ")) {
+                (Some(command), _) => *name = command.to_owned(),
+                (_, Some(flag)) if flag.contains(' ') => {
+                    flags.insert(flag.to_owned());
+                }
+                (_, Some(letters)) => flags.extend(letters.chars().map(String::from)),
+                _ => assert!(
+                    line.starts_with(".Ar ") || line.starts_with(".Op Ar "),
+                    "{line}"
+                ),
+            }
+        }
+        let subcommands = command.get_subcommands();
+        let expected: BTreeSet<_> = std::iter::once((String::new(), &command))
+            .chain(subcommands.map(|command| (command.get_name().to_owned(), command)))
+            .map(|(name, command)| {
+                let args = command.get_arguments();
+                let flags = args.filter(|arg| !arg.is_positional() && !is_alone(arg));
+                let flags = flags.map(|arg| {
+                    let item = item(arg);
+                    let item = item.strip_prefix(".It Fl ").unwrap();
+                    item.split(" , ").next().unwrap().to_owned()
+                });
+                (name, flags.collect::<BTreeSet<_>>())
+            })
+            .collect();
+        assert_eq!(of_commands.len(), expected.len());
+        assert_eq!(of_commands.into_iter().collect::<BTreeSet<_>>(), expected);
+    }
+
+    fn is_alone(arg: &Arg) -> bool {
+        matches!(arg.get_id().as_str(), "help" | "version")
+    }
+
+    #[test]
+    fn the_page_has_each_command_and_no_other() {
+        let command = built();
+        let commands = command.get_subcommands().map(clap::Command::get_name);
+        let lines = section(".Ss Commands");
+        let items = lines.iter().filter_map(|line| line.strip_prefix(".It Cm "));
+        let found: Vec<_> = items.map(|item| item.split(' ').next().unwrap()).collect();
+        let names: BTreeSet<_> = found.iter().copied().collect();
+        assert_eq!(found.len(), names.len(), "one is there twice");
+        assert_eq!(names, commands.collect::<BTreeSet<_>>());
+    }
+
+    /// Examples, and what the sections say in passing.
+    #[test]
+    fn the_examples_are_understood() {
+        let services = Services::parse("");
+        let mut count = 0;
+        for line in section(".Sh EXAMPLES") {
+            let Some(typed) = line.strip_prefix(".Dl ") else {
+                continue;
+            };
+            let typed = typed.replace("\\-", "-");
+            let typed = typed.strip_prefix(['$', '#']).expect(&typed);
+            let words = shlex::split(typed).expect(typed);
+            let words = words.split(|word| word == "|").next().unwrap();
+            let cli = Cli::try_parse_from(joined(words.iter().map(OsString::from)))
+                .unwrap_or_else(|err| panic!("{typed}: {err}"));
+            assert_eq!(words[0], "knetstat");
+            let filter = match &cli.command {
+                None => &cli.list.filter,
+                Some(Command::Summary(list)) => &list.filter,
+                Some(Command::Explain { names }) => {
+                    for name in names {
+                        assert!(!crate::options::find_all(name).is_empty(), "{name}");
+                    }
+                    &Vec::new()
+                }
+            };
+            Filter::parse(filter, &services).unwrap_or_else(|err| panic!("{typed}: {err}"));
+            count += 1;
+        }
+        assert!(count > 5, "{count}");
+    }
+}

@@ -509,4 +509,30 @@ mod tests {
             assert_eq!(number(text), None, "{text}");
         }
     }
+    /// What knetstat(8) says is assumed.
+    #[test]
+    fn the_page_has_each_default_and_no_other() {
+        let page = include_str!("../../../man/knetstat.8");
+        let (_, list) = page
+            .split_once(".Ss Options that are not in a row\n")
+            .unwrap();
+        let (_, list) = list.split_once(" -compact\n").unwrap();
+        let (list, _) = list.split_once(".El\n").unwrap();
+        let mut expected = String::new();
+        for (name, source) in DEFAULTS {
+            let text = match source {
+                Number(n) => n.to_string(),
+                Families(v4, v6) => format!("{v4}, of IPv6 sockets {v6}"),
+                Sysctl(path, otherwise) => {
+                    let other = otherwise
+                        .map(|n| format!(" ,\nor {n} on kernels without it"))
+                        .unwrap_or_default();
+                    format!(".Li net.{}{other}", path.replace('/', "."))
+                }
+                Unknown => continue,
+            };
+            let _ = writeln!(expected, ".It {name}\n{}", text.replace('-', "\\-"));
+        }
+        assert!(list == expected, "it has to be:\n{expected}");
+    }
 }
