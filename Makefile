@@ -36,6 +36,14 @@ install uninstall load unload:
 	+@MAKE='$(MAKE)' KVER='$(KVER)' KDIR='$(KDIR)' INSTALL_MOD_PATH='$(INSTALL_MOD_PATH)' \
 		MANDIR='$(MANDIR)' scripts/module.sh $@
 
+# The command, which takes cargo.
+.PHONY: tool install-tool uninstall-tool
+tool:
+	@ARCH='$(ARCH)' CROSS_COMPILE='$(CROSS_COMPILE)' scripts/command.sh build
+install-tool uninstall-tool:
+	@ARCH='$(ARCH)' CROSS_COMPILE='$(CROSS_COMPILE)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' \
+		MANDIR='$(if $(filter file,$(origin MANDIR)),,$(MANDIR))' scripts/command.sh $(@:-tool=)
+
 # The manual page of the files, from the table of options. It is kept in the checkout, so that
 # nobody needs cargo to install it.
 .PHONY: man
@@ -47,6 +55,11 @@ man:
 dist:
 	@name=knetstat-$$(scripts/version.sh) && \
 	git archive --prefix="$$name/" -o "$$name.tar" HEAD && xz -9 -f "$$name.tar" && echo "$$name.tar.xz"
+
+# The crates of the command beside them, for who builds without a network.
+.PHONY: dist-vendor
+dist-vendor:
+	@scripts/vendor.sh
 
 # The package for DKMS.
 .PHONY: deb
@@ -134,6 +147,11 @@ help:
 #h   make install       install it, for modprobe knetstat, and its manual pages
 #h   make uninstall     remove what make install has installed
 #h
+#h The command, knetstat:
+#h   make tool          build it, static; takes cargo and, the first time, the network
+#h   make install-tool  install it, its manual page and completions for bash, zsh and
+#h                      fish; PREFIX=DIR (/usr/local);  make uninstall-tool: remove them
+#h
 #h Try it and test it, in virtual machines:
 #h   make demo          see it at work on the stock kernel of Debian 13, or on KERNEL=NAME
 #h   make test          the tests, also on the oldest and the newest stock kernel;
@@ -159,7 +177,8 @@ help:
 #h   make clippy        lints, for the module;  make clippy-tests: for the tests
 #h   make man           the manual page man/knetstat.5, from the table of options
 #h   make doc           documentation of the sources, in target/doc
-#h   make dist          the sources of the last commit: knetstat-VERSION.tar.xz
+#h   make dist          the sources of the last commit: knetstat-VERSION.tar.xz;
+#h                      make dist-vendor: the crates of the command, beside it
 #h   make clean         remove what was built
 #h
 #h With the kernel's own Rust, for kernels that have CONFIG_RUST:

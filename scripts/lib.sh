@@ -74,7 +74,7 @@ install_packages() {
 	arch)
 		for name; do
 			case $name in
-			rustc) name=rust ;;
+			rustc | cargo) name=rust ;;
 			gcc-*) name=${name#gcc-}-gcc ;;
 			esac
 			names+=("$name")
@@ -280,6 +280,25 @@ install_rust() {
 	suse:*) echo "$(install_packages rustup) && rustup toolchain install stable --component rust-src" ;;
 	*:--sources) install_packages "${packages[1]}" ;;
 	*) install_packages "$@" "${packages[@]}" ;;
+	esac
+}
+
+# cargo_package: Debian's name for a cargo that is new enough.
+cargo_package() {
+	case $(family):$(os_release VERSION_ID):$(os_release UBUNTU_CODENAME) in
+	debian:12:*) echo cargo-web ;;
+	ubuntu:*:jammy | ubuntu:*:noble) echo "cargo-$oldest_rustc" ;;
+	*) echo cargo ;;
+	esac
+}
+
+# install_static_libc: how a person gets a C library to link with statically.
+install_static_libc() {
+	case $(family) in
+	debian | ubuntu) install_packages libc6-dev ;;
+	fedora) install_packages glibc-static ;;
+	suse) install_packages glibc-devel-static ;;
+	*) install_packages glibc ;;
 	esac
 }
 

@@ -6,6 +6,7 @@
 //! thing. They are made up: no kernel, no headers, no root and no network are
 //! needed, and what the machine has installed does not matter.
 
+mod command;
 mod cross;
 mod distributions;
 mod guests;

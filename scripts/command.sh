@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# command.sh check|build|install|uninstall: the command of tools/knetstat, a static program, or says
+# in one line why not. check: whether there is what builds it.
+#
+# build takes ARCH and CROSS_COMPILE from the environment, as the module does, and CARGO. install and
+# uninstall take PREFIX (/usr/local), DESTDIR, MANDIR, BASHDIR, ZSHDIR and FISHDIR; and STRIP=no, if
+# somebody else strips it.
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$scripts/../tools"
+
+# The machine that it is for, as Rust names it.
+machine=${ARCH:-$(uname -m)}
+case $machine in
+x86_64 | x86 | amd64) target=x86_64-unknown-linux-gnu ;;
+arm64 | aarch64) target=aarch64-unknown-linux-gnu ;;
+*) die "the command is for amd64 and arm64, not for $machine" ;;
+esac
+built=${CARGO_TARGET_DIR:-target}/$target/release/knetstat
+
+# cargos: those there are, those with a release in their names, as Ubuntu has them, last.
+cargos() {
+	local cargo
+	for cargo in "${CARGO:-cargo}" $(compgen -c cargo-1. | sort -urV); do
+		if have "$cargo"; then echo "$cargo"; fi
+	done
+}
+
+cargo_release() { "$1" --version 2>/dev/null | sed -nE 's/^cargo ([0-9]+\.[0-9]+).*/\1/p' || true; }
+
+# Sets cargo to the first that is new enough.
+find_cargo() {
+	local first='' version
+	for cargo in $(cargos); do
+		first=${first:-$cargo}
+		version=$(cargo_release "$cargo")
+		if [ -n "$version" ] && ! older "$version" "$oldest_rustc"; then
+			return
+		fi
+	done
+	[ -n "$first" ] || die "cargo is missing, which builds the command; run: $(install_packages "$(cargo_package)")"
+	version=$(cargo_release "$first")
+	[ -n "$version" ] || die "$first does not run; run: $(install_packages --reinstall "$(cargo_package)")"
+	die "$first is of Rust $version, and the command takes $oldest_rustc or later; run: $(install_packages "$(cargo_package)")"
+}
+
+# Sets cargo and cc.
+check() {
+	find_cargo
+	cc=${CROSS_COMPILE:+${CROSS_COMPILE}gcc}
+	cc=${cc:-cc}
+	have "$cc" || die "$cc is missing, which links the command; run: $(install_packages gcc)"
+	[ "$("$cc" -print-file-name=libc.a)" != libc.a ] ||
+		die "libc.a is missing, for a static program; run: $(install_static_libc)"
+}
+
+build() {
+	local cargo cc offline=()
+	check
+	# Ubuntu's compiler has the release in its name, too.
+	case $cargo in cargo-1.*) export RUSTC=${cargo/cargo/rustc} ;; esac
+	export "CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<< "$target")_LINKER=$cc"
+	export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
+	# What `make dist-vendor` has packed needs no network.
+	if [ -d vendor ]; then offline=(--offline); fi
+	"$cargo" build --locked "${offline[@]}" --release --package knetstat --target "$target" \
+		--target-dir "${CARGO_TARGET_DIR:-target}" ||
+		die "the command does not build, see above; it takes the network once, for the crates in tools/Cargo.lock"
+}
+
+# Where it goes.
+prefix=${PREFIX:-/usr/local}
+share=$prefix/share
+declare -A places=(
+	[bin]=$prefix/bin/knetstat
+	[man]=${MANDIR:-$share/man}/man8/knetstat.8
+	[bash]=${BASHDIR:-$share/bash-completion/completions}/knetstat
+	[zsh]=${ZSHDIR:-$share/zsh/site-functions}/_knetstat
+	[fish]=${FISHDIR:-$share/fish/vendor_completions.d}/knetstat.fish
+)
+
+# may_write TARGET: the first directory above each place that is there must be writable.
+may_write() {
+	local place
+	for place in "${places[@]}"; do
+		place=${DESTDIR:-}$place
+		while [ ! -d "$place" ]; do place=$(dirname "$place"); done
+		[ -w "$place" ] ||
+			die "$place is not yours to write to; run: sudo make $1, or give another place: make $1 PREFIX=DIR"
+	done
+}
+
+put() { install -D -m 644 "$1" "${DESTDIR:-}${places[$2]}"; }
+
+case ${1:-} in
+check) check ;;
+build) build ;;
+install)
+	[ -f "$built" ] || die "the command is not built; run: make tool"
+	may_write install-tool
+	strip=(-s --strip-program="${CROSS_COMPILE:-}strip")
+	if [ "${STRIP:-}" = no ] || ! have "${CROSS_COMPILE:-}strip"; then strip=(); fi
+	install -D -m 755 "${strip[@]}" "$built" "${DESTDIR:-}${places[bin]}"
+	put ../man/knetstat.8 man
+	put knetstat/completions/knetstat bash
+	put knetstat/completions/_knetstat zsh
+	put knetstat/completions/knetstat.fish fish
+	if [ -z "${DESTDIR:-}" ]; then
+		echo "Installed ${places[bin]}. See: man 8 knetstat"
+	fi
+	;;
+uninstall)
+	[ -e "${DESTDIR:-}${places[bin]}" ] || die "there is no ${DESTDIR:-}${places[bin]}"
+	may_write uninstall-tool
+	rm -f -- "${places[@]/#/${DESTDIR:-}}"
+	;;
+*) die "usage: $0 check|build|install|uninstall" ;;
+esac
