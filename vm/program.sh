@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds a program of tests/ for a guest, and prints where it is. It is static: what it runs in
-# need not have the libraries of what it was built in.
+# Builds a program of tests/, or the command of tools/, for a guest, and prints where it is. It is
+# static: what it runs in need not have the libraries of what it was built in.
 #
 # usage: vm/program.sh PACKAGE KERNEL
 
@@ -10,6 +10,8 @@
 
 [[ $# -eq 2 ]] || die_usage "usage: vm/program.sh PACKAGE KERNEL"
 package=$1
+workspace=tests
+[[ ! -d $TOP/tools/$package ]] || workspace=tools
 load_guest "$2"
 
 ROOT=$("$VM/root.sh")
@@ -30,5 +32,5 @@ cargo_settings
 
 step "building $package for $ARCH" "$package-$ARCH" '' "$package does not build" \
 	in_root_at "$root" build env -C "$IN_TOP" RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release \
-	--manifest-path tests/Cargo.toml -p "$package" --target "$target"
+	--manifest-path "$workspace/Cargo.toml" -p "$package" --target "$target"
 printf '%s\n' "$CARGO_TARGET/$target/release/$package"

@@ -50,8 +50,8 @@ wanted() { [[ " $WANTED " == *" $1 "* ]]; }
 
 # Each checkout's by itself, as several may be tested at once.
 LOGS=$CACHE/log/test${TOP//\//-}
-# The guest tests, for each architecture.
-declare -A PROGRAMS=()
+# The guest tests and the command, for each architecture.
+declare -A PROGRAMS=() COMMANDS=()
 passed=0 failed=0 skipped=0
 failures=()
 
@@ -115,22 +115,32 @@ finish() {
 }
 
 arch_of() { (load_guest "$1" && printf '%s\n' "$ARCH"); }
+timeout_of() { (load_guest "$1" && printf '%s\n' "$TIMEOUT"); }
 
 # guest KERNEL [ARGUMENT]...: boots it and runs the guest tests there.
 guest() {
-	local kernel=$1 with=() name program
-	program=${PROGRAMS[$(arch_of "$kernel")]}
+	local kernel=$1 with=() name program arch
+	arch=$(arch_of "$kernel")
+	program=${PROGRAMS[$arch]}
+	with=(--with "$program" --with "${COMMANDS[$arch]}")
 	shift
 	for name in "$TOP"/tests/modules/*/Kbuild; do
 		name=$(basename "$(dirname "$name")")
 		with+=(--with "$("$VM/module.sh" --test "$name" "$kernel")")
 	done
-	"$VM/run.sh" --timeout "$(load_guest "$kernel" && printf '%s\n' "$TIMEOUT")" --log "$LOGS/$kernel.kernel.log" --with "$program" "${with[@]}" \
+	"$VM/run.sh" --timeout "$(timeout_of "$kernel")" --log "$LOGS/$kernel.kernel.log" "${with[@]}" \
 		"$kernel" "\$KNETSTAT_DIR/${program##*/} $*"
 }
 
 # has_module_tests KERNEL: what they claim is what our own rules for rustc have to see to.
 has_module_tests() { [[ -z $ONLY ]] && (load_guest "$1" && [[ -z $METADATA ]]); }
+
+# has_command_tests KERNEL: what the command is compared with, ss, and what compares are in the
+# build root, whose user space the guests of its architecture have.
+has_command_tests() { [[ -z $ONLY && $(arch_of "$1") == amd64 ]]; }
+
+# command_tests KERNEL: compares the command with ss.
+command_tests() { "$TOP/tools/knetstat/tests/run.sh" "$1"; }
 
 # module_tests KERNEL: compares the module's file with that of a C module for the same kernel;
 # neither is loaded.
@@ -281,12 +291,15 @@ stock_kernels() {
 [[ -z ${STOCK_KERNELS[*]} ]] || begin stock-kernels stock_kernels "${STOCK_KERNELS[@]}"
 if [[ -n ${UML_KERNELS[*]}${STOCK_KERNELS[*]} ]]; then
 	PROGRAMS[amd64]=$("$VM/program.sh" knetstat-guest-tests debug)
+	COMMANDS[amd64]=$("$VM/program.sh" knetstat debug)
 	if [[ ${#EMULATED[@]} -gt 0 && -z $ONLY ]]; then MODULE_PROGRAM=$("$VM/program.sh" knetstat-module-tests debug); fi
 fi
 [[ -z ${STOCK_KERNELS[*]} ]] || finish stock-kernels
 for kernel in "${EMULATED[@]}"; do
 	arch=$(arch_of "$kernel")
-	[[ -n ${PROGRAMS[$arch]:-} ]] || PROGRAMS[$arch]=$("$VM/program.sh" knetstat-guest-tests "$kernel")
+	[[ -z ${PROGRAMS[$arch]:-} ]] || continue
+	PROGRAMS[$arch]=$("$VM/program.sh" knetstat-guest-tests "$kernel")
+	COMMANDS[$arch]=$("$VM/program.sh" knetstat "$kernel")
 done
 [[ -z ${UML_KERNELS[*]} ]] || for kernel in "${UML_KERNELS[@]}"; do
 	finish "$kernel-kernel"
@@ -305,13 +318,18 @@ emulated() {
 			echo "$status" > "$LOGS/$kernel-module.status"
 		fi
 		status=0
+		if has_command_tests "$kernel"; then
+			command_tests "$kernel" > "$LOGS/$kernel-command.log" 2>&1 || status=$?
+			echo "$status" > "$LOGS/$kernel-command.status"
+		fi
+		status=0
 		guest "$kernel" "$ONLY" > "$LOGS/$kernel.log" 2>&1 || status=$?
 		echo "$status" > "$LOGS/$kernel.status"
 	done
 }
 if [[ ${#EMULATED[@]} -gt 0 ]]; then
 	note "== ${EMULATED[*]} (output comes at the end)"
-	for kernel in "${EMULATED[@]}"; do rm -f "$LOGS/$kernel"{,-module}.{log,status}; done
+	for kernel in "${EMULATED[@]}"; do rm -f "$LOGS/$kernel"{,-module,-command}.{log,status}; done
 	begin emulated emulated "${EMULATED[@]}"
 fi
 for package in host build; do
@@ -336,8 +354,11 @@ if [[ ${#EMULATED[@]} -gt 0 ]]; then
 	wait "${begun_pid[emulated]}" || true
 	unset "begun_pid[emulated]"
 	for kernel in "${EMULATED[@]}"; do
-		for what in "$kernel-module" "$kernel"; do
-			[[ $what == "$kernel" ]] || has_module_tests "$kernel" || continue
+		for what in "$kernel-module" "$kernel-command" "$kernel"; do
+			case $what in
+			*-module) has_module_tests "$kernel" || continue ;;
+			*-command) has_command_tests "$kernel" || continue ;;
+			esac
 			note "== $what"
 			cat "$LOGS/$what.log" 2> /dev/null || true
 			tally "$what" "$LOGS/$what.log" "$(cat "$LOGS/$what.status" 2> /dev/null || echo 1)"

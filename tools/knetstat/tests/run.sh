@@ -8,11 +8,8 @@
 set -euo pipefail
 [[ $# -eq 1 ]] || { echo "usage: $0 GUEST" >&2; exit 2; }
 cd "$(dirname "$0")/../../.."
-# shellcheck source=vm/lib.sh
-. vm/lib.sh
 
-vm/in-root.sh env RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --locked --release \
-	--manifest-path tools/Cargo.toml --target x86_64-unknown-linux-gnu
+program=$(vm/program.sh knetstat "$1")
 # shellcheck disable=SC2016
-exec vm/run.sh --with "$CARGO_TARGET/x86_64-unknown-linux-gnu/release/knetstat" \
-	--with tools/knetstat/tests/against_ss.py "$1" 'python3 $KNETSTAT_DIR/against_ss.py'
+exec vm/run.sh --with "$program" --with tools/knetstat/tests/against_ss.py "$1" \
+	'python3 $KNETSTAT_DIR/against_ss.py'
