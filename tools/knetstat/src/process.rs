@@ -6,11 +6,22 @@ use procfs::process::{
     Process,
     StatFlags, //
 };
-use std::collections::HashMap;
+use rustix::fd::AsFd;
+use rustix::fs::{
+    openat,
+    readlinkat_raw,
+    Mode,
+    OFlags,
+    RawDir,
+    CWD, //
+};
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
 use std::rc::Rc;
 use std::{
     fs,
-    io, //
+    io,
+    str, //
 };
 
 /// A process that has a socket open.
@@ -26,24 +37,38 @@ fn as_str<S: serde::Serializer>(text: &Rc<str>, serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(text)
 }
 
-/// Who has which socket open, by inode.
+/// Who has which socket open.
 #[derive(Debug, Default)]
 pub struct Holders {
-    by_ino: HashMap<u64, Vec<Holder>>,
+    /// In order, and as often as a socket is open.
+    inos: Vec<u64>,
+    /// Who has each of those open: by process and descriptor, if several have the same one.
+    holders: Vec<Holder>,
     /// Processes that could not be looked into.
     pub hidden: usize,
 }
+
+/// Room for the entries of a directory that are read at a time. Theirs have short names.
+const DIRECTORY: usize = 32 << 10;
+
+/// Room for what a link to a socket says, and more than that. Another link may be cut off.
+const LINK: usize = 64;
 
 impl Holders {
     /// Looks through all processes, once.
     pub fn scan() -> io::Result<Self> {
         let mut holders = Self::default();
-        for entry in fs::read_dir("/proc")? {
-            let name = entry?.file_name();
-            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+        let mut found = Vec::new();
+        // One for the processes and one for the descriptors of each.
+        let mut pids = vec![MaybeUninit::uninit(); DIRECTORY];
+        let mut fds = vec![MaybeUninit::uninit(); DIRECTORY];
+        let proc = open_directory(CWD, "/proc")?;
+        let mut entries = RawDir::new(&proc, &mut pids);
+        while let Some(entry) = entries.next() {
+            let Some(pid) = number(entry?.file_name()) else {
                 continue;
             };
-            match holders.process(pid) {
+            match of_process(&proc, pid, &mut fds, &mut found) {
                 // The kernel's own threads have no descriptors.
                 Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
                     holders.hidden += usize::from(!is_kernel_thread(pid));
@@ -52,38 +77,66 @@ impl Holders {
                 Err(_) | Ok(()) => {}
             }
         }
+        // Lists of one holder each, which most would be, take longer to make and more room.
+        found.sort_by_key(|(ino, _)| *ino);
+        (holders.inos, holders.holders) = found.into_iter().unzip();
         Ok(holders)
-    }
-
-    fn process(&mut self, pid: i32) -> io::Result<()> {
-        let mut name: Option<Rc<str>> = None;
-        for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
-            let entry = entry?;
-            let Some(fd) = entry.file_name().to_str().and_then(|fd| fd.parse().ok()) else {
-                continue;
-            };
-            // It may be closed by now.
-            let Ok(target) = fs::read_link(entry.path()) else {
-                continue;
-            };
-            let Some(ino) = target.to_str().and_then(inode) else {
-                continue;
-            };
-            let name = name.get_or_insert_with(|| comm(pid).into());
-            self.by_ino.entry(ino).or_default().push(Holder {
-                name: Rc::clone(name),
-                pid,
-                fd,
-            });
-        }
-        Ok(())
     }
 
     /// Who has it open; an inode of 0 is nobody's.
     pub fn of(&self, ino: Option<u64>) -> &[Holder] {
-        ino.and_then(|ino| self.by_ino.get(&ino))
-            .map_or(&[], Vec::as_slice)
+        let Some(ino) = ino else {
+            return &[];
+        };
+        let begin = self.inos.partition_point(|other| *other < ino);
+        let same = self.inos[begin..].iter().take_while(|other| **other == ino);
+        &self.holders[begin..begin + same.count()]
     }
+}
+
+fn open_directory<P: rustix::path::Arg>(at: impl AsFd, path: P) -> io::Result<impl AsFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat(at, path, flags, Mode::empty())?)
+}
+
+/// Adds what a process has open. Links are read from where its directory is: to look up
+/// `/proc/PID/fd/FD` for each takes longer than to read it.
+fn of_process(
+    proc: impl AsFd,
+    pid: i32,
+    room: &mut [MaybeUninit<u8>],
+    found: &mut Vec<(u64, Holder)>,
+) -> io::Result<()> {
+    let directory = open_directory(proc, format!("{pid}/fd"))?;
+    let mut name: Option<Rc<str>> = None;
+    let mut entries = RawDir::new(&directory, room);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let Some(fd) = number(entry.file_name()) else {
+            continue;
+        };
+        let mut link = [MaybeUninit::uninit(); LINK];
+        // It may be closed by now.
+        let Ok((target, _)) = readlinkat_raw(&directory, entry.file_name(), &mut link) else {
+            continue;
+        };
+        let Some(ino) = str::from_utf8(target).ok().and_then(inode) else {
+            continue;
+        };
+        let name = name.get_or_insert_with(|| comm(pid).into());
+        let holder = Holder {
+            name: Rc::clone(name),
+            pid,
+            fd,
+        };
+        found.push((ino, holder));
+    }
+    Ok(())
+}
+
+/// The name of an entry that is a number.
+fn number(name: &CStr) -> Option<i32> {
+    name.to_str().ok()?.parse().ok()
 }
 
 /// Of `socket:[12345]`.
@@ -109,7 +162,10 @@ fn is_kernel_thread(pid: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use std::net::{
+        TcpListener,
+        UdpSocket, //
+    };
     use std::os::fd::AsRawFd;
 
     #[test]
@@ -143,5 +199,37 @@ mod tests {
             holders.of(ino)
         );
         assert!(holders.of(Some(0)).is_empty() && holders.of(None).is_empty());
+        assert!(holders.of(Some(u64::MAX)).is_empty());
+    }
+
+    /// More than are read at a time, and one of them twice.
+    #[test]
+    fn finds_each_of_many() {
+        let mut sockets: Vec<_> = (0..3000)
+            .map_while(|_| UdpSocket::bind("127.0.0.1:0").ok())
+            .collect();
+        let again = sockets[0].try_clone().unwrap();
+        sockets.push(again);
+        let holders = Holders::scan().unwrap();
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let mut found: Vec<_> = sockets
+            .iter()
+            .map(|socket| {
+                let fd = socket.as_raw_fd();
+                let link = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
+                let of_ino = holders.of(inode(link.to_str().unwrap()));
+                let count = of_ino.iter().filter(|holder| holder.pid == pid).count();
+                assert!(
+                    of_ino
+                        .iter()
+                        .any(|holder| (holder.pid, holder.fd) == (pid, fd)),
+                    "{fd}: {of_ino:?}"
+                );
+                count
+            })
+            .collect();
+        found.sort_unstable();
+        assert_eq!(&found[found.len() - 2..], [2, 2]);
+        assert!(found[..found.len() - 2].iter().all(|count| *count == 1));
     }
 }
