@@ -156,7 +156,8 @@ help:
 #h   make demo          see it at work on the stock kernel of Debian 13, or on KERNEL=NAME
 #h   make test          the tests, also on the oldest and the newest stock kernel;
 #h                      KERNEL=all: on all of them
-#h   make fuzz          the formatting on arbitrary input, for SECONDS=60
+#h   make fuzz          the formatting, then the command, on arbitrary input, for
+#h                      SECONDS=60 each
 #h   make bench         how fast it is, beside /proc/net/tcp and ss; half an hour.
 #h                      QUICK=1: in 5, roughly. OUT=FILE: the figures as JSON.
 #h                      AGAINST=DIR: this module and another checkout's, by turns

@@ -174,15 +174,15 @@ c_module() {
 	return "$status"
 }
 
-# Any input, as far as a few seconds go.
+# fuzz TARGET RUNS: any input, as far as a few seconds go.
 fuzz() {
-	local log=$LOGS/fuzz.log
-	if "$TOP/tests/fuzz/run.sh" --runs 300000 > "$log"; then
-		echo "test fuzz::format ... ok"
-		add 1 0 0 fuzz
+	local target=$1 runs=$2 log=$LOGS/fuzz-$1.log
+	if "$TOP/tests/fuzz/run.sh" --runs "$runs" "$target" > "$log"; then
+		echo "test fuzz::$target ... ok"
+		add 1 0 0 "fuzz::$target"
 	else
-		echo "test fuzz::format ... FAILED"
-		add 0 1 0 fuzz
+		echo "test fuzz::$target ... FAILED"
+		add 0 1 0 "fuzz::$target"
 	fi
 	sed 's/^/     /' "$log"
 }
@@ -339,7 +339,8 @@ for package in host build; do
 	fi
 	if [[ $package == host ]] && wanted host; then
 		run command "$VM/in-root.sh" cargo test --locked --manifest-path tools/Cargo.toml
-		fuzz
+		fuzz format 300000
+		fuzz command 100000
 	fi
 done
 for kernel in "${OTHERS[@]}"; do

@@ -174,6 +174,12 @@ pub struct Row<'a> {
 impl<'a> Row<'a> {
     /// A line, without its line feed. `None`: it is not such as this program knows.
     pub fn parse(file: File, line: &'a [u8]) -> Option<Self> {
+        // Rows have no other bytes: what a terminal would obey, or takes for more than a column, is
+        // none of them. All are looked at, many at a time, rather than one after the other.
+        let is_odd = |byte: &u8| !matches!(byte, b' '..=b'~');
+        if line.iter().fold(false, |found, byte| found | is_odd(byte)) {
+            return None;
+        }
         let line = str::from_utf8(line).ok()?;
         let mut words = line.split_ascii_whitespace();
         let recv_q = words.next()?.parse().ok()?;
@@ -202,6 +208,10 @@ impl<'a> Row<'a> {
             row.state = State::of(word?)?;
             word = words.next();
             if let Some(diag) = word.filter(|word| !word.contains('=')) {
+                // That is how nothing is printed.
+                if diag == "-" {
+                    return None;
+                }
                 row.diag = diag;
                 word = words.next();
             }
@@ -316,6 +326,10 @@ pub mod tests {
             "0 0 0.0.0.0:65536 0.0.0.0:* LSTN",
             "0 0 :::22 :::* LSTN",
             "0 0 0.0.0.0:22 0.0.0.0:* LSTN ino=x",
+            "0 0 0.0.0.0:22 0.0.0.0:* LSTN - ino=1",
+            "0 0 0.0.0.0:22 0.0.0.0:*\tLSTN ino=1",
+            "0 0 0.0.0.0:22 0.0.0.0:* LSTN SO_BINDTODEVICE=\x1b[2J,ino=1",
+            "0 0 0.0.0.0:22 0.0.0.0:* LSTN SO_BINDTODEVICE=\u{202e},ino=1",
         ] {
             assert_eq!(Row::parse(TCP, line.as_bytes()), None, "{line}");
         }

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command `knetstat` on any row and any filter.
+//!
+//! An input is a row of one of the four files, as its fields or as bytes, and two filters. Nothing
+//! may panic. A row that was written as the kernel writes it must be read as it was meant. Whatever
+//! is understood must be the same in all that is printed of it: on one line for a script, within
+//! the width of a terminal, and as JSON. And what joins filters must mean what it says.
+
+#![no_main]
+#![expect(dead_code, reason = "files are not opened here")]
+
+#[path = "../../../tools/knetstat/src/filter.rs"]
+mod filter;
+#[path = "../../../tools/knetstat/src/list.rs"]
+mod list;
+#[path = "../../../tools/knetstat/src/options.rs"]
+mod options;
+#[path = "../../../tools/knetstat/src/output.rs"]
+mod output;
+#[path = "../../../tools/knetstat/src/process.rs"]
+mod process;
+#[path = "../../../tools/knetstat/src/question.rs"]
+mod question;
+#[path = "../../../tools/knetstat/src/row.rs"]
+mod row;
+#[path = "../../../tools/knetstat/src/services.rs"]
+mod services;
+#[path = "../../../tools/knetstat/src/summary.rs"]
+mod summary;
+#[path = "../../../tools/knetstat/src/watch.rs"]
+mod watch;
+
+use crate::filter::Filter;
+use crate::options::Kind;
+use crate::output::{
+    Kinds,
+    Printer, //
+};
+use crate::process::Holder;
+use crate::row::{
+    Family,
+    File,
+    Netid,
+    Row,
+    State, //
+};
+use crate::services::Services;
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use std::net::{
+    IpAddr,
+    Ipv4Addr,
+    Ipv6Addr, //
+};
+use std::sync::LazyLock;
+
+static SERVICES: LazyLock<Services> = LazyLock::new(|| {
+    Services::parse("ssh 22/tcp\nhttp 80/tcp\nhttp 80/udp\nodd 7/tcp\nodd 8/udp\n")
+});
+static KINDS: LazyLock<Kinds> = LazyLock::new(Kinds::new);
+
+const FILES: [File; 4] = {
+    const fn file(netid: Netid, family: Family) -> File {
+        File { netid, family }
+    }
+    [
+        file(Netid::Tcp, Family::Inet),
+        file(Netid::Tcp, Family::Inet6),
+        file(Netid::Udp, Family::Inet),
+        file(Netid::Udp, Family::Inet6),
+    ]
+};
+
+const DIAGS: [&str; 6] = ["", ">|", "|<", ">|<", ">#", ">#|<"];
+
+/// A name of an option, mostly one that is known.
+fn name(index: u8) -> &'static str {
+    let all = options::all();
+    all.get(usize::from(index))
+        .map_or("TCP_NEW", |info| info.name)
+}
+
+/// The value of an option.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Value<'a> {
+    Small(u8),
+    Number(i64),
+    Hex(u32),
+    Milliseconds(u64),
+    Seconds(i32),
+    Text(&'a str),
+}
+
+impl Value<'_> {
+    fn text(self) -> String {
+        match self {
+            Value::Small(n) => n.to_string(),
+            Value::Number(n) => n.to_string(),
+            Value::Hex(n) => format!("{n:#x}"),
+            Value::Milliseconds(n) => format!("{n}ms"),
+            Value::Seconds(n) => format!("{n}s"),
+            // All that format.rs lets through.
+            Value::Text(text) => text
+                .chars()
+                .filter(|c| c.is_ascii_graphic() && *c != ',')
+                .collect(),
+        }
+    }
+}
+
+/// What is in a row.
+#[derive(Arbitrary, Clone, Debug)]
+struct Fields<'a> {
+    queues: [i32; 2],
+    addresses: [[u8; 16]; 2],
+    ports: [u16; 2],
+    state: u8,
+    diag: u8,
+    options: Vec<(u8, Value<'a>)>,
+    backlog: Option<u32>,
+    /// User and inode, unless the kernel keeps addresses only.
+    whose: Option<(u32, u64)>,
+}
+
+impl Fields<'_> {
+    fn address(&self, end: usize, file: File) -> IpAddr {
+        let bytes = self.addresses[end];
+        match file.family {
+            Family::Inet => Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]).into(),
+            Family::Inet6 => Ipv6Addr::from(bytes).into(),
+        }
+    }
+
+    fn state(&self) -> (State, &'static str) {
+        let (state, label, _) = State::ALL[usize::from(self.state) % State::ALL.len()];
+        (state, label)
+    }
+
+    fn diag(&self) -> &'static str {
+        DIAGS[usize::from(self.diag) % DIAGS.len()]
+    }
+
+    fn options(&self) -> Vec<(&'static str, String)> {
+        let named = self.options.iter();
+        named
+            .map(|(index, value)| (name(*index), value.text()))
+            .collect()
+    }
+
+    /// As the kernel writes it.
+    fn text(&self, file: File) -> String {
+        let mut entries: Vec<_> = self
+            .options()
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        entries.extend(self.backlog.map(|n| format!("backlog={n}")));
+        if let Some((uid, ino)) = self.whose {
+            entries.push(format!("uid={uid},ino={ino}"));
+        }
+        let end = |end: usize| {
+            let port = match self.ports[end] {
+                0 => "*".to_owned(),
+                port => port.to_string(),
+            };
+            format!("{}:{port}", self.address(end, file))
+        };
+        let stat = match file.netid {
+            Netid::Tcp => format!("{} {:4} ", self.state().1, self.diag()),
+            Netid::Udp => String::new(),
+        };
+        let [recv_q, send_q] = self.queues;
+        format!(
+            "{recv_q:6} {send_q:6} {:23} {:23} {stat}{}",
+            end(0),
+            end(1),
+            entries.join(",")
+        )
+    }
+
+    /// Whether this is what was read.
+    fn check(&self, file: File, row: &Row<'_>) {
+        assert_eq!([row.recv_q, row.send_q], self.queues.map(i64::from));
+        for (end, endpoint) in [&row.local, &row.foreign].into_iter().enumerate() {
+            let address = self.address(end, file);
+            assert_eq!(
+                (endpoint.address, endpoint.port),
+                (address, self.ports[end])
+            );
+            assert_eq!(endpoint.text, address.to_string());
+        }
+        if file.netid == Netid::Tcp {
+            assert_eq!((row.state, row.diag), (self.state().0, self.diag()));
+        }
+        let options = self.options();
+        let expected = options.iter().map(|(name, value)| (*name, value.as_str()));
+        assert!(row.options.iter().eq(expected));
+        assert_eq!(row.backlog, self.backlog.map(u64::from));
+        assert_eq!(row.uid, self.whose.map(|(uid, _)| uid.into()));
+        assert_eq!(row.ino, self.whose.map(|(_, ino)| ino));
+    }
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+enum Line<'a> {
+    Bytes(&'a [u8]),
+    Fields(Fields<'a>),
+    /// With bytes at some places that are others.
+    Damaged(Fields<'a>, Vec<(u8, u8)>),
+}
+
+/// A word of a filter.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Word<'a> {
+    Known(u8),
+    Option(u8),
+    Number(u16),
+    Text(&'a str),
+}
+
+const WORDS: [&str; 42] = [
+    "state",
+    "exclude",
+    "all",
+    "established",
+    "listening",
+    "src",
+    "dst",
+    "sport",
+    "dport",
+    "=",
+    "!=",
+    ">",
+    "<",
+    ">=",
+    "<=",
+    "(",
+    ")",
+    "not",
+    "!",
+    "and",
+    "or",
+    "&",
+    "||",
+    ":ssh",
+    "[::1]:5",
+    "::/0",
+    "1.2.3.4/8",
+    "*",
+    "*:80",
+    "diag",
+    "process",
+    "pid",
+    "uid",
+    "ino",
+    "backlog",
+    "'x'",
+    "\"",
+    "=0",
+    "=1",
+    ">1s",
+    "nginx",
+    "cubic",
+];
+
+impl Word<'_> {
+    fn text(self) -> String {
+        match self {
+            Word::Known(index) => WORDS[usize::from(index) % WORDS.len()].to_owned(),
+            Word::Option(index) => name(index).to_owned(),
+            Word::Number(n) => n.to_string(),
+            Word::Text(text) => text.to_owned(),
+        }
+    }
+}
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    file: u8,
+    line: Line<'a>,
+    filters: [Vec<Word<'a>>; 2],
+    width: u8,
+    /// Who has the socket open.
+    holders: Vec<(&'a str, i32, i32)>,
+}
+
+fn parse(text: &str) -> Option<Filter> {
+    let filter = Filter::parse(&[text.to_owned()], &SERVICES);
+    filter
+        .map_err(|err| assert!(err.to_string().contains('^'), "{err} is nowhere"))
+        .ok()
+}
+
+/// Filters that are made of others, of which nobody needs to know what they mean.
+fn check_filters(filters: &[Vec<Word<'_>>; 2], row: Option<&Row<'_>>, holders: &[Holder]) {
+    let [a, b] = filters.each_ref().map(|words| {
+        // Fewer than can be nested too deeply.
+        let words: Vec<_> = words.iter().take(64).map(|word| word.text()).collect();
+        words.join(" ")
+    });
+    let parsed = [&a, &b].map(|text| parse(text));
+    let (Some(row), [Some(first), Some(second)]) = (row, parsed) else {
+        return;
+    };
+    let (is_a, is_b) = (first.matches(row, holders), second.matches(row, holders));
+    // What is in brackets is not empty, and does not begin with states.
+    let can_be_joined =
+        |text: &str, filter: &Filter| !text.trim().is_empty() && filter.states.is_none();
+    if !can_be_joined(&a, &first) || !can_be_joined(&b, &second) {
+        return;
+    }
+    for (text, expected) in [
+        (format!("( {a} )"), is_a),
+        (format!("not ( {a} )"), !is_a),
+        (format!("!({a})"), !is_a),
+        (format!("( {a} ) and ( {b} )"), is_a && is_b),
+        (format!("({a})({b})"), is_a && is_b),
+        (format!("( {a} ) or ( {b} )"), is_a || is_b),
+        (
+            format!("not ( {a} ) or ({b}) and ({a})"),
+            (!is_a || is_b) && is_a,
+        ),
+    ] {
+        let filter = parse(&text).unwrap_or_else(|| panic!("{text} is no filter"));
+        assert_eq!(filter.matches(row, holders), expected, "{text}");
+    }
+}
+
+fn printed(mut printer: Printer, row: &Row<'_>, holders: &[Holder]) -> String {
+    let mut out = Vec::new();
+    if printer.is_for_a_terminal() {
+        printer.measure(row);
+    }
+    printer
+        .row(&mut out, row, holders)
+        .expect("a Vec takes all");
+    let text = String::from_utf8(out).expect("a row is text");
+    let text = text.strip_suffix('\n').expect("a row is a line");
+    text.to_owned()
+}
+
+/// The row of which this was printed, for a script.
+fn unprinted(text: &str, netid: Netid) -> String {
+    let mut words: Vec<_> = text.split(' ').filter(|word| !word.is_empty()).collect();
+    assert_eq!(words.len(), 8, "{text}");
+    assert_eq!(words.remove(0), netid.name());
+    if netid == Netid::Udp {
+        let state = words.remove(4);
+        assert!(["ESTB", "CLSD"].contains(&state), "{text}");
+    }
+    words.retain(|word| *word != "-");
+    words.join(" ")
+}
+
+fn check_printed(row: &Row<'_>, holders: &[Holder], width: u8) {
+    let line = printed(Printer::new(None, false, false), row, holders);
+    assert!(
+        line.bytes().all(|byte| matches!(byte, b' '..=b'~')),
+        "{line:?}"
+    );
+    let again = unprinted(&line, row.file.netid);
+    assert_eq!(
+        Row::parse(row.file, again.as_bytes()).as_ref(),
+        Some(row),
+        "{again}"
+    );
+
+    // Names of processes do not break it, and nothing is before them that was not there.
+    let with_processes = printed(Printer::new(None, true, false), row, holders);
+    assert!(with_processes.starts_with(&line) && !with_processes.contains(char::is_control));
+
+    // On a terminal, only the blanks are others.
+    let compact = |text: &str| text.replace([' ', '\n'], "");
+    let mut printer = Printer::new(None, false, false);
+    printer.set_width(width.into());
+    let wrapped = printed(printer, row, holders);
+    assert_eq!(compact(&wrapped), compact(&line));
+    for below in wrapped.lines().skip(1) {
+        let is_one_entry = below.trim_end_matches(',').find(',').is_none();
+        assert!(below.starts_with("        "), "{wrapped}");
+        assert!(below.len() <= width.into() || is_one_entry, "{wrapped}");
+    }
+
+    let verbose = printed(Printer::new(None, false, true), row, holders);
+    let options = verbose.lines().skip(1).map(str::trim_start);
+    let entries = row
+        .options
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    let numbers = [("backlog", row.backlog), ("uid", row.uid), ("ino", row.ino)];
+    let numbers = numbers
+        .iter()
+        .filter_map(|(name, n)| n.map(|n| format!("{name}={n}")));
+    assert!(entries.chain(numbers).eq(options), "{verbose}");
+}
+
+fn check_json(row: &Row<'_>, holders: &[Holder]) {
+    let mut out = Vec::new();
+    output::json(&mut out, row, Some(holders), &KINDS).expect("a Vec takes all");
+    let object: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
+    assert_eq!(object["recv_q"], row.recv_q);
+    assert_eq!(object["send_q"], row.send_q);
+    assert_eq!(object["state"], row.state.long());
+    for (name, end) in [("local", &row.local), ("foreign", &row.foreign)] {
+        assert_eq!(object[name]["address"], end.text);
+        assert_eq!(object[name]["port"], end.port);
+    }
+    for (name, n) in [("backlog", row.backlog), ("uid", row.uid), ("ino", row.ino)] {
+        assert_eq!(object[name].as_u64(), n);
+    }
+    for (name, _) in row.options.iter() {
+        // An object has the last one, if there are several.
+        let last = row
+            .options
+            .iter()
+            .filter(|(other, _)| *other == name)
+            .last();
+        let text = last.expect("there is one").1;
+        let value = &object["options"][name];
+        let is_text = options::find(name).is_some_and(|info| info.kind == Kind::Text);
+        let n = value
+            .as_u64()
+            .map(i128::from)
+            .or(value.as_i64().map(i128::from));
+        match n {
+            Some(n) => assert!(
+                !is_text && options::number(text) == Some(n),
+                "{name}={text}"
+            ),
+            None => assert_eq!(value, text),
+        }
+    }
+    let names = object["processes"].as_array().expect("they were given");
+    assert!(names
+        .iter()
+        .map(|process| process["name"].as_str())
+        .eq(holders.iter().map(|holder| Some(&*holder.name))));
+}
+
+/// What is not understood is shown as it is, but not to a terminal.
+fn check_odd(file: File, line: &[u8], width: u8) {
+    let mut printer = Printer::new(None, false, false);
+    let mut out = Vec::new();
+    printer.raw(&mut out, line).expect("a Vec takes all");
+    assert_eq!(out, [line, b"\n"].concat());
+    printer.set_width(width.into());
+    out.clear();
+    printer.raw(&mut out, line).expect("a Vec takes all");
+    let text = String::from_utf8(out).expect("it is text");
+    assert_eq!(text.find(char::is_control), Some(text.len() - 1));
+    let mut out = Vec::new();
+    output::json_raw(&mut out, file, line).expect("a Vec takes all");
+    let object: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
+    assert_eq!(object["raw"], *String::from_utf8_lossy(line));
+}
+
+fuzz_target!(|input: Input<'_>| {
+    let file = FILES[usize::from(input.file) % FILES.len()];
+    let line = match &input.line {
+        Line::Bytes(bytes) => bytes.to_vec(),
+        Line::Fields(fields) => fields.text(file).into_bytes(),
+        Line::Damaged(fields, bytes) => {
+            let mut line = fields.text(file).into_bytes();
+            let len = line.len();
+            for (at, byte) in bytes {
+                line[usize::from(*at) % len] = *byte;
+            }
+            line
+        }
+    };
+    let holders: Vec<_> = input
+        .holders
+        .iter()
+        .map(|(name, pid, fd)| Holder {
+            name: (*name).into(),
+            pid: *pid,
+            fd: *fd,
+        })
+        .collect();
+
+    let row = Row::parse(file, &line);
+    if let Line::Fields(fields) = &input.line {
+        let row = row.as_ref();
+        fields.check(file, row.expect("it is as the kernel writes it"));
+    }
+    check_filters(&input.filters, row.as_ref(), &holders);
+    match &row {
+        Some(row) => {
+            check_printed(row, &holders, input.width);
+            check_json(row, &holders);
+        }
+        None => check_odd(file, &line, input.width),
+    }
+});
