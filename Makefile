@@ -61,10 +61,12 @@ dist:
 dist-vendor:
 	@scripts/vendor.sh
 
-# The package for DKMS.
-.PHONY: deb
+# The package for DKMS, and the one of the command.
+.PHONY: deb deb-dkms
 deb:
-	@scripts/deb.sh
+	@scripts/deb.sh all
+deb-dkms:
+	@scripts/deb.sh dkms
 
 # Kbuild's own clean where there is a Kbuild, and the rest.
 .PHONY: clean
@@ -139,7 +141,8 @@ help:
 #h
 #h   make               build knetstat.ko for the running kernel
 #h
-#h   make deb           build the package for DKMS, knetstat-dkms_VERSION_all.deb
+#h   make deb           build the packages: knetstat-dkms_VERSION_all.deb, for DKMS, and
+#h                      the command, knetstat_VERSION_ARCH.deb;  make deb-dkms: only the former
 #h
 #h As root:
 #h   make load          load the module:  cat /proc/net/tcpstat

@@ -1,35 +1,53 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deb.sh: builds the package, ./knetstat-dkms_VERSION_all.deb, in a copy of what it is made from.
-# The version is that of debian/changelog.
+# deb.sh all|dkms: builds the packages, ./knetstat-dkms_VERSION_all.deb and ./knetstat_VERSION_ARCH.deb,
+# or only the former, in a copy of what they are made from. The version is that of debian/changelog.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$scripts/.."
 
+case ${1:-} in
+all) which=binary ;;
+dkms) which=all ;;
+*) die "usage: $0 all|dkms" ;;
+esac
+
 missing=()
 have dpkg-buildpackage || missing+=(dpkg-dev)
 have dh || missing+=(debhelper)
 have dh_dkms || missing+=(dh-dkms)
+if [ "$1" = all ] && ! have "${CARGO:-cargo}"; then missing+=("$(cargo_package)"); fi
 if [ ${#missing[@]} != 0 ]; then
 	case $(family) in
 	debian | ubuntu) die "to build the package takes ${missing[*]}; run: $(apt_install "${missing[@]}")" ;;
 	*) die "the package is for Debian and Ubuntu, and built there; here: make && make install" ;;
 	esac
 fi
+if [ "$1" = all ]; then
+	said=$(scripts/command.sh check 2>&1) ||
+		die "${said#knetstat: }; or build the package of the module only: make deb-dkms"
+fi
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+# debhelper gives a build another HOME.
+export CARGO_HOME=${CARGO_HOME:-$HOME/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
+
+# Always the same place: where the command is built changes, by cargo's hashes of paths, its code.
+scratch=$PWD/target/deb
+trap 'rm -rf "$scratch"; rmdir --ignore-fail-on-non-empty target' EXIT
+rm -rf "$scratch"
+mkdir -p "$scratch"
 mkdir "$scratch/knetstat"
 # Not what it is tested with, and not what was built here.
-cp -a CHANGELOG.md Kbuild Makefile README.md ./*.rs bindings debian docs getsockopt man rust scripts "$scratch/knetstat/"
+tar -c --exclude=target CHANGELOG.md Kbuild Makefile README.md ./*.rs bindings debian docs getsockopt man rust scripts \
+	tests/man tools | tar -x -C "$scratch/knetstat"
 # That there is no build-essential does not matter.
-if ! (cd "$scratch/knetstat" && dpkg-buildpackage --build=binary --no-sign --no-check-builddeps) > "$scratch/log" 2>&1; then
+if ! (cd "$scratch/knetstat" && dpkg-buildpackage --build="$which" --no-sign --no-check-builddeps) > "$scratch/log" 2>&1; then
 	tail -n 20 "$scratch/log" >&2
 	die "the package does not build, see above"
 fi
-cp "$scratch"/knetstat-dkms_*_all.deb .
-deb=$(basename "$scratch"/knetstat-dkms_*_all.deb)
-echo "Built $deb. Install it with: $(apt_install "./$deb")"
+mapfile -t debs < <(cd "$scratch" && ls knetstat_*.deb knetstat-dkms_*.deb 2> /dev/null)
+cp "${debs[@]/#/$scratch/}" .
+echo "Built ${debs[*]}. Install with: $(apt_install "${debs[@]/#/./}")"

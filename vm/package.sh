@@ -3,9 +3,9 @@
 #
 # shellcheck disable=SC2016 # What is in quotes is for the shell in a root.
 #
-# Tests the package as an administrator has it: `make deb`, apt install in a minimal root of each
-# release, modprobe in the unmodified kernel that is installed there and boots from that root, a
-# newer version of the package, more kernels, those for which it cannot be built, removal. Ends
+# Tests the packages as an administrator has them: `make deb`, apt install in a minimal root of each
+# release, modprobe in the unmodified kernel that is installed there and boots from that root, the
+# command, a newer version of the package, more kernels, those for which it cannot be built, removal. Ends
 # with a line that sums up, and fails unless every test passed.
 #
 # usage: vm/package.sh [KERNEL]...   default: debian-12 debian-13 debian-13-backports
@@ -20,6 +20,7 @@ DEB_ROOT=$("$VM/stock-root.sh" deb)
 for name; do "$VM/stock-root.sh" "$name" > /dev/null; done
 check_disk 6
 lock_use
+cargo_settings
 RUN=$(mktemp -d "$CACHE/run/package.XXXXXX")
 trap 'remove_tree "$RUN"' EXIT
 LOGS=$CACHE/log/package
@@ -80,27 +81,40 @@ kernels() { find "$COPY/boot" -name 'vmlinuz-*' -printf '%f\n' | sed 's/vmlinuz-
 # make deb, in a copy of the checkout.
 copy_checkout() {
 	mkdir -p "$1"
-	tar -C "$TOP" --exclude=./.git --exclude=target --exclude='./knetstat-dkms_*' -c . | tar -C "$1" -x
+	tar -C "$TOP" --exclude=./.git --exclude=target --exclude='./knetstat*.deb' -c . | tar -C "$1" -x
 }
-make_deb() { in_root_at "$DEB_ROOT" build make -C "$(in_cache "$1")" deb; }
+# make_deb DIR [TARGET] [VARIABLE]...
+make_deb() { in_root_at "$DEB_ROOT" build env "${@:3}" make -C "$(in_cache "$1")" "${2:-deb}"; }
 
 deb_builds() {
 	copy_checkout "$RUN/src"
 	(cd "$RUN/src" && find . | sort) > "$RUN/before"
 	make_deb "$RUN/src"
 	(cd "$RUN/src" && find . | sort) > "$RUN/after"
-	[[ $(comm -13 "$RUN/before" "$RUN/after") == "./$DEB" ]]
+	[[ $(comm -13 "$RUN/before" "$RUN/after" | LC_ALL=C sort) == "./$DEB"$'\n'"./$COMMAND" ]]
 	[[ -z $(comm -23 "$RUN/before" "$RUN/after") ]]
-	cp "$RUN/src/$DEB" "$RUN/"
+	cp "$RUN/src/$DEB" "$RUN/src/$COMMAND" "$RUN/"
 	# And again, to the bit.
 	make_deb "$RUN/src"
 	cmp "$RUN/src/$DEB" "$RUN/$DEB"
+	cmp "$RUN/src/$COMMAND" "$RUN/$COMMAND"
+}
+
+# That of the module takes no cargo.
+deb_dkms_alone() {
+	rm "$RUN/src/$DEB" "$RUN/src/$COMMAND"
+	make_deb "$RUN/src" deb-dkms CARGO=/no/cargo
+	cmp "$RUN/src/$DEB" "$RUN/$DEB"
+	[[ ! -e $RUN/src/$COMMAND ]]
+	fails keep make_deb "$RUN/src" deb CARGO=/no/cargo
+	one '^knetstat: to build the package takes cargo; run: apt install cargo$'
 }
 
 # There is one place for the version.
 deb_version() {
 	local conf=usr/src/knetstat-$VERSION/dkms.conf
 	[[ $(dpkg-deb -f "$RUN/$DEB" Version) == "$VERSION" ]]
+	[[ $(dpkg-deb -f "$RUN/$COMMAND" Version) == "$VERSION" ]]
 	[[ $(dpkg-deb --fsys-tarfile "$RUN/$DEB" | tar -xO "./$conf" | sed -n 's/^PACKAGE_VERSION=//p') == "\"$VERSION\"" ]]
 	# The module's own.
 	[[ $("$TOP/scripts/version.sh") == "$VERSION" ]]
@@ -108,19 +122,19 @@ deb_version() {
 
 deb_lintian() {
 	keep in_root_at "$DEB_ROOT" build lintian --allow-root --display-info --pedantic \
-		--fail-on error,warning,info,pedantic "$(in_cache "$RUN")/$DEB"
+		--fail-on error,warning,info,pedantic "$(in_cache "$RUN")/$DEB" "$(in_cache "$RUN")/$COMMAND"
 	[[ ! -s $OUTPUT ]]
 }
 
 deb_what_is_missing() {
 	# A stock root has nothing that builds packages.
-	fails keep in_root_at "$("$VM/stock-root.sh" debian-13)" build "$IN_TOP/scripts/deb.sh"
-	one '^knetstat: to build the package takes dpkg-dev debhelper dh-dkms; run: apt install dpkg-dev debhelper dh-dkms$'
+	fails keep in_root_at "$("$VM/stock-root.sh" debian-13)" build "$IN_TOP/scripts/deb.sh" all
+	one '^knetstat: to build the package takes dpkg-dev debhelper dh-dkms cargo; run: apt install dpkg-dev debhelper dh-dkms cargo$'
 	[[ $(wc -l < "$OUTPUT") -eq 1 ]]
 }
 
 install_package() {
-	keep in_copy apt-get install -y "$(in_cache "$RUN")/$DEB"
+	keep in_copy apt-get install -y "$(in_cache "$RUN")/$DEB" "$(in_cache "$RUN")/$COMMAND"
 	keep in_copy dkms status knetstat
 	one "^knetstat/$(re "$VERSION, $RELEASE"), x86_64: installed$"
 	[[ $(wc -l < "$OUTPUT") -eq 1 ]]
@@ -137,7 +151,15 @@ perl -MIO::Socket::INET -e '
 	$s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1:7777") or die;
 	system "cat", "/proc/net/tcpstat"'
 cat /proc/net/udp6stat
+perl -MIO::Socket::INET -e '
+	$s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1:7778") or die;
+	print "as root:\n";
+	system "knetstat -tanp sport = :7778 2>&1";
+	print "as nobody:\n";
+	system "setpriv --reuid nobody --regid nogroup --clear-groups knetstat -tanp sport = :7778 2>&1"'
 rmmod knetstat
+echo "without the module:"
+knetstat -tanp && exit 1
 [ ! -e /proc/net/tcpstat ]
 dmesg
 echo end
@@ -155,13 +177,41 @@ boots() {
 	done
 	one ' 127\.0\.0\.1:7777 .* LSTN .*SO_KEEPALIVE=0.*uid=0'
 	says '^Recv-Q Send-Q Local Address +Foreign Address +Options$'
+	sed -n '/^as root:$/,/^as nobody:$/p' "$OUTPUT" |
+		grep -E '^tcp .* 127\.0\.0\.1:7778 .* LSTN .*uid=0,ino=[0-9]+ users:\(\("perl",pid=[0-9]+,fd=[0-9]+\)\)$'
+	sed -n '/^as nobody:$/,/^without/p' "$OUTPUT" | grep -E '^tcp .* 127\.0\.0\.1:7778 .* LSTN .*uid=0,ino=[0-9]+ -$'
+	one '^knetstat: could not look into [0-9]+ processes, which takes their rights or root$'
+	one '^knetstat: the module knetstat is not loaded; as root: modprobe knetstat$'
 	fails says 'BUG:|WARNING:|Oops|disagrees about version|Unknown symbol|knetstat: .*(no symbol version|not found)'
 	one '^end$'
+}
+
+# What comes with the command.
+command_has() {
+	keep in_copy knetstat --version
+	one "^knetstat $(re "$VERSION")$"
+	keep in_copy env MANWIDTH=120 man --warnings -Tutf8 8 knetstat
+	says 'show options of TCP and UDP sockets, and whose sockets they are$'
+	fails says 'warning'
+	keep in_copy ldd /usr/bin/knetstat || true
+	says 'statically linked|not a dynamic executable'
+	keep in_copy dpkg -L knetstat
+	for file in bin/knetstat share/man/man8/knetstat.8.gz share/bash-completion/completions/knetstat \
+		share/zsh/vendor-completions/_knetstat share/fish/vendor_completions.d/knetstat.fish; do
+		one "^/usr/$file$"
+	done
+}
+
+# Shells that are installed as they are.
+command_completes() {
+	in_copy apt-get install -y zsh fish bash-completion
+	in_copy "$IN_TOP/tools/knetstat/tests/shells.zsh"
 }
 
 # What autopkgtest would run.
 debians_tests() {
 	in_copy "$IN_TOP/debian/tests/build"
+	in_copy "$IN_TOP/debian/tests/command"
 	"$VM/run.sh" --root "$COPY" --release "$RELEASE" "$KERNEL" "$IN_TOP/debian/tests/load"
 }
 
@@ -181,7 +231,7 @@ newer_version() {
 	local build=$COPY/lib/modules/$TOO_OLD/build newer=$VERSION+newer
 	copy_checkout "$RUN/newer"
 	sed -i "1s/($VERSION)/($newer)/" "$RUN/newer/debian/changelog"
-	make_deb "$RUN/newer"
+	make_deb "$RUN/newer" deb-dkms
 	mkdir -p "$build/include/config" "$build/include/generated"
 	touch "$build/Makefile"
 	echo "#define UTS_RELEASE \"$TOO_OLD\"" > "$build/include/generated/utsrelease.h"
@@ -261,7 +311,9 @@ list() {
 }
 
 removed() {
-	keep in_copy apt-get purge -y knetstat-dkms
+	keep in_copy apt-get purge -y knetstat-dkms knetstat
+	[[ ! -e $COPY/usr/bin/knetstat ]]
+	fails grep -rl knetstat "$COPY"/usr/share/{man,zsh,fish,bash-completion}
 	[[ -z $(module_of "$RELEASE")$(module_of "$NEW") ]]
 	[[ ! -e $COPY/var/lib/dkms/knetstat ]]
 	fails compgen -G "$COPY/usr/src/knetstat-*"
@@ -285,8 +337,10 @@ MADE_BY_OTHERS='^/boot/(config|vmlinuz)-|^/etc/alternatives/|^/usr/lib/modules/[
 DEB='' OUTPUT=$RUN/output
 VERSION=$(sed -n '1s/^knetstat (\(.*\)) .*/\1/p' "$TOP/debian/changelog")
 DEB=knetstat-dkms_${VERSION}_all.deb
+COMMAND=knetstat_${VERSION}_amd64.deb
 try deb::builds deb_builds
 [[ $STATUS -eq 0 ]] || { echo "$passed passed, $failed failed, $skipped skipped"; exit 1; }
+try deb::dkms_alone deb_dkms_alone
 try deb::version deb_version
 try deb::lintian deb_lintian
 try deb::what_is_missing deb_what_is_missing
@@ -296,6 +350,9 @@ for KERNEL; do
 	COPY=$RUN/$KERNEL/root
 	mkdir "$RUN/$KERNEL"
 	cp -a --reflink=auto "$("$VM/stock-root.sh" "$KERNEL")" "$COPY"
+	# With a manual, as most machines have it.
+	sed -i '\|/usr/share/man/|d' "$COPY/etc/dpkg/dpkg.cfg.d/knetstat"
+	in_copy apt-get install -y man-db > "$LOGS/man-db.log" 2>&1
 	list "$COPY" > "$RUN/listed"
 	RELEASE=$(kernels)
 	# An upgrade, for Debian 13, and another flavour for the others.
@@ -311,6 +368,8 @@ for KERNEL; do
 		continue
 	fi
 	try "$KERNEL::modprobe" boots "$RELEASE"
+	try "$KERNEL::command" command_has
+	try "$KERNEL::completions" command_completes
 	try "$KERNEL::debians_tests" debians_tests
 	try "$KERNEL::unknown_key" refused_unknown_key
 	try "$KERNEL::newer_version" newer_version

@@ -23,7 +23,7 @@ fi
 SUITE='' FROM='' name=$1
 of_build_root=$(sed -n 's/^SUITE=//p' "$VM/root.sh")
 if [[ $name == deb ]]; then
-	SUITE=$of_build_root PACKAGES="make dpkg-dev debhelper dh-dkms lintian"
+	SUITE=$of_build_root PACKAGES="make dpkg-dev debhelper dh-dkms lintian cargo libc6-dev"
 else
 	load_guest "$name"
 	name=$KERNEL
