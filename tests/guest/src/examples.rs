@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The examples of the manual page knetstat(5): each command, as the page has it, is run among
-//! sockets for which the answer is known, and prints what the page says.
+//! The examples of the manual page knetstat(5): each command, as the page has it, is run on a
+//! terminal, among sockets for which the answer is known, and prints what the page says.
 
 use crate::guest::{
     guest,
@@ -21,11 +21,22 @@ use crate::sockets::{
     stuff, //
 };
 use anyhow::{
+    anyhow,
     ensure,
     Context,
     Result, //
 };
 use knetstat_man::Example;
+use nix::pty::{
+    openpty,
+    Winsize, //
+};
+use nix::sys::termios::{
+    tcgetattr,
+    tcsetattr,
+    OutputFlags,
+    SetArg, //
+};
 use socket2::{
     Domain,
     InterfaceIndexOrAddress,
@@ -55,11 +66,20 @@ use std::path::{
 use std::process::{
     Child,
     ChildStdin,
-    ChildStdout,
     Command,
     Stdio, //
 };
+use std::thread;
 use std::time::Duration;
+
+/// The terminal's width: that of the text on the page.
+const COLUMNS: u16 = 75;
+
+/// After so long a time a command that goes on and on has begun.
+const BEGUN: Duration = Duration::from_secs(4);
+
+/// The name of this process.
+const COMM: &str = "/proc/self/comm";
 
 const PAGE: &str = include_str!("../../../man/knetstat.5");
 
@@ -111,7 +131,7 @@ const SCENES: [(&str, &str, Scene); 13] = [
         listeners,
     ),
     ("group", "Who joined 224.0.0.251?", group),
-    ("changes", "What has changed since an hour ago?", changes),
+    ("changes", "What changes from now on?", changes),
     (
         "counted",
         "How many connections have which options?",
@@ -165,8 +185,10 @@ struct Stage {
     processes: Vec<Child>,
     /// Programs that are found before those of the system.
     bin: PathBuf,
-    /// What happens before the last command.
-    change: Option<Box<dyn FnOnce() -> Result<()>>>,
+    /// What happens while the last command runs, some time after it has begun.
+    meanwhile: Option<Box<dyn FnOnce() -> Result<()> + Send>>,
+    /// The name that this process had before.
+    name: Vec<u8>,
     /// What is to be done in the end: commands.
     undo: Vec<String>,
 }
@@ -177,15 +199,24 @@ impl Stage {
         let _ = fs::remove_dir_all(&bin);
         fs::create_dir(&bin)?;
         symlink(Path::new("/usr/bin").join(awk), bin.join("awk"))?;
+        let ours = guest().dir.join("knetstat");
+        ensure!(ours.exists(), "there is no {}", ours.display());
+        symlink(ours, bin.join("knetstat"))?;
         // All of it are addresses of the machine then.
         command("ip address add 192.0.2.1/24 dev lo")?;
         Ok(Self {
             sockets: Vec::new(),
             processes: Vec::new(),
             bin,
-            change: None,
+            meanwhile: None,
+            name: fs::read(COMM)?,
             undo: Vec::new(),
         })
+    }
+
+    /// Gives this process, which has the sockets, a name.
+    fn name(&self, name: &str) -> Result<()> {
+        Ok(fs::write(COMM, name)?)
     }
 
     /// A program with this script.
@@ -225,8 +256,6 @@ impl Stage {
         let (server, _) = listener.accept()?;
         let ends = [client, server];
         for socket in &ends {
-            // No TIME_WAIT keeps the port from the next test.
-            socket.set_linger(Some(Duration::ZERO))?;
             self.sockets.push(socket.try_clone()?);
         }
         Ok(ends)
@@ -250,6 +279,11 @@ impl Drop for Stage {
         for text in &self.undo {
             let _ = command(text);
         }
+        for socket in &self.sockets {
+            // No TIME_WAIT keeps the port from the next test.
+            let _ = socket.set_linger(Some(Duration::ZERO));
+        }
+        let _ = fs::write(COMM, self.name.trim_ascii_end());
         let _ = fs::remove_dir_all(&self.bin);
     }
 }
@@ -269,27 +303,41 @@ fn command(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A shell that is given one command after the other, as a person does.
+/// A shell that is given one command after the other, as a person does at a terminal.
 struct Shell {
     process: Child,
     stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
+    /// The other side of the terminal.
+    screen: BufReader<fs::File>,
 }
 
 impl Shell {
     fn new(shell: &[&str], bin: &Path) -> Result<Self> {
         let (program, arguments) = shell.split_first().context("no shell")?;
         let path = std::env::var("PATH")?;
+        let size = Winsize {
+            ws_row: 24,
+            ws_col: COLUMNS,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let terminal = openpty(&size, None)?;
+        let mut settings = tcgetattr(&terminal.slave)?;
+        // Lines end by what was written.
+        settings.output_flags.remove(OutputFlags::OPOST);
+        tcsetattr(&terminal.slave, SetArg::TCSANOW, &settings)?;
         let mut process = Command::new(program)
             .args(arguments)
             .env("PATH", format!("{}:{path}", bin.display()))
+            // Colours are no text.
+            .env("NO_COLOR", "1")
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(terminal.slave)
             .spawn()
             .with_context(|| format!("{shell:?}"))?;
         let mut shell = Self {
             stdin: process.stdin.take().context("no stdin")?,
-            stdout: BufReader::new(process.stdout.take().context("no stdout")?),
+            screen: BufReader::new(fs::File::from(terminal.master)),
             process,
         };
         shell.run("exec 2>&1")?;
@@ -304,7 +352,7 @@ impl Shell {
         loop {
             let mut line = String::new();
             ensure!(
-                self.stdout.read_line(&mut line)? > 0,
+                self.screen.read_line(&mut line)? > 0,
                 "the shell has ended after {lines:#?}"
             );
             let line = line.trim_end_matches('\n');
@@ -324,30 +372,59 @@ impl Drop for Shell {
     }
 }
 
-/// Lines without what differs from one run to another: inodes, processes and descriptors. And in
-/// order, unless the command sorts them: that of the rows comes from a hash function.
+/// Lines without what differs from one run to another: times, inodes, processes, descriptors, what
+/// waits in queues, and how wide all that is, on which depends where the command goes on below.
+/// And in order, unless the command sorts them: that of the rows comes from a hash function.
 fn comparable(lines: &[String], command: &str) -> Vec<String> {
-    let mut lines: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            let any_number = line.starts_with("/proc/");
-            let mut text = String::new();
-            for part in line.split_inclusive(|c: char| !c.is_ascii_digit()) {
-                let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());
-                if !digits.is_empty() && (any_number || text.ends_with("ino=")) {
-                    text += "N";
-                    text += &part[digits.len()..];
-                } else {
-                    text += part;
+    let mut rows: Vec<String> = Vec::new();
+    for line in lines {
+        match (line.strip_prefix("        "), rows.last_mut()) {
+            // What did not fit into the line of a row, in which it would follow a blank.
+            (Some(more), Some(row)) => {
+                if !row.ends_with(',') {
+                    row.push(' ');
                 }
+                *row += more;
             }
-            text
-        })
-        .collect();
-    if !command.contains("sort") {
-        lines.sort();
+            _ => rows.push(line.clone()),
+        }
     }
-    lines
+    let mut rows: Vec<_> = rows.iter().map(|row| comparable_row(row)).collect();
+    if !command.contains("sort") {
+        rows.sort();
+    }
+    rows
+}
+
+fn comparable_row(row: &str) -> String {
+    let is_listed = row.starts_with("tcp ") || row.starts_with("udp ");
+    let words = row.split_ascii_whitespace().enumerate();
+    let words = words.map(|(column, word)| {
+        let is_queue = is_listed && (column == 1 || column == 2);
+        let is_time = column == 0 && word.contains('T') && word.contains(':');
+        match word {
+            _ if is_queue && word != "0" => "N".to_owned(),
+            _ if is_time && word.starts_with(|c: char| c.is_ascii_digit()) => "T".to_owned(),
+            _ => without_numbers(word, &["ino=", "pid=", "fd="]),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A word without the numbers that follow these names.
+fn without_numbers(word: &str, names: &[&str]) -> String {
+    let mut text = String::new();
+    for part in word.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        let has_number = rest.len() < part.len();
+        if has_number && names.iter().any(|name| text.ends_with(name)) {
+            text += "N";
+            text += rest;
+        } else {
+            text += part;
+        }
+    }
+    text
 }
 
 fn run(title: &str, scene: Scene, shell: &[&str], awk: &str) -> Result<()> {
@@ -360,14 +437,23 @@ fn run(title: &str, scene: Scene, shell: &[&str], awk: &str) -> Result<()> {
     scene(&mut stage)?;
     let mut shell = Shell::new(shell, &stage.bin)?;
     for (index, step) in example.steps.iter().enumerate() {
-        if index + 1 == example.steps.len() {
-            if let Some(change) = stage.change.take() {
-                change()?;
-            }
+        let meanwhile = stage
+            .meanwhile
+            .take_if(|_| index + 1 == example.steps.len());
+        let (lines, happened) = thread::scope(|scope| {
+            let happens = meanwhile.map(|happen| {
+                scope.spawn(|| {
+                    thread::sleep(BEGUN);
+                    happen()
+                })
+            });
+            let lines = shell.run(&step.command);
+            (lines, happens.map(|happens| happens.join()))
+        });
+        if let Some(happened) = happened {
+            happened.map_err(|_| anyhow!("what was to happen panicked"))??;
         }
-        let lines = shell
-            .run(&step.command)
-            .with_context(|| step.command.clone())?;
+        let lines = lines.with_context(|| step.command.clone())?;
         if std::env::var_os("KNETSTAT_SHOW").is_some() {
             eprintln!("{}\n{}", step.command, lines.join("\n"));
         }
@@ -470,6 +556,7 @@ fn port_taken(stage: &mut Stage) -> Result<()> {
             "a second socket at port {number}: {result:?}"
         );
     }
+    stage.name("avahi-daemon")?;
     Ok(())
 }
 
@@ -504,6 +591,7 @@ fn group(stage: &mut Stage) -> Result<()> {
             Ok(socket.join_multicast_v4_n(&group.into(), &lo)?)
         }
     };
+    stage.name("avahi-daemon")?;
     let mdns = stage.udp(5353, join([224, 0, 0, 251]))?;
     join([239, 1, 2, 3])(&mdns)?;
     stage.udp(5355, join([224, 0, 0, 252]))?;
@@ -514,8 +602,7 @@ fn changes(stage: &mut Stage) -> Result<()> {
     let http = stage.listener(8080, plain)?;
     let [_, server] = stage.connection(&http, 1, plain)?;
     stage.connection(&http, 2, plain)?;
-    stage.undo.push("rm -f /tmp/before".to_owned());
-    stage.change = Some(Box::new(move || {
+    stage.meanwhile = Some(Box::new(move || {
         server.set_tcp_nodelay(true)?;
         server.set_send_buffer_size(65_536)?;
         Ok(())
@@ -538,10 +625,7 @@ fn counted(stage: &mut Stage) -> Result<()> {
         socket.set_tcp_keepalive(&idle(60))?;
         Ok(socket.set_tcp_nodelay(true)?)
     })?;
-    // SO_LINGER is for the tests.
-    for socket in &stage.sockets {
-        socket.set_linger(None)?;
-    }
+    stage.name("myapp")?;
     Ok(())
 }
 
