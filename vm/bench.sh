@@ -7,7 +7,7 @@
 # usage: vm/bench.sh [--quick] [--out FILE] [--only PART[,PART]...] [--against DIR]
 #   --quick      smaller sizes and fewer rounds
 #   --out FILE   write the figures there as JSON
-#   --only PARTS some of: readers read-sizes growth consistency load holds memory
+#   --only PARTS some of: readers read-sizes growth consistency load holds memory command
 #   --against DIR  compare the module with that of another checkout, by turns
 
 . "$(dirname "$0")/lib.sh"
@@ -70,6 +70,10 @@ measuring=
 esac
 
 program=$("$VM/program.sh" knetstat-bench uml)
+with=(--with "$program" --with "$floor")
+[[ -n $against ]] || case ,${only:-command}, in
+*,command,*) with+=(--with "$("$VM/program.sh" knetstat uml)") ;;
+esac
 
 cpu=$(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo | tr -cd 'A-Za-z0-9 @.()-')
 load=$(cut -d' ' -f1 /proc/loadavg)
@@ -95,7 +99,7 @@ fi
 status=0
 # The guest has one console, which shows progress here; tables and figures come as files.
 "$VM/run.sh" --dir "$dir" --mem "$mem" --timeout "$timeout" --log "$CACHE/log/bench.kernel.log" \
-	--module "$ko" --with "$program" --with "$floor" uml \
+	--module "$ko" "${with[@]}" uml \
 	"\$KNETSTAT_DIR/${program##*/} --json \$KNETSTAT_DIR/bench.json --host '$host'$arguments > \$KNETSTAT_DIR/bench.txt" \
 	>&2 || status=$?
 

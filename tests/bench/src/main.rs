@@ -7,6 +7,7 @@
 
 mod against;
 mod cache_lines;
+mod command;
 mod consistency;
 mod environment;
 mod goals;
@@ -47,6 +48,10 @@ fn main() -> Result<ExitCode> {
         }
         Some((first, rest)) if first == load::COMPANION => {
             load::accompany(rest)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some((first, rest)) if first == command::HOLDER => {
+            command::hold(rest)?;
             return Ok(ExitCode::SUCCESS);
         }
         _ => {}
@@ -95,6 +100,14 @@ fn main() -> Result<ExitCode> {
     }
     if options.wants(Part::Memory) {
         report.add("memory", memory::run(&options));
+    }
+    if options.wants(Part::Command) {
+        let mut outcomes = Vec::new();
+        for size in command::all(&options) {
+            let outcome = command::run(size, &options, &mut spawner);
+            outcomes.extend(report.add(&format!("command: {size}"), outcome));
+        }
+        report.require("command", command::check(&outcomes));
     }
     if options.wants(Part::Consistency) {
         if let Some(outcome) = report.add("consistency", consistency::run(&options)) {

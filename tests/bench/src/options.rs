@@ -57,6 +57,8 @@ pub enum Part {
     Holds,
     /// Memory that an open file holds
     Memory,
+    /// The command in tools/, beside ss
+    Command,
 }
 
 impl Options {

@@ -11,6 +11,7 @@ use anyhow::{
     Result, //
 };
 use memchr::memchr_iter;
+use procfs::process::Process;
 use serde::de::DeserializeOwned;
 use serde::{
     Deserialize,
@@ -30,7 +31,11 @@ use std::process::{
     Command,
     Stdio, //
 };
-use std::time::Instant;
+use std::thread;
+use std::time::{
+    Duration,
+    Instant, //
+};
 
 /// The first argument of the process.
 pub const CHILD: &str = "spawner";
@@ -39,8 +44,18 @@ pub const CHILD: &str = "spawner";
 #[derive(Serialize, Deserialize)]
 struct Request {
     command: Vec<String>,
-    /// Whether to count what it prints. If not, that goes to /dev/null.
-    count: bool,
+    what: What,
+}
+
+/// What is asked.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// How long it takes, its output going to /dev/null.
+    Time,
+    /// What it prints.
+    Count,
+    /// How much memory it takes, its output going to /dev/null.
+    Peak,
 }
 
 /// How a command went.
@@ -48,6 +63,8 @@ struct Request {
 struct Reply {
     seconds: f64,
     printed: Printed,
+    /// The most memory that it was seen to have, in KiB.
+    peak: u64,
     error: Option<String>,
 }
 
@@ -84,18 +101,23 @@ impl Spawner {
     /// Runs a command with its output going to /dev/null, and says how many seconds it took from
     /// its start to its end.
     pub fn time(&mut self, command: &[&str]) -> Result<f64> {
-        Ok(self.run(command, false)?.seconds)
+        Ok(self.run(command, What::Time)?.seconds)
     }
 
     /// Runs a command, and says what it printed.
     pub fn count(&mut self, command: &[&str]) -> Result<Printed> {
-        Ok(self.run(command, true)?.printed)
+        Ok(self.run(command, What::Count)?.printed)
     }
 
-    fn run(&mut self, command: &[&str], count: bool) -> Result<Reply> {
+    /// Runs a command, and says how much memory it had at most, in KiB.
+    pub fn peak(&mut self, command: &[&str]) -> Result<u64> {
+        Ok(self.run(command, What::Peak)?.peak)
+    }
+
+    fn run(&mut self, command: &[&str], what: What) -> Result<Reply> {
         let request = Request {
             command: command.iter().map(ToString::to_string).collect(),
-            count,
+            what,
         };
         send(&mut self.requests, &request)?;
         let reply: Reply =
@@ -133,7 +155,7 @@ pub fn serve() -> Result<()> {
 
 fn execute(request: &Request) -> Result<Reply> {
     let (program, arguments) = request.command.split_first().context("no command")?;
-    let output = if request.count {
+    let output = if request.what == What::Count {
         Stdio::piped()
     } else {
         Stdio::null()
@@ -149,14 +171,37 @@ fn execute(request: &Request) -> Result<Reply> {
         Some(output) => count(output)?,
         None => Printed::default(),
     };
+    let peak = match request.what {
+        What::Peak => watch(&mut child)?,
+        _ => 0,
+    };
     let status = child.wait()?;
     let seconds = begun.elapsed().as_secs_f64();
     ensure!(status.success(), "{status}");
     Ok(Reply {
         seconds,
         printed,
+        peak,
         error: None,
     })
+}
+
+/// The most memory that a process has until it ends: looked up again and again, as it is gone as
+/// soon as the process ends.
+fn watch(child: &mut Child) -> Result<u64> {
+    let process = Process::new(child.id().try_into()?)?;
+    let mut peak = 0;
+    while child.try_wait()?.is_none() {
+        peak = process
+            .status()
+            .ok()
+            .and_then(|status| status.vmhwm)
+            .unwrap_or(0)
+            .max(peak);
+        thread::sleep(Duration::from_micros(200));
+    }
+    ensure!(peak > 0, "it ended before its memory was looked up");
+    Ok(peak)
 }
 
 fn count(mut output: impl Read) -> Result<Printed> {

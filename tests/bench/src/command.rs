@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command `knetstat`, beside ss: with processes, with filters, and how much memory it takes.
+
+use crate::options::Options;
+use crate::population::{
+    Family,
+    Kind,
+    Population, //
+};
+use crate::progress::{
+    note,
+    Progress, //
+};
+use crate::spawner::Spawner;
+use crate::stats::{
+    ratio,
+    summary,
+    Interval,
+    Summary, //
+};
+use crate::table;
+use crate::table::digits;
+use crate::turns::Turns;
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
+use serde::Serialize;
+use std::fmt;
+use std::io::{
+    self,
+    BufRead,
+    BufReader, //
+};
+use std::process::{
+    Child,
+    ChildStdin,
+    Command,
+    Stdio, //
+};
+use std::time::{
+    Duration,
+    Instant, //
+};
+
+/// What the command is called, before its path is known.
+const OURS: &str = "knetstat";
+
+/// A filter that no socket passes, one that all pass, and one that only knetstat has.
+const NONE: &[&str] = &["-tan", "dport", "=", ":9"];
+const ALL: &[&str] = &["-tan", "src", "127.0.0.0/8"];
+const OPTION: &[&str] = &["-tan", "TCP_NODELAY=1"];
+/// All that the rows have.
+const PLAIN: &[&str] = &["-tan"];
+const PROCESSES: &[&str] = &["-tanp"];
+
+/// How much more memory may be taken by a hundred times as many rows, in KiB: pages come one by
+/// one, and not always the same.
+const SLACK: u64 = 256;
+
+/// So many sockets, of so many processes.
+#[derive(Clone, Copy)]
+pub struct Size {
+    rows: usize,
+    processes: usize,
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rows, processes) = (digits(self.rows), digits(self.processes));
+        write!(f, "{rows} TCP sockets of {processes} processes")
+    }
+}
+
+/// After so much time no further round begins, on a machine that is busy.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Rounds that there are in any case.
+const LEAST_ROUNDS: usize = 3;
+
+/// How often that is looked up, as the end of a run may be missed.
+const PEAKS: usize = 5;
+
+/// What was measured with one number of sockets.
+#[derive(Serialize)]
+pub struct Outcome {
+    rows: usize,
+    processes: usize,
+    commands: Vec<Figures>,
+}
+
+/// What a command took.
+#[derive(Serialize)]
+struct Figures {
+    command: String,
+    is_ours: bool,
+    /// Rows that it printed.
+    printed: usize,
+    seconds: Summary,
+    /// Times ours with the same arguments.
+    ratio_to_ours: Option<Interval>,
+    /// The most memory that it had, in KiB.
+    peak: u64,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rows, processes) = (self.rows, self.processes);
+        writeln!(
+            f,
+            "The command: {}, its output to /dev/null",
+            Size { rows, processes }
+        )?;
+        let mut table = table::with_header([
+            "command",
+            "rows printed",
+            "seconds",
+            "quartiles",
+            "times ours (95%)",
+            "peak KiB",
+            "runs",
+        ]);
+        for figures in &self.commands {
+            table.add_row([
+                figures.command.clone(),
+                digits(figures.printed),
+                table::time(figures.seconds.median),
+                table::quartiles(&figures.seconds),
+                figures
+                    .ratio_to_ours
+                    .map_or_else(String::new, |r| r.to_string()),
+                digits(figures.peak as usize),
+                figures.seconds.n.to_string(),
+            ]);
+        }
+        write!(f, "{table}")
+    }
+}
+
+/// Without processes, memory does not grow with the rows.
+pub fn check(outcomes: &[Outcome]) -> Result<()> {
+    let Some((first, more)) = outcomes.split_first() else {
+        return Ok(());
+    };
+    for outcome in more {
+        for figures in &outcome.commands {
+            let before = first.commands.iter();
+            let before = before.filter(|f| f.command == figures.command);
+            for before in before.filter(|f| f.is_ours && !f.command.ends_with(PROCESSES[0])) {
+                ensure!(
+                    figures.peak <= before.peak + SLACK,
+                    "{}: {} KiB with {} rows, {} with {}",
+                    figures.command,
+                    figures.peak,
+                    digits(outcome.rows),
+                    before.peak,
+                    digits(first.rows)
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is measured.
+pub fn all(options: &Options) -> Vec<Size> {
+    let size = |rows, processes| Size { rows, processes };
+    if options.quick {
+        vec![size(10_000, 100), size(30_000, 100)]
+    } else {
+        vec![size(10_000, 100), size(100_000, 1_000), size(1_000_000, 1)]
+    }
+}
+
+/// Lets ss and the command list the sockets.
+pub fn run(size: Size, options: &Options, spawner: &mut Spawner) -> Result<Outcome> {
+    let rounds = options.scale(9, 3);
+    if size.processes > 1 {
+        let _holders = Holders::start(size.processes, size.rows / size.processes)?;
+        let cases = [PLAIN, PROCESSES, NONE, ALL, OPTION];
+        measure(size, &cases, rounds, options, spawner)
+    } else {
+        // This one.
+        let _population = Population::of(Kind::Established, Family::V4, size.rows)?;
+        measure(size, &[PLAIN, NONE, ALL, OPTION], rounds, options, spawner)
+    }
+}
+
+/// A command with its arguments, and what it took so far.
+struct Contestant {
+    name: String,
+    command: Vec<String>,
+    /// Which one is ours with these arguments, if this one is not.
+    ours: Option<usize>,
+    printed: usize,
+    peak: u64,
+    samples: Vec<f64>,
+}
+
+fn measure(
+    size: Size,
+    cases: &[&[&str]],
+    rounds: usize,
+    options: &Options,
+    spawner: &mut Spawner,
+) -> Result<Outcome> {
+    let Size { rows, processes } = size;
+    let ours = options.dir.join(OURS);
+    let ours = ours.to_str().context("a path that is no text")?;
+    let mut contestants: Vec<Contestant> = Vec::new();
+    for &case in cases {
+        let has_equal = case != OPTION;
+        for name in [OURS, "ss"].into_iter().take(1 + usize::from(has_equal)) {
+            let program = if name == OURS { ours } else { name };
+            let command: Vec<_> = [program]
+                .iter()
+                .chain(case)
+                .map(ToString::to_string)
+                .collect();
+            let expected = match case {
+                NONE | OPTION => 0,
+                _ => rows,
+            };
+            let name = format!("{name} {}", case.join(" "));
+            note(format_args!("{} sockets: {name}", digits(rows)));
+            let printed = spawner.count(&words(&command))?;
+            // The first line is the header.
+            ensure!(
+                printed.lines == expected + 1,
+                "{name} prints {} lines where {expected} rows pass",
+                printed.lines
+            );
+            contestants.push(Contestant {
+                ours: (program != ours).then(|| contestants.len() - 1),
+                peak: (0..PEAKS).try_fold(0, |peak, _| {
+                    anyhow::Ok(spawner.peak(&words(&command))?.max(peak))
+                })?,
+                name,
+                command,
+                printed: expected,
+                samples: Vec::new(),
+            });
+        }
+    }
+    let begun = Instant::now();
+    let mut turns = Turns::of(contestants.len());
+    for round in 0..rounds {
+        if round >= LEAST_ROUNDS && begun.elapsed() > LIMIT {
+            break;
+        }
+        for &i in turns.next_round() {
+            let contestant = &mut contestants[i];
+            let seconds = spawner.time(&words(&contestant.command))?;
+            contestant.samples.push(seconds);
+        }
+        note(format_args!(
+            "{} sockets: round {} of {rounds}",
+            digits(rows),
+            round + 1
+        ));
+    }
+    let commands = contestants
+        .iter()
+        .map(|contestant| Figures {
+            command: contestant.name.clone(),
+            is_ours: contestant.ours.is_none(),
+            printed: contestant.printed,
+            seconds: summary(&contestant.samples),
+            ratio_to_ours: contestant
+                .ours
+                .map(|ours| ratio(&contestant.samples, &contestants[ours].samples)),
+            peak: contestant.peak,
+        })
+        .collect();
+    Ok(Outcome {
+        rows,
+        processes,
+        commands,
+    })
+}
+
+fn words(command: &[String]) -> Vec<&str> {
+    command.iter().map(String::as_str).collect()
+}
+
+/// The first argument of a process that has sockets open.
+pub const HOLDER: &str = "holder";
+
+/// Processes that have sockets open, until this value is dropped.
+struct Holders(Vec<(Child, ChildStdin)>);
+
+impl Holders {
+    /// Starts so many, with so many sockets each.
+    fn start(processes: usize, each: usize) -> Result<Self> {
+        let mut progress = Progress::new("starting processes that have sockets open", processes);
+        let mut holders = Self(Vec::with_capacity(processes));
+        for _ in 0..processes {
+            let mut child = Command::new("/proc/self/exe")
+                .args([HOLDER, &each.to_string()])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .context("starting a holder")?;
+            let stdin = child.stdin.take().context("no pipe")?;
+            let stdout = child.stdout.take().context("no pipe")?;
+            holders.0.push((child, stdin));
+            // It says that it has all its sockets.
+            let mut line = String::new();
+            let said = BufReader::new(stdout).read_line(&mut line);
+            ensure!(said? > 0, "a holder has ended");
+            progress.add(1);
+        }
+        Ok(holders)
+    }
+}
+
+impl Drop for Holders {
+    fn drop(&mut self) {
+        // All at once.
+        let children: Vec<_> = self.0.drain(..).map(|(child, _)| child).collect();
+        for mut child in children {
+            let _ = child.wait();
+        }
+    }
+}
+
+/// What such a process does.
+pub fn hold(arguments: &[String]) -> Result<()> {
+    let each = arguments.first().context("how many?")?.parse()?;
+    let population = Population::of(Kind::Established, Family::V4, each)?;
+    println!("{}", population.rows());
+    io::stdin().lock().read_line(&mut String::new())?;
+    Ok(())
+}
