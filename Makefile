@@ -118,6 +118,10 @@ test-build:
 .PHONY: test-package
 test-package:
 	+@vm/package.sh $(named)
+# make test-mutants [ONLY='NAME...']
+.PHONY: test-mutants
+test-mutants:
+	+@vm/mutants.sh $(ONLY)
 # make fuzz [SECONDS=60]
 .PHONY: fuzz
 fuzz:
@@ -159,6 +163,8 @@ help:
 #h   make demo          see it at work on the stock kernel of Debian 13, or on KERNEL=NAME
 #h   make test          the tests, also on the oldest and the newest stock kernel;
 #h                      KERNEL=all: on all of them
+#h   make test-mutants  whether the tests notice mistakes, those of tests/mutants;
+#h                      ONLY='NAME...': some of them
 #h   make fuzz          the formatting, then the command, on arbitrary input, for
 #h                      SECONDS=60 each
 #h   make bench         how fast it is, beside /proc/net/tcp and ss; half an hour.

@@ -15,7 +15,7 @@ if [[ ${1:-} == --clean ]]; then
 	lock_alone
 	sixteen=$(printf '[0-9a-f]%.0s' {1..16})
 	# shellcheck disable=SC2231
-	for thing in "$CACHE"/*-$sixteen "$CACHE"/*-$sixteen.{new,lock} "$CACHE"/{module,run,cargo,target,log}; do
+	for thing in "$CACHE"/*-$sixteen "$CACHE"/*-$sixteen.{new,lock} "$CACHE"/{module,mutants,run,cargo,target,log}; do
 		remove_tree "$thing"
 	done
 	note "removed what the guests need from $CACHE"

@@ -1,0 +1,226 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Whether the tests notice mistakes: makes each one of tests/mutants/ in a copy of the checkout, and
+# runs the test that is to catch it. Prints a table, and fails if a mistake is not caught, or not as
+# its file says, or cannot be made any more.
+#
+# usage: vm/mutants.sh [NAME]...
+#
+# A mutant is a patch. Above it is a line that says what the mistake is, and then
+#   Guest: NAME       the guest that it is built and tested for; "host": none
+#   Test: NAME        the test that is to catch it, by its exact name; "make": it is not to compile
+#   Expect: HOW       "fails": the test runs to its end, and reports a failure
+#                     "log: PATTERN": the kernel's log has a line that matches
+#                     "build: PATTERN": the compiler says what matches
+# First, in each guest, all these tests run with the module as it is, and must pass.
+
+. "$(dirname "$0")/lib.sh"
+
+MUTANTS=$TOP/tests/mutants
+if [[ $# -eq 0 ]]; then
+	mapfile -t names < <(find "$MUTANTS" -name '*.patch' -printf '%f\n' | LC_ALL=C sort)
+	names=("${names[@]%.patch}")
+else
+	names=("$@")
+fi
+for name in "${names[@]}"; do
+	[[ -f $MUTANTS/$name.patch ]] || die_usage "no such mutant: '$name'; they are in tests/mutants/"
+done
+
+# about NAME FIELD: what the lines above the patch say.
+about() { sed -n -e '/^---$/q' -e "s/^$2: //p" "$MUTANTS/$1.patch"; }
+title() { head -n 1 "$MUTANTS/$1.patch"; }
+
+check_host
+ROOT=$("$VM/root.sh")
+begun=$SECONDS
+LOGS=$CACHE/log/mutants${TOP//\//-}
+# Always the same place, so that make goes on from the mutant before.
+COPY=$CACHE/mutants/${TOP//\//-}
+mkdir -p "$LOGS" "$COPY"
+exec 6> "$COPY.lock"
+flock -n 6 || die "another run of the mutants of this checkout is under way ($COPY.lock)"
+find "$LOGS" -mindepth 1 -delete
+
+LOST='is of no use any more: it does not apply. Make the same mistake in the sources of today'
+
+copy() {
+	in_root rsync -a --delete --filter=':- .gitignore' --exclude=/.git --exclude=target "$IN_TOP/" "$(in_cache "$COPY")/"
+}
+# in_copy ARGUMENT...: git apply, in the copy.
+in_copy() {
+	local name=$1
+	shift
+	# Not as a part of whatever repository it may lie in.
+	in_root env -C "$(in_cache "$COPY")" GIT_CEILING_DIRECTORIES="$(in_cache "$(dirname "$COPY")")" \
+		git apply "$@" "$IN_TOP/tests/mutants/$name.patch"
+}
+
+copy
+lost=()
+for name in "${names[@]}"; do
+	in_copy "$name" --check 2> "$LOGS/$name.apply" || lost+=("$name")
+	for field in Guest Test Expect; do
+		[[ -n $(about "$name" "$field") ]] || die "$MUTANTS/$name.patch does not say $field:"
+	done
+done
+if [[ -n ${lost[*]} ]]; then
+	for name in "${lost[@]}"; do
+		note "tests/mutants/$name.patch $LOST:"
+		sed 's/^/    | /' "$LOGS/$name.apply" >&2
+	done
+	exit 1
+fi
+
+PROGRAM=$("$VM/program.sh" knetstat-guest-tests debug)
+program=${PROGRAM##*/}
+# What the tests of a guest take besides.
+declare -A squatters=()
+for name in "${names[@]}"; do
+	guest=$(about "$name" Guest)
+	[[ $guest == host || -n ${squatters[$guest]:-} ]] || squatters[$guest]=$("$VM/module.sh" --test squatter "$guest")
+done
+
+# host_tests [TEST]: those of the copy.
+host_tests() {
+	"$COPY/vm/in-root.sh" cargo test --locked --manifest-path tests/Cargo.toml -p knetstat-host-tests "$@"
+}
+# What they compare the list of options with.
+if [[ " $(for name in "${names[@]}"; do about "$name" Guest; done | paste -sd' ') " == *" host "* ]]; then
+	source=$("$VM/kernel.sh" uml)/source
+	[[ ! -L $source ]] || export KNETSTAT_LINUX_SOURCE=$IN_CACHE/${source#"$CACHE/"}
+	host_tests > "$LOGS/host.sound.out" 2>&1 || die "without a mistake, the host tests do not all pass; see $LOGS/host.sound.out"
+fi
+
+# build NAME: makes the mistake, compiles, and unmakes it. In $LOGS/NAME/, or NAME.build says why not.
+# A host test runs here, too: to NAME.out.
+build() {
+	local name=$1 guest ko
+	guest=$(about "$name" Guest)
+	in_copy "$name"
+	if [[ $guest == host ]]; then
+		host_tests "$(about "$name" Test)" > "$LOGS/$name.out" 2>&1 || true
+	elif ko=$("$COPY/vm/module.sh" "$guest" 2> "$LOGS/$name.build"); then
+		mkdir -p "$LOGS/$name"
+		cp "$ko" "$LOGS/$name/"
+	fi
+	in_copy "$name" -R
+}
+
+failed=0
+rows=()
+# verdict NAME TEST HOW [WHAT]: HOW is empty if the mutant survived, WHAT is what was said.
+verdict() {
+	local name=$1 test=$2 how=$3
+	if [[ -n $how ]]; then
+		echo "test mutant::$name ... ok ($how${4:+: $4})"
+	else
+		echo "test mutant::$name ... FAILED (not caught by $test; see $LOGS/$name.*)"
+		tail -n 5 "$LOGS/$name.out" 2> /dev/null | sed 's/^/     /' || true
+		failed=$((failed + 1))
+		how="NOT CAUGHT"
+	fi
+	rows+=("| \`$name\` | $(title "$name") | \`$test\` | $how |")
+}
+
+# The first line of a test's failure.
+reason() {
+	tr -d '\r' < "$1" | sed -n '/^---- /,/^failures:$/p' | sed -e '/^---- /d' -e '/^failures:$/d' -e '/^ *$/d' |
+		head -n 1 | cut -c1-120
+}
+
+# judge NAME
+judge() {
+	local name=$1 guest test expect status=0 line how='' what='' ko=$LOGS/$1/knetstat.ko
+	guest=$(about "$name" Guest) test=$(about "$name" Test) expect=$(about "$name" Expect)
+	read -r -u "$BUILT" line || true
+	[[ $line == "$name" ]] || die "the builds ended before $name; see $LOGS/builds"
+	case $guest:$expect in
+	host:fails)
+		grep -qE "^test result: FAILED\. 0 passed; [1-9]" "$LOGS/$name.out" && how="test fails"
+		verdict "$name" "$test" "$how"
+		return
+		;;
+	*:build:*)
+		if [[ ! -f $ko ]]; then
+			what=$(grep -m 1 -oE -- "${expect#build: }" "$LOGS/$name.build") && how="does not compile"
+		fi
+		verdict "$name" "$test" "$how" "$what"
+		return
+		;;
+	esac
+	if [[ ! -f $ko ]]; then
+		grep -m 3 '| error' "$LOGS/$name.build" || true
+		verdict "$name" "$test" ""
+		return
+	fi
+	"$VM/run.sh" --timeout 150 --with "$PROGRAM" --with "${squatters[$guest]}" --module "$ko" --log "$LOGS/$name.kernel.log" "$guest" \
+		"\$KNETSTAT_DIR/$program --exact $test" > "$LOGS/$name.out" 2>&1 || status=$?
+	case $expect in
+	# A guest that dies or is ended has another status.
+	fails)
+		if grep -q '^test result: FAILED\. 0 passed; 1 failed' "$LOGS/$name.out" && [[ $status -eq 101 ]]; then
+			how="test fails" what=$(reason "$LOGS/$name.out")
+		fi
+		;;
+	log:*)
+		what=$(tr -d '\r' < "$LOGS/$name.kernel.log" | grep -m 1 -oE -- "(${expect#log: }).*" | cut -c1-120) && how="kernel's log"
+		;;
+	*) die "tests/mutants/$name.patch expects what is none of fails, log:, build:: $expect" ;;
+	esac
+	verdict "$name" "$test" "$how" "$what"
+	rm -f "$ko"
+}
+
+# sound GUEST TEST...: the tests pass with the module as it is.
+sound() {
+	local guest=$1 log=$LOGS/$1.sound commands='status=0;' name test status=0
+	shift
+	for test; do
+		commands+=" \$KNETSTAT_DIR/$program --exact $test || { status=1; echo \"not as it should be: $test\"; };"
+	done
+	"$VM/run.sh" --timeout 900 --with "$PROGRAM" --with "${squatters[$guest]}" --log "$log.kernel.log" "$guest" "$commands exit \$status" > "$log.out" 2>&1 || status=$?
+	# Nor does the log have what a mutant is to leave there.
+	for name in "${names[@]}"; do
+		[[ "$(about "$name" Guest) $(about "$name" Expect)" != "$guest log: "* ]] ||
+			! grep -E -- "$(about "$name" Expect | sed 's/^log: //')" "$log.kernel.log" >> "$log.out" || status=1
+	done
+	if [[ $status -ne 0 || $(grep -c '^test result: ok\. 1 passed' "$log.out") -ne $# ]]; then
+		grep '^not as it should be' "$log.out" >&2 || true
+		die "without a mistake, the tests for mutants do not all pass in $guest; see $log.out and $log.kernel.log"
+	fi
+	echo "test mutants::none_in_$guest ... ok ($# tests pass)"
+}
+
+# In the background: a guest needs little of what a build does. Says which ones are done, in order.
+exec {BUILT}< <(
+	exec 3>&1 > "$LOGS/builds" 2>&1 < /dev/null
+	for name in "${names[@]}"; do
+		build "$name"
+		printf '%s\n' "$name" >&3
+	done
+)
+BUILDER=$!
+trap 'kill "$BUILDER" 2> /dev/null || true' EXIT
+
+declare -A tests=()
+for name in "${names[@]}"; do
+	guest=$(about "$name" Guest) test=$(about "$name" Test)
+	[[ $guest != host && $test != make ]] || continue
+	tests[$guest]+="$test"$'\n'
+done
+for guest in "${!tests[@]}"; do
+	mapfile -t list < <(printf '%s' "${tests[$guest]}" | LC_ALL=C sort -u)
+	sound "$guest" "${list[@]}"
+done
+for name in "${names[@]}"; do judge "$name"; done
+
+echo
+echo "| mutant | the mistake | caught by | how |"
+echo "|---|---|---|---|"
+printf '%s\n' "${rows[@]}"
+echo
+note "$(elapsed $((SECONDS - begun))) min; logs are in $LOGS"
+echo "$((${#names[@]} - failed)) of ${#names[@]} mutants caught"
+[[ $failed -eq 0 ]]
