@@ -135,6 +135,12 @@ demo:
 bench:
 	+@vm/bench.sh $(if $(QUICK),--quick) $(if $(OUT),--out '$(OUT)') $(if $(ONLY),--only '$(ONLY)') $(if $(AGAINST),--against '$(AGAINST)')
 
+# make bench-consistency [KERNEL=NAME] [QUICK=1] [OUT=FILE]
+.PHONY: bench-consistency
+bench-consistency:
+	+@vm/bench.sh $(if $(QUICK),--quick) $(if $(OUT),--out '$(OUT)') --only consistency \
+		--kernel '$(if $(filter file,$(origin KERNEL)),debian-13-backports,$(KERNEL))'
+
 # vm, shell, vm-setup, vm-clean.
 -include vm/vm.mk
 
@@ -170,6 +176,8 @@ help:
 #h   make bench         how fast it is, beside /proc/net/tcp and ss; half an hour.
 #h                      QUICK=1: in 5, roughly. OUT=FILE: the figures as JSON.
 #h                      AGAINST=DIR: this module and another checkout's, by turns
+#h   make bench-consistency  sockets that a read misses or repeats while others come and
+#h                      go: ours, /proc/net, ss and BPF iterators. QUICK=1, KERNEL=NAME
 #h   make test-guest    the tests in one guest: KERNEL=NAME; ONLY=TEXT: those whose
 #h                      name contains it, as ONLY=SO_MARK
 #h   make vm CMD='...'  run a command in a guest; KERNEL=NAME, NAME as debian-12

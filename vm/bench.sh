@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs the benchmark (tests/bench) in a UML guest: makes what is missing, shows progress
+# Runs the benchmark (tests/bench) in a guest: makes what is missing, shows progress
 # on stderr, and prints the tables on stdout.
 #
-# usage: vm/bench.sh [--quick] [--out FILE] [--only PART[,PART]...] [--against DIR]
+# usage: vm/bench.sh [--quick] [--kernel NAME] [--out FILE] [--only PART[,PART]...] [--against DIR]
+#   --kernel NAME  another guest than uml; where all code is emulated, times mean nothing, but
+#                what consistency counts does
 #   --quick      smaller sizes and fewer rounds
 #   --out FILE   write the figures there as JSON
 #   --only PARTS some of: readers read-sizes growth consistency load holds memory command
@@ -12,10 +14,11 @@
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/bench.sh [--quick] [--out FILE] [--only PART[,PART]...] [--against DIR]"
+usage="usage: vm/bench.sh [--quick] [--kernel NAME] [--out FILE] [--only PART[,PART]...] [--against DIR]"
 # What the largest sizes want, in MiB, and how long a run may take, in seconds.
 mem=12288
 timeout=3600
+kernel=uml
 out=
 only=
 against=
@@ -29,13 +32,17 @@ while [[ $# -gt 0 ]]; do
 		shift
 		continue
 		;;
-	--out | --only | --against) [[ $# -ge 2 ]] || die_usage "$usage" ;;
+	--kernel | --out | --only | --against) [[ $# -ge 2 ]] || die_usage "$usage" ;;
 	*) die_usage "$usage" ;;
 	esac
 	case $1 in
 	--against)
 		against=$2
 		[[ -x $against/vm/module.sh ]] || die_usage "no checkout: '$against'"
+		;;
+	--kernel)
+		check_kernel_name "$2"
+		kernel=$2
 		;;
 	--out) out=$2 ;;
 	--only)
@@ -60,20 +67,40 @@ room=$(($(room_for_guest) - 64))
 [[ $mem -ge $least ]] ||
 	die "the benchmark's guest wants $least MiB at least, and can have $mem (3/4 of free memory)"
 
-"$VM/root.sh" > /dev/null
-"$VM/kernel.sh" uml > /dev/null
-ko=$("$VM/module.sh" uml)
-floor=$("$VM/module.sh" --test floor uml)
-measuring=
-[[ -n $against ]] || case ,${only:-holds}, in
-*,holds,*) measuring=$("$VM/module.sh" --make KNETSTAT_MEASURE=1 uml) ;;
-esac
+# wants PART...: whether one of them is to run.
+wants() {
+	local part
+	[[ -n $only ]] || return 0
+	for part; do
+		case ,$only, in
+		*,"$part",*) return 0 ;;
+		esac
+	done
+	return 1
+}
 
-program=$("$VM/program.sh" knetstat-bench uml)
-with=(--with "$program" --with "$floor")
-[[ -n $against ]] || case ,${only:-command}, in
-*,command,*) with+=(--with "$("$VM/program.sh" knetstat uml)") ;;
-esac
+"$VM/root.sh" > /dev/null
+"$VM/kernel.sh" "$kernel" > /dev/null
+ko=$("$VM/module.sh" "$kernel")
+with=()
+if [[ -n $against ]] || wants readers growth; then
+	with+=(--with "$("$VM/module.sh" --test floor "$kernel")")
+fi
+measuring=
+if [[ -z $against ]] && wants holds; then
+	measuring=$("$VM/module.sh" --make KNETSTAT_MEASURE=1 "$kernel")
+fi
+# User Mode Linux has no BTF.
+if [[ -z $against && $(load_guest "$kernel" && echo "$MACHINE") != uml ]] && wants consistency; then
+	bpf=$("$VM/bpf.sh")
+	with+=(--with "$bpf/bpftool" --with "$bpf/sockets.bpf.o")
+fi
+
+program=$("$VM/program.sh" knetstat-bench "$kernel")
+if [[ -z $against ]] && wants command; then
+	with+=(--with "$("$VM/program.sh" knetstat "$kernel")")
+fi
+[[ $kernel == uml ]] || timeout=$((timeout * 2))
 
 cpu=$(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo | tr -cd 'A-Za-z0-9 @.()-')
 load=$(cut -d' ' -f1 /proc/loadavg)
@@ -92,14 +119,14 @@ if [[ -n $measuring ]]; then
 fi
 if [[ -n $against ]]; then
 	mkdir "$dir/against"
-	other=$("$against/vm/module.sh" uml)
+	other=$("$against/vm/module.sh" "$kernel")
 	cp "$other" "$dir/against/"
 	arguments+=" --against \$KNETSTAT_DIR/against/knetstat.ko"
 fi
 status=0
 # The guest has one console, which shows progress here; tables and figures come as files.
 "$VM/run.sh" --dir "$dir" --mem "$mem" --timeout "$timeout" --log "$CACHE/log/bench.kernel.log" \
-	--module "$ko" "${with[@]}" uml \
+	--module "$ko" --with "$program" "${with[@]}" "$kernel" \
 	"\$KNETSTAT_DIR/${program##*/} --json \$KNETSTAT_DIR/bench.json --host '$host'$arguments > \$KNETSTAT_DIR/bench.txt" \
 	>&2 || status=$?
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Long-lived sockets that a read misses or repeats while others come and go beside them, in our
-//! files and in the kernel's own.
+//! Long-lived sockets that a read misses or repeats while others come and go beside them: in our
+//! files, in the kernel's own, with ss, which asks `sock_diag`, and with the BPF iterators where
+//! the kernel has them.
 //!
 //! [`Consistency::check`] is to be called once the figures are printed: of ours, it accepts
 //! no row that is missing or repeated.
 
+use crate::bpf;
 use crate::options::Options;
 use crate::population::{
     Family,
@@ -39,6 +41,7 @@ use std::net::{
     Ipv6Addr,
     SocketAddr, //
 };
+use std::process::Command;
 use std::sync::atomic::{
     AtomicBool,
     AtomicU64,
@@ -56,8 +59,11 @@ use std::{
 /// Bytes that a read(2) asks for.
 const READ_SIZES: [usize; 2] = [4 << 10, 128 << 10];
 
-/// Time for the kernel's files, which take longer.
+/// Time for all others together, some of which take longer.
 const THEIR_TIME: Duration = Duration::from_secs(180);
+
+/// The same where all code is emulated, and fewer sockets are read less often.
+const THEIR_TIME_EMULATED: Duration = Duration::from_secs(2400);
 
 /// What the long-lived sockets are, in thousandths of all.
 const LONG_LIVED: [(Kind, Family, usize); 8] = [
@@ -83,41 +89,135 @@ const TIME_WAITS: u32 = 64;
 /// The directory of the files.
 pub const PROC_NET: &str = "/proc/net";
 
-/// A file of ours, and the kernel's own with the same sockets.
-#[derive(Clone, Copy)]
-struct Files {
-    ours: &'static str,
-    theirs: &'static str,
+/// The sockets that a reader lists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Scope {
     is_tcp: bool,
-    family: Family,
+    /// `None`: both.
+    family: Option<Family>,
 }
 
-const FILES: [Files; 4] = [
-    Files {
-        ours: "tcpstat",
-        theirs: "tcp",
-        is_tcp: true,
-        family: Family::V4,
-    },
-    Files {
-        ours: "tcp6stat",
-        theirs: "tcp6",
-        is_tcp: true,
-        family: Family::V6,
-    },
-    Files {
-        ours: "udpstat",
-        theirs: "udp",
-        is_tcp: false,
-        family: Family::V4,
-    },
-    Files {
-        ours: "udp6stat",
-        theirs: "udp6",
-        is_tcp: false,
-        family: Family::V6,
-    },
+impl Scope {
+    const fn of(is_tcp: bool, family: Option<Family>) -> Self {
+        Self { is_tcp, family }
+    }
+
+    fn has(self, kind: Kind, family: Family) -> bool {
+        self.is_tcp == kind.is_tcp() && self.family.is_none_or(|its| its == family)
+    }
+}
+
+const SCOPES: [Scope; 6] = [
+    Scope::of(true, Some(Family::V4)),
+    Scope::of(true, Some(Family::V6)),
+    Scope::of(true, None),
+    Scope::of(false, Some(Family::V4)),
+    Scope::of(false, Some(Family::V6)),
+    Scope::of(false, None),
 ];
+
+/// Something that lists sockets.
+#[derive(Clone, Copy)]
+struct Reader {
+    name: &'static str,
+    is_ours: bool,
+    /// Whether there is a line before the rows.
+    has_header: bool,
+    source: Source,
+    /// The inode in a row, if it has one.
+    ino: fn(&str) -> Option<u64>,
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    /// A file, read with each of [`READ_SIZES`].
+    File(&'static str),
+    /// A command, run as often as the files are read in all.
+    Command(&'static [&'static str]),
+}
+
+impl Reader {
+    const fn ours(name: &'static str, path: &'static str) -> Self {
+        Self {
+            name,
+            is_ours: true,
+            has_header: true,
+            source: Source::File(path),
+            ino: our_ino,
+        }
+    }
+
+    const fn proc(path: &'static str) -> Self {
+        Self {
+            is_ours: false,
+            ino: their_ino,
+            ..Self::ours(path, path)
+        }
+    }
+
+    const fn ss(name: &'static str, command: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            is_ours: false,
+            has_header: true,
+            source: Source::Command(command),
+            ino: ss_ino,
+        }
+    }
+
+    const fn iterator(name: &'static str, path: &'static str) -> Self {
+        Self {
+            name,
+            is_ours: false,
+            has_header: false,
+            source: Source::File(path),
+            ino: iterator_ino,
+        }
+    }
+
+    /// All that list these sockets, ours first.
+    fn all(scope: Scope, has_iterators: bool) -> Vec<Self> {
+        let (ss, iterator) = match (scope.is_tcp, scope.family) {
+            (true, Some(Family::V4)) => {
+                return vec![
+                    Self::ours("tcpstat", "/proc/net/tcpstat"),
+                    Self::proc("/proc/net/tcp"),
+                ]
+            }
+            (true, Some(Family::V6)) => {
+                return vec![
+                    Self::ours("tcp6stat", "/proc/net/tcp6stat"),
+                    Self::proc("/proc/net/tcp6"),
+                ]
+            }
+            (false, Some(Family::V4)) => {
+                return vec![
+                    Self::ours("udpstat", "/proc/net/udpstat"),
+                    Self::proc("/proc/net/udp"),
+                ]
+            }
+            (false, Some(Family::V6)) => {
+                return vec![
+                    Self::ours("udp6stat", "/proc/net/udp6stat"),
+                    Self::proc("/proc/net/udp6"),
+                ]
+            }
+            // With -e for the inodes, and a line for each socket.
+            (true, None) => (
+                Self::ss("ss -tan", &["ss", "-tan", "-eO"]),
+                Self::iterator("iter/tcp", bpf::TCP),
+            ),
+            (false, None) => (
+                Self::ss("ss -uan", &["ss", "-uan", "-eO"]),
+                Self::iterator("iter/udp", bpf::UDP),
+            ),
+        };
+        match has_iterators {
+            true => vec![ss, iterator],
+            false => vec![ss],
+        }
+    }
+}
 
 /// What was read, and what was wrong with it.
 #[derive(Serialize)]
@@ -130,21 +230,22 @@ pub struct Consistency {
     listeners_on_one_port: usize,
     /// Sockets that were opened and closed beside them, a second.
     short_lived_per_second: f64,
-    figures: Vec<Figures>,
+    /// Whether time was up for all but ours before the last round.
+    others_cut_short: bool,
+    /// Why the BPF iterators are not among the readers, if they are not.
+    why_no_iterators: Option<String>,
+    figures: Vec<Tally>,
 }
 
-/// The same with one of our files and with the kernel's.
-#[derive(Serialize)]
-struct Figures {
-    read_size: usize,
-    ours: Tally,
-    theirs: Tally,
-}
-
-/// Reads of one file.
+/// Reads by one reader.
 #[derive(Serialize)]
 struct Tally {
-    file: &'static str,
+    reader: &'static str,
+    /// Bytes that a read(2) asks for; `None` of a command.
+    read_size: Option<usize>,
+    is_ours: bool,
+    /// Long-lived sockets that each read must list.
+    sockets: usize,
     reads: u64,
     /// All rows, those of short-lived sockets among them.
     rows: u64,
@@ -154,11 +255,31 @@ struct Tally {
     repeated: u64,
 }
 
+/// A reader with one size, and its reads so far.
+struct Contestant {
+    reader: Reader,
+    /// The index in [`SCOPES`].
+    scope: usize,
+    /// Reads in a round.
+    each_round: usize,
+    tally: Tally,
+}
+
 /// Reads the files in turns beside the churn.
 pub fn run(options: &Options) -> Result<Consistency> {
-    let sockets = options.scale(20_000, 2_000);
-    // With each size, so twice as many of each file.
-    let reads = options.scale(500, 50);
+    // With each size of reads, so twice as many of each file.
+    let (sockets, rounds, their_time) = match options.is_emulated() {
+        true => (
+            options.scale(5_000, 2_000),
+            options.scale(100, 50),
+            THEIR_TIME_EMULATED,
+        ),
+        false => (
+            options.scale(20_000, 2_000),
+            options.scale(500, 50),
+            THEIR_TIME,
+        ),
+    };
 
     let mut long_lived = LongLived::open(sockets)?;
     let crowd = |kind| {
@@ -169,83 +290,101 @@ pub fn run(options: &Options) -> Result<Consistency> {
     let (udp_on_one_port, listeners_on_one_port) = (udp.rows(), listeners.rows());
     let churn = Churn::new(first_address(udp)?.port(), first_address(listeners)?);
 
-    let mut figures = Vec::new();
-    for read_size in READ_SIZES {
-        for files in FILES {
-            figures.push(Figures {
-                read_size,
-                ours: Tally::new(files.ours),
-                theirs: Tally::new(files.theirs),
-            });
+    let why_no_iterators = bpf::pin(&options.dir).err();
+    let mut contestants = Vec::new();
+    for (scope, long_lived) in long_lived.inodes.iter().enumerate() {
+        for reader in Reader::all(SCOPES[scope], why_no_iterators.is_none()) {
+            let (sizes, each_round) = match reader.source {
+                Source::File(_) => (READ_SIZES.map(Some).to_vec(), 1),
+                Source::Command(_) => (vec![None], READ_SIZES.len()),
+            };
+            contestants.extend(sizes.into_iter().map(|read_size| Contestant {
+                reader,
+                scope,
+                each_round,
+                tally: Tally::new(&reader, read_size, long_lived.times.len()),
+            }));
         }
     }
-    let (opened, elapsed) = thread::scope(|scope| {
+    let (opened, elapsed, others_cut_short) = thread::scope(|scope| {
         let workers = churn.start(scope);
         let begun = Instant::now();
         let result = {
             let _stop = StopAtEnd(&churn.stop);
-            read_all(&mut long_lived, reads, &mut figures)
+            read_all(&mut long_lived, rounds, their_time, &mut contestants)
         };
         for worker in workers {
             worker.join().expect("no panic").context("the churn")?;
         }
-        result?;
-        anyhow::Ok((churn.opened.load(Ordering::Relaxed), begun.elapsed()))
+        let opened = churn.opened.load(Ordering::Relaxed);
+        anyhow::Ok((opened, begun.elapsed(), result?))
     })?;
     Ok(Consistency {
         sockets,
         udp_on_one_port,
         listeners_on_one_port,
         short_lived_per_second: opened as f64 / elapsed.as_secs_f64(),
-        figures,
+        others_cut_short,
+        why_no_iterators: why_no_iterators.map(|reason| format!("{reason:#}")),
+        figures: contestants.into_iter().map(|one| one.tally).collect(),
     })
 }
 
 impl Consistency {
     /// Fails if a read of ours was not as it must be.
     pub fn check(&self) -> Result<()> {
-        for Figures { ours, .. } in &self.figures {
+        for tally in self.figures.iter().filter(|tally| tally.is_ours) {
             ensure!(
-                ours.missing == 0 && ours.repeated == 0,
+                tally.missing == 0 && tally.repeated == 0,
                 "{}: {} rows are missing and {} are repeated",
-                ours.file,
-                ours.missing,
-                ours.repeated
+                tally.reader,
+                tally.missing,
+                tally.repeated
             );
         }
         Ok(())
     }
 }
 
-/// Reads every file so often with each size, as far as there is time for the kernel's.
-fn read_all(long_lived: &mut LongLived, reads: usize, figures: &mut [Figures]) -> Result<()> {
-    let mut progress = Progress::new("consistency: reading beside a churn", reads);
+/// Lets all read in turns, so many rounds, as far as there is time for those that are not ours.
+/// Returns whether that was up before the last round.
+fn read_all(
+    long_lived: &mut LongLived,
+    rounds: usize,
+    most_for_others: Duration,
+    contestants: &mut [Contestant],
+) -> Result<bool> {
+    let mut progress = Progress::new("consistency: reading beside a churn", rounds);
     let mut text = Vec::new();
     let mut their_time = Duration::ZERO;
-    for _ in 0..reads {
-        for (number, figures) in figures.iter_mut().enumerate() {
-            let inodes = &mut long_lived.inodes[number % FILES.len()];
-            text_of(figures.ours.file, figures.read_size, &mut text)?;
-            figures.ours.add(&text, our_ino, inodes)?;
-        }
-        if their_time < THEIR_TIME {
-            let begun = Instant::now();
-            for (number, figures) in figures.iter_mut().enumerate() {
-                let inodes = &mut long_lived.inodes[number % FILES.len()];
-                text_of(figures.theirs.file, figures.read_size, &mut text)?;
-                figures.theirs.add(&text, their_ino, inodes)?;
+    let mut is_time_up = false;
+    for _ in 0..rounds {
+        is_time_up = their_time >= most_for_others;
+        for one in contestants.iter_mut() {
+            if !one.reader.is_ours && is_time_up {
+                continue;
             }
-            their_time += begun.elapsed();
+            let begun = Instant::now();
+            for _ in 0..one.each_round {
+                match (one.reader.source, one.tally.read_size) {
+                    (Source::Command(command), _) => output_of(command, &mut text)?,
+                    (Source::File(path), size) => text_of(path, size.unwrap_or(1), &mut text)?,
+                }
+                let inodes = &mut long_lived.inodes[one.scope];
+                one.tally.add(&text, &one.reader, inodes)?;
+            }
+            if !one.reader.is_ours {
+                their_time += begun.elapsed();
+            }
         }
         progress.add(1);
     }
-    Ok(())
+    Ok(is_time_up)
 }
 
 /// Reads a whole file in pieces of `size` bytes.
-fn text_of(file: &str, size: usize, text: &mut Vec<u8>) -> Result<()> {
-    let path = format!("{PROC_NET}/{file}");
-    let mut from = File::open(&path).with_context(|| path.clone())?;
+fn text_of(path: &str, size: usize, text: &mut Vec<u8>) -> Result<()> {
+    let mut from = File::open(path).with_context(|| path.to_owned())?;
     let mut end = 0;
     loop {
         if text.len() < end + size {
@@ -253,13 +392,31 @@ fn text_of(file: &str, size: usize, text: &mut Vec<u8>) -> Result<()> {
         }
         match from
             .read(&mut text[end..end + size])
-            .context(path.clone())?
+            .with_context(|| path.to_owned())?
         {
             0 => break,
             n => end += n,
         }
     }
     text.truncate(end);
+    Ok(())
+}
+
+/// Runs a command.
+fn output_of(command: &[&str], text: &mut Vec<u8>) -> Result<()> {
+    let (program, arguments) = command.split_first().context("no command")?;
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .with_context(|| command.join(" "))?;
+    ensure!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}: {}: {}",
+        command.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    *text = output.stdout;
     Ok(())
 }
 
@@ -274,10 +431,27 @@ fn their_ino(row: &str) -> Option<u64> {
     row.split_ascii_whitespace().nth(9)?.parse().ok()
 }
 
+/// The inode in a row of ss. Like a minisock, an orphan has none.
+fn ss_ino(row: &str) -> Option<u64> {
+    let mut fields = row.split_ascii_whitespace();
+    fields
+        .find_map(|field| field.strip_prefix("ino:"))?
+        .parse()
+        .ok()
+}
+
+/// The inode that the BPF iterator prints.
+fn iterator_ino(row: &str) -> Option<u64> {
+    row.parse().ok()
+}
+
 impl Tally {
-    fn new(file: &'static str) -> Self {
+    fn new(reader: &Reader, read_size: Option<usize>, sockets: usize) -> Self {
         Self {
-            file,
+            reader: reader.name,
+            read_size,
+            is_ours: reader.is_ours,
+            sockets,
             reads: 0,
             rows: 0,
             missing: 0,
@@ -286,20 +460,15 @@ impl Tally {
     }
 
     /// Counts the rows of one read.
-    fn add(
-        &mut self,
-        text: &[u8],
-        ino: impl Fn(&str) -> Option<u64>,
-        inodes: &mut Inodes,
-    ) -> Result<()> {
+    fn add(&mut self, text: &[u8], reader: &Reader, inodes: &mut Inodes) -> Result<()> {
         inodes.times.fill(0);
         for row in std::str::from_utf8(text)
-            .context(self.file)?
+            .context(reader.name)?
             .lines()
-            .skip(1)
+            .skip(usize::from(reader.has_header))
         {
             self.rows += 1;
-            if let Some(index) = ino(row).and_then(|ino| inodes.indexes.get(&ino)) {
+            if let Some(index) = (reader.ino)(row).and_then(|ino| inodes.indexes.get(&ino)) {
                 inodes.times[*index] += 1;
             }
         }
@@ -314,7 +483,7 @@ impl Tally {
     }
 }
 
-/// The long-lived sockets of one file.
+/// The long-lived sockets of one of [`SCOPES`].
 #[derive(Default)]
 struct Inodes {
     indexes: HashMap<u64, usize>,
@@ -325,8 +494,8 @@ struct Inodes {
 /// The long-lived sockets.
 struct LongLived {
     populations: Vec<(Kind, Population)>,
-    /// In the order of [`FILES`].
-    inodes: [Inodes; FILES.len()],
+    /// In the order of [`SCOPES`].
+    inodes: [Inodes; SCOPES.len()],
 }
 
 impl LongLived {
@@ -346,16 +515,16 @@ impl LongLived {
                     socket.connect(&to.into()).context("connect")?;
                 }
             }
-            let file = FILES
-                .iter()
-                .position(|file| file.is_tcp == kind.is_tcp() && file.family == family)
-                .context("there is no such file")?;
-            let inodes = &mut long_lived.inodes[file];
-            for socket in population.sockets() {
-                inodes
-                    .indexes
-                    .insert(fstat(socket)?.st_ino, inodes.times.len());
-                inodes.times.push(0);
+            for (scope, inodes) in SCOPES.iter().zip(&mut long_lived.inodes) {
+                if !scope.has(kind, family) {
+                    continue;
+                }
+                for socket in population.sockets() {
+                    inodes
+                        .indexes
+                        .insert(fstat(socket)?.st_ino, inodes.times.len());
+                    inodes.times.push(0);
+                }
             }
             long_lived.populations.push((kind, population));
         }
@@ -504,52 +673,34 @@ impl fmt::Display for Consistency {
             self.short_lived_per_second
         )?;
         let mut table = table::with_header([
+            "reader",
             "read size",
-            "file",
-            "reads",
-            "rows",
-            "missing",
-            "repeated",
-            "",
-            "file",
+            "sockets",
             "reads",
             "rows",
             "missing",
             "repeated",
         ]);
-        for Figures {
-            read_size,
-            ours,
-            theirs,
-        } in &self.figures
-        {
-            let mut cells = vec![format!("{} KiB", read_size >> 10)];
-            cells.extend(ours.cells());
-            cells.push(String::new());
-            cells.extend(theirs.cells());
-            table.add_row(cells);
+        for tally in &self.figures {
+            table.add_row([
+                tally.reader.to_owned(),
+                tally
+                    .read_size
+                    .map_or_else(String::new, |size| format!("{} KiB", size >> 10)),
+                tally.sockets.to_string(),
+                tally.reads.to_string(),
+                tally.rows.to_string(),
+                tally.missing.to_string(),
+                tally.repeated.to_string(),
+            ]);
         }
         write!(f, "{table}")?;
-        let are_fewer = |figures: &Figures| figures.theirs.reads < figures.ours.reads;
-        if self.figures.iter().any(are_fewer) {
-            write!(
-                f,
-                "\nThe kernel's files were read as often as {} s allow.",
-                THEIR_TIME.as_secs()
-            )?;
+        if self.others_cut_short {
+            write!(f, "\nThe others read as often as there was time for.")?;
+        }
+        if let Some(reason) = &self.why_no_iterators {
+            write!(f, "\nWithout the BPF iterators: {reason}.")?;
         }
         Ok(())
-    }
-}
-
-impl Tally {
-    fn cells(&self) -> [String; 5] {
-        [
-            self.file.to_owned(),
-            self.reads.to_string(),
-            self.rows.to_string(),
-            self.missing.to_string(),
-            self.repeated.to_string(),
-        ]
     }
 }

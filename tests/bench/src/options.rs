@@ -35,6 +35,10 @@ pub struct Options {
     #[arg(long)]
     pub host: Option<String>,
 
+    /// How fast the guest is; vm/lib.sh says more
+    #[arg(long, env = "KNETSTAT_SCALE", default_value = "fast")]
+    pub guest: String,
+
     /// Where test-only modules lie, and where files may be written
     #[arg(long, env = "KNETSTAT_DIR")]
     pub dir: PathBuf,
@@ -65,6 +69,11 @@ impl Options {
     /// Whether a part is to run.
     pub fn wants(&self, part: Part) -> bool {
         self.against.is_none() && self.only.is_empty() || self.only.contains(&part)
+    }
+
+    /// Whether all of the guest's code is emulated, so that everything takes twenty times as long.
+    pub fn is_emulated(&self) -> bool {
+        self.guest == "emulated"
     }
 
     /// Picks a size.

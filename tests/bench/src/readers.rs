@@ -39,9 +39,6 @@ pub const SMALL: usize = 4 << 10;
 /// Reads between two looks at the clock, which is a system call in UML.
 const READS: u32 = 16;
 
-/// Where the kernel says what its BPF socket iterators need to know.
-const BTF: &str = "/sys/kernel/btf/vmlinux";
-
 /// What a reader is compared as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
@@ -283,13 +280,4 @@ pub fn load_floor(dir: &Path) -> Result<()> {
 pub fn set_floor_row(bytes: f64) -> Result<()> {
     let path = "/sys/module/floor/parameters/row_bytes";
     fs::write(path, format!("{}", bytes.round() as u32)).context(path)
-}
-
-/// Why the BPF socket iterators are not among the readers.
-pub fn why_no_bpf() -> String {
-    if Path::new(BTF).exists() {
-        format!("this kernel has {BTF}, but the benchmark has no BPF program yet")
-    } else {
-        format!("this kernel has no {BTF} (CONFIG_DEBUG_INFO_BTF), which they need")
-    }
 }
