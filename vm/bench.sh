@@ -9,7 +9,7 @@
 #                what consistency counts does
 #   --quick      smaller sizes and fewer rounds
 #   --out FILE   write the figures there as JSON
-#   --only PARTS some of: readers read-sizes growth consistency load holds memory command
+#   --only PARTS some of: readers filtered read-sizes growth consistency load holds memory command
 #   --against DIR  compare the module with that of another checkout, by turns
 
 . "$(dirname "$0")/lib.sh"

@@ -11,6 +11,7 @@ mod cache_lines;
 mod command;
 mod consistency;
 mod environment;
+mod filtered;
 mod goals;
 mod growth;
 mod holds;
@@ -81,6 +82,9 @@ fn main() -> Result<ExitCode> {
             "skipped",
             "Skipped: the BPF socket iterators, of which only consistency is looked at.".to_owned(),
         );
+    }
+    if options.wants(Part::Filtered) {
+        report.add("filtered", filtered::run(&options, &mut spawner));
     }
     if options.wants(Part::ReadSizes) {
         for scenario in read_sizes::all(&options) {

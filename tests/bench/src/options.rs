@@ -49,6 +49,8 @@ pub struct Options {
 pub enum Part {
     /// All readers side by side
     Readers,
+    /// A query that picks a few of many connections, by ss and by grep
+    Filtered,
     /// Our file with reads of several sizes
     ReadSizes,
     /// Our file as the number of sockets grows

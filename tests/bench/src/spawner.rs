@@ -114,6 +114,14 @@ impl Spawner {
         Ok(self.run(command, What::Peak)?.peak)
     }
 
+    /// Runs a command with its output going through a pipe, and says how many seconds it took from
+    /// its start to its end, and what it printed. grep, for one, does less if that goes to
+    /// /dev/null.
+    pub fn time_piped(&mut self, command: &[&str]) -> Result<(f64, Printed)> {
+        let reply = self.run(command, What::Count)?;
+        Ok((reply.seconds, reply.printed))
+    }
+
     fn run(&mut self, command: &[&str], what: What) -> Result<Reply> {
         let request = Request {
             command: command.iter().map(ToString::to_string).collect(),
