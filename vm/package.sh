@@ -202,10 +202,13 @@ command_has() {
 	done
 }
 
-# Shells that are installed as they are.
+# In shells, in a copy: they leave things behind, such as what Python has compiled.
 command_completes() {
+	cp -a --reflink=auto "$COPY" "$RUN/$KERNEL/shells"
+	COPY=$RUN/$KERNEL/shells
 	in_copy apt-get install -y zsh fish bash-completion
 	in_copy "$IN_TOP/tools/knetstat/tests/shells.zsh"
+	remove_tree "$COPY"
 }
 
 # What autopkgtest would run.
