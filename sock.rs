@@ -530,12 +530,16 @@ impl Udp<'_> {
     /// Memory of the datagrams received and not read: `udp_rqueue_get()`.
     pub(crate) fn receive_queue(&self) -> i64 {
         let allocated = get!(self, sock, sk_backlog.rmem_alloc.counter);
-        allocated.wrapping_sub(get!(self, udp_sock, forward_deficit)).into()
+        allocated
+            .wrapping_sub(get!(self, udp_sock, forward_deficit))
+            .into()
     }
 
     /// Memory of the datagrams not yet sent: `sk_wmem_alloc_get()`.
     pub(crate) fn send_queue(&self) -> i64 {
-        get!(self, sock, sk_wmem_alloc.refs.counter).wrapping_sub(1).into()
+        get!(self, sock, sk_wmem_alloc.refs.counter)
+            .wrapping_sub(1)
+            .into()
     }
 }
 
