@@ -190,8 +190,8 @@ boots() {
 command_has() {
 	keep in_copy knetstat --version
 	one "^knetstat $(re "$VERSION")$"
-	keep in_copy env MANWIDTH=120 man --warnings -Tutf8 8 knetstat
-	says 'show options of TCP and UDP sockets, and whose sockets they are$'
+	keep in_copy man --warnings -Tutf8 8 knetstat
+	says 'show options of TCP and UDP sockets, and whose sockets they'
 	fails says 'warning'
 	keep in_copy ldd /usr/bin/knetstat || true
 	says 'statically linked|not a dynamic executable'
