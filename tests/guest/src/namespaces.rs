@@ -83,7 +83,8 @@ pub fn cases() -> Vec<Case> {
             in_fresh(|| private_table("udp_child_hash_entries", "udp_hash_entries", UDP))
         }),
         Case::new("namespaces::of_an_unprivileged_user", user_namespace),
-        Case::new("namespaces::ends_while_its_files_are_open", ends_while_open),
+        // Alone: a program that another test starts has our sockets until exec(2).
+        Case::alone("namespaces::ends_while_its_files_are_open", ends_while_open),
         Case::new("namespaces::ends_when_its_files_are_closed", || {
             in_fresh(ends_when_closed)
         }),
