@@ -122,7 +122,7 @@ fn nothing_leaked() -> Result<()> {
     Ok(())
 }
 
-fn load() -> Result<()> {
+pub fn load() -> Result<()> {
     modules::insert(&guest().ko, "").context("loading knetstat")
 }
 
@@ -161,7 +161,7 @@ fn all_there() -> Result<()> {
 }
 
 /// No file in this namespace, and no module.
-fn nothing_left() -> Result<()> {
+pub fn nothing_left() -> Result<()> {
     for file in File::ALL {
         ensure!(!file.path().exists(), "{} is still there", file.name());
     }
@@ -446,12 +446,12 @@ fn taken(elsewhere: bool) -> Result<()> {
 }
 
 /// Makes the n-th allocation of the calling thread fail.
-struct FailNth {
+pub struct FailNth {
     file: fs::File,
 }
 
 impl FailNth {
-    fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let debugfs = Path::new("/sys/kernel/debug/failslab");
         let fail_nth = Path::new("/proc/thread-self/fail-nth");
         if !fail_nth.exists() || !debugfs.exists() {
@@ -469,7 +469,7 @@ impl FailNth {
     }
 
     /// Runs `f`, and says whether one of its allocations failed.
-    fn run<T>(&mut self, nth: u32, f: impl FnOnce() -> T) -> Result<(T, bool)> {
+    pub fn run<T>(&mut self, nth: u32, f: impl FnOnce() -> T) -> Result<(T, bool)> {
         self.file.write_at(nth.to_string().as_bytes(), 0)?;
         let value = f();
         // What is left to count, before this very call allocates.
@@ -481,7 +481,7 @@ impl FailNth {
     }
 
     /// Fails one allocation of `f` after the other, until `f` makes no more.
-    fn each(&mut self, mut f: impl FnMut(&mut Self, u32) -> Result<bool>) -> Result<u32> {
+    pub fn each(&mut self, mut f: impl FnMut(&mut Self, u32) -> Result<bool>) -> Result<u32> {
         for nth in 1..MOST_ALLOCATIONS {
             if !f(self, nth).with_context(|| format!("allocation {nth} fails"))? {
                 return Ok(nth - 1);

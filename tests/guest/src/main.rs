@@ -5,6 +5,7 @@
 //! Runs as root in a guest with the module loaded, and says with libtest's own words how it
 //! went. See `guest.rs` for the environment that it wants.
 
+mod adversity;
 mod by_other_means;
 mod c_module;
 mod crowds;
@@ -23,6 +24,7 @@ mod one_to_one;
 mod options;
 mod phc;
 mod random_options;
+mod reader;
 mod reads;
 mod reference;
 mod reserve_mem;
@@ -48,6 +50,11 @@ fn main() -> Result<ExitCode> {
     };
     if let Some(result) = child {
         return result.map(|()| ExitCode::SUCCESS);
+    }
+
+    if std::env::args().nth(1).as_deref() == Some(reader::CHILD) {
+        reader::serve()?;
+        return Ok(ExitCode::SUCCESS);
     }
 
     let mut arguments = Arguments::from_args();
@@ -77,6 +84,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(rights::cases());
     cases.extend(module_script::cases());
     cases.extend(c_module::cases());
+    cases.extend(adversity::cases());
     cases.extend(lifecycle::cases());
     Ok(libtest_mimic::run(&arguments, harness::trials(cases)).exit_code())
 }

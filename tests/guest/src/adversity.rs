@@ -1,0 +1,690 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Readers that run out of memory, are killed, or are stopped while all that they read goes away;
+//! and whether anything is left behind.
+//!
+//! That loading, unshare(2) and a whole reading survive the failure of each allocation is tested
+//! by `lifecycle::no_memory_*`. Here, the same open file goes on after the failure.
+
+use crate::crowds::udp_crowd;
+use crate::guest::{
+    guest,
+    wait_for,
+    Scale, //
+};
+use crate::harness::{
+    skip,
+    Case, //
+};
+use crate::lifecycle::{
+    load,
+    nothing_left,
+    unloaded,
+    FailNth, //
+};
+use crate::netns::in_fresh;
+use crate::reader;
+use crate::reader::Reader;
+use crate::reads::{
+    each_once,
+    inodes,
+    same_text, //
+};
+use crate::rows::File;
+use crate::sockets::Plan;
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
+use rand::Rng;
+use socket2::Socket;
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use std::{
+    fs,
+    io,
+    thread, //
+};
+
+/// UDP sockets on one port, whose rows take more than one window of 128 KiB.
+const CROWD: usize = 1200;
+
+/// Bytes of a window.
+const WINDOW: usize = 128 << 10;
+
+/// Pages of memory that all of this takes less than.
+const MOST_PAGES: u32 = 4000;
+
+pub fn cases() -> Vec<Case> {
+    let kills = guest().scale(100, 20, 25) * how_much();
+    vec![
+        Case::alone("adversity::no_memory_to_open", || {
+            in_fresh(no_memory_to_open)
+        }),
+        Case::alone("adversity::no_memory_to_go_on", || {
+            in_fresh(no_memory_to_go_on)
+        }),
+        Case::alone("adversity::no_pages_to_go_on", || {
+            in_fresh(no_pages_to_go_on)
+        }),
+        Case::alone("adversity::group_without_memory", || {
+            in_fresh(group_without_memory)
+        }),
+        Case::alone(
+            format!(
+                "adversity::{}_readers_killed",
+                kills as usize * reader::THREADS
+            ),
+            move || killed(kills),
+        ),
+        Case::alone("adversity::stopped_readers_go_on", || {
+            in_fresh(|| stopped(false))
+        }),
+        Case::alone("adversity::stopped_readers_and_the_module_goes", || {
+            in_fresh(|| stopped(true))
+        }),
+    ]
+}
+
+/// How often `KNETSTAT_LONG` says that all is to be done; 1 without it.
+fn how_much() -> u32 {
+    let text = std::env::var("KNETSTAT_LONG").unwrap_or_default();
+    text.parse().unwrap_or(1).max(1)
+}
+
+/// What the module and its readers hold.
+///
+/// The set of objects says how many there are of each, so more or fewer make another set.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Held {
+    /// The third column of `/proc/modules`.
+    references: u64,
+    /// Areas of vmalloc() that the module asked for.
+    areas: usize,
+    /// Allocations of the slab allocator that the module asked for, where it writes that down:
+    /// its lines, as they are.
+    objects: BTreeSet<String>,
+    /// Network namespaces, where the slab allocator says what it has.
+    namespaces: Option<u64>,
+}
+
+impl Held {
+    fn look() -> Result<Self> {
+        let modules = fs::read_to_string("/proc/modules")?;
+        let ours = modules.lines().find(|line| line.starts_with("knetstat "));
+        let references = ours
+            .and_then(|line| line.split(' ').nth(2))
+            .context("no module")?
+            .parse()?;
+        let areas = fs::read_to_string("/proc/vmallocinfo")?
+            .lines()
+            // Those of the module itself are the module loader's.
+            .filter(|line| line.contains("[knetstat]"))
+            .count();
+        Ok(Self {
+            references,
+            areas,
+            objects: objects()?,
+            namespaces: namespaces()?,
+        })
+    }
+
+    /// What is held when namespaces of the tests before have gone.
+    fn settled() -> Result<Self> {
+        let mut last = Self::look()?;
+        for _ in 0..50 {
+            thread::sleep(Duration::from_millis(100));
+            let now = Self::look()?;
+            if now == last {
+                break;
+            }
+            last = now;
+        }
+        Ok(last)
+    }
+
+    /// Waits until as much is held as at this time, and no more.
+    fn wait_for_same(&self) -> Result<()> {
+        wait_for("what is held to be given back", 20, || {
+            let now = Self::look()?;
+            let rest = |held: &Self| (held.references, held.areas, held.objects.clone());
+            Ok(
+                if rest(&now) == rest(self) && now.namespaces <= self.namespaces {
+                    Ok(())
+                } else {
+                    Err(format!("{self:?} before, {now:?} now"))
+                },
+            )
+        })
+    }
+}
+
+/// Gives back what a cache keeps of freed objects, and what KASAN keeps, so that the numbers of
+/// those in use are right.
+fn shrink(cache: &str) {
+    // Not all have it.
+    let _ = fs::write(format!("/sys/kernel/slab/{cache}/shrink"), "1");
+}
+
+/// Objects that are allocated, by who asked for them: what the debug kernel's slab allocator
+/// knows of ours.
+fn objects() -> Result<BTreeSet<String>> {
+    let mut objects = BTreeSet::new();
+    let Ok(caches) = fs::read_dir("/sys/kernel/debug/slab") else {
+        return Ok(objects);
+    };
+    for cache in caches {
+        let cache = cache?;
+        let traces = || fs::read_to_string(cache.path().join("alloc_traces")).unwrap_or_default();
+        if !traces().contains("[knetstat]") {
+            continue;
+        }
+        shrink(&cache.file_name().to_string_lossy());
+        // How many, and who asked for them; then the stack, without numbers.
+        for line in traces().lines().filter(|line| line.contains("[knetstat]")) {
+            let mut words = line.split_ascii_whitespace();
+            if let (Some(Ok(count)), Some(who)) =
+                (words.next().map(str::parse::<u64>), words.next())
+            {
+                objects.insert(format!("{count} of {who}"));
+            }
+        }
+    }
+    Ok(objects)
+}
+
+/// How many network namespaces there are, if that is told.
+fn namespaces() -> Result<Option<u64>> {
+    if !fs::exists("/proc/slabinfo")? {
+        return Ok(None);
+    }
+    shrink("net_namespace");
+    let slabs = fs::read_to_string("/proc/slabinfo")?;
+    let line = slabs
+        .lines()
+        .find(|line| line.starts_with("net_namespace "));
+    let count = line.and_then(|line| line.split_ascii_whitespace().nth(1));
+    let count = count.context("no net_namespace in /proc/slabinfo")?;
+    Ok(Some(count.parse()?))
+}
+
+/// Pages of the slab allocator that stay, and with them all large blocks.
+fn slab_pages() -> Result<u64> {
+    let stat = fs::read_to_string("/proc/vmstat")?;
+    let line = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("nr_slab_unreclaimable "));
+    Ok(line.context("nr_slab_unreclaimable")?.trim().parse()?)
+}
+
+/// Reads to the end. What was read before an error stays in `buf`.
+fn read_on(from: &mut fs::File, buf: &mut [u8], len: &mut usize) -> io::Result<()> {
+    loop {
+        match from.read(&mut buf[*len..])? {
+            0 => return Ok(()),
+            n => *len += n,
+        }
+    }
+}
+
+fn is_no_memory(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOMEM)
+}
+
+/// A file that could not be opened can be opened the next time.
+fn no_memory_to_open() -> Result<()> {
+    let mut faults = FailNth::new()?;
+    let held = Held::settled()?;
+    for file in File::ALL {
+        let path = file.path();
+        let mut refused = 0;
+        faults.each(|faults, nth| {
+            let (opened, injected) = faults.run(nth, || fs::File::open(&path))?;
+            match opened {
+                Ok(_) => {}
+                Err(error) if injected && is_no_memory(&error) => refused += 1,
+                Err(error) => bail!("opening says {error}"),
+            }
+            file.read()?;
+            Ok(injected)
+        })?;
+        ensure!(refused >= 2, "only {refused} refusals");
+    }
+    held.wait_for_same()
+}
+
+/// A read for which there was no memory says ENOMEM and nothing else; the next one of the same
+/// open file goes on where that should have, and all of the text comes once.
+fn no_memory_to_go_on() -> Result<()> {
+    let mut faults = FailNth::new()?;
+    let held = Held::settled()?;
+    {
+        let _crowd = udp_crowd(CROWD)?;
+        let path = File::Udp.path();
+        let text = fs::read_to_string(&path)?;
+        ensure!(text.len() > WINDOW, "only {} bytes", text.len());
+        // Memory that is there already: page faults allocate as well.
+        let mut buf = vec![1; 2 * text.len()];
+        let mut refused = 0;
+        let count = faults.each(|faults, nth| {
+            let mut from = fs::File::open(&path)?;
+            let mut len = 0;
+            let (read, injected) = faults.run(nth, || read_on(&mut from, &mut buf, &mut len))?;
+            goes_on(read, injected, &mut refused, || {
+                read_on(&mut from, &mut buf, &mut len)
+            })?;
+            same_text(std::str::from_utf8(&buf[..len])?, &text)?;
+            Ok(injected)
+        })?;
+        // The set of what was shown of the bucket, each time that it grows. What was written
+        // before comes first, if only the header, and the next read(2) finds memory again: so a
+        // refusal need not be seen. Where it lasts, it is: see `no_pages_to_go_on`.
+        ensure!(count >= 4, "only {count} allocations");
+        println!("{count} allocations, {refused} refusals");
+    }
+    held.wait_for_same()
+}
+
+/// Goes on with a reading, if it was refused for want of memory.
+fn goes_on(
+    read: io::Result<()>,
+    injected: bool,
+    refused: &mut u32,
+    rest: impl FnOnce() -> io::Result<()>,
+) -> Result<()> {
+    if let Err(error) = read {
+        ensure!(injected && is_no_memory(&error), "reading says {error}");
+        *refused += 1;
+        rest().context("the next try")?;
+    }
+    Ok(())
+}
+
+/// The page allocator, which fails this thread when a number of pages is used up. It takes that
+/// to refuse a window: if there is no block of that size, kvmalloc() tries single pages.
+struct NoPages {
+    attributes: &'static Path,
+    me: fs::File,
+}
+
+impl NoPages {
+    fn new() -> Result<Self> {
+        let attributes = Path::new("/sys/kernel/debug/fail_page_alloc");
+        let me = Path::new("/proc/thread-self/make-it-fail");
+        if !attributes.exists() || !me.exists() {
+            return skip("this kernel injects no faults (fail_page_alloc)");
+        }
+        let me = fs::OpenOptions::new().write(true).open(me)?;
+        let new = Self { attributes, me };
+        for (name, value) in [
+            ("task-filter", "Y"),
+            ("ignore-gfp-wait", "N"),
+            ("ignore-gfp-highmem", "N"),
+            ("min-order", "0"),
+            ("verbose", "0"),
+            ("times", "-1"),
+            ("probability", "100"),
+        ] {
+            new.set(name, value)?;
+        }
+        Ok(new)
+    }
+
+    fn set(&self, name: &str, value: &str) -> Result<()> {
+        fs::write(self.attributes.join(name), value).with_context(|| format!("{name}={value}"))
+    }
+
+    /// Runs `f` with no more pages than this.
+    fn run<T>(&mut self, pages: u32, f: impl FnOnce() -> T) -> Result<T> {
+        use std::os::unix::fs::FileExt;
+        self.set("space", &pages.to_string())?;
+        self.me.write_at(b"1", 0)?;
+        let value = f();
+        self.me.write_at(b"0", 0)?;
+        Ok(value)
+    }
+}
+
+impl Drop for NoPages {
+    fn drop(&mut self) {
+        let _ = self.set("probability", "0");
+    }
+}
+
+/// The same, where all memory is used up from some page on, and so not even a window is to be had.
+fn no_pages_to_go_on() -> Result<()> {
+    let mut no_pages = NoPages::new()?;
+    let held = Held::settled()?;
+    {
+        let mut refused = 0;
+        let _crowd = udp_crowd(CROWD)?;
+        let path = File::Udp.path();
+        let text = fs::read_to_string(&path)?;
+        let mut buf = vec![1; 2 * text.len()];
+        let (mut pages, mut whole, mut at_start, mut midway) = (0, 0, 0, 0);
+        // It may get by with what it finds ready, so several must be served.
+        while whole < 5 {
+            ensure!(pages < MOST_PAGES, "it is refused with {pages} pages");
+            let mut from = fs::File::open(&path)?;
+            let mut len = 0;
+            let read = no_pages.run(pages, || read_on(&mut from, &mut buf, &mut len))?;
+            match &read {
+                Ok(()) => whole += 1,
+                Err(_) if len == 0 => at_start += 1,
+                Err(_) => midway += 1,
+            }
+            goes_on(read, true, &mut refused, || {
+                read_on(&mut from, &mut buf, &mut len)
+            })
+            .with_context(|| format!("with {pages} pages"))?;
+            same_text(std::str::from_utf8(&buf[..len])?, &text)?;
+            pages += 4;
+        }
+        println!("refused {at_start} times at the start, {midway} times midway");
+        ensure!(
+            at_start > 0 && midway > 0,
+            "refused {at_start} times at the start, {midway} times midway"
+        );
+    }
+    held.wait_for_same()
+}
+
+const GROUPS: &str = "/sys/fs/cgroup";
+const GROUP: &str = "/sys/fs/cgroup/knetstat-adversity";
+
+/// A memory control group, removed at the end.
+struct Group;
+
+impl Group {
+    fn new() -> Result<Self> {
+        let controllers = fs::read_to_string(Path::new(GROUPS).join("cgroup.controllers"));
+        let has_memory = controllers
+            .is_ok_and(|text| text.split_ascii_whitespace().any(|name| name == "memory"));
+        if !has_memory {
+            return skip("this kernel has no memory control groups");
+        }
+        fs::write(Path::new(GROUPS).join("cgroup.subtree_control"), "+memory")?;
+        fs::create_dir(GROUP).context(GROUP)?;
+        Ok(Self)
+    }
+
+    /// A reader in the group that has a file open, and whether the group may be helped by its end.
+    fn reader(&self, is_victim: bool) -> Result<Reader> {
+        let mut reader = Reader::start()?;
+        if !is_victim {
+            fs::write(format!("/proc/{}/oom_score_adj", reader.pid()), "-1000")?;
+        }
+        fs::write(
+            Path::new(GROUP).join("cgroup.procs"),
+            reader.pid().to_string(),
+        )?;
+        reader.does(&format!("group {GROUP}"))?;
+        Ok(reader)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // A member may be on its way out.
+        for _ in 0..100 {
+            if fs::remove_dir(GROUP).is_ok() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// A reader whose control group has no memory left gets ENOMEM, or is killed as the group's
+/// victim. Once there is some, the same open file goes on; and so does everybody else.
+fn group_without_memory() -> Result<()> {
+    let group = Group::new()?;
+    let _crowd = udp_crowd(CROWD)?;
+    let text = fs::read_to_string(File::Udp.path())?;
+    let held = Held::settled()?;
+    let (mut at_start, mut midway, mut whole, mut bytes) = (0, 0, 0, 0);
+    {
+        let mut reader = group.reader(false)?;
+        while whole < 3 {
+            ensure!(bytes < 4 << 20, "it is refused with {bytes} bytes");
+            reader.does("open udpstat")?;
+            let answer = reader.ask(&format!("limited {bytes}"))?;
+            match answer.errno {
+                0 => whole += 1,
+                libc::ENOMEM if answer.len == 0 => at_start += 1,
+                libc::ENOMEM => midway += 1,
+                errno => bail!("with {bytes} bytes: errno {errno}"),
+            }
+            reader.does("rest").context("the next try")?;
+            same_text(&reader.text()?, &text).with_context(|| format!("with {bytes} bytes"))?;
+            bytes += 16 << 10;
+        }
+    }
+    println!("refused {at_start} times at the start, {midway} times midway, to {bytes} bytes");
+    ensure!(at_start > 0, "no window was refused");
+
+    let mut killed = 0;
+    for bytes in [0, 16 << 10, 64 << 10, 160 << 10] {
+        let mut reader = group.reader(true)?;
+        reader.does("open udpstat")?;
+        reader.send(&format!("limited {bytes}"))?;
+        match reader.answer()? {
+            None => {
+                let status = reader.kill(10)?;
+                ensure!(status.signal() == Some(libc::SIGKILL), "{status}");
+                fs::write(Path::new(GROUP).join("memory.max"), "max")?;
+                killed += 1;
+            }
+            Some(answer) => ensure!(
+                [0, libc::ENOMEM].contains(&answer.errno),
+                "with {bytes} bytes: {answer:?}"
+            ),
+        }
+        let mut next = group.reader(true)?;
+        next.does("open udpstat")?;
+        next.does("rest")?;
+        same_text(&next.text()?, &text).context("who comes next")?;
+    }
+    println!("killed {killed} times");
+    ensure!(killed > 0, "none was killed");
+    held.wait_for_same()
+}
+
+/// Readers that are killed wherever they happen to be.
+fn killed(kills: u32) -> Result<()> {
+    let held = Held::settled()?;
+    let mut before = 0;
+    in_fresh(|| {
+        let _crowd = udp_crowd(CROWD)?;
+        let _pairs = (0..200)
+            .map(|number| match number % 2 {
+                0 => Plan::V4.pair(),
+                _ => Plan::V6.pair(),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let mut rng = rand::rng();
+        let longest = guest().scale(20, 40, 150);
+        for number in 0..kills {
+            let mut reader = Reader::start()?;
+            reader.does("wild")?;
+            thread::sleep(Duration::from_millis(rng.random_range(0..longest)));
+            let status = reader.kill(10)?;
+            ensure!(status.signal() == Some(libc::SIGKILL), "{status}");
+            // What is kept once for all is there by now.
+            if number == kills / 5 {
+                before = slab_pages()?;
+            }
+        }
+        // Large blocks are nobody's in what is looked at below: of each reader, a window.
+        let after = slab_pages()?;
+        let readers = u64::from(kills) * reader::THREADS as u64 * 4 / 5;
+        let windows = readers * (WINDOW / 4096) as u64;
+        println!("{kills} processes killed; {before} pages before, {after} after");
+        // KASAN keeps what is freed for a while.
+        ensure!(
+            after < before + windows / 4 || guest().scale == Scale::Checked,
+            "{before} pages before, {after} after, where {readers} windows have {windows}"
+        );
+        Ok(())
+    })?;
+    held.wait_for_same()?;
+    unloaded(|| Ok(()))
+}
+
+/// Where a reader is stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Opened,
+    InARow,
+    /// At the end of a window, in the middle of a bucket.
+    InABucket,
+    Sought,
+    AtTheEnd,
+}
+
+impl Stage {
+    const ALL: [Self; 5] = [
+        Self::Opened,
+        Self::InARow,
+        Self::InABucket,
+        Self::Sought,
+        Self::AtTheEnd,
+    ];
+
+    fn go_to(self, reader: &mut Reader) -> Result<()> {
+        let requests: &[&str] = match self {
+            Self::Opened => &["open udpstat"],
+            Self::InARow => &["open udpstat", "read 1001"],
+            Self::InABucket => &["open udpstat", "read 1000000"],
+            Self::Sought => &["open udpstat", "read 50000", "seek 2002"],
+            Self::AtTheEnd => &["open udpstat", "rest"],
+        };
+        for request in requests {
+            reader.does(request)?;
+        }
+        Ok(())
+    }
+}
+
+/// Readers, and where each is stopped.
+type Readers = Vec<(Stage, Reader)>;
+
+/// Readers that are stopped for long, while their sockets go, then their namespace, but for the
+/// open files, and perhaps the module. It must not wait for them, and with it their namespace
+/// goes, while they still stand. Who goes on reads EIO then, or else what is left, in whole rows.
+fn stopped(module_goes: bool) -> Result<()> {
+    let held = Held::settled()?;
+    let pause = Duration::from_secs(match how_much() {
+        1 => 1,
+        _ => 60,
+    });
+    let device = "knet0";
+    let has_device = || -> Result<bool> {
+        let devices = fs::read_to_string("/proc/thread-self/net/dev")?;
+        Ok(devices.contains(&format!("{device}:")))
+    };
+
+    // A namespace whose sockets are all that is there of it when this thread ends, and the readers.
+    let make = || -> Result<(Readers, Vec<Socket>)> {
+        let crowd = udp_crowd(CROWD)?;
+        let readers = Stage::ALL
+            .into_iter()
+            .map(|stage| {
+                let mut reader = Reader::start()?;
+                stage
+                    .go_to(&mut reader)
+                    .with_context(|| format!("{stage:?}"))?;
+                Ok((stage, reader))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok((readers, crowd))
+    };
+    let (mut readers, crowd) = in_fresh(make)?;
+    let all = inodes(&crowd)?;
+    let first = readers.first().context("a reader")?.1.pid().to_string();
+    // What tells whether the namespace is there: its device, and so the other end of that here.
+    let output = Command::new("ip")
+        .args(["link", "add", device, "type", "veth"])
+        .args(["peer", "name", "knet1", "netns", &first])
+        .output()
+        .context("running ip")?;
+    ensure!(output.status.success(), "ip link add: {output:?}");
+    for (_, reader) in &mut readers {
+        reader.does("leave")?;
+        reader.stop()?;
+    }
+    drop(crowd);
+    thread::sleep(pause);
+    ensure!(has_device()?, "an open file does not hold its namespace");
+
+    let namespace_ends = || {
+        wait_for("the namespace to end", 20, || {
+            Ok(match has_device()? {
+                true => Err("its device is still there".to_owned()),
+                false => Ok(()),
+            })
+        })
+    };
+    if module_goes {
+        unloaded(|| {
+            namespace_ends().context("while its readers are stopped")?;
+            in_fresh(nothing_left)?;
+            for (stage, reader) in &mut readers {
+                reader.go_on()?;
+                for request in ["read 100", "rest"] {
+                    let errno = reader.ask(request)?.errno;
+                    ensure!(errno == libc::EIO, "{stage:?}: {request}: errno {errno}");
+                }
+            }
+            load()
+        })?;
+        // Nor is there anything to be read with the next module.
+        for (stage, reader) in &mut readers {
+            let errno = reader.ask("read 100")?.errno;
+            ensure!(errno == libc::EIO, "{stage:?}: then, errno {errno}");
+        }
+    } else {
+        for (stage, reader) in &mut readers {
+            reader.go_on()?;
+            reader.does("rest").with_context(|| format!("{stage:?}"))?;
+            let text = reader.text()?;
+            is_part(*stage, &text, &all).with_context(|| format!("{stage:?}"))?;
+        }
+    }
+    drop(readers);
+    namespace_ends()?;
+    held.wait_for_same()
+}
+
+/// Whether this is what a reader can have got whose sockets went while it was at this stage.
+fn is_part(stage: Stage, text: &str, all: &BTreeSet<u64>) -> Result<()> {
+    let rows = File::Udp.parse(text)?;
+    let mut seen = BTreeSet::new();
+    for row in &rows {
+        ensure!(all.contains(&row.ino()), "a row of another: {row:?}");
+        ensure!(seen.insert(row.ino()), "twice: {row:?}");
+    }
+    let whole_window = 700;
+    match stage {
+        Stage::Opened => ensure!(
+            rows.is_empty(),
+            "{} rows of sockets that are gone",
+            rows.len()
+        ),
+        // A window that was made is read to its end, and then there is nothing.
+        Stage::InARow | Stage::InABucket | Stage::Sought => ensure!(
+            (whole_window..all.len()).contains(&rows.len()),
+            "{} of {} rows",
+            rows.len(),
+            all.len()
+        ),
+        Stage::AtTheEnd => each_once(File::Udp, text, all)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A process that reads our files as it is asked to, and that can be stopped, limited and killed.
+
+use crate::rows::File;
+use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};
+use nix::sched::{
+    setns,
+    CloneFlags, //
+};
+use nix::sys::signal::{
+    kill,
+    Signal, //
+};
+use nix::unistd::Pid;
+use rand::Rng;
+use std::fs;
+use std::io;
+use std::io::{
+    BufRead,
+    BufReader,
+    Read,
+    Seek,
+    SeekFrom,
+    Write, //
+};
+use std::os::unix::fs::FileExt;
+use std::path::{
+    Path,
+    PathBuf, //
+};
+use std::process::{
+    Child,
+    ChildStdin,
+    ChildStdout,
+    Command,
+    ExitStatus,
+    Stdio, //
+};
+use std::thread;
+use std::time::{
+    Duration,
+    Instant, //
+};
+
+/// What makes this program the process.
+pub const CHILD: &str = "--reader-child";
+
+/// Threads of a process that reads wildly.
+pub const THREADS: usize = 4;
+
+/// More than any file here has.
+const ROOM: usize = 4 << 20;
+
+/// How a request went, and how long the text is that was read so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answer {
+    /// 0: it went well.
+    pub errno: i32,
+    pub len: usize,
+}
+
+/// The process, as the tests see it. It is killed at the end of this value.
+pub struct Reader {
+    child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Reader {
+    /// Starts it in the network namespace of the calling thread.
+    pub fn start() -> Result<Self> {
+        let mut child = Command::new("/proc/self/exe")
+            .arg(CHILD)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting a reader")?;
+        let mut reader = Self {
+            requests: child.stdin.take().context("no pipe")?,
+            answers: BufReader::new(child.stdout.take().context("no pipe")?),
+            child,
+        };
+        // Its answer comes when all its memory is there.
+        reader.ask("hello")?;
+        Ok(reader)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a request, and does not wait.
+    pub fn send(&mut self, request: &str) -> Result<()> {
+        Ok(writeln!(self.requests, "{request}")?)
+    }
+
+    /// The answer to what was sent; `None` if it was killed meanwhile.
+    pub fn answer(&mut self) -> Result<Option<Answer>> {
+        let mut line = String::new();
+        if self.answers.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let (errno, len) = line.trim().split_once(' ').context("no answer")?;
+        Ok(Some(Answer {
+            errno: errno.parse()?,
+            len: len.parse()?,
+        }))
+    }
+
+    /// What a request comes to; see [`serve`].
+    pub fn ask(&mut self, request: &str) -> Result<Answer> {
+        self.send(request)?;
+        self.answer()?
+            .with_context(|| format!("the reader is gone after {request:?}"))
+    }
+
+    /// A request that must go well.
+    pub fn does(&mut self, request: &str) -> Result<usize> {
+        let answer = self.ask(request)?;
+        ensure!(answer.errno == 0, "{request:?}: {answer:?}");
+        Ok(answer.len)
+    }
+
+    /// All that was read since the file was opened, or since it was last sought in.
+    pub fn text(&mut self) -> Result<String> {
+        let mut text = vec![0; self.does("text")?];
+        self.answers.read_exact(&mut text)?;
+        Ok(String::from_utf8(text)?)
+    }
+
+    /// SIGSTOP, and waits until it stands still.
+    pub fn stop(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)?;
+        self.wait_state("stopped", |state| state == "T")
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(self.pid().try_into()?);
+        kill(pid, signal).with_context(|| signal.to_string())
+    }
+
+    fn wait_state(&self, what: &str, is: impl Fn(&str) -> bool) -> Result<()> {
+        crate::guest::wait_for(what, 10, || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+            let rest = stat.rsplit_once(") ").context("no state")?.1;
+            let state = rest.split(' ').next().unwrap_or_default();
+            Ok(if is(state) {
+                Ok(())
+            } else {
+                Err(format!("it is in state {state}"))
+            })
+        })
+    }
+
+    /// SIGKILL. It must be gone within this time.
+    pub fn kill(&mut self, seconds: u64) -> Result<ExitStatus> {
+        self.child.kill()?;
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "a reader is still there {seconds} s after SIGKILL"
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The files of a memory control group, opened in time.
+struct Limit {
+    current: fs::File,
+    high: fs::File,
+    max: fs::File,
+}
+
+impl Limit {
+    fn open(group: &Path) -> io::Result<Self> {
+        let writable = |name| fs::OpenOptions::new().write(true).open(group.join(name));
+        Ok(Self {
+            current: fs::File::open(group.join("memory.current"))?,
+            high: writable("memory.high")?,
+            max: writable("memory.max")?,
+        })
+    }
+
+    fn current(&self) -> Result<u64> {
+        let mut number = [0; 32];
+        let n = self.current.read_at(&mut number, 0)?;
+        Ok(std::str::from_utf8(&number[..n])?.trim().parse()?)
+    }
+
+    /// Lets the group have so many bytes more than it has.
+    fn set(&self, more: u64) -> Result<()> {
+        // Each CPU has some pages charged in advance, which a limit below them gives back.
+        let below = self.current()?.saturating_sub(4096);
+        self.high.write_at(below.to_string().as_bytes(), 0)?;
+        self.high.write_at(b"max", 0)?;
+        let limit = self.current()? + more;
+        self.max.write_at(limit.to_string().as_bytes(), 0)?;
+        Ok(())
+    }
+}
+
+/// What the process has.
+struct State {
+    file: Option<fs::File>,
+    /// Memory that is there already: under a limit, there may be no more.
+    buf: Vec<u8>,
+    len: usize,
+    /// Its memory control group.
+    limit: Option<Limit>,
+}
+
+/// The main function of the process. Requests are lines:
+///
+/// - `hello`
+/// - `open NAME`, `seek POSITION`
+/// - `read BYTES`: by one read(2); `rest`: to the end or to an error
+/// - `text`: the text follows the answer
+/// - `leave`: goes to the network namespace of the first process
+/// - `group DIRECTORY`: its control group, for `limited BYTES`: as `rest`, with so many bytes more
+///   memory than it has
+/// - `wild`: reads and seeks in all files, in [`THREADS`] threads, until it is killed
+pub fn serve() -> Result<()> {
+    let mut state = State {
+        file: None,
+        buf: vec![1; ROOM],
+        len: 0,
+        limit: None,
+    };
+    let mut to = io::stdout().lock();
+    for request in io::stdin().lock().lines() {
+        let request = request?;
+        let (verb, argument) = request.split_once(' ').unwrap_or((&request, ""));
+        let errno = match state.execute(verb, argument) {
+            Ok(()) => 0,
+            Err(error) => match error.downcast_ref::<io::Error>() {
+                Some(error) => error.raw_os_error().unwrap_or(-1),
+                None => return Err(error),
+            },
+        };
+        writeln!(to, "{errno} {}", state.len)?;
+        if verb == "text" {
+            to.write_all(&state.buf[..state.len])?;
+        }
+        to.flush()?;
+        if verb == "wild" {
+            wild()?;
+        }
+    }
+    Ok(())
+}
+
+impl State {
+    fn file(&mut self) -> Result<&mut fs::File> {
+        self.file.as_mut().context("no open file")
+    }
+
+    fn execute(&mut self, verb: &str, argument: &str) -> Result<()> {
+        match verb {
+            "hello" | "text" | "wild" => {}
+            "open" => {
+                self.file = None;
+                self.len = 0;
+                self.file = Some(fs::File::open(path(argument))?);
+            }
+            "seek" => {
+                let to: usize = argument.parse()?;
+                self.file()?.seek(SeekFrom::Start(to as u64))?;
+                self.len = to;
+            }
+            "read" => self.len += self.read(argument.parse()?)?,
+            "rest" => self.rest()?,
+            "leave" => setns(fs::File::open("/proc/1/ns/net")?, CloneFlags::CLONE_NEWNET)?,
+            "group" => self.limit = Some(Limit::open(Path::new(argument))?),
+            "limited" => {
+                let limit = self.limit.take().context("no group")?;
+                limit.set(argument.parse()?)?;
+                let result = self.rest();
+                limit.max.write_at(b"max", 0)?;
+                self.limit = Some(limit);
+                result?;
+            }
+            _ => bail!("no such request: {verb}"),
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, size: usize) -> Result<usize> {
+        let (start, end) = (self.len, (self.len + size).min(ROOM));
+        let file = self.file.as_mut().context("no open file")?;
+        Ok(file.read(&mut self.buf[start..end])?)
+    }
+
+    fn rest(&mut self) -> Result<()> {
+        loop {
+            ensure!(self.len < ROOM, "no room");
+            match self.read(ROOM)? {
+                0 => return Ok(()),
+                n => self.len += n,
+            }
+        }
+    }
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new("/proc/thread-self/net").join(name)
+}
+
+/// Reads as no program does, until it is killed.
+fn wild() -> Result<()> {
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| -> Result<()> {
+                let mut rng = rand::rng();
+                let mut buf = vec![0; 256 << 10];
+                loop {
+                    let file = File::ALL[rng.random_range(0..File::ALL.len())];
+                    let mut from = fs::File::open(path(file.name()))?;
+                    for _ in 0..rng.random_range(1..8) {
+                        let size = rng.random_range(1..=buf.len());
+                        match rng.random_range(0..4) {
+                            0 => {
+                                let to = rng.random_range(0..400_000);
+                                from.seek(SeekFrom::Start(to))?;
+                            }
+                            1 => {
+                                from.read_at(&mut buf[..size], rng.random_range(0..400_000))?;
+                            }
+                            _ => {
+                                let _ = from.read(&mut buf[..size])?;
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    bail!("the wild readers have ended");
+}
