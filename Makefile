@@ -122,6 +122,10 @@ test-package:
 .PHONY: test-mutants
 test-mutants:
 	+@vm/mutants.sh $(ONLY)
+# make test-load [KERNEL=NAME]
+.PHONY: test-load
+test-load:
+	+@vm/load.sh $(named)
 # make fuzz [SECONDS=60]
 .PHONY: fuzz
 fuzz:
@@ -189,6 +193,8 @@ help:
 #h   make test-build    only those of what make says when it cannot build
 #h   make test-package  the package: apt install, boot, kernel upgrade, purge;
 #h                      KERNEL=debian-12, debian-13 or debian-13-backports
+#h   make test-load     stress-ng and the kernel's own selftests beside readers, with
+#h                      the module and without; an hour, or KERNEL=NAME
 #h
 #h Work on it:
 #h   make fmt           format the sources;  make fmt-check: are they formatted?

@@ -125,7 +125,8 @@ const STATES: [&str; 11] = [
 const DIAGS: [&str; 6] = ["", ">|", "|<", ">|<", ">#", ">#|<"];
 
 impl Row {
-    fn parse(file: File, line: &str) -> Result<Row> {
+    /// Parses a line, without its newline.
+    pub fn parse(file: File, line: &str) -> Result<Row> {
         let mut fields = line.split_ascii_whitespace().peekable();
         let mut next = |what| fields.next().with_context(|| format!("{what} is missing"));
         let mut row = Row {

@@ -22,7 +22,8 @@ pub use opt::{
     Early,
     Opt,
     Role,
-    PLANS, //
+    PLANS,
+    SIX as OF_SIX, //
 };
 pub use subject::{
     names,
