@@ -122,10 +122,12 @@ test-package:
 .PHONY: test-mutants
 test-mutants:
 	+@vm/mutants.sh $(ONLY)
-# make test-load [KERNEL=NAME]
-.PHONY: test-load
+# make test-load [KERNEL=NAME], make test-volume [KERNEL=NAME] [FAULT=leak-memory]
+.PHONY: test-load test-volume
 test-load:
 	+@vm/load.sh $(named)
+test-volume:
+	+@vm/volume.sh $(if $(FAULT),--fault '$(FAULT)') $(named)
 # make fuzz [SECONDS=60]
 .PHONY: fuzz
 fuzz:
@@ -195,6 +197,9 @@ help:
 #h                      KERNEL=debian-12, debian-13 or debian-13-backports
 #h   make test-load     stress-ng and the kernel's own selftests beside readers, with
 #h                      the module and without; an hour, or KERNEL=NAME
+#h   make test-volume   100,000 sockets, 10,000 reads, 500 loads: is all given back?
+#h                      an hour, or KERNEL=NAME. FAULT=leak-memory, leak-namespace:
+#h                      with a module that leaks, which must not pass
 #h
 #h Work on it:
 #h   make fmt           format the sources;  make fmt-check: are they formatted?

@@ -39,6 +39,7 @@ mod sock_diag;
 mod sockets;
 mod states;
 mod tls;
+mod volume;
 
 use anyhow::Result;
 use libtest_mimic::Arguments;
@@ -61,8 +62,10 @@ fn main() -> Result<ExitCode> {
     }
 
     // What is no part of `make test`, as it takes a guest for itself, and long.
-    if std::env::args().nth(1).as_deref() == Some("load") {
-        return load::main().map(|()| ExitCode::SUCCESS);
+    match std::env::args().nth(1).as_deref() {
+        Some("load") => return load::main().map(|()| ExitCode::SUCCESS),
+        Some("volume") => return volume::main().map(|()| ExitCode::SUCCESS),
+        _ => (),
     }
 
     let mut arguments = Arguments::from_args();

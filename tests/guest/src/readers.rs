@@ -191,7 +191,7 @@ fn read_once(file: File, path: &Path, rng: &mut impl Rng, counts: &Counts) -> Re
 
 /// Whether an error says that the file or its process is gone. EIO, or of a seek EINVAL: the file is
 /// open, and its module or namespace went.
-fn gone(err: io::Error) -> Result<bool> {
+pub fn gone(err: io::Error) -> Result<bool> {
     match err.raw_os_error() {
         Some(libc::ENOENT | libc::ESRCH | libc::EINVAL | libc::ENXIO | libc::EIO) => Ok(false),
         _ => Err(err.into()),

@@ -83,6 +83,16 @@ fn set_keys(socket: &Socket, direction: i32, version: u16, crypto: Crypto) -> io
     }
 }
 
+/// Gives a socket that speaks TLS keys for both directions, of one version or the other.
+pub fn set_some_keys(socket: &Socket, is_new: bool) -> io::Result<()> {
+    let (version, crypto) = match is_new {
+        true => (libc::TLS_1_3_VERSION, Crypto::AesGcm256),
+        false => (libc::TLS_1_2_VERSION, Crypto::AesGcm128),
+    };
+    set_keys(socket, libc::TLS_TX, version, crypto)?;
+    set_keys(socket, libc::TLS_RX, version, crypto)
+}
+
 /// What `ss` prints behind `tcp-ulp-tls` for the socket with this local port.
 fn ss(port: u16) -> Result<String> {
     let output = Command::new("ss")

@@ -36,7 +36,11 @@ pub use table::{
     table,
     OF_THE_C_MODULE, //
 };
-pub use values::int;
+pub use values::{
+    ao_add,
+    int,
+    md5sig, //
+};
 
 use crate::harness::Case;
 
