@@ -244,7 +244,7 @@ fn no_memory_to_open() -> Result<()> {
     for file in File::ALL {
         let path = file.path();
         let mut refused = 0;
-        faults.each(|faults, nth| {
+        faults.each(1, |faults, nth| {
             let (opened, injected) = faults.run(nth, || fs::File::open(&path))?;
             match opened {
                 Ok(_) => {}
@@ -272,7 +272,7 @@ fn no_memory_to_go_on() -> Result<()> {
         // Memory that is there already: page faults allocate as well.
         let mut buf = vec![1; 2 * text.len()];
         let mut refused = 0;
-        let count = faults.each(|faults, nth| {
+        let count = faults.each(1, |faults, nth| {
             let mut from = fs::File::open(&path)?;
             let mut len = 0;
             let (read, injected) = faults.run(nth, || read_on(&mut from, &mut buf, &mut len))?;
