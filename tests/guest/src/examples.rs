@@ -94,7 +94,7 @@ const TOOLS: [(&[&str], &str); 3] = [
 /// What makes the sockets of an example, by its title on the page.
 type Scene = fn(&mut Stage) -> Result<()>;
 
-const SCENES: [(&str, &str, Scene); 13] = [
+const SCENES: [(&str, &str, Scene); 14] = [
     (
         "nodelay",
         "Did the database driver set TCP_NODELAY?",
@@ -131,6 +131,11 @@ const SCENES: [(&str, &str, Scene); 13] = [
         listeners,
     ),
     ("group", "Who joined 224.0.0.251?", group),
+    (
+        "changed",
+        "What has changed since an hour ago?",
+        changed,
+    ),
     ("changes", "What changes from now on?", changes),
     (
         "counted",
@@ -185,6 +190,8 @@ struct Stage {
     processes: Vec<Child>,
     /// Programs that are found before those of the system.
     bin: PathBuf,
+    /// What happens before the last command.
+    before_last: Option<Box<dyn FnOnce() -> Result<()>>>,
     /// What happens while the last command runs, some time after it has begun.
     meanwhile: Option<Box<dyn FnOnce() -> Result<()> + Send>>,
     /// The name that this process had before.
@@ -208,6 +215,7 @@ impl Stage {
             sockets: Vec::new(),
             processes: Vec::new(),
             bin,
+            before_last: None,
             meanwhile: None,
             name: fs::read(COMM)?,
             undo: Vec::new(),
@@ -437,9 +445,11 @@ fn run(title: &str, scene: Scene, shell: &[&str], awk: &str) -> Result<()> {
     scene(&mut stage)?;
     let mut shell = Shell::new(shell, &stage.bin)?;
     for (index, step) in example.steps.iter().enumerate() {
-        let meanwhile = stage
-            .meanwhile
-            .take_if(|_| index + 1 == example.steps.len());
+        let is_last = index + 1 == example.steps.len();
+        if let Some(happen) = stage.before_last.take_if(|_| is_last) {
+            happen()?;
+        }
+        let meanwhile = stage.meanwhile.take_if(|_| is_last);
         let (lines, happened) = thread::scope(|scope| {
             let happens = meanwhile.map(|happen| {
                 scope.spawn(|| {
@@ -598,16 +608,26 @@ fn group(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+fn changed(stage: &mut Stage) -> Result<()> {
+    stage.before_last = Some(Box::new(change(stage)?));
+    Ok(())
+}
+
 fn changes(stage: &mut Stage) -> Result<()> {
+    stage.meanwhile = Some(Box::new(change(stage)?));
+    Ok(())
+}
+
+/// Changes two options of one connection of two.
+fn change(stage: &mut Stage) -> Result<impl FnOnce() -> Result<()> + Send + 'static> {
     let http = stage.listener(8080, plain)?;
     let [_, server] = stage.connection(&http, 1, plain)?;
     stage.connection(&http, 2, plain)?;
-    stage.meanwhile = Some(Box::new(move || {
+    Ok(move || {
         server.set_tcp_nodelay(true)?;
         server.set_send_buffer_size(65_536)?;
         Ok(())
-    }));
-    Ok(())
+    })
 }
 
 fn counted(stage: &mut Stage) -> Result<()> {
