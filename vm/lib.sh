@@ -123,6 +123,8 @@ hash_of() { sha256sum | cut -c1-16; }
 # Where cargo builds: each checkout by itself, as all are in one place for cargo, which would take
 # one's programs for the other's.
 CARGO_TARGET=$CACHE/target/${TOP//\//-}
+# For programs that run in guests: rustc's name of amd64, and what makes them static.
+CARGO_AMD64=x86_64-unknown-linux-gnu STATIC="-C target-feature=+crt-static"
 
 # What is in the cache has in its name the key of what it was made from, so that
 # several checkouts can share a cache.  Whoever makes a thing holds its lock; whoever

@@ -4,11 +4,18 @@
 # Builds a program of tests/, or the command of tools/, for a guest, and prints where it is. It is
 # static: what it runs in need not have the libraries of what it was built in.
 #
-# usage: vm/program.sh PACKAGE KERNEL
+# usage: vm/program.sh [--dev] PACKAGE KERNEL
+#   --dev   with cargo's profile for development: to optimize what a test runs a few times takes
+#           longer than the test
 
 . "$(dirname "$0")/lib.sh"
 
-[[ $# -eq 2 ]] || die_usage "usage: vm/program.sh PACKAGE KERNEL"
+profile=release
+if [[ ${1:-} == --dev ]]; then
+	profile=dev
+	shift
+fi
+[[ $# -eq 2 ]] || die_usage "usage: vm/program.sh [--dev] PACKAGE KERNEL"
 package=$1
 workspace=tests
 [[ ! -d $TOP/tools/$package ]] || workspace=tools
@@ -18,7 +25,7 @@ ROOT=$("$VM/root.sh")
 check_host
 case $ARCH in
 amd64)
-	root=$ROOT target=x86_64-unknown-linux-gnu
+	root=$ROOT target=$CARGO_AMD64
 	;;
 arm64)
 	# What programs take is where modules are built, too.
@@ -31,6 +38,6 @@ lock_use
 cargo_settings
 
 step "building $package for $ARCH" "$package-$ARCH" '' "$package does not build" \
-	in_root_at "$root" build env -C "$IN_TOP" RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release \
+	in_root_at "$root" build env -C "$IN_TOP" RUSTFLAGS="$STATIC" cargo build --locked --profile "$profile" \
 	--manifest-path "$workspace/Cargo.toml" -p "$package" --target "$target"
-printf '%s\n' "$CARGO_TARGET/$target/release/$package"
+printf '%s\n' "$CARGO_TARGET/$target/${profile/dev/debug}/$package"

@@ -291,7 +291,7 @@ stock_kernels() {
 [[ -z ${STOCK_KERNELS[*]} ]] || begin stock-kernels stock_kernels "${STOCK_KERNELS[@]}"
 if [[ -n ${UML_KERNELS[*]}${STOCK_KERNELS[*]} ]]; then
 	PROGRAMS[amd64]=$("$VM/program.sh" knetstat-guest-tests debug)
-	COMMANDS[amd64]=$("$VM/program.sh" knetstat debug)
+	COMMANDS[amd64]=$("$VM/program.sh" --dev knetstat debug)
 	if [[ ${#EMULATED[@]} -gt 0 && -z $ONLY ]]; then MODULE_PROGRAM=$("$VM/program.sh" knetstat-module-tests debug); fi
 fi
 [[ -z ${STOCK_KERNELS[*]} ]] || finish stock-kernels
@@ -299,7 +299,7 @@ for kernel in "${EMULATED[@]}"; do
 	arch=$(arch_of "$kernel")
 	[[ -z ${PROGRAMS[$arch]:-} ]] || continue
 	PROGRAMS[$arch]=$("$VM/program.sh" knetstat-guest-tests "$kernel")
-	COMMANDS[$arch]=$("$VM/program.sh" knetstat "$kernel")
+	COMMANDS[$arch]=$("$VM/program.sh" --dev knetstat "$kernel")
 done
 [[ -z ${UML_KERNELS[*]} ]] || for kernel in "${UML_KERNELS[@]}"; do
 	finish "$kernel-kernel"
@@ -338,7 +338,9 @@ for package in host build; do
 		run "$package" "$VM/in-root.sh" cargo test --locked --manifest-path tests/Cargo.toml -p "knetstat-$package-tests"
 	fi
 	if [[ $package == host ]] && wanted host; then
-		run command "$VM/in-root.sh" cargo test --locked --manifest-path tools/Cargo.toml
+		# As the command is built for the guests, so that all it takes is compiled once.
+		run command "$VM/in-root.sh" env RUSTFLAGS="$STATIC" \
+			cargo test --locked --manifest-path tools/Cargo.toml --target "$CARGO_AMD64"
 		fuzz format 300000
 		fuzz command 100000
 	fi

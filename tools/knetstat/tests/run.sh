@@ -9,7 +9,7 @@ set -euo pipefail
 [[ $# -eq 1 ]] || { echo "usage: $0 GUEST" >&2; exit 2; }
 cd "$(dirname "$0")/../../.."
 
-program=$(vm/program.sh knetstat "$1")
+program=$(vm/program.sh --dev knetstat "$1")
 # shellcheck disable=SC2016
 exec vm/run.sh --with "$program" --with tools/knetstat/tests/against_ss.py "$1" \
 	'python3 $KNETSTAT_DIR/against_ss.py'
