@@ -268,15 +268,20 @@ const READERS: &[Reader] = &[
 ];
 
 pub fn cases() -> Vec<Case> {
-    // Where all takes longer, each reader has two of the files: the next one, the others.
-    let two = [[File::Tcp, File::Udp6], [File::Tcp6, File::Udp]];
+    // Where all takes longer, each reader has two of the files, and the next one the others; with
+    // checkers, one of those that it has not elsewhere.
+    let (these, others) = ([File::Tcp, File::Udp6], [File::Tcp6, File::Udp]);
     let mut cases = Vec::new();
-    for (reader, two) in READERS.iter().zip(two.iter().cycle()) {
-        let files: &[File] = match guest().scale {
-            Scale::Fast => &File::ALL,
-            _ => two,
+    for (number, reader) in READERS.iter().enumerate() {
+        let (these, others) = match number % 2 {
+            0 => (&these, &others),
+            _ => (&others, &these),
         };
-        let files = files.to_vec();
+        let files = match guest().scale {
+            Scale::Fast => File::ALL.to_vec(),
+            Scale::Checked => vec![others[number / 2 % 2]],
+            Scale::Emulated | Scale::Slowest => these.to_vec(),
+        };
         cases.push(Case::new(format!("scripts::{}", reader.name), move || {
             in_fresh(|| each_file(reader, &files))
         }));

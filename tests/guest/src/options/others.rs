@@ -29,6 +29,7 @@ use super::values::{
     md5sig,
     SECRET, //
 };
+use crate::guest::guest;
 use crate::harness::{
     skip,
     Case, //
@@ -55,6 +56,7 @@ use libc::{
     TCP_FASTOPEN_KEY,
     TCP_MD5SIG, //
 };
+use rand::seq::IndexedRandom;
 use socket2::{
     Domain,
     Protocol,
@@ -161,6 +163,7 @@ const INHERITED: [&str; 8] = [
 /// Options of a listener, on what it accepts.
 fn inherited() -> Result<()> {
     let fresh = Fresh::ask()?;
+    let mut rng = rand::rng();
     let mut wrong = BTreeSet::new();
     for (place, opt) in table().iter().enumerate() {
         // No connection comes about with these. Of what is shown once it is set, a connection
@@ -183,7 +186,9 @@ fn inherited() -> Result<()> {
             .into_iter()
             .filter(|plan| opt.is_on(*plan, Role::Accepted))
         {
-            for value in &opt.tries {
+            // Each value on the fastest guest, on the others one of them.
+            let many = guest().scale(opt.tries.len(), 1, 1);
+            for value in opt.tries.choose_multiple(&mut rng, many) {
                 let early =
                     |socket: &Socket| set_bytes(socket, opt.level, opt.option, &value.bytes);
                 let mut subject = match Subject::with(plan, Role::Accepted, early) {
