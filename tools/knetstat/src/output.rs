@@ -201,7 +201,8 @@ impl Printer {
             "" => self.line += "-    ",
             diag => {
                 self.styled(DIAG, diag);
-                for _ in diag.len()..5 {
+                // A blank at least, whatever newer modules show there.
+                for _ in diag.len()..5.max(diag.len() + 1) {
                     self.line.push(' ');
                 }
             }
@@ -787,6 +788,9 @@ mod tests {
                 .collect::<Vec<_>>()[5..],
             ["TIMW", "-", "-"]
         );
+        // Indicators of a newer module, wider than the column.
+        let line = printed(&mut printer, "0 0 1.2.3.4:5 1.2.3.4:6 ESTB >#|<~");
+        assert!(line.ends_with(" >#|<~ -\n"), "{line}");
 
         let services = Services::parse("ssh 22/tcp\n");
         let mut printer = Printer::new(Some(services), true, false);
