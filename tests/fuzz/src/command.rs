@@ -217,7 +217,20 @@ enum Word<'a> {
     Option(u8),
     Number(u16),
     Text(&'a str),
+    /// A filter by itself: words alone hardly ever make one.
+    Comparison(u8, u8, u16),
 }
+
+const COMPARED: [(&str, &str); 6] = [
+    ("sport", ":"),
+    ("dport", ":"),
+    ("uid", ""),
+    ("ino", ""),
+    ("backlog", ""),
+    ("TCP_KEEPIDLE", ""),
+];
+
+const OPERATORS: [&str; 6] = ["=", "!=", "<", "<=", ">", ">="];
 
 const WORDS: [&str; 42] = [
     "state",
@@ -271,6 +284,11 @@ impl Word<'_> {
             Word::Option(index) => name(index).to_owned(),
             Word::Number(n) => n.to_string(),
             Word::Text(text) => text.to_owned(),
+            Word::Comparison(what, how, n) => {
+                let (name, mark) = COMPARED[usize::from(what) % COMPARED.len()];
+                let operator = OPERATORS[usize::from(how) % OPERATORS.len()];
+                format!("{name} {operator} {mark}{n}")
+            }
         }
     }
 }
@@ -418,7 +436,8 @@ fn check_json(row: &Row<'_>, holders: &[Holder]) {
             .last();
         let text = last.expect("there is one").1;
         let value = &object["options"][name];
-        let is_text = options::find(name).is_some_and(|info| info.kind == Kind::Text);
+        let mut known = options::all().iter();
+        let is_text = known.any(|info| info.name == name && info.kind == Kind::Text);
         let n = value
             .as_u64()
             .map(i128::from)
