@@ -94,7 +94,7 @@ clippy:
 	$(kbuild) CLIPPY=1 CLIPPY_DRIVER="$$driver" KRUSTFLAGS='$(KRUSTFLAGS) -Dwarnings' modules
 clippy-tests:
 	@cd tests && cargo clippy --workspace --all-targets -- -D warnings
-	@cd tests/fuzz && cargo clippy --all-targets -- -D warnings
+	@cd tests/fuzz && cargo clippy --bins -- -D warnings
 	@cd tools && cargo clippy --all-targets -- -D warnings
 
 .PHONY: doc

@@ -131,11 +131,7 @@ const SCENES: [(&str, &str, Scene); 14] = [
         listeners,
     ),
     ("group", "Who joined 224.0.0.251?", group),
-    (
-        "changed",
-        "What has changed since an hour ago?",
-        changed,
-    ),
+    ("changed", "What has changed since an hour ago?", changed),
     ("changes", "What changes from now on?", changes),
     (
         "counted",

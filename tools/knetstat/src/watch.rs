@@ -705,7 +705,7 @@ mod tests {
         let mut print = |event: &Event| {
             let mut out = Vec::new();
             printer
-                .event(&mut out, "0", event, &[holder.clone()])
+                .event(&mut out, "0", event, std::slice::from_ref(&holder))
                 .unwrap();
             String::from_utf8(out).unwrap()
         };
