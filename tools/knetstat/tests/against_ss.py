@@ -7,6 +7,7 @@
 # usage: tools/knetstat/tests/run.sh GUEST
 
 import collections
+import contextlib
 import datetime
 import json
 import os
@@ -263,6 +264,17 @@ class Watch:
         check("watch ^C", status == 0 and not text, f"{status} {text}")
 
 
+@contextlib.contextmanager
+def unseen(*watches):
+    """For several steps at once: no round lies between them."""
+    for one in watches:
+        one.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, one.process.pid, os.WSTOPPED)
+    yield
+    for one in watches:
+        one.process.send_signal(signal.SIGCONT)
+
+
 def inode(one):
     return os.fstat(one.fileno()).st_ino
 
@@ -294,7 +306,8 @@ def watch():
     ours.expect("backlog", {"event": "changed", "changes": {"backlog": {"old": 16, "new": 99}}})
 
     client = socket.socket()
-    client.connect(("127.0.0.1", 7100))
+    with unseen(ours, narrow):
+        client.connect(("127.0.0.1", 7100))
     ours.expect("connection", {"event": "came", "state": "established", "ino": inode(client)},
                 {"event": "came", "state": "established", "ino": 0, "processes": []})
     line = narrow.line()
@@ -313,8 +326,9 @@ def watch():
     server.recv(1000)
     client.shutdown(socket.SHUT_WR)
     ours.states("shutdown", {inode(client): "fin-wait-2", inode(server): "close-wait"})
-    server.close()
-    client.close()
+    with unseen(ours):
+        server.close()
+        client.close()
     ours.expect("close", {"event": "went", "state": "close-wait"},
                 {"event": "changed", "changes": {"state": {"old": "fin-wait-2", "new": "time-wait"}}})
     number = inode(listener)
