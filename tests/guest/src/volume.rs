@@ -871,11 +871,20 @@ pub fn main() -> Result<()> {
         listings: volume.listings.min(200),
         loads: 10,
     })?;
-    let before = settle(|now| {
-        GOING
+    let left = |now: &Held| -> Vec<_> {
+        let counts = GOING
             .iter()
-            .all(|cache| now.count(cache) == at_first.count(cache))
-    })?;
+            .map(|cache| (*cache, at_first.count(cache), now.count(cache)));
+        counts
+            .filter(|(_, at_first, now)| at_first != now)
+            .collect()
+    };
+    let before = settle(|now| left(now).is_empty())?;
+    ensure!(
+        left(&before).is_empty(),
+        "not as at first: {:?}",
+        left(&before)
+    );
     println!("in full:");
     all(volume)?;
     // A quarter of an object for each load or namespace; a leak has one of each at least.
