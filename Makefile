@@ -198,7 +198,7 @@ help:
 #h   make test-load     stress-ng and the kernel's own selftests beside readers, with
 #h                      the module and without; an hour, or KERNEL=NAME
 #h   make test-volume   100,000 sockets, 10,000 reads, 500 loads: is all given back?
-#h                      an hour, or KERNEL=NAME. FAULT=leak-memory, leak-namespace:
+#h                      ten minutes, or KERNEL=NAME. FAULT=leak-memory, leak-namespace:
 #h                      with a module that leaks, which must not pass
 #h
 #h Work on it:
