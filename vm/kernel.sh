@@ -25,24 +25,13 @@ fi
 check_host
 
 DIR=$CACHE/$KERNEL-$(machine_recipe | hash_of)
-ready() {
-	[[ -e $DIR/.complete ]] || return 0
-	touch -c "$DIR"
-	printf '%s\n' "$DIR"
-	exit 0
-}
-
-ready
+exit_if_made "$DIR" "$DIR"
 [[ -z $find ]] || exit 1
-lock_setup "$DIR"
-ready
-lock_use
-check_disk 4
+begin_making "$DIR" "$DIR" 4
 note "making the $KERNEL kernel, $DIR"
 mkdir -p "$DIR"
 machine_make
-touch "$DIR/.complete"
-exec 9>&-
+end_making "$DIR"
 # The root of a release is large, and soon made again.
 case $MACHINE in
 qemu) prune "$KERNEL" 1 ;;

@@ -150,6 +150,31 @@ lock_alone() {
 	fi
 }
 
+# What takes long is made once, in a directory of the cache that has .complete when it is whole. Who
+# makes it says exit_if_made, begin_making, what there is to do, and end_making.
+
+# exit_if_made DIR WHERE: if it is whole, prints WHERE to find it, and ends the script.
+exit_if_made() {
+	[[ -e $1/.complete ]] || return 0
+	touch -c "$1"
+	printf '%s\n' "$2"
+	exit 0
+}
+
+# begin_making DIR WHERE GIB: takes the locks; the same if somebody else has made it meanwhile.
+# It may take so many GiB.
+begin_making() {
+	lock_setup "$1"
+	exit_if_made "$1" "$2"
+	lock_use
+	check_disk "$3"
+}
+
+end_making() {
+	touch "$1/.complete"
+	exec 9>&-
+}
+
 # prune NAME [COUNT]: removes all but the COUNT (two) of a thing that were used last, modules for
 # kernels that are gone, and what cargo built for all but four checkouts, if nothing in the cache is in use.
 prune() {

@@ -56,19 +56,13 @@ ROOT=$("$VM/root.sh")
 check_host
 linux=$(linux_dir)
 DIR=$CACHE/load-$({ hash_of < "$ROOT/.versions"; printf '%s\n' "$PACKAGES" "$NET" "$(declare -f packages selftests)"; } | hash_of)
-if [[ ! -e $DIR/.complete ]]; then
-	lock_setup "$DIR"
-	if [[ ! -e $DIR/.complete ]]; then
-		lock_use
-		need_source "$linux"
-		remove_tree "$DIR"
-		mkdir "$DIR"
-		step "stress-ng, from apt" "${DIR##*/}-packages" '^Get:' "is the network up? then run it again" packages
-		step "the kernel's network selftests" "${DIR##*/}-selftests" '' "they do not build" selftests
-		touch "$DIR/.complete"
-		exec 9>&-
-		prune load
-	fi
-fi
-touch -c "$DIR"
+exit_if_made "$DIR" "$DIR"
+begin_making "$DIR" "$DIR" 2
+need_source "$linux"
+remove_tree "$DIR"
+mkdir "$DIR"
+step "stress-ng, from apt" "${DIR##*/}-packages" '^Get:' "is the network up? then run it again" packages
+step "the kernel's network selftests" "${DIR##*/}-selftests" '' "they do not build" selftests
+end_making "$DIR"
+prune load
 printf '%s\n' "$DIR"

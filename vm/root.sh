@@ -49,24 +49,14 @@ check_versions() {
 
 key=$(printf '%s\n' "$SUITE" "$BUILD" "$RUN" "$GUEST" "$KERNEL" "$(bootstrap_recipe; declare -f packages)" | hash_of)
 ROOT=$CACHE/root-$key
-ready() {
-	[[ -e $ROOT/.complete ]] || return 0
-	touch -c "$ROOT"
-	printf '%s\n' "$ROOT"
-	exit 0
-}
-
 if [[ ${1:-} == --find ]]; then
-	ready
+	exit_if_made "$ROOT" "$ROOT"
 	exit 1
 fi
 check_host
-ready
-lock_setup "$ROOT"
-ready
-lock_use
+exit_if_made "$ROOT" "$ROOT"
+begin_making "$ROOT" "$ROOT" 12
 
-check_disk 12
 note "making the build root, $ROOT"
 need_debootstrap
 new=$ROOT.new
@@ -77,9 +67,8 @@ step "toolchain, tools, kernel packages, from apt" packages '^(Unpacking|Setting
 step "checking the packages" versions '' "the archive is being updated; run it again later: make vm-setup" \
 	check_versions "$new"
 
-touch "$new/.complete"
 remove_tree "$ROOT"
 mv "$new" "$ROOT"
-exec 9>&-
+end_making "$ROOT"
 prune root
 printf '%s\n' "$ROOT"

@@ -44,20 +44,10 @@ packages() {
 
 key=$(printf '%s\n' "$SUITE" "$FROM" "$PACKAGES" "$(bootstrap_recipe; declare -f packages)" | hash_of)
 DIR=$CACHE/stock-$name-$key
-ready() {
-	[[ -e $DIR/.complete ]] || return 0
-	touch -c "$DIR"
-	printf '%s\n' "$DIR/root"
-	exit 0
-}
-
-ready
+exit_if_made "$DIR" "$DIR/root"
 [[ -z $find ]] || exit 1
 check_host
-lock_setup "$DIR"
-ready
-lock_use
-check_disk 4
+begin_making "$DIR" "$DIR/root" 4
 note "making a minimal root for $name, $DIR"
 need_debootstrap
 remove_tree "$DIR"
@@ -65,8 +55,7 @@ mkdir "$DIR"
 step_bootstrap "$DIR/root" "$SUITE" "stock-$name"
 step "its packages, from apt" "stock-$name-packages" '^(Unpacking|Setting up) ' \
 	"apt failed; is the network up? then run it again" packages "$DIR/root"
-touch "$DIR/.complete"
-exec 9>&-
+end_making "$DIR"
 # As large as the roots of the guests: see vm/kernel.sh.
 prune "stock-$name" 1
 printf '%s\n' "$DIR/root"
