@@ -156,6 +156,7 @@ machine_recipe() {
 	[[ -z $FOREIGN ]] || printf '%s\n' "$FOREIGN_PACKAGES" "$GUEST_TOO" "$GUEST" "$(declare -f foreign_headers make_guest)"
 	[[ -z $METADATA ]] || grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/rust-metadata.sh"
 	declare -f release_packages make_initramfs make_metadata
+	sed -n '/^rust_packages()/,/^}/p' "$TOP/scripts/lib.sh"
 	bootstrap_recipe
 }
 
