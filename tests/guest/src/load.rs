@@ -8,7 +8,7 @@
 //! have to be read (10,000). To be started without the module.
 
 use crate::guest::guest;
-use crate::readers::{
+use crate::load_readers::{
     come_first,
     read_on,
     Counts,

@@ -18,7 +18,7 @@ use crate::options::{
     set_bytes,
     table, //
 };
-use crate::readers::{
+use crate::load_readers::{
     come_first,
     gone,
     read_on,
