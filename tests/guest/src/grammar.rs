@@ -11,7 +11,8 @@ use crate::options::{
     names_always_shown,
     table,
     Role,
-    OF_SIX, //
+    OF_SIX,
+    TIMESTAMPING, //
 };
 use crate::rows::{
     address,
@@ -246,28 +247,7 @@ impl Form {
 }
 
 fn timestamping(text: &str) -> Result<()> {
-    const NAMES: [&str; 19] = [
-        "TX_HARDWARE",
-        "TX_SOFTWARE",
-        "RX_HARDWARE",
-        "RX_SOFTWARE",
-        "SOFTWARE",
-        "SYS_HARDWARE",
-        "RAW_HARDWARE",
-        "OPT_ID",
-        "TX_SCHED",
-        "TX_ACK",
-        "OPT_CMSG",
-        "OPT_TSONLY",
-        "OPT_STATS",
-        "OPT_PKTINFO",
-        "OPT_TX_SWHW",
-        "BIND_PHC",
-        "OPT_ID_TCP",
-        "OPT_RX_FILTER",
-        "TX_COMPLETION",
-    ];
-    let mut names = NAMES.iter();
+    let mut names = TIMESTAMPING.iter();
     let mut binds_phc = false;
     let mut parts = text.split('|').peekable();
     while let Some(part) = parts.next() {

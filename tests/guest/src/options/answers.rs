@@ -17,7 +17,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 
 /// The flags of `linux/net_tstamp.h`, from bit 0 on.
-const TIMESTAMPING: [&str; 19] = [
+pub const TIMESTAMPING: [&str; 19] = [
     "TX_HARDWARE",
     "TX_SOFTWARE",
     "RX_HARDWARE",

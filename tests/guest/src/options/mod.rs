@@ -16,7 +16,8 @@ mod values;
 
 pub use answers::{
     get_bytes,
-    set_bytes, //
+    set_bytes,
+    TIMESTAMPING, //
 };
 pub use opt::{
     Early,
