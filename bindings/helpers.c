@@ -120,6 +120,7 @@ const struct udp_table *knetstat_udp_table(const struct net *net)
  */
 u64 knetstat_inet_flags(const struct sock *sk)
 {
+#define SET(flag, condition) (flags |= (u64)!!(condition) << INET_FLAGS_##flag)
 	const struct inet_sock *inet = inet_sk(sk);
 	u64 flags = 0;
 
@@ -128,7 +129,6 @@ u64 knetstat_inet_flags(const struct sock *sk)
 #else
 	const u16 cmsg = READ_ONCE(inet->cmsg_flags);
 
-#define SET(flag, condition) (flags |= (u64)!!(condition) << INET_FLAGS_##flag)
 	SET(PKTINFO, cmsg & IP_CMSG_PKTINFO);
 	SET(TTL, cmsg & IP_CMSG_TTL);
 	SET(TOS, cmsg & IP_CMSG_TOS);
@@ -146,13 +146,11 @@ u64 knetstat_inet_flags(const struct sock *sk)
 	SET(TRANSPARENT, inet->transparent);
 	SET(BIND_ADDRESS_NO_PORT, inet->bind_address_no_port);
 	SET(IS_ICSK, inet->is_icsk);
-#undef SET
 #endif
 #if !defined(KNETSTAT_HAS_INET_FLAGS_OF_IPV6) && IS_ENABLED(CONFIG_IPV6)
 	if (sk->sk_family == AF_INET6) {
 		const struct ipv6_pinfo *np = inet->pinet6;
 
-#define SET(flag, condition) (flags |= (u64)!!(condition) << INET_FLAGS_##flag)
 		SET(MC6_LOOP, np->mc_loop);
 		SET(MC6_ALL, np->mc_all);
 		SET(RECVERR6, np->recverr);
@@ -161,9 +159,9 @@ u64 knetstat_inet_flags(const struct sock *sk)
 		SET(DONTFRAG, np->dontfrag);
 		SET(AUTOFLOWLABEL, np->autoflowlabel);
 		SET(AUTOFLOWLABEL_SET, np->autoflowlabel_set);
-#undef SET
 	}
 #endif
+#undef SET
 	return flags;
 }
 
