@@ -10,6 +10,13 @@ use crate::guest::{
     guest,
     Scale, //
 };
+use crate::load_readers::{
+    come_first,
+    gone,
+    read_on,
+    Counts,
+    READERS, //
+};
 use crate::netns::in_fresh;
 use crate::options::{
     ao_add,
@@ -17,13 +24,6 @@ use crate::options::{
     named,
     set_bytes,
     table, //
-};
-use crate::load_readers::{
-    come_first,
-    gone,
-    read_on,
-    Counts,
-    READERS, //
 };
 use crate::rows::File;
 use crate::sockets::{
