@@ -203,7 +203,8 @@ remove_tree() {
 	"$CACHE"/?*) ;;
 	*) die "refusing to remove $dir: not in $CACHE" ;;
 	esac
-	if awk '{ print $5 }' /proc/self/mountinfo | grep -qF -- "$dir/"; then
+	# No pipe: grep ends it at the first match, which would count as none (pipefail).
+	if grep -qF -- "$dir/" <(awk '{ print $5 }' /proc/self/mountinfo); then
 		die "refusing to remove $dir: something is mounted below it; umount it first (see findmnt)"
 	fi
 	rm -rf --one-file-system -- "$dir"
