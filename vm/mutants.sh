@@ -126,8 +126,9 @@ verdict() {
 
 # The first line of a test's failure.
 reason() {
-	tr -d '\r' < "$1" | sed -n '/^---- /,/^failures:$/p' | sed -e '/^---- /d' -e '/^failures:$/d' -e '/^ *$/d' |
-		head -n 1 | cut -c1-120
+	awk '/^---- / { inside = 1; next }
+		/^failures:$/ { inside = 0 }
+		inside && !/^ *$/ { print substr($0, 1, 120); exit }' <(tr -d '\r' < "$1")
 }
 
 # judge NAME
@@ -165,7 +166,7 @@ judge() {
 		fi
 		;;
 	log:*)
-		what=$(tr -d '\r' < "$LOGS/$name.kernel.log" | grep -m 1 -oE -- "(${expect#log: }).*" | cut -c1-120) && how="kernel's log"
+		what=$(grep -m 1 -oE -- "(${expect#log: }).*" <(tr -d '\r' < "$LOGS/$name.kernel.log") | cut -c1-120) && how="kernel's log"
 		;;
 	*) die "tests/mutants/$name.patch expects what is none of fails, log:, build:: $expect" ;;
 	esac
