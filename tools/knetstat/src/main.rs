@@ -40,7 +40,11 @@ use crate::row::{
     Netid, //
 };
 use crate::services::Services;
-use crate::watch::Reporter;
+use crate::watch::{
+    Interrupt,
+    Output,
+    Reporter, //
+};
 use anyhow::{
     bail,
     Result, //
@@ -138,8 +142,9 @@ fn printer(list: &List, question: &Question, services: Services) -> Printer {
 fn list(list: &List, watch: Option<Duration>) -> Result<()> {
     let services = Services::load();
     let question = question(list, &services)?;
-    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
     if let Some(interval) = watch {
+        let interrupt = Interrupt::new()?;
+        let mut out = BufWriter::new(Output::new(&interrupt)?);
         let format = match list.json {
             true => watch::Format::Json(Kinds::new()),
             false => watch::Format::Text(printer(list, &question, services)),
@@ -149,8 +154,10 @@ fn list(list: &List, watch: Option<Duration>) -> Result<()> {
             format,
             has_header: !list.no_header,
         };
-        return watch::run(&question, interval, list.processes, &mut reporter);
+        let processes = list.processes;
+        return watch::run(&question, interval, processes, &interrupt, &mut reporter);
     }
+    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
     match list.json {
         true => list::json(&question, list.processes, &mut out),
         false => {

@@ -430,24 +430,73 @@ impl Reporter<'_> {
     }
 }
 
+/// ^C: read rather than the end, so that no line is torn by it.
+pub struct Interrupt(SignalFd);
+
+impl Interrupt {
+    /// From now on it is read.
+    pub fn new() -> nix::Result<Self> {
+        let mut interrupt = SigSet::empty();
+        interrupt.add(Signal::SIGINT);
+        interrupt.thread_block()?;
+        Ok(Self(SignalFd::with_flags(
+            &interrupt,
+            SfdFlags::SFD_CLOEXEC,
+        )?))
+    }
+
+    fn has_come(&self) -> PollFd<'_> {
+        PollFd::new(self.0.as_fd(), PollFlags::POLLIN)
+    }
+}
+
+/// A pipe that poll(2) says has room has so much.
+const PIPE_BUF: usize = 4096;
+
+/// Standard output, for which ^C is the end only if nobody takes what is printed: that looks like a
+/// broken pipe.
+pub struct Output<'a> {
+    stdout: std::fs::File,
+    interrupt: &'a Interrupt,
+}
+
+impl<'a> Output<'a> {
+    pub fn new(interrupt: &'a Interrupt) -> io::Result<Self> {
+        let stdout = io::stdout().as_fd().try_clone_to_owned()?.into();
+        Ok(Self { stdout, interrupt })
+    }
+}
+
+impl Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let stdout = PollFd::new(self.stdout.as_fd(), PollFlags::POLLOUT);
+        let mut fds = [stdout, self.interrupt.has_come()];
+        poll(&mut fds, PollTimeout::NONE)?;
+        if fds[0].any() == Some(false) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        (&self.stdout).write(&bytes[..bytes.len().min(PIPE_BUF)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// What is between two rounds.
-struct Pause {
-    interrupt: SignalFd,
+struct Pause<'a> {
+    interrupt: &'a Interrupt,
     interval: Duration,
     next: Instant,
 }
 
-impl Pause {
-    fn new(interval: Duration) -> nix::Result<Self> {
-        let mut interrupt = SigSet::empty();
-        interrupt.add(Signal::SIGINT);
-        // From now on it is read rather than the end, so that no line is torn by it.
-        interrupt.thread_block()?;
-        Ok(Self {
-            interrupt: SignalFd::with_flags(&interrupt, SfdFlags::SFD_CLOEXEC)?,
+impl<'a> Pause<'a> {
+    fn new(interval: Duration, interrupt: &'a Interrupt) -> Self {
+        Self {
+            interrupt,
             interval,
             next: Instant::now() + interval,
-        })
+        }
     }
 
     /// Waits. `false`: it is over, by ^C or since nobody reads any more what is printed.
@@ -456,7 +505,7 @@ impl Pause {
         loop {
             let left = self.next.saturating_duration_since(Instant::now());
             let mut fds = [
-                PollFd::new(self.interrupt.as_fd(), PollFlags::POLLIN),
+                self.interrupt.has_come(),
                 PollFd::new(stdout.as_fd(), PollFlags::empty()),
             ];
             match poll(
@@ -479,9 +528,10 @@ pub fn run(
     question: &Question,
     interval: Duration,
     processes: bool,
+    interrupt: &Interrupt,
     reporter: &mut Reporter<'_>,
 ) -> Result<()> {
-    let mut pause = Pause::new(interval)?;
+    let mut pause = Pause::new(interval, interrupt);
     let mut watch = Watch::default();
     let mut holders = question.holders(processes)?;
     watch.look(question, holders.as_ref())?;

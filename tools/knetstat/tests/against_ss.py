@@ -6,9 +6,11 @@
 #
 # usage: tools/knetstat/tests/run.sh GUEST
 
+import array
 import collections
 import contextlib
 import datetime
+import fcntl
 import json
 import os
 import pty
@@ -275,6 +277,38 @@ def unseen(*watches):
         one.process.send_signal(signal.SIGCONT)
 
 
+def stuck():
+    """^C while nobody takes what is to be printed."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    watch = subprocess.Popen([COMMAND, "-ta", "--json", "--watch", "0.1"], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    began = os.read(reader, 4096)
+    check("stuck began", json.loads(began).get("event") == "began", began)
+    listeners = [tcp(socket.AF_INET, "127.0.0.1") for _ in range(100)]
+    deadline = time.monotonic() + 10
+    while not held(reader) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    check("stuck came", held(reader) > 0)
+    # As they take more than the pipe has, it waits for somebody to read them.
+    time.sleep(1)
+    watch.send_signal(signal.SIGINT)
+    try:
+        status = watch.wait(5)
+    except subprocess.TimeoutExpired:
+        watch.kill()
+        status = "none"
+    check("stuck ^C", status == 0, f"{status} {watch.stderr.read()}")
+    os.close(reader)
+    for listener in listeners:
+        listener.close()
+
+
+def held(pipe):
+    """The bytes in a pipe."""
+    return array.array("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+
+
 def inode(one):
     return os.fstat(one.fileno()).st_ino
 
@@ -464,6 +498,7 @@ def main():
     check("brackets matter", of_ours(["-ta"], words[:1]) != of_ours(["-ta"], words[1:]))
     beside()
     watch()
+    stuck()
     summary()
     terminal()
     child.kill()
