@@ -124,6 +124,7 @@ hash_of() { sha256sum | cut -c1-16; }
 # one's programs for the other's.
 CARGO_TARGET=$CACHE/target/${TOP//\//-}
 # For programs that run in guests: rustc's name of amd64, and what makes them static.
+# shellcheck disable=SC2034
 CARGO_AMD64=x86_64-unknown-linux-gnu STATIC="-C target-feature=+crt-static"
 
 # What is in the cache has in its name the key of what it was made from, so that
