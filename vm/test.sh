@@ -10,7 +10,8 @@
 #   all           all stages and all guests but those that have to be named
 # Default: all stages, but of the guests those that are marked for it. c-module is a stage only if
 # KNETSTAT_C_MODULE says where the sources of the C module of the same name are; the two modules
-# are compared then.
+# are compared then. KNETSTAT_LONG=2: what comes at random in adversity:: comes twice as often, and
+# readers stand for a minute rather than a second.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -23,6 +24,7 @@ if [[ ${1:-} == --only ]]; then
 	ONLY=$2
 	shift 2
 fi
+[[ ${KNETSTAT_LONG:=1} =~ ^[1-9][0-9]*$ ]] || die_usage "KNETSTAT_LONG is a number, not '$KNETSTAT_LONG'"
 stages() {
 	printf '%s\n' host build "$@" faults
 	[[ -z ${KNETSTAT_C_MODULE:-} ]] || echo c-module
@@ -129,7 +131,7 @@ guest() {
 		with+=(--with "$("$VM/module.sh" --test "$name" "$kernel")")
 	done
 	"$VM/run.sh" --timeout "$(timeout_of "$kernel")" --log "$LOGS/$kernel.kernel.log" "${with[@]}" \
-		"$kernel" "\$KNETSTAT_DIR/${program##*/} $*"
+		"$kernel" "KNETSTAT_LONG=$KNETSTAT_LONG \$KNETSTAT_DIR/${program##*/} $*"
 }
 
 # has_module_tests KERNEL: what they claim is what our own rules for rustc have to see to.
