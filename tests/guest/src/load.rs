@@ -219,14 +219,19 @@ impl Outcome {
         [124, 137].contains(&self.status)
     }
 
-    /// What passes here passes there, too. Of a test that came to no end here, nothing that passes
-    /// here fails there.
+    /// What passes here passes there, too; where all passes, as many points, as a name may say what
+    /// came by chance, such as one of several errors. Of a test that came to no end here, nothing
+    /// that passes here fails there.
     fn is_no_better_than(&self, there: &Outcome) -> bool {
         if self.took_too_long() {
             return self
                 .passed
                 .keys()
                 .all(|name| self.others.contains_key(name) || !there.others.contains_key(name));
+        }
+        let points = |outcome: &Outcome| outcome.passed.values().sum::<usize>();
+        if there.status == 0 && there.others.is_empty() {
+            return points(there) >= points(self);
         }
         let passes = |(name, count): (&String, &usize)| {
             there.passed.get(name).copied().unwrap_or(0) >= *count
@@ -402,6 +407,8 @@ pub fn main() -> Result<()> {
 
     modules::insert(&guest().ko, "").context("loading knetstat")?;
     let (stop, counts) = (AtomicBool::new(false), Counts::default());
+    // With one CPU, the selftests come to nothing beside readers that take half of it.
+    let has_one_cpu = thread::available_parallelism()?.get() == 1;
     let begun = Instant::now();
     let mut worse = Vec::new();
     thread::scope(|scope| -> Result<()> {
@@ -409,7 +416,9 @@ pub fn main() -> Result<()> {
         for _ in 0..READERS {
             readers.push(scope.spawn(|| {
                 come_first()?;
-                read_on(Path::new("/proc"), &stop, &counts, || false)
+                read_on(Path::new("/proc"), &stop, &counts, || {
+                    has_one_cpu && counts.listings() >= reads
+                })
             }));
         }
         let mut work = || -> Result<()> {
