@@ -186,6 +186,63 @@ boots() {
 	one '^end$'
 }
 
+# systemd as the first process, of a PID namespace: it loads the module at boot as the manual says,
+# and its timer runs the script that the manual has for Prometheus. Both are taken from the page.
+cat > "$RUN/by-systemd" <<'END'
+set -e
+page() { MANWIDTH=200 man -E ascii -P cat "$1" knetstat; }
+page 4 | sed -n 's/^ *\(echo knetstat > .*\)/\1/p' > /root/load
+page 5 | sed -n "/# cat > .*metrics <<'END'/,/> END/s/^ *[>#] //p" > /root/install-metrics
+page 5 | sed -n 's/^ *\(systemd-run .*\)/\1/p' > /root/timer
+cat /root/load /root/install-metrics /root/timer
+mkdir -p /var/lib/prometheus/node-exporter
+sh -ex /root/load
+sh -ex /root/install-metrics
+chmod +x /usr/local/sbin/knetstat-metrics
+cat > /etc/systemd/system/look.service <<'UNIT'
+[Service]
+Type=oneshot
+ExecStart=/root/look
+ExecStopPost=systemctl exit
+UNIT
+cat > /root/look <<'LOOK'
+#!/bin/sh
+exec > /root/looked 2>&1
+ls /proc/net/tcpstat
+perl -MIO::Socket::INET -e '
+	$listener = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1:7779") or die;
+	$client = IO::Socket::INET->new("127.0.0.1:7779") or die;
+	$server = $listener->accept or die;
+	setsockopt $client, SOL_SOCKET, SO_KEEPALIVE, 1 or die;
+	sleep 600' &
+until grep -q SO_KEEPALIVE=1 /proc/net/tcpstat; do sleep 0.1; done
+sh -ex /root/timer
+n=0
+until cat /var/lib/prometheus/node-exporter/knetstat.prom || [ $n = 150 ]; do sleep 1; n=$((n + 1)); done 2> /dev/null
+systemctl list-timers --all
+LOOK
+chmod +x /root/look
+rmmod knetstat 2> /dev/null || true
+unshare --pid --fork --mount-proc env container=other /lib/systemd/systemd --unit=look.service < /dev/null || true
+cat /root/looked
+echo end
+END
+
+# In a copy, as some roots have no systemd, and it leaves things behind.
+by_systemd() {
+	mkdir "$RUN/$KERNEL/systemd"
+	cp -a --reflink=auto "$COPY" "$RUN/$KERNEL/systemd/root"
+	COPY=$RUN/$KERNEL/systemd/root
+	in_copy apt-get install -y systemd
+	keep "$VM/run.sh" --root "$COPY" "$KERNEL" "$(cat "$RUN/by-systemd")"
+	remove_tree "$RUN/$KERNEL/systemd"
+	one '^/proc/net/tcpstat$'
+	one '^knetstat_tcp_established 2$'
+	one '^knetstat_tcp_keepalive_off 1$'
+	one '^knetstat_tcp_nodelay_off 2$'
+	one '^end$'
+}
+
 # What comes with the command.
 command_has() {
 	keep in_copy knetstat --version
@@ -371,6 +428,7 @@ for KERNEL; do
 		continue
 	fi
 	try "$KERNEL::modprobe" boots "$RELEASE"
+	try "$KERNEL::by_systemd" by_systemd
 	try "$KERNEL::command" command_has
 	try "$KERNEL::completions" command_completes
 	try "$KERNEL::debians_tests" debians_tests
