@@ -136,10 +136,10 @@ fuzz:
 demo:
 	+@vm/demo.sh $(named)
 
-# make bench [QUICK=1] [OUT=FILE] [ONLY=PART,...] [AGAINST=DIR]
+# make bench [QUICK=1] [OUT=FILE] [ONLY=PART,...] [AGAINST=DIR] [HERE=1]
 .PHONY: bench
 bench:
-	+@vm/bench.sh $(if $(QUICK),--quick) $(if $(OUT),--out '$(OUT)') $(if $(ONLY),--only '$(ONLY)') $(if $(AGAINST),--against '$(AGAINST)')
+	+@vm/bench.sh $(if $(HERE),--here) $(if $(QUICK),--quick) $(if $(OUT),--out '$(OUT)') $(if $(ONLY),--only '$(ONLY)') $(if $(AGAINST),--against '$(AGAINST)')
 
 # make bench-consistency [KERNEL=NAME] [QUICK=1] [OUT=FILE]
 .PHONY: bench-consistency
@@ -181,7 +181,8 @@ help:
 #h                      SECONDS=60 each
 #h   make bench         how fast it is, beside /proc/net/tcp and ss; half an hour.
 #h                      QUICK=1: in 5, roughly. OUT=FILE: the figures as JSON.
-#h                      AGAINST=DIR: this module and another checkout's, by turns
+#h                      AGAINST=DIR: this module and another checkout's, by turns.
+#h                      HERE=1: only the command, on this machine's own kernel
 #h   make bench-consistency  sockets that a read misses or repeats while others come and
 #h                      go: ours, /proc/net, ss and BPF iterators. QUICK=1, KERNEL=NAME
 #h   make test-guest    the tests in one guest: KERNEL=NAME; ONLY=TEXT: those whose

@@ -5,16 +5,19 @@
 # on stderr, and prints the tables on stdout.
 #
 # usage: vm/bench.sh [--quick] [--kernel NAME] [--out FILE] [--only PART[,PART]...] [--against DIR]
+#        vm/bench.sh --here [--quick] [--out FILE]
 #   --kernel NAME  another guest than uml; where all code is emulated, times mean nothing, but
 #                what consistency counts does
 #   --quick      smaller sizes and fewer rounds
 #   --out FILE   write the figures there as JSON
 #   --only PARTS some of: readers filtered read-sizes growth consistency load holds memory command
 #   --against DIR  compare the module with that of another checkout, by turns
+#   --here       the command alone, on this machine's own kernel, with sockets in a network namespace
+#                and rows in a file, as the module is loaded in guests only
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/bench.sh [--quick] [--kernel NAME] [--out FILE] [--only PART[,PART]...] [--against DIR]"
+usage="usage: vm/bench.sh [--quick] [--kernel NAME] [--out FILE] [--only PART[,PART]...] [--against DIR] | --here [--quick] [--out FILE]"
 # What the largest sizes want, in MiB, and how long a run may take, in seconds.
 mem=12288
 timeout=3600
@@ -22,6 +25,7 @@ kernel=uml
 out=
 only=
 against=
+here=
 arguments=
 while [[ $# -gt 0 ]]; do
 	case $1 in
@@ -29,6 +33,11 @@ while [[ $# -gt 0 ]]; do
 		mem=3072
 		timeout=900
 		arguments+=" --quick"
+		shift
+		continue
+		;;
+	--here)
+		here=yes
 		shift
 		continue
 		;;
@@ -54,10 +63,35 @@ while [[ $# -gt 0 ]]; do
 	shift 2
 done
 
+[[ -z $here || $kernel$only$against == uml ]] || die_usage "$usage"
 check_host
 if [[ -n $out ]]; then
 	# To know it now, not in half an hour.
 	[[ -d $(dirname -- "$out") && ! -d $out ]] || die_usage "OUT: cannot write a file '$out'"
+fi
+
+cpu=$(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo | tr -cd 'A-Za-z0-9 @.()-')
+load=$(cut -d' ' -f1 /proc/loadavg)
+host="$(nproc) x ${cpu:-unknown CPU}, load $load before the run"
+if awk -v load="$load" 'BEGIN { exit !(load > 0.5) }'; then
+	note "  the machine is busy (load $load): times will be longer, and ratios less certain"
+fi
+
+if [[ -n $here ]]; then
+	ROOT=$("$VM/root.sh")
+	program=$("$VM/program.sh" knetstat-bench uml)
+	command=$("$VM/program.sh" knetstat uml)
+	lock_use
+	dir=$(mktemp -d "$CACHE/run/bench.XXXXXX")
+	trap 'remove_tree "$dir"' EXIT
+	cp "$command" "$dir/"
+	# A network and processes of its own, so that only its sockets and processes are seen.
+	status=0
+	# shellcheck disable=SC2086 # A list of options.
+	in_root env KNETSTAT_DIR="$(in_cache "$dir")" unshare --net sh -c 'ip link set lo up && exec "$@"' sh \
+		"$(in_cache "$program")" --here --host "$host" --json "$(in_cache "$dir")/bench.json" $arguments || status=$?
+	[[ -z $out || ! -f $dir/bench.json ]] || cp "$dir/bench.json" "$out"
+	exit "$status"
 fi
 
 # What the machine can give; a little less, as vm/run.sh asks again after the builds.
@@ -101,13 +135,6 @@ if [[ -z $against ]] && wants command; then
 	with+=(--with "$("$VM/program.sh" knetstat "$kernel")")
 fi
 [[ $kernel == uml ]] || timeout=$((timeout * 2))
-
-cpu=$(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo | tr -cd 'A-Za-z0-9 @.()-')
-load=$(cut -d' ' -f1 /proc/loadavg)
-host="$(nproc) x ${cpu:-unknown CPU}, load $load before the run"
-if awk -v load="$load" 'BEGIN { exit !(load > 0.5) }'; then
-	note "  the machine is busy (load $load): times will be longer, and ratios less certain"
-fi
 
 dir=$(mktemp -d "$CACHE/run/bench.XXXXXX")
 chmod 755 "$dir"

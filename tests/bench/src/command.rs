@@ -27,13 +27,19 @@ use anyhow::{
     Context,
     Result, //
 };
+use procfs::net::TcpState;
 use serde::Serialize;
 use std::fmt;
+use std::fs;
+use std::fs::File;
 use std::io::{
     self,
     BufRead,
-    BufReader, //
+    BufReader,
+    BufWriter,
+    Write, //
 };
+use std::path::Path;
 use std::process::{
     Child,
     ChildStdin,
@@ -174,11 +180,20 @@ pub fn all(options: &Options) -> Vec<Size> {
     }
 }
 
+/// What is measured without the module.
+pub fn here(options: &Options) -> Vec<Size> {
+    let size = |rows, processes| Size { rows, processes };
+    vec![options.scale(size(100_000, 1_000), size(10_000, 100))]
+}
+
 /// Lets ss and the command list the sockets.
 pub fn run(size: Size, options: &Options, spawner: &mut Spawner) -> Result<Outcome> {
     let rounds = options.scale(9, 3);
     if size.processes > 1 {
         let _holders = Holders::start(size.processes, size.rows / size.processes)?;
+        if options.here {
+            write_files(&options.dir.join(FILES), size.rows)?;
+        }
         let cases = [PLAIN, PROCESSES, NONE, ALL, OPTION];
         measure(size, &cases, rounds, options, spawner)
     } else {
@@ -209,12 +224,18 @@ fn measure(
     let Size { rows, processes } = size;
     let ours = options.dir.join(OURS);
     let ours = ours.to_str().context("a path that is no text")?;
+    let files = options.dir.join(FILES);
+    let files = files.to_str().context("a path that is no text")?;
     let mut contestants: Vec<Contestant> = Vec::new();
     for &case in cases {
         let has_equal = case != OPTION;
         for name in [OURS, "ss"].into_iter().take(1 + usize::from(has_equal)) {
-            let program = if name == OURS { ours } else { name };
-            let command: Vec<_> = [program]
+            let program = match name {
+                OURS if options.here => vec!["sh", "-c", WITH_FILES, "sh", files, ours],
+                OURS => vec![ours],
+                _ => vec![name],
+            };
+            let command: Vec<_> = program
                 .iter()
                 .chain(case)
                 .map(ToString::to_string)
@@ -223,6 +244,7 @@ fn measure(
                 NONE | OPTION => 0,
                 _ => rows,
             };
+            let is_ours = name == OURS;
             let name = format!("{name} {}", case.join(" "));
             note(format_args!("{} sockets: {name}", digits(rows)));
             let printed = spawner.count(&words(&command))?;
@@ -233,7 +255,7 @@ fn measure(
                 printed.lines
             );
             contestants.push(Contestant {
-                ours: (program != ours).then(|| contestants.len() - 1),
+                ours: (!is_ours).then(|| contestants.len() - 1),
                 peak: (0..PEAKS).try_fold(0, |peak, _| {
                     anyhow::Ok(spawner.peak(&words(&command))?.max(peak))
                 })?,
@@ -279,6 +301,50 @@ fn measure(
         processes,
         commands,
     })
+}
+
+/// Where [`write_files`] puts the files, and what runs a command that finds these in `/proc/net`:
+/// the shell's own, as exec(3) keeps its PID.
+const FILES: &str = "net";
+const WITH_FILES: &str = r#"mount --bind "$1" /proc/$$/net && shift && exec "$@""#;
+
+/// What a row of such a connection says in the module's file, but for its inode.
+const OPTIONS: &str =
+    "SO_REUSEADDR=0,SO_REUSEPORT=0,SO_KEEPALIVE=0,TCP_NODELAY=0,TCP_DEFER_ACCEPT=0";
+
+/// Writes the module's files as they would be, from `/proc/net/tcp`; all rows are connections there.
+fn write_files(dir: &Path, rows: usize) -> Result<()> {
+    fs::create_dir_all(dir)?;
+    let mut written = 0;
+    for (name, entries) in [
+        ("tcpstat", procfs::net::tcp()?),
+        ("tcp6stat", Vec::new()),
+        ("udpstat", Vec::new()),
+        ("udp6stat", Vec::new()),
+    ] {
+        let mut out = BufWriter::new(File::create(dir.join(name))?);
+        writeln!(
+            out,
+            "Recv-Q Send-Q Local Address           Foreign Address         Stat Diag Options"
+        )?;
+        for entry in entries {
+            ensure!(entry.state == TcpState::Established, "{entry:?}");
+            writeln!(
+                out,
+                "{:6} {:6} {:23} {:23} ESTB      {OPTIONS},uid={},ino={}",
+                entry.rx_queue,
+                entry.tx_queue,
+                entry.local_address.to_string(),
+                entry.remote_address.to_string(),
+                entry.uid,
+                entry.inode
+            )?;
+            written += 1;
+        }
+        out.flush()?;
+    }
+    ensure!(written == rows, "{written} connections");
+    Ok(())
 }
 
 fn words(command: &[String]) -> Vec<&str> {

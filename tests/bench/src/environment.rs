@@ -45,13 +45,18 @@ impl Environment {
             kernel: sysctl("kernel/osrelease")?.trim().to_owned(),
             cpus: available_parallelism()?.get(),
             memory_mib: Meminfo::current().context("/proc/meminfo")?.mem_total >> 20,
-            tcp_buckets: sysctl("net/ipv4/tcp_ehash_entries")?.trim().to_owned(),
-            udp_buckets: sysctl("net/ipv4/udp_hash_entries")?.trim().to_owned(),
+            tcp_buckets: buckets("net/ipv4/tcp_ehash_entries")?,
+            udp_buckets: buckets("net/ipv4/udp_hash_entries")?,
             ss_start_ms: median(&starts),
             host: options.host.clone(),
             is_quick: options.quick,
         })
     }
+}
+
+/// The size of a table; the kernel has a minus before it where network namespaces share one.
+fn buckets(name: &str) -> Result<String> {
+    Ok(sysctl(name)?.trim().trim_start_matches('-').to_owned())
 }
 
 impl fmt::Display for Environment {

@@ -62,6 +62,9 @@ fn main() -> Result<ExitCode> {
     let options = Options::parse();
     // Before there are any sockets.
     let mut spawner = Spawner::start()?;
+    if options.here {
+        return here(&options, &mut spawner);
+    }
     if options.wants(Part::Readers) || options.wants(Part::Growth) {
         readers::load_floor(&options.dir)?;
     }
@@ -124,6 +127,21 @@ fn main() -> Result<ExitCode> {
         report.add("goals", Ok(goals::all(&outcomes)));
     }
 
+    finish(&report, &options)
+}
+
+/// What can be measured without the module.
+fn here(options: &Options, spawner: &mut Spawner) -> Result<ExitCode> {
+    let mut report = Report::default();
+    report.add("environment", Environment::look(options, spawner));
+    for size in command::here(options) {
+        let outcome = command::run(size, options, spawner);
+        report.add(&format!("command here: {size}"), outcome);
+    }
+    finish(&report, options)
+}
+
+fn finish(report: &Report, options: &Options) -> Result<ExitCode> {
     if let Some(path) = &options.json {
         report.write(path)?;
     }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// How fast knetstat is inside a guest, beside the kernel's own files and ss.
 ///
-/// Runs as root in a guest with the module loaded. Tables go to standard output, progress to
+/// Runs as root in a guest with the module loaded (but see --here). Tables go to standard output, progress to
 /// standard error.
 #[derive(Parser, Clone, Debug)]
 #[command(version)]
@@ -30,6 +30,11 @@ pub struct Options {
     /// Another build of the module, to be compared with this one by turns, and nothing else
     #[arg(long)]
     pub against: Option<PathBuf>,
+
+    /// Only the part `command`, on a kernel without the module: its rows come from a file. Needs
+    /// network and mount namespaces of its own
+    #[arg(long)]
+    pub here: bool,
 
     /// What machine the guest runs on, for the report
     #[arg(long)]

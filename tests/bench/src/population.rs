@@ -12,6 +12,7 @@ use anyhow::{
     Result, //
 };
 use nix::sys::resource::{
+    getrlimit,
     setrlimit,
     Resource, //
 };
@@ -41,6 +42,9 @@ use std::{
 
 /// The most file descriptors that this process may have.
 const MAX_FDS: u64 = 4 << 20;
+
+/// What a process has open but for its sockets, and more.
+const SPARE_FDS: u64 = 100;
 
 /// How long a TIME_WAIT minisock surely stays; the kernel's TCP_TIMEWAIT_LEN is 60 s.
 const TIME_WAIT: Duration = Duration::from_secs(55);
@@ -168,7 +172,7 @@ impl Population {
 
     /// Opens sockets until there are so many rows. For connections, an even number.
     pub fn grow_to(&mut self, rows: usize) -> Result<()> {
-        raise_limits()?;
+        raise_limits(rows as u64)?;
         self.begun.get_or_insert_with(Instant::now);
         let what = format!("opening sockets: {}", self.kind);
         let mut progress = Progress::quiet(&what, rows);
@@ -321,8 +325,12 @@ fn end_time_wait() -> Result<()> {
     Ok(())
 }
 
-/// Lets this process have many file descriptors.
-pub fn raise_limits() -> Result<()> {
+/// Lets this process have a file descriptor for each of so many rows, and some more.
+pub fn raise_limits(rows: u64) -> Result<()> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).context("RLIMIT_NOFILE")?;
+    if rows + SPARE_FDS <= limit {
+        return Ok(());
+    }
     for (name, value) in [("fs/nr_open", MAX_FDS), ("fs/file-max", 2 * MAX_FDS)] {
         let current: u64 = sysctl(name)?
             .trim()
