@@ -12,8 +12,8 @@
 #   --out FILE   write the figures there as JSON
 #   --only PARTS some of: readers filtered read-sizes growth consistency load holds memory command
 #   --against DIR  compare the module with that of another checkout, by turns
-#   --here       the command alone, on this machine's own kernel, with sockets in a network namespace
-#                and rows in a file, as the module is loaded in guests only
+#   --here       the command alone, on this machine's own kernel, with sockets in a network
+#                namespace and rows in a file, as the module is loaded in guests only
 
 . "$(dirname "$0")/lib.sh"
 
@@ -88,7 +88,8 @@ if [[ -n $here ]]; then
 	# A network and processes of its own, so that only its sockets and processes are seen.
 	status=0
 	# shellcheck disable=SC2086 # A list of options.
-	in_root env KNETSTAT_DIR="$(in_cache "$dir")" unshare --net sh -c 'ip link set lo up && exec "$@"' sh \
+	in_root env KNETSTAT_DIR="$(in_cache "$dir")" \
+		unshare --net sh -c 'ip link set lo up && exec "$@"' sh \
 		"$(in_cache "$program")" --here --host "$host" --json "$(in_cache "$dir")/bench.json" $arguments || status=$?
 	[[ -z $out || ! -f $dir/bench.json ]] || cp "$dir/bench.json" "$out"
 	exit "$status"

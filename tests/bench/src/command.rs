@@ -312,7 +312,7 @@ const WITH_FILES: &str = r#"mount --bind "$1" /proc/$$/net && shift && exec "$@"
 const OPTIONS: &str =
     "SO_REUSEADDR=0,SO_REUSEPORT=0,SO_KEEPALIVE=0,TCP_NODELAY=0,TCP_DEFER_ACCEPT=0";
 
-/// Writes the module's files as they would be, from `/proc/net/tcp`; all rows are connections there.
+/// Writes the module's files as they would be, from `/proc/net/tcp`, where all are connections.
 fn write_files(dir: &Path, rows: usize) -> Result<()> {
     fs::create_dir_all(dir)?;
     let mut written = 0;

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 /// How fast knetstat is inside a guest, beside the kernel's own files and ss.
 ///
-/// Runs as root in a guest with the module loaded (but see --here). Tables go to standard output, progress to
-/// standard error.
+/// Runs as root in a guest with the module loaded (but see --here). Tables go to standard output,
+/// progress to standard error.
 #[derive(Parser, Clone, Debug)]
 #[command(version)]
 pub struct Options {

@@ -72,8 +72,8 @@ const BAD: &[&str] = &[
     "panicked at",
 ];
 
-/// What kmemleak says of itself when memory runs out, as tests make it: it goes on without the hint.
-/// A leak is reported in other words.
+/// What kmemleak says of itself when memory runs out, as tests make it: it goes on without the
+/// hint. A leak is reported in other words.
 const HARMLESS: &str = "kmemleak: Cannot allocate a scan area";
 
 /// Starts to follow the log, in a thread of its own so that the ring buffer may overflow.
