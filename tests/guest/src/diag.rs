@@ -145,16 +145,21 @@ fn stuff_until_closed(plan: Plan, from: &Socket, to: &Socket) -> Result<()> {
 
 /// Reads until nothing is on its way any more.
 fn drain_until_open(plan: Plan, from: &Socket, to: &Socket) -> Result<()> {
+    drain_until(plan, from, to, ["", ""])
+}
+
+/// Reads until nothing is on its way in this direction, as it might close the window again, and
+/// both sockets have these diagnostics.
+fn drain_until(plan: Plan, from: &Socket, to: &Socket, expected: [&str; 2]) -> Result<()> {
     wait_for("an open window", 15, || {
         drain(to)?;
         let (sender, receiver) = (checked_row(plan, from)?, checked_row(plan, to)?);
-        Ok(
-            if sender.diag.is_empty() && receiver.diag.is_empty() && sender.sendq == 0 {
-                Ok(())
-            } else {
-                Err(format!("{sender:?}, {receiver:?}"))
-            },
-        )
+        let shown = [sender.diag.as_str(), receiver.diag.as_str()];
+        Ok(if shown == expected && sender.sendq == 0 {
+            Ok(())
+        } else {
+            Err(format!("{sender:?}, {receiver:?}"))
+        })
     })
 }
 
@@ -182,24 +187,8 @@ fn both_readers_stop(plan: Plan) -> Result<()> {
     for socket in [&client, &server] {
         wait_diag(plan, socket, "ESTB", ">|<")?;
     }
-    drain_until_one_way(plan, &client, &server)?;
+    drain_until(plan, &client, &server, ["|<", ">|"])?;
     drain_until_open(plan, &server, &client)
-}
-
-/// Reads until nothing is on its way in this direction, or it might close the window again.
-fn drain_until_one_way(plan: Plan, from: &Socket, to: &Socket) -> Result<()> {
-    wait_for("one direction to open", 15, || {
-        drain(to)?;
-        let (sender, receiver) = (checked_row(plan, from)?, checked_row(plan, to)?);
-        let is_through = sender.sendq == 0;
-        Ok(
-            if sender.diag == "|<" && receiver.diag == ">|" && is_through {
-                Ok(())
-            } else {
-                Err(format!("{sender:?}, {receiver:?}"))
-            },
-        )
-    })
 }
 
 /// The peer's window is closed while we have data to deliver, in every state with such data; our
