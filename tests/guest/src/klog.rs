@@ -65,8 +65,9 @@ const BAD: &[&str] = &[
     "leaked",
     "already registered",
     "soft lockup",
-    "rcu_preempt kthread",
-    "rcu_preempt detected",
+    // The thread, and no function in a stack trace.
+    "rcu_preempt ",
+    "rcu_preempt:",
     "module verification failed",
     "rust_kernel: panicked",
     "panicked at",
