@@ -181,9 +181,11 @@ pub fn all(options: &Options) -> Vec<Size> {
 }
 
 /// What is measured without the module.
-pub fn here(options: &Options) -> Vec<Size> {
-    let size = |rows, processes| Size { rows, processes };
-    vec![options.scale(size(100_000, 1_000), size(10_000, 100))]
+pub fn here(options: &Options) -> Size {
+    Size {
+        rows: options.scale(100_000, 10_000),
+        processes: options.scale(1_000, 100),
+    }
 }
 
 /// Lets ss and the command list the sockets.

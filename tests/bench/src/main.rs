@@ -134,10 +134,9 @@ fn main() -> Result<ExitCode> {
 fn here(options: &Options, spawner: &mut Spawner) -> Result<ExitCode> {
     let mut report = Report::default();
     report.add("environment", Environment::look(options, spawner));
-    for size in command::here(options) {
-        let outcome = command::run(size, options, spawner);
-        report.add(&format!("command here: {size}"), outcome);
-    }
+    let size = command::here(options);
+    let outcome = command::run(size, options, spawner);
+    report.add(&format!("command here: {size}"), outcome);
     finish(&report, options)
 }
 
