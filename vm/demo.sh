@@ -13,4 +13,4 @@ load_guest "${1:-debian-13}"
 "$VM/kernel.sh" "$KERNEL" > /dev/null
 ko=$("$VM/module.sh" "$KERNEL")
 [[ $SCALE != emulated ]] || note "booting it, emulated by QEMU: some 20 seconds"
-exec "$VM/run.sh" --no-module --with "$ko" --timeout 300 "$KERNEL" '/knetstat/vm/demo-guest'
+exec "$VM/run.sh" --no-module --sshd --with "$ko" --timeout 300 "$KERNEL" '/knetstat/vm/demo-guest'

@@ -10,6 +10,7 @@
 #   --dir DIR        make DIR the guest's $KNETSTAT_DIR, and keep what it writes there
 #   --module FILE    load this module rather than build knetstat.ko
 #   --no-module      load none
+#   --sshd           start sshd first, on port 22 of all addresses, so that there are sockets to show
 #   --root DIR/root  boot from this root in the cache, and the newest kernel that is installed there,
 #                    rather than the guest's; load no module
 #   --release NAME   of --root: another kernel that is installed there
@@ -24,13 +25,14 @@
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/run.sh [--with FILE]... [--dir DIR] [--module FILE | --no-module | --root DIR/root [--release NAME]] [--log FILE] [--timeout S] [--append ARGS] [--mem MIB] KERNEL COMMAND"
+usage="usage: vm/run.sh [--with FILE]... [--dir DIR] [--module FILE | --no-module | --root DIR/root [--release NAME]] [--sshd] [--log FILE] [--timeout S] [--append ARGS] [--mem MIB] KERNEL COMMAND"
 with=()
 dir=
 ko=
 module=yes
 own_root=
 own_release=
+sshd=
 log=
 timeout=
 append=
@@ -40,6 +42,7 @@ while [[ $# -gt 0 ]]; do
 	case $1 in
 	--shell) shell=yes; shift; continue ;;
 	--no-module) module=; shift; continue ;;
+	--sshd) sshd=yes; shift; continue ;;
 	--with | --dir | --module | --root | --release | --log | --timeout | --append | --mem) [[ $# -ge 2 ]] || die_usage "$usage" ;;
 	-*) die_usage "$usage" ;;
 	*) break ;;
@@ -128,6 +131,7 @@ KNETSTAT_OUT=$OUT
 KNETSTAT_TTY=$TTY
 KNETSTAT_KO=${module:+$IN_RUN/${ko##*/}}
 KNETSTAT_DIR=$IN_RUN
+KNETSTAT_SSHD=$sshd
 KNETSTAT_SHELL=$shell
 TERM=${TERM:-dumb}
 ROWS=$rows
