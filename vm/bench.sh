@@ -77,13 +77,31 @@ if awk -v load="$load" 'BEGIN { exit !(load > 0.5) }'; then
 	note "  the machine is busy (load $load): times will be longer, and ratios less certain"
 fi
 
+# begin_run: makes $dir, which the run shares with us.
+begin_run() {
+	dir=$(mktemp -d "$CACHE/run/bench.XXXXXX")
+	chmod 755 "$dir"
+	trap 'remove_tree "$dir"' EXIT
+}
+
+# end_run STATUS: keeps the figures, if there are some, and leaves with the run's status.
+end_run() {
+	if [[ -n $out ]]; then
+		if [[ -f $dir/bench.json ]]; then
+			cp "$dir/bench.json" "$out"
+		else
+			note "knetstat: there are no figures for $out"
+		fi
+	fi
+	exit "$1"
+}
+
 if [[ -n $here ]]; then
 	ROOT=$("$VM/root.sh")
 	program=$("$VM/program.sh" knetstat-bench uml)
 	command=$("$VM/program.sh" knetstat uml)
 	lock_use
-	dir=$(mktemp -d "$CACHE/run/bench.XXXXXX")
-	trap 'remove_tree "$dir"' EXIT
+	begin_run
 	cp "$command" "$dir/"
 	# A network and processes of its own, so that only its sockets and processes are seen.
 	status=0
@@ -91,8 +109,7 @@ if [[ -n $here ]]; then
 	in_root env KNETSTAT_DIR="$(in_cache "$dir")" \
 		unshare --net sh -c 'ip link set lo up && exec "$@"' sh \
 		"$(in_cache "$program")" --here --host "$host" --json "$(in_cache "$dir")/bench.json" $arguments || status=$?
-	[[ -z $out || ! -f $dir/bench.json ]] || cp "$dir/bench.json" "$out"
-	exit "$status"
+	end_run "$status"
 fi
 
 # What the machine can give; a little less, as vm/run.sh asks again after the builds.
@@ -137,9 +154,7 @@ if [[ -z $against ]] && wants command; then
 fi
 [[ $kernel == uml ]] || timeout=$((timeout * 2))
 
-dir=$(mktemp -d "$CACHE/run/bench.XXXXXX")
-chmod 755 "$dir"
-trap 'remove_tree "$dir"' EXIT
+begin_run
 # Both builds are named knetstat.ko.
 if [[ -n $measuring ]]; then
 	mkdir "$dir/measure"
@@ -159,11 +174,4 @@ status=0
 	>&2 || status=$?
 
 [[ ! -f $dir/bench.txt ]] || cat "$dir/bench.txt"
-if [[ -n $out ]]; then
-	if [[ -f $dir/bench.json ]]; then
-		cp "$dir/bench.json" "$out"
-	else
-		note "knetstat: there are no figures for $out"
-	fi
-fi
-exit "$status"
+end_run "$status"
