@@ -222,7 +222,8 @@ until cat /var/lib/prometheus/node-exporter/knetstat.prom || [ $n = 150 ]; do sl
 systemctl list-timers --all
 LOOK
 chmod +x /root/look
-rmmod knetstat 2> /dev/null || true
+# It is systemd that loads it.
+[ ! -e /proc/net/tcpstat ]
 unshare --pid --fork --mount-proc env container=other /lib/systemd/systemd --unit=look.service < /dev/null || true
 cat /root/looked
 echo end
