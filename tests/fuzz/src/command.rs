@@ -503,6 +503,7 @@ fuzz_target!(|input: Input<'_>| {
     check_filters(&input.filters, row.as_ref(), &holders);
     match &row {
         Some(row) => {
+            assert_eq!(Family::of_line(&line), file.family);
             check_printed(row, &holders, input.width);
             check_json(row, &holders);
         }

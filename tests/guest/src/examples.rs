@@ -405,7 +405,7 @@ fn comparable_row(row: &str) -> String {
     let words = row.split_ascii_whitespace().enumerate();
     let words = words.map(|(column, word)| {
         let is_queue = is_listed && (column == 1 || column == 2);
-        let is_time = column == 0 && word.contains('T') && word.contains(':');
+        let is_time = column == 0 && word.matches(':').count() > 1;
         match word {
             _ if is_queue && word != "0" => "N".to_owned(),
             _ if is_time && word.starts_with(|c: char| c.is_ascii_digit()) => "T".to_owned(),

@@ -6,10 +6,12 @@ use crate::complete;
 use clap::{
     Args,
     Parser,
-    Subcommand, //
+    Subcommand,
+    ValueHint, //
 };
 use clap_complete::ArgValueCompleter;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const AFTER_HELP: &str = "\
@@ -66,6 +68,13 @@ pub struct Cli {
         value_parser = seconds
     )]
     pub watch: Option<Duration>,
+    /// What has come, gone and changed since FILE, a copy of the files
+    ///
+    /// It is made by: cat /proc/net/tcp*stat /proc/net/udp*stat > FILE. What is printed is as with
+    /// --watch, without `began`, and with the time at which it was seen. A socket is known by its
+    /// inode, so both have to be of one boot and one network namespace.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "watch")]
+    pub since: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -60,6 +60,7 @@ use std::io::{
     IsTerminal,
     Write, //
 };
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -139,24 +140,50 @@ fn printer(list: &List, question: &Question, services: Services) -> Printer {
     printer
 }
 
-fn list(list: &List, watch: Option<Duration>) -> Result<()> {
+/// How and where events are printed.
+fn reporter<'a>(
+    list: &List,
+    question: &Question,
+    services: Services,
+    out: &'a mut dyn Write,
+) -> Reporter<'a> {
+    let format = match list.json {
+        true => watch::Format::Json(Kinds::new()),
+        false => watch::Format::Text(printer(list, question, services)),
+    };
+    Reporter {
+        out,
+        format,
+        has_header: !list.no_header,
+    }
+}
+
+fn watch(list: &List, interval: Duration) -> Result<()> {
     let services = Services::load();
     let question = question(list, &services)?;
-    if let Some(interval) = watch {
-        let interrupt = Interrupt::new()?;
-        let mut out = BufWriter::new(Output::new(&interrupt)?);
-        let format = match list.json {
-            true => watch::Format::Json(Kinds::new()),
-            false => watch::Format::Text(printer(list, &question, services)),
-        };
-        let mut reporter = Reporter {
-            out: &mut out,
-            format,
-            has_header: !list.no_header,
-        };
-        let processes = list.processes;
-        return watch::run(&question, interval, processes, &interrupt, &mut reporter);
-    }
+    let interrupt = Interrupt::new()?;
+    let mut out = BufWriter::new(Output::new(&interrupt)?);
+    let mut reporter = reporter(list, &question, services, &mut out);
+    watch::run(
+        &question,
+        interval,
+        list.processes,
+        &interrupt,
+        &mut reporter,
+    )
+}
+
+fn since(list: &List, copy: &Path) -> Result<()> {
+    let services = Services::load();
+    let question = question(list, &services)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut reporter = reporter(list, &question, services, &mut out);
+    watch::since(copy, &question, list.processes, &mut reporter)
+}
+
+fn list(list: &List) -> Result<()> {
+    let services = Services::load();
+    let question = question(list, &services)?;
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
     match list.json {
         true => list::json(&question, list.processes, &mut out),
@@ -216,7 +243,11 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Some(Command::Explain { names }) => explain(names),
         Some(Command::Summary(list)) => summary(list),
-        None => list(&cli.list, cli.watch),
+        None => match (cli.watch, &cli.since) {
+            (Some(interval), _) => watch(&cli.list, interval),
+            (_, Some(copy)) => since(&cli.list, copy),
+            _ => list(&cli.list),
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -297,6 +328,10 @@ mod tests {
             assert_eq!(watched(&["--watch", wrong]), None, "{wrong}");
             assert_eq!(watched(&[&format!("--watch={wrong}")]), None, "{wrong}");
         }
+        let cli = parse(&["-ta", "--since", "before", "sport", "22"]);
+        assert_eq!(cli.since.as_deref(), Some(Path::new("before")));
+        assert_eq!(cli.list.filter.len(), 2);
+        assert!(Cli::try_parse_from(["knetstat", "--since=before", "--watch"]).is_err());
         let cli = parse(&["summary", "-tanp", "--json", "sport", "22"]);
         let Some(Command::Summary(list)) = cli.command else {
             panic!("{cli:?}");

@@ -37,6 +37,31 @@ impl Netid {
             Netid::Udp => "udp",
         }
     }
+
+    /// Of the file that begins with this line; `None`: it is no header.
+    pub fn of_header(line: &[u8]) -> Option<Self> {
+        let line = line.strip_prefix(b"Recv-Q Send-Q Local Address ")?;
+        let words = str::from_utf8(line).ok()?.split_ascii_whitespace();
+        match words.collect::<Vec<_>>()[..] {
+            ["Foreign", "Address", "Stat", "Diag", "Options"] => Some(Netid::Tcp),
+            ["Foreign", "Address", "Options"] => Some(Netid::Udp),
+            _ => None,
+        }
+    }
+}
+
+impl Family {
+    /// Of the file that has this row, by the form of its first address.
+    pub fn of_line(line: &[u8]) -> Self {
+        let mut words = line
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty());
+        let address = words.nth(2).unwrap_or_default();
+        match address.iter().filter(|byte| **byte == b':').count() {
+            0 | 1 => Family::Inet,
+            _ => Family::Inet6,
+        }
+    }
 }
 
 impl File {
@@ -310,6 +335,27 @@ pub mod tests {
         assert_eq!(row.state, State::Close);
         let line = b"     0      0 127.0.0.1:5             127.0.0.1:7             uid=0,ino=305";
         assert_eq!(Row::parse(UDP, line).unwrap().state, State::Established);
+    }
+
+    #[test]
+    fn files_of_a_copy() {
+        let tcp = "Recv-Q Send-Q Local Address           Foreign Address         Stat Diag Options";
+        let udp = "Recv-Q Send-Q Local Address           Foreign Address         Options";
+        assert_eq!(Netid::of_header(tcp.as_bytes()), Some(Netid::Tcp));
+        assert_eq!(Netid::of_header(udp.as_bytes()), Some(Netid::Udp));
+        for other in [
+            "",
+            LISTENER,
+            // That of the list.
+            "Netid Recv-Q Send-Q Local Address Foreign Address Stat Diag Options",
+            "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options more",
+        ] {
+            assert_eq!(Netid::of_header(other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(Family::of_line(LISTENER.as_bytes()), Family::Inet);
+        let line = b"     0      0 :::5353                 :::*                    SO_REUSEADDR=1";
+        assert_eq!(Family::of_line(line), Family::Inet6);
+        assert_eq!(Family::of_line(b""), Family::Inet);
     }
 
     #[test]

@@ -37,6 +37,8 @@ use crate::row::{
 };
 use anyhow::{
     bail,
+    ensure,
+    Context,
     Result, //
 };
 use jiff::ZonedDateTime;
@@ -57,12 +59,16 @@ use nix::sys::signalfd::{
 };
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{
     self,
+    BufRead,
+    BufReader,
     Write, //
 };
 use std::net::IpAddr;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{
     Duration,
     Instant, //
@@ -232,16 +238,17 @@ impl Watch {
     /// Reads all rows and says what has happened since the last time; the first time, nothing.
     pub fn look(&mut self, question: &Question, holders: Option<&Holders>) -> Result<Vec<Event>> {
         let mut round = Round::new(self);
-        let files = question.read(holders, |line| {
-            match line {
-                Line::Row { row, passes, .. } => round.row(row, passes),
-                Line::Odd { .. } => round.watch.odd += 1,
-            }
-            Ok(())
-        })?;
+        let files = question.read(holders, |line| round.line(line))?;
         let events = round.end();
         self.files = files;
         Ok(events)
+    }
+
+    /// As [`Watch::look`], at a copy of the files.
+    fn look_at(&mut self, copy: impl BufRead, question: &Question) -> Result<Vec<Event>> {
+        let mut round = Round::new(self);
+        question.read_copy(copy, |line| round.line(line))?;
+        Ok(round.end())
     }
 }
 
@@ -266,6 +273,14 @@ impl<'a> Round<'a> {
             fresh: HashMap::new(),
             text: String::new(),
         }
+    }
+
+    fn line(&mut self, line: Line<'_>) -> Result<()> {
+        match line {
+            Line::Row { row, passes, .. } => self.row(&row, passes),
+            Line::Odd { .. } => self.watch.odd += 1,
+        }
+        Ok(())
     }
 
     fn row(&mut self, row: &Row<'_>, passes: bool) {
@@ -388,20 +403,33 @@ impl Reporter<'_> {
         ZonedDateTime::now().strftime(format).to_string()
     }
 
-    fn begin(&mut self, sockets: usize) -> io::Result<()> {
+    fn header(&mut self) -> io::Result<()> {
         let time = self.time();
         match &mut self.format {
-            Format::Text(printer) => {
-                if self.has_header {
-                    printer.header_of_events(self.out, time.len())?;
-                }
-                writeln!(self.out, "{time} began   {sockets}")?;
+            Format::Text(printer) if self.has_header => {
+                printer.header_of_events(self.out, time.len())
             }
-            Format::Json(_) => {
-                output::json_began(self.out, &time, sockets)?;
-            }
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, sockets: usize) -> io::Result<()> {
+        self.header()?;
+        let time = self.time();
+        match &self.format {
+            Format::Text(_) => writeln!(self.out, "{time} began   {sockets}")?,
+            Format::Json(_) => output::json_began(self.out, &time, sockets)?,
         }
         self.out.flush()
+    }
+
+    /// Makes room in the columns.
+    fn measure(&mut self, events: &[Event]) {
+        if let Format::Text(printer) = &mut self.format {
+            for row in events.iter().filter_map(|event| event.kept().row()) {
+                printer.measure(&row);
+            }
+        }
     }
 
     fn events(
@@ -410,11 +438,7 @@ impl Reporter<'_> {
         holders_of: impl Fn(&Event) -> Option<Vec<Holder>>,
     ) -> io::Result<()> {
         let time = self.time();
-        if let Format::Text(printer) = &mut self.format {
-            for row in events.iter().filter_map(|event| event.kept().row()) {
-                printer.measure(&row);
-            }
-        }
+        self.measure(events);
         for event in events {
             let holders = holders_of(event);
             match &mut self.format {
@@ -456,7 +480,7 @@ const PIPE_BUF: usize = 4096;
 /// Standard output, for which ^C is the end only if nobody takes what is printed: that looks like a
 /// broken pipe.
 pub struct Output<'a> {
-    stdout: std::fs::File,
+    stdout: fs::File,
     interrupt: &'a Interrupt,
 }
 
@@ -562,6 +586,45 @@ pub fn run(
         })?;
         holders = now.or(holders);
     }
+    Ok(())
+}
+
+/// Reports what has happened since a copy of the files was made.
+pub fn since(
+    copy: &Path,
+    question: &Question,
+    processes: bool,
+    reporter: &mut Reporter<'_>,
+) -> Result<()> {
+    let name = copy.display();
+    ensure!(
+        !question.filter.of_processes,
+        "{name}: it does not have the processes that the filter asks for"
+    );
+    let mut watch = Watch::default();
+    fs::File::open(copy)
+        .map_err(anyhow::Error::from)
+        .and_then(|opened| watch.look_at(BufReader::new(opened), question))
+        .with_context(|| name.to_string())?;
+    if watch.odd > 0 {
+        let odd = watch.odd;
+        eprintln!(
+            "knetstat: {name}: {odd} rows are left out: they are not such as this version knows"
+        );
+    }
+    let holders = question.holders(processes)?;
+    let events = watch.look(question, holders.as_ref())?;
+    reporter.measure(&events);
+    reporter.header()?;
+    reporter.events(&events, |event| {
+        let row = event.kept().row()?;
+        holders.as_ref().map(|holders| match event {
+            // Whose it was is not in the copy.
+            Event::Went { now: None, .. } => Vec::new(),
+            _ => holders.of(row.ino).to_vec(),
+        })
+    })?;
+    list::notes(watch.files, watch.odd, "are left out", holders.as_ref());
     Ok(())
 }
 

@@ -395,6 +395,52 @@ def watch():
     check("watch head", result.returncode == 0 and result.stdout.startswith("Time "), result)
 
 
+def since():
+    """What happened since a copy was made, seen by who did it."""
+    def events(*words):
+        result = run(COMMAND, "--json", "--since", "/tmp/before", *words)
+        check("since", result.returncode == 0 and not result.stderr, result)
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    ours = "sport = :7110 or dport = :7110 or sport = :7111"
+    listener, gone = tcp(socket.AF_INET, "127.0.0.1", port=7110), tcp(socket.AF_INET6, "::1", port=7111)
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(("127.0.0.1", 7110))
+    check("since copy", run("sh", "-c", "cat /proc/net/tcp*stat /proc/net/udp*stat > /tmp/before").returncode == 0)
+    check("since nothing", events("-a", ours) == [], events("-a", ours))
+    number = inode(gone)
+    gone.close()
+    listener.listen(99)
+    udp.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    client = socket.create_connection(("127.0.0.1", 7110))
+    server = listener.accept()[0]
+    found = {(event["netid"], event["family"], event["ino"]): event for event in events("-ap", ours)}
+    wanted = {("tcp", "inet6", number): "went", ("tcp", "inet", inode(listener)): "changed",
+              ("udp", "inet", inode(udp)): "changed", ("tcp", "inet", inode(client)): "came",
+              ("tcp", "inet", inode(server)): "came"}
+    check("since", {key: event["event"] for key, event in found.items()} == wanted, found)
+    changes = {key[2]: event.get("changes") for key, event in found.items()}
+    check("since backlog", changes[inode(listener)] == {"backlog": {"old": 16, "new": 99}}, found)
+    check("since option", changes[inode(udp)] == {"SO_BROADCAST": {"old": 0, "new": 1}}, found)
+    of = {key[2]: [one["pid"] for one in event["processes"]] for key, event in found.items()}
+    check("since whose", of.pop(number) == [] and set(map(tuple, of.values())) == {(os.getpid(),)}, of)
+    # Flags and filters as elsewhere: no listener, and what a filter lets pass now.
+    check("since flags", {event["ino"] for event in events("-t", ours)} == {inode(client), inode(server)})
+    check("since filter", [event["event"] for event in events("-a", "SO_BROADCAST", "sport = :7110")] == ["came"])
+    text = run(COMMAND, "-uan", "--since=/tmp/before", ours).stdout
+    row = r"\S+T\S+ changed udp +127.0.0.1:7110 +0.0.0.0:\* +CLSD SO_BROADCAST=0->1\n"
+    check("since as text", re.fullmatch(r"Time .*\n" + row, text), text)
+    for words, why in [(["--since", "/etc/passwd"], "/etc/passwd: no copy of the files"),
+                       (["--since", "/dev/null"], "/dev/null: no copy of the files"),
+                       (["--since", "/tmp"], "/tmp: Is a directory"),
+                       (["--since", "/tmp/nil"], "/tmp/nil: No such file"),
+                       (["--since", "/tmp/before", "process=init"], "/tmp/before: it does not have the processes")]:
+        result = run(COMMAND, *words)
+        check("since wrong", result.returncode == 1 and why in result.stderr and not result.stdout, result)
+    for one in [client, server, listener, udp]:
+        one.close()
+
+
 def summary():
     """Counts against those of ss, and of sockets whose options we have set."""
     def counts(*words):
@@ -512,6 +558,7 @@ def main():
     check("brackets matter", of_ours(["-ta"], words[:1]) != of_ours(["-ta"], words[1:]))
     beside()
     watch()
+    since()
     stuck()
     summary()
     terminal()
