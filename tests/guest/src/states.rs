@@ -58,8 +58,9 @@ pub struct Expected {
 pub struct Scene {
     pub held: Vec<Socket>,
     pub expected: Vec<Expected>,
-    /// Addresses of TCP sockets that no file lists.
-    pub hidden: Vec<String>,
+    /// Both addresses of TCP sockets that no file lists: of one alone, connections elsewhere can have
+    /// the same.
+    pub hidden: Vec<[String; 2]>,
 }
 
 impl Scene {
@@ -390,7 +391,8 @@ fn time_wait(plan: Plan, scene: &mut Scene) -> Result<()> {
 fn close(plan: Plan, scene: &mut Scene) -> Result<()> {
     let bound = plan.tcp()?;
     bound.bind(&plan.addr(0).into())?;
-    scene.hidden.push(address(&local(&bound)?));
+    let foreign = address(&plan.wildcard(0));
+    scene.hidden.push([address(&local(&bound)?), foreign]);
     scene.held.push(bound);
     scene.held.push(plan.tcp()?);
 
@@ -401,7 +403,9 @@ fn close(plan: Plan, scene: &mut Scene) -> Result<()> {
         client,
         server,
     } = listener.into_pair(plan.tcp()?)?;
-    scene.hidden.push(address(&local(&client)?));
+    scene
+        .hidden
+        .push([address(&local(&client)?), address(&addr)]);
     server.set_linger(Some(Duration::ZERO))?;
     drop(server);
     wait_state(&client, state::CLOSE)?;
