@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs tests: those that need no kernel, those of the build, those of the guests with what the
-# module's file has in it, and whether all these notice what they are there for. Ends with a line
-# that sums up, and fails unless every test passed.
+# module's file has in it, what the README says to try, and whether all these notice what they are
+# there for. Ends with a line that sums up, and fails unless every test passed.
 #
 # usage: vm/test.sh [--only TEXT] [host|build|faults|c-module|KERNEL|all]...
 #   --only TEXT   of the guest tests, only those whose name contains TEXT
@@ -189,6 +189,20 @@ fuzz() {
 	sed 's/^/     /' "$log"
 }
 
+# shows NAME PATTERN TARGET...: make TARGET, which the README says to try, whose output has a line like this.
+shows() {
+	local name=$1 pattern=$2 log=$LOGS/readme-$1.log
+	shift 2
+	# Not with the variables of the make that runs this.
+	if env -u MAKEFLAGS -u MAKEOVERRIDES make -C "$TOP" "$@" > "$log" 2>&1 && grep -qE -- "$pattern" "$log"; then
+		echo "test readme::$name ... ok"
+		add 1 0 0 "readme::$name"
+	else
+		echo "test readme::$name ... FAILED (see $log)"
+		add 0 1 0 "readme::$name"
+	fi
+}
+
 # A row of a request is what the C module read too much of.
 REQUEST_ROW='python3 -c "
 import socket
@@ -351,6 +365,12 @@ for kernel in "${OTHERS[@]}"; do
 	note "== $kernel"
 	run "$kernel" guest "$kernel" "$ONLY"
 done
+if [[ -z $ONLY && ${#OTHERS[@]} -gt 0 ]]; then
+	note "== readme"
+	guest=KERNEL=${OTHERS[0]}
+	shows vm '^ +0 +0 0\.0\.0\.0:22 .* LSTN .*,TCP_NODELAY=0,' vm "$guest" CMD='cat /proc/net/tcpstat'
+	shows demo '^ +[0-9]+ +0 ::1:[0-9]+ +::1:8080 +ESTB .*,SO_RCVBUF=4096,TCP_NODELAY=1,' demo "$guest"
+fi
 if wanted faults; then
 	note "== faults"
 	all_faults
