@@ -101,7 +101,7 @@ pub fn list(
                 row, line, passes, ..
             } => {
                 if passes {
-                    table.row(&row, line)?;
+                    table.row(row, line)?;
                 }
             }
             Line::Odd { line, .. } => {
@@ -133,7 +133,7 @@ pub fn json(question: &Question, processes: bool, out: &mut dyn Write) -> Result
                 ..
             } => {
                 if passes {
-                    output::json(out, &row, processes.then_some(holders), &kinds)?;
+                    output::json(out, row, processes.then_some(holders), &kinds)?;
                 }
             }
             Line::Odd { file, line } => {

@@ -50,7 +50,7 @@ pub struct Question {
 /// A line of a file.
 pub enum Line<'a> {
     Row {
-        row: Row<'a>,
+        row: &'a Row<'a>,
         /// It as it is in the file.
         line: &'a [u8],
         /// Who has the socket open, as far as is known.
@@ -93,7 +93,7 @@ impl Question {
             next(&mut line)?;
             while next(&mut line)? > 0 {
                 let line = line.strip_suffix(b"\n").unwrap_or(&line);
-                take(self.line(file, line, holders))?;
+                self.hand_over(file, line, holders, &mut take)?;
             }
         }
         Ok(files)
@@ -124,7 +124,7 @@ impl Question {
                     family: Family::of_line(whole),
                 };
                 if self.files.contains(&file) {
-                    take(self.line(file, whole, None))?;
+                    self.hand_over(file, whole, None, &mut take)?;
                 }
             }
             line.clear();
@@ -132,18 +132,24 @@ impl Question {
         netid.map(|_| ()).context(NO_COPY)
     }
 
-    /// What a line is, and whether it is asked for.
-    fn line<'a>(&self, file: File, line: &'a [u8], holders: Option<&'a Holders>) -> Line<'a> {
+    /// Hands over a line: what it is, and whether it is asked for.
+    fn hand_over(
+        &self,
+        file: File,
+        line: &[u8],
+        holders: Option<&Holders>,
+        take: &mut impl FnMut(Line<'_>) -> Result<()>,
+    ) -> Result<()> {
         let Some(row) = Row::parse(file, line) else {
-            return Line::Odd { file, line };
+            return take(Line::Odd { file, line });
         };
         let holders = holders.map_or(&[][..], |holders| holders.of(row.ino));
-        Line::Row {
-            passes: self.states.has(row.state) && self.filter.matches(&row, holders),
-            row,
+        take(Line::Row {
+            row: &row,
             line,
             holders,
-        }
+            passes: self.states.has(row.state) && self.filter.matches(&row, holders),
+        })
     }
 }
 

@@ -140,7 +140,7 @@ pub fn run(question: &Question, each: bool, format: Format, out: &mut dyn Write)
                 ..
             } => {
                 if passes {
-                    summary.count(&row, holders, each);
+                    summary.count(row, holders, each);
                 }
             }
             Line::Odd { .. } => odd += 1,

@@ -277,7 +277,7 @@ impl<'a> Round<'a> {
 
     fn line(&mut self, line: Line<'_>) -> Result<()> {
         match line {
-            Line::Row { row, passes, .. } => self.row(&row, passes),
+            Line::Row { row, passes, .. } => self.row(row, passes),
             Line::Odd { .. } => self.watch.odd += 1,
         }
         Ok(())
