@@ -58,9 +58,8 @@ pub struct Expected {
 pub struct Scene {
     pub held: Vec<Socket>,
     pub expected: Vec<Expected>,
-    /// Both addresses of TCP sockets that no file lists: of one alone, connections elsewhere can have
-    /// the same.
-    pub hidden: Vec<[String; 2]>,
+    /// Addresses of TCP sockets that no file lists.
+    pub hidden: Vec<String>,
 }
 
 impl Scene {
@@ -391,21 +390,21 @@ fn time_wait(plan: Plan, scene: &mut Scene) -> Result<()> {
 fn close(plan: Plan, scene: &mut Scene) -> Result<()> {
     let bound = plan.tcp()?;
     bound.bind(&plan.addr(0).into())?;
-    let foreign = address(&plan.wildcard(0));
-    scene.hidden.push([address(&local(&bound)?), foreign]);
+    scene.hidden.push(address(&local(&bound)?));
     scene.held.push(bound);
     scene.held.push(plan.tcp()?);
 
     let listener = plan.listener(16)?;
     let addr = local(&listener)?;
+    // A port that connect(2) chooses can be that of a connection to elsewhere, too.
+    let client = plan.tcp()?;
+    client.bind(&plan.addr(0).into())?;
     let Pair {
         listener,
         client,
         server,
-    } = listener.into_pair(plan.tcp()?)?;
-    scene
-        .hidden
-        .push([address(&local(&client)?), address(&addr)]);
+    } = listener.into_pair(client)?;
+    scene.hidden.push(address(&local(&client)?));
     server.set_linger(Some(Duration::ZERO))?;
     drop(server);
     wait_state(&client, state::CLOSE)?;
