@@ -405,14 +405,34 @@ fn comparable_row(row: &str) -> String {
     let words = row.split_ascii_whitespace().enumerate();
     let words = words.map(|(column, word)| {
         let is_queue = is_listed && (column == 1 || column == 2);
-        let is_time = column == 0 && word.matches(':').count() > 1;
         match word {
             _ if is_queue && word != "0" => "N".to_owned(),
-            _ if is_time && word.starts_with(|c: char| c.is_ascii_digit()) => "T".to_owned(),
+            _ if column == 0 && is_time(word) => "T".to_owned(),
             _ => without_numbers(word, &["ino=", "pid=", "fd="]),
         }
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether it is a time of day, by itself or behind a date and a `T`.
+fn is_time(word: &str) -> bool {
+    let (date, time) = word.split_once('T').unwrap_or(("", word));
+    let looks_like = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text
+                .bytes()
+                .zip(form.bytes())
+                .all(|(byte, form)| match form {
+                    b'0' => byte.is_ascii_digit(),
+                    _ => byte == form,
+                })
+    };
+    let (clock, offset) = time.split_at_checked(12).unwrap_or((time, ""));
+    looks_like(clock, "00:00:00.000")
+        && match date {
+            "" => offset.is_empty(),
+            _ => looks_like(date, "0000-00-00") && looks_like(offset, "+00:00"),
+        }
 }
 
 /// A word without the numbers that follow these names.
