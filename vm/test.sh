@@ -176,31 +176,36 @@ c_module() {
 	return "$status"
 }
 
+# verdict NAME STATUS [WHERE]: says how a test ended, as the harnesses do, and counts it.
+verdict() {
+	if [[ $2 -eq 0 ]]; then
+		echo "test $1 ... ok"
+		add 1 0 0 "$1"
+	else
+		echo "test $1 ... FAILED${3:+ (see $3)}"
+		add 0 1 0 "$1"
+	fi
+}
+
 # fuzz TARGET RUNS: any input, as far as a few seconds go.
 fuzz() {
-	local target=$1 runs=$2 log=$LOGS/fuzz-$1.log
-	if "$TOP/tests/fuzz/run.sh" --runs "$runs" "$target" > "$log"; then
-		echo "test fuzz::$target ... ok"
-		add 1 0 0 "fuzz::$target"
-	else
-		echo "test fuzz::$target ... FAILED"
-		add 0 1 0 "fuzz::$target"
-	fi
+	local target=$1 runs=$2 log=$LOGS/fuzz-$1.log status=0
+	"$TOP/tests/fuzz/run.sh" --runs "$runs" "$target" > "$log" || status=$?
+	verdict "fuzz::$target" "$status"
 	sed 's/^/     /' "$log"
 }
 
-# shows NAME PATTERN TARGET...: make TARGET, which the README says to try, whose output has a line like this.
+# shows NAME PATTERN TARGET...: make TARGET, which the README says to try; a line of its output must
+# be like this.
 shows() {
-	local name=$1 pattern=$2 log=$LOGS/readme-$1.log
+	local name=$1 pattern=$2 log=$LOGS/readme-$1.log status=0
 	shift 2
 	# Not with the variables of the make that runs this.
-	if env -u MAKEFLAGS -u MAKEOVERRIDES make -C "$TOP" "$@" > "$log" 2>&1 && grep -qE -- "$pattern" "$log"; then
-		echo "test readme::$name ... ok"
-		add 1 0 0 "readme::$name"
-	else
-		echo "test readme::$name ... FAILED (see $log)"
-		add 0 1 0 "readme::$name"
-	fi
+	{
+		env -u MAKEFLAGS -u MAKEOVERRIDES make -C "$TOP" "$@" > "$log" 2>&1 &&
+			grep -qE -- "$pattern" "$log"
+	} || status=$?
+	verdict "readme::$name" "$status" "$log"
 }
 
 # A row of a request is what the C module read too much of.
@@ -252,14 +257,12 @@ fault() {
 	*) die "no such expectation: $expected" ;;
 	esac
 	if [[ -n $ok ]]; then
-		echo "test $what ... ok"
+		verdict "$what" 0
 		[[ $expected != log:* ]] || grep -m 1 -E -- "${expected#log:}" "$log" | sed 's/^/     /'
-		add 1 0 0 "$what"
 	else
-		echo "test $what ... FAILED (see $out and $log)"
+		verdict "$what" 1 "$out and $log"
 		grep -m 1 -E "$BAD_LOG" "$log" 2> /dev/null | sed 's/^/     /' || true
 		tail -n 3 "$out" | sed 's/^/     /'
-		add 0 1 0 "$what"
 	fi
 }
 
@@ -367,9 +370,9 @@ for kernel in "${OTHERS[@]}"; do
 done
 if [[ -z $ONLY && ${#OTHERS[@]} -gt 0 ]]; then
 	note "== readme"
-	guest=KERNEL=${OTHERS[0]}
-	shows vm '^ +0 +0 0\.0\.0\.0:22 .* LSTN .*,TCP_NODELAY=0,' vm "$guest" CMD='cat /proc/net/tcpstat'
-	shows demo '^ +[0-9]+ +0 ::1:[0-9]+ +::1:8080 +ESTB .*,SO_RCVBUF=4096,TCP_NODELAY=1,' demo "$guest"
+	named=KERNEL=${OTHERS[0]}
+	shows vm '^ +0 +0 0\.0\.0\.0:22 .* LSTN .*,TCP_NODELAY=0,' vm "$named" CMD='cat /proc/net/tcpstat'
+	shows demo '^ +[0-9]+ +0 ::1:[0-9]+ +::1:8080 +ESTB .*,SO_RCVBUF=4096,TCP_NODELAY=1,' demo "$named"
 fi
 if wanted faults; then
 	note "== faults"
