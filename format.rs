@@ -7,7 +7,6 @@
 //! by. It formats without `core::fmt`, and cannot panic: text that does not fit is left out and
 //! remembered, see [`Line::is_full`].
 
-use core::mem::MaybeUninit;
 use core::net::{
     IpAddr,
     Ipv4Addr,
@@ -118,29 +117,48 @@ impl State {
 
 /// Text written from left to right into a buffer that belongs to somebody else.
 ///
-/// # Invariants
-///
-/// The first `len` bytes of `buf` are initialised.
+/// The names of network interfaces are filled in later, by [`Line::resolve`]: to look one up takes
+/// long, and rows are written under a lock. Until then the text has a [`Mark`] in the place of each,
+/// and enough of the buffer is kept free for the names.
 pub(crate) struct Line<'a> {
-    buf: &'a mut [MaybeUninit<u8>],
-    len: usize,
+    buf: &'a mut [u8],
+    at: Position,
     full: bool,
+}
+
+/// The end of what was written up to some moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
+    len: usize,
+    /// How much of the buffer is not kept free for the names of the marks up to here.
+    limit: usize,
+    /// Where the first mark is.
+    first_mark: Option<usize>,
 }
 
 impl<'a> Line<'a> {
     /// An empty text that has room for `buf.len()` bytes.
-    pub(crate) fn new(buf: &'a mut [MaybeUninit<u8>]) -> Self {
-        // INVARIANT: Nothing is claimed of an empty prefix.
+    pub(crate) fn new(buf: &'a mut [u8]) -> Self {
+        let at = Position {
+            len: 0,
+            limit: buf.len(),
+            first_mark: None,
+        };
         Self {
             buf,
-            len: 0,
+            at,
             full: false,
         }
     }
 
     /// Bytes written.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.at.len
+    }
+
+    /// Where the text ends now.
+    pub(crate) fn position(&self) -> Position {
+        self.at
     }
 
     /// Whether something did not fit. Stays so until [`Line::truncate`].
@@ -148,39 +166,109 @@ impl<'a> Line<'a> {
         self.full
     }
 
-    /// Forgets all but the first `len` bytes.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        // INVARIANT: A prefix of an initialised prefix is initialised.
-        self.len = self.len.min(len);
+    /// Forgets what was written after `position`, which must not be older than the last
+    /// [`Line::resolve`].
+    pub(crate) fn truncate(&mut self, position: Position) {
+        if position.len <= self.at.len {
+            self.at = position;
+        }
         self.full = false;
+    }
+
+    /// The next `count` bytes of the buffer, if they are free and not kept for names.
+    #[inline]
+    fn room(&mut self, count: usize) -> Option<&mut [u8]> {
+        let end = self.at.len.saturating_add(count);
+        if self.full || end > self.at.limit {
+            return None;
+        }
+        self.buf.get_mut(self.at.len..end)
     }
 
     /// Appends `bytes`, or nothing of them if they do not fit.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        let end = self.len.saturating_add(bytes.len());
-        match self.buf.get_mut(self.len..end) {
-            Some(room) if !self.full => {
+        match self.room(bytes.len()) {
+            Some(room) => {
                 for (to, from) in room.iter_mut().zip(bytes) {
-                    to.write(*from);
+                    *to = *from;
                 }
-                // INVARIANT: The bytes from the old `len` to `end` were written above.
-                self.len = end;
+                self.at.len = self.at.len.saturating_add(bytes.len());
             }
-            _ => self.full = true,
+            None => self.full = true,
         }
     }
 
     /// As [`Line::put`], for a text whose length the compiler knows: some stores, no loop.
     #[inline]
     pub(crate) fn fixed<const N: usize>(&mut self, bytes: &[u8; N]) {
-        let room = self.buf.get_mut(self.len..);
-        match room.and_then(|room| room.first_chunk_mut()) {
-            Some(room) if !self.full => {
-                *room = bytes.map(MaybeUninit::new);
-                // INVARIANT: The `N` bytes behind the old `len` were written above.
-                self.len = self.len.saturating_add(N);
+        match self.room(N).and_then(|room| room.first_chunk_mut()) {
+            Some(room) => {
+                *room = *bytes;
+                self.at.len = self.at.len.saturating_add(N);
             }
-            _ => self.full = true,
+            None => self.full = true,
+        }
+    }
+
+    /// Appends the name of a network interface, behind an address and a `%` if there is one. It is
+    /// filled in by [`Line::resolve`].
+    pub(crate) fn interface(&mut self, address: Option<IpAddr>, index: u32) {
+        let before = self.at;
+        let mut bytes = [0; Mark::SIZE];
+        let len = Mark { address, index }.encode(&mut bytes);
+        self.at.limit = before.limit.saturating_sub(Mark::GROWTH);
+        self.put(bytes.get(..len).unwrap_or(&[]));
+        if self.full {
+            self.at = before;
+        } else if before.first_mark.is_none() {
+            self.at.first_mark = Some(before.len);
+        }
+    }
+
+    /// Puts names in the place of marks. `name` returns that of an interface, up to its first zero
+    /// byte, or `None` if there is no such interface any more: that reads `if` and its number.
+    pub(crate) fn resolve(&mut self, name: impl Fn(u32) -> Option<[u8; 16]>) {
+        let Some(first_mark) = self.at.first_mark else {
+            return;
+        };
+        // What is behind the first mark goes to the end of the buffer, and from there back, with
+        // names. These do not reach what was not read yet: the limit has kept that much free.
+        let behind = self.at.len.saturating_sub(first_mark);
+        let mut from = self.buf.len().saturating_sub(behind);
+        self.copy(first_mark, from, behind);
+        self.at = Position {
+            len: first_mark,
+            limit: self.buf.len(),
+            first_mark: None,
+        };
+        while let Some(rest) = self.buf.get(from..).filter(|rest| !rest.is_empty()) {
+            let text = rest.iter().take_while(|byte| **byte != Mark::START).count();
+            let mark = rest.get(text..).and_then(Mark::decode);
+            self.copy(from, self.at.len, text);
+            self.at.len = self.at.len.saturating_add(text);
+            from = from.saturating_add(text);
+            if let Some((mark, size)) = mark {
+                from = from.saturating_add(size);
+                if let Some(address) = mark.address {
+                    self.address(address);
+                    self.fixed(b"%");
+                }
+                match name(mark.index) {
+                    Some(name) => Name(&name).write(self),
+                    None => {
+                        self.str("if");
+                        self.unsigned(u64::from(mark.index));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Copies bytes within the buffer, if it has both places.
+    fn copy(&mut self, from: usize, to: usize, count: usize) {
+        let end = from.max(to).checked_add(count);
+        if end.is_some_and(|end| end <= self.buf.len()) {
+            self.buf.copy_within(from..from.saturating_add(count), to);
         }
     }
 
@@ -290,6 +378,61 @@ impl<'a> Line<'a> {
         let mut cell = Cell::<16>::new();
         cell.hex(n);
         self.put(cell.text());
+    }
+}
+
+/// What a text has of the name of a network interface until it is looked up: [`Mark::START`], which
+/// no text has, the kind of address, the number of the interface and the address.
+struct Mark {
+    address: Option<IpAddr>,
+    index: u32,
+}
+
+impl Mark {
+    /// The first byte.
+    const START: u8 = 0;
+
+    /// Bytes without an address, and with one of IPv6.
+    const SMALLEST: usize = 6;
+    const SIZE: usize = Self::SMALLEST + 16;
+
+    /// By how much a text can grow when the name is filled in: the longest address, `%`, and a name
+    /// of 15 bytes that read `\\x..` each, without the bytes of the mark.
+    const GROWTH: usize = 39 + 1 + 15 * 4 - Self::SMALLEST;
+
+    /// Writes the mark. Returns its size.
+    fn encode(&self, bytes: &mut [u8; Self::SIZE]) -> usize {
+        let [_, kind, a, b, c, d, address @ ..] = bytes;
+        [*a, *b, *c, *d] = self.index.to_le_bytes();
+        match self.address {
+            None => Self::SMALLEST,
+            Some(IpAddr::V4(v4)) => {
+                *kind = 4;
+                for (to, from) in address.iter_mut().zip(v4.octets()) {
+                    *to = from;
+                }
+                Self::SMALLEST + 4
+            }
+            Some(IpAddr::V6(v6)) => {
+                *kind = 16;
+                *address = v6.octets();
+                Self::SIZE
+            }
+        }
+    }
+
+    /// The mark that some bytes begin with, and its size.
+    fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
+        let [_, kind, a, b, c, d, address @ ..] = bytes else {
+            return None;
+        };
+        let address: Option<IpAddr> = match kind {
+            4 => Some(address.first_chunk::<4>().copied()?.into()),
+            16 => Some(address.first_chunk::<16>().copied()?.into()),
+            _ => None,
+        };
+        let index = u32::from_le_bytes([*a, *b, *c, *d]);
+        Some((Self { address, index }, Self::SMALLEST + usize::from(*kind)))
     }
 }
 

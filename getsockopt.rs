@@ -24,7 +24,6 @@ use crate::bindings;
 use crate::format::{
     Line,
     Milliseconds,
-    Name,
     Value, //
 };
 use crate::ns::Net;
@@ -138,49 +137,48 @@ pub(crate) fn jiffies_to_usecs(jiffies: u32) -> u32 {
     unsafe { bindings::knetstat_jiffies_to_usecs(jiffies) }
 }
 
-/// The name of a network interface, or `if` and its number if it is gone or being renamed.
-pub(crate) struct Device<'n> {
-    net: Net<'n>,
+/// The name of a network interface, up to its first zero byte. `None` if it is gone or being
+/// renamed. Takes long if there are many: not to be called with a bucket locked.
+pub(crate) fn interface_name(
+    net: Net<'_>,
     index: u32,
+) -> Option<[u8; bindings::IFNAMSIZ as usize]> {
+    let mut name = [0; bindings::IFNAMSIZ as usize];
+    // SAFETY: By the type invariant of `Net`, the namespace is alive. `name` has the `IFNAMSIZ`
+    // bytes that the helper fills.
+    let found =
+        unsafe { bindings::knetstat_device_name(net.as_ptr(), index as i32, name.as_mut_ptr()) };
+    found.then_some(name)
 }
 
-impl Value for Device<'_> {
+/// A network interface. Its name is looked up later: see [`Line::resolve`].
+pub(crate) struct Device(u32);
+
+impl Value for Device {
     fn write(self, line: &mut Line<'_>) {
-        let mut name = [0; bindings::IFNAMSIZ as usize];
-        // SAFETY: By the type invariant of `Net`, the namespace is alive. `name` has the
-        // `IFNAMSIZ` bytes that the helper fills. It neither sleeps nor takes a lock, so it may be
-        // called under that of a bucket.
-        let found = unsafe {
-            bindings::knetstat_device_name(self.net.as_ptr(), self.index as i32, name.as_mut_ptr())
-        };
-        if found {
-            Name(&name).write(line);
-        } else {
-            line.str("if");
-            line.unsigned(u64::from(self.index));
-        }
+        line.interface(None, self.0);
     }
 }
 
 /// An address and, behind a `%`, the interface.
-pub(crate) struct Scoped<'n> {
+pub(crate) struct Scoped {
     address: IpAddr,
-    device: Option<Device<'n>>,
+    device: Option<Device>,
 }
 
-impl Value for Scoped<'_> {
+impl Value for Scoped {
     fn write(self, line: &mut Line<'_>) {
-        line.address(self.address);
-        if let Some(device) = self.device {
-            line.str("%");
-            device.write(line);
+        match self.device {
+            Some(Device(index)) => line.interface(Some(self.address), index),
+            None => line.address(self.address),
         }
     }
 }
 
-fn device(net: Net<'_>, index: i32) -> Option<Device<'_>> {
+/// The interface with that number, or `None` for 0, which is none.
+fn device(index: i32) -> Option<Device> {
     let index = u32::try_from(index).ok()?;
-    (index != 0).then_some(Device { net, index })
+    (index != 0).then_some(Device(index))
 }
 
 /// A timeout in jiffies as `sock_get_timeout()` reports it, `None` for no limit.

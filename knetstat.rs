@@ -15,6 +15,7 @@ mod getsockopt;
 #[cfg(knetstat_measure)]
 mod held;
 mod mem;
+mod modules;
 mod mutex;
 mod ns;
 mod options;
@@ -23,6 +24,7 @@ mod procnet;
 mod rcu;
 mod rows;
 mod sched;
+mod seen;
 mod sockopts;
 mod tables;
 mod walk;
@@ -58,13 +60,17 @@ impl procnet::Files for Files {
 }
 
 struct Knetstat {
+    // Before the watch: fields are dropped in order, and reads need it.
     _files: procnet::Registration<Files>,
+    _watch: modules::Watch,
 }
 
 impl kernel::Module for Knetstat {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        let watch = modules::Watch::new()?;
         Ok(Self {
             _files: procnet::Registration::new()?,
+            _watch: watch,
         })
     }
 }

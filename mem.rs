@@ -4,14 +4,10 @@
 //!
 //! C header: `include/linux/slab.h`
 //!
-//! All of it comes from `kvmalloc()` or `kvzalloc()`, charged to the control group of the
-//! allocating process.
+//! All of it comes from `kvzalloc()`, charged to the control group of the allocating process.
 
 use crate::bindings;
-use core::mem::{
-    ManuallyDrop,
-    MaybeUninit, //
-};
+use core::mem::ManuallyDrop;
 use core::ops::{
     Deref,
     DerefMut, //
@@ -20,18 +16,26 @@ use core::ptr::NonNull;
 use kernel::error::code::ENOMEM;
 use kernel::error::Result;
 
-/// Allocates `size` bytes, all zero if `zeroed`. May sleep.
+/// Whether an allocation has to succeed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A control group that has no memory left may have to kill a process.
+    Required,
+    /// There is another way: the allocation fails rather than that a process is killed.
+    Optional,
+}
+
+/// Allocates `size` bytes, all zero. May sleep.
 ///
 /// # Errors
 ///
 /// `ENOMEM`
-fn allocate<T>(size: usize, zeroed: bool) -> Result<NonNull<T>> {
+fn allocate<T>(size: usize, need: Need) -> Result<NonNull<T>> {
     // `kmalloc()` aligns to this at least: `ARCH_KMALLOC_MINALIGN`.
     const { assert!(align_of::<T>() <= align_of::<u64>()) };
-    // SAFETY: `kvmalloc()` and `kvzalloc()` may be called with any size in a context that may
-    // sleep. This module allocates in open(2), in read(2) and while it is loaded, with no spinlock
-    // held.
-    let ptr = unsafe { bindings::knetstat_kvmalloc(size, zeroed) };
+    // SAFETY: `kvzalloc()` may be called with any size in a context that may sleep. This module
+    // allocates in open(2), in read(2) and while it is loaded, with no spinlock held.
+    let ptr = unsafe { bindings::knetstat_kvzalloc(size, need == Need::Optional) };
     NonNull::new(ptr.cast()).ok_or(ENOMEM)
 }
 
@@ -39,7 +43,7 @@ fn allocate<T>(size: usize, zeroed: bool) -> Result<NonNull<T>> {
 ///
 /// # Invariants
 ///
-/// `ptr` comes from `kvmalloc()`, and this value owns it and the initialised `T` behind it.
+/// `ptr` comes from `kvzalloc()`, and this value owns it and the initialised `T` behind it.
 pub(crate) struct Owned<T> {
     ptr: NonNull<T>,
 }
@@ -52,7 +56,7 @@ impl<T> Owned<T> {
     /// `ENOMEM`
     pub(crate) fn new(value: T) -> Result<Self> {
         const { assert!(size_of::<T>() > 0) };
-        let ptr = allocate::<T>(size_of::<T>(), false)?;
+        let ptr = allocate::<T>(size_of::<T>(), Need::Required)?;
         // SAFETY: `ptr` is to `size_of::<T>()` bytes, aligned for `T`, which nobody else knows of.
         unsafe { ptr.write(value) };
         // INVARIANT: It was just allocated and initialised.
@@ -86,7 +90,7 @@ impl<T> Drop for Owned<T> {
         // SAFETY: By the type invariant, there is an initialised `T`, which is ours and not used
         // after this.
         unsafe { self.ptr.drop_in_place() };
-        // SAFETY: By the type invariant, the pointer comes from `kvmalloc()` and is ours to free.
+        // SAFETY: By the type invariant, the pointer comes from `kvzalloc()` and is ours to free.
         unsafe { bindings::kvfree(self.ptr.as_ptr().cast()) };
     }
 }
@@ -95,7 +99,7 @@ impl<T> Drop for Owned<T> {
 ///
 /// # Invariants
 ///
-/// `ptr` is dangling and `len` is 0, or `ptr` comes from `kvmalloc()` and the array owns
+/// `ptr` is dangling and `len` is 0, or `ptr` comes from `kvzalloc()` and the array owns
 /// `len` initialised elements behind it.
 pub(crate) struct Array<T> {
     ptr: NonNull<T>,
@@ -114,49 +118,34 @@ impl<T> Array<T> {
             len: 0,
         }
     }
+}
 
-    /// Allocates `len` elements. May sleep.
+/// A type for which all bytes zero are a valid value.
+///
+/// # Safety
+///
+/// They must be one.
+pub(crate) unsafe trait Zeroable {}
+
+// SAFETY: 0 is valid.
+unsafe impl Zeroable for u8 {}
+// SAFETY: 0 is valid.
+unsafe impl Zeroable for usize {}
+
+impl<T: Zeroable> Array<T> {
+    /// Allocates `len` elements, all of them zero. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`
-    ///
-    /// # Safety
-    ///
-    /// Any bytes must make a valid `T`, or all bytes zero must and `zeroed` be true.
-    unsafe fn new(len: usize, zeroed: bool) -> Result<Self> {
+    pub(crate) fn zeroed(len: usize, need: Need) -> Result<Self> {
         let size = len.checked_mul(size_of::<T>()).ok_or(ENOMEM)?;
         if size == 0 {
             return Ok(Self::empty());
         }
-        let ptr = allocate(size, zeroed)?;
-        // INVARIANT: It was just allocated for `len` elements, which are valid by the caller's
-        // promise.
+        let ptr = allocate(size, need)?;
+        // INVARIANT: It was just allocated for `len` elements, and all bytes zero are valid ones.
         Ok(Self { ptr, len })
-    }
-}
-
-impl Array<usize> {
-    /// Allocates `len` zeros. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`
-    pub(crate) fn zeroed(len: usize) -> Result<Self> {
-        // SAFETY: All bytes zero make the valid `usize` 0.
-        unsafe { Self::new(len, true) }
-    }
-}
-
-impl Array<MaybeUninit<u8>> {
-    /// Allocates `len` bytes. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`
-    pub(crate) fn uninit(len: usize) -> Result<Self> {
-        // SAFETY: `MaybeUninit` is valid whatever the bytes are.
-        unsafe { Self::new(len, false) }
     }
 }
 
@@ -185,7 +174,7 @@ impl<T> Drop for Array<T> {
         }
         const { assert!(!core::mem::needs_drop::<T>()) };
         if self.len > 0 {
-            // SAFETY: By the type invariant, the pointer comes from `kvmalloc()` and is ours to
+            // SAFETY: By the type invariant, the pointer comes from `kvzalloc()` and is ours to
             // free.
             unsafe { bindings::kvfree(self.ptr.as_ptr().cast()) };
         }

@@ -10,8 +10,8 @@
 //! present and future, and removes them when it is dropped or when a namespace ends. Files that
 //! are open then read as `EIO`.
 //!
-//! An open file keeps the rows that it wrote last, its window: [`WINDOW`] bytes at most. A
-//! shell's `while read` loop seeks back after each line, to the end of that line; it is served
+//! An open file keeps the rows that it wrote last, its window: [`WINDOW`] bytes, or more in a
+//! crowded bucket. A shell's `while read` loop seeks back after each line, to the end of that line; it is served
 //! from the window, so its rows stay whole and are not made anew. `seq_file` starts a new listing
 //! at each such seek, and drops into it at a place that was right for the old one.
 //!
@@ -24,6 +24,7 @@ use crate::bindings::{
 use crate::format::Line;
 use crate::mem::{
     Array,
+    Need,
     Owned, //
 };
 use crate::mutex::Mutex;
@@ -36,14 +37,14 @@ use crate::ns::{
 use crate::sched;
 use core::ffi::CStr;
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use kernel::error::code::{
     EEXIST,
     EFAULT,
     EINVAL,
     ENOMEM,
-    ENXIO, //
+    ENXIO,
+    EOVERFLOW, //
 };
 use kernel::error::{
     to_result,
@@ -56,6 +57,9 @@ const MODE: bindings::umode_t = 0o444;
 
 /// Bytes of rows that an open file keeps, and that a read(2) returns at most. Some 900 rows.
 const WINDOW: usize = 128 << 10;
+
+/// The largest window. Some 30,000 rows.
+const MAX_WINDOW: usize = 4 << 20;
 
 /// What a file shows below its header line.
 ///
@@ -76,20 +80,22 @@ pub(crate) trait Listing: Send + Sized {
     ///
     /// # Errors
     ///
-    /// `EINTR` if the reader was killed, `ENOMEM`. What was appended before is right, and the next
-    /// call goes on behind it.
+    /// `EINTR` if the reader was killed, `ENOMEM`, `EOVERFLOW` if an empty `line` has not enough
+    /// room for the next row. What was appended before is right, and the next call goes on behind
+    /// it.
     fn fill(&mut self, viewer: &Viewer<'_>, line: &mut Line<'_>) -> Result;
+
+    /// Whether each further call of [`Listing::fill`] repeats some work, so that few with a larger
+    /// `line` are better.
+    fn wants_room(&self) -> bool;
 }
 
 /// What was written last of a file, and how much of it was read.
-///
-/// # Invariants
-///
-/// The first `len` bytes of `buf` are initialised.
 struct Window {
-    buf: Array<MaybeUninit<u8>>,
+    buf: Array<u8>,
     /// The position in the file of the first byte.
     start: u64,
+    /// Bytes of `buf` that were written.
     len: usize,
     /// Where the last read began, and where it ended.
     last_read: (u64, u64),
@@ -97,7 +103,6 @@ struct Window {
 
 impl Window {
     const fn new() -> Self {
-        // INVARIANT: Nothing is claimed of an empty prefix.
         Self {
             buf: Array::empty(),
             start: 0,
@@ -126,11 +131,7 @@ impl Window {
         let skip = position.saturating_sub(self.start);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let bytes = self.buf.get(..self.len).and_then(|buf| buf.get(skip..));
-        let bytes: &[MaybeUninit<u8>] = bytes.unwrap_or(&[]);
-        // SAFETY: `MaybeUninit<u8>` has the layout of `u8`, and by the type invariant, these bytes
-        // are initialised: they lie in the first `len` of `buf`. The borrow of `self` keeps them
-        // so.
-        unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
+        bytes.unwrap_or(&[])
     }
 
     /// Begins a new listing.
@@ -139,28 +140,55 @@ impl Window {
         self.len = 0;
     }
 
-    /// Replaces the bytes by those that come next, which `write` appends. False if it appends none.
-    fn advance(&mut self, write: impl FnOnce(&mut Line<'_>) -> Result) -> Result<bool> {
-        if self.buf.is_empty() {
-            self.buf = Array::uninit(WINDOW)?;
-        }
+    /// Drops the bytes, and makes the window as large as what comes next is best written to: twice
+    /// as large as it is if `wants_room`, so that the work that each window repeats stays in
+    /// proportion to the rows. If there is no memory for that, the window stays as it is.
+    fn advance(&mut self, wants_room: bool) -> Result {
         self.start = self.end();
         self.len = 0;
+        let size = if wants_room {
+            self.buf.len().saturating_mul(2).clamp(WINDOW, MAX_WINDOW)
+        } else {
+            WINDOW
+        };
+        if self.buf.is_empty() {
+            self.buf = Array::zeroed(size, Need::Required)?;
+        } else if size != self.buf.len() {
+            if let Ok(buf) = Array::zeroed(size, Need::Optional) {
+                self.buf = buf;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an empty window larger.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, or `EOVERFLOW` if it has its largest size.
+    fn grow(&mut self) -> Result {
+        if self.buf.len() >= MAX_WINDOW {
+            return Err(EOVERFLOW);
+        }
+        self.buf = Array::zeroed(self.buf.len().saturating_mul(2), Need::Required)?;
+        Ok(())
+    }
+
+    /// Replaces the bytes by what `write` appends.
+    fn fill(&mut self, write: impl FnOnce(&mut Line<'_>) -> Result) -> Result {
         let mut line = Line::new(&mut self.buf);
         let written = write(&mut line);
-        // INVARIANT: `Line` initialised as many bytes as it has.
         self.len = line.len();
         match written {
             // What was written comes first; what stays wrong is reported at the next call.
             Err(error) if self.len == 0 => Err(error),
-            _ => Ok(self.len > 0),
+            _ => Ok(()),
         }
     }
 }
 
 /// What an open file holds.
 struct Open<R> {
-    // Before `net`: fields are dropped in order, and a listing can hold a socket of the namespace.
     listing: R,
     window: Window,
     net: NetRef,
@@ -182,14 +210,21 @@ impl<R: Listing> Open<R> {
             is_net_admin: self.is_net_admin,
         };
         while position >= self.window.end() {
+            self.window.advance(self.listing.wants_room())?;
             let is_first = self.window.end() == 0;
-            let more = self.window.advance(|line| {
-                if is_first {
-                    line.str(R::HEADER);
+            loop {
+                let filled = self.window.fill(|line| {
+                    if is_first {
+                        line.str(R::HEADER);
+                    }
+                    self.listing.fill(&viewer, line)
+                });
+                match filled {
+                    Err(EOVERFLOW) => self.window.grow()?,
+                    filled => break filled?,
                 }
-                self.listing.fill(&viewer, line)
-            })?;
-            if !more {
+            }
+            if self.window.len == 0 {
                 break;
             }
             sched::cond_resched_killable()?;

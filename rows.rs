@@ -7,9 +7,13 @@ use crate::format::{
     label,
     Line,
     List,
+    Position,
     State, //
 };
-use crate::getsockopt::Defaults;
+use crate::getsockopt::{
+    self,
+    Defaults, //
+};
 use crate::ns::Viewer;
 use crate::prefetch::Part;
 use crate::procnet::Listing;
@@ -27,11 +31,15 @@ use crate::sockopts::{
 };
 use crate::tables::{
     Found,
-    Table,
+    HashTable,
     TcpTable,
-    UdpTable, //
+    UdpTable,
+    Visible, //
 };
-use crate::walk::Walk;
+use crate::walk::{
+    self,
+    Walk, //
+};
 use core::marker::PhantomData;
 use kernel::error::Result;
 
@@ -60,7 +68,7 @@ impl Af for Inet6 {
 /// The protocol of the sockets that a file shows, as a type.
 pub(crate) trait Protocol: Send {
     /// The table that holds the sockets.
-    type Table<'n>: Table<'n>;
+    type Table<'n>: HashTable<'n>;
 
     /// The first line of the file.
     const HEADER: &'static str;
@@ -96,11 +104,57 @@ impl<P: Protocol, F: Af> Listing for Rows<P, F> {
             viewer,
             defaults: &Defaults::of(viewer.net),
         };
-        let row = |entry: &Found<'_, P::Table<'_>>, line: &mut Line<'_>| {
-            P::row(entry, &context, line);
+        let table = Visible::<P::Table<'_>>::new(viewer.net, F::FAMILY);
+        let mut writer = Writer::<P> {
+            line,
+            context: &context,
+            _protocol: PhantomData,
         };
-        self.walk
-            .fill::<P::Table<'_>>(viewer.net, F::FAMILY, line, row)
+        self.walk.fill(&table, &mut writer)
+    }
+
+    fn wants_room(&self) -> bool {
+        self.walk.is_in_crowd()
+    }
+}
+
+/// Writes rows into a line.
+struct Writer<'w, 'l, P> {
+    line: &'w mut Line<'l>,
+    context: &'w Context<'w, 'w>,
+    _protocol: PhantomData<P>,
+}
+
+impl<'n, P: Protocol> walk::Rows<Visible<'n, P::Table<'n>>> for Writer<'_, '_, P> {
+    type Position = Position;
+
+    fn len(&self) -> usize {
+        self.line.len()
+    }
+
+    fn position(&self) -> Position {
+        self.line.position()
+    }
+
+    fn push(&mut self, entry: &Found<'_, P::Table<'n>>) -> bool {
+        let start = self.line.position();
+        P::row(entry, self.context, self.line);
+        self.line.fixed(b"\n");
+        let fits = !self.line.is_full();
+        if !fits {
+            self.line.truncate(start);
+        }
+        fits
+    }
+
+    fn truncate(&mut self, position: Position) {
+        self.line.truncate(position);
+    }
+
+    fn complete(&mut self) {
+        let net = self.context.viewer.net;
+        self.line
+            .resolve(|index| getsockopt::interface_name(net, index));
     }
 }
 

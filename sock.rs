@@ -16,6 +16,7 @@
 use crate::bindings;
 use crate::diag::Flow;
 use crate::format::State;
+use crate::modules;
 use crate::ns::{
     Net,
     UserNs, //
@@ -76,6 +77,8 @@ pub(crate) type Endpoint = (IpAddr, u16);
 #[derive(Clone, Copy)]
 pub(crate) struct Entry<'b> {
     ptr: NonNull<bindings::sock_common>,
+    /// `skc_family`, read once: IPV6_ADDRFORM changes it, and a row is of one family.
+    family: u16,
     _bucket: PhantomData<&'b ()>,
 }
 
@@ -135,10 +138,15 @@ impl<'b> Entry<'b> {
         // SAFETY: `node` lies within a `struct sock_common`, so its start is in the same
         // allocation.
         let ptr = unsafe { node.byte_sub(offset!(sock_common skc_node)) };
+        let ptr = ptr.cast::<bindings::sock_common>();
+        let common = ptr.as_ptr().cast_const();
+        // SAFETY: The caller promises that the entry is in a locked bucket, so it is alive.
+        let family = unsafe { field!(common, sock_common, skc_family) };
         // INVARIANT: The entry cannot leave the table while the bucket is locked. Which structure
         // surrounds the common part follows from `skc_state`, see `sk_fullsock()`.
         Self {
-            ptr: ptr.cast(),
+            ptr,
+            family,
             _bucket: PhantomData,
         }
     }
@@ -147,26 +155,29 @@ impl<'b> Entry<'b> {
         self
     }
 
-    /// Tells this entry from every other one that is in a table now.
-    ///
-    /// Never printed: it is an address.
-    pub(crate) fn id(&self) -> usize {
+    /// The address, which no other entry has while this one is in a table. Never printed.
+    pub(crate) fn address(&self) -> usize {
         self.ptr.as_ptr().addr()
+    }
+
+    /// Whether the family is `AF_INET6`.
+    pub(crate) fn is_inet6(&self) -> bool {
+        u32::from(self.family) == bindings::AF_INET6
     }
 
     /// Whether the entry belongs to `net` and `family`. Follows `seq_sk_match()`.
     pub(crate) fn matches(&self, net: Net<'_>, family: Family) -> bool {
-        u32::from(get!(self, sock_common, skc_family)) == family.number() && self.is_of(net)
+        u32::from(self.family) == family.number() && self.is_of(net)
     }
 
     /// `net_eq()` with `sock_net()`.
     #[cfg(CONFIG_NET_NS)]
-    fn is_of(&self, net: Net<'_>) -> bool {
+    pub(crate) fn is_of(&self, net: Net<'_>) -> bool {
         get!(self, sock_common, skc_net.net) == net.as_ptr()
     }
 
     #[cfg(not(CONFIG_NET_NS))]
-    fn is_of(&self, _: Net<'_>) -> bool {
+    pub(crate) fn is_of(&self, _: Net<'_>) -> bool {
         true
     }
 
@@ -178,9 +189,20 @@ impl<'b> Entry<'b> {
         )
     }
 
-    /// Takes a reference, or `None` for an entry that is in the table already or
-    /// still, but whose reference count is 0.
-    pub(crate) fn try_get(&self) -> Option<SockRef> {
+    /// Whether a reference to the entry keeps its network namespace, which is used when the last
+    /// one is dropped. A full socket with `sk_net_refcnt` keeps it. Those of the kernel often do
+    /// not, nor do minisocks.
+    pub(crate) fn keeps_net(&self) -> bool {
+        self.is_full() && get!(self, sock_common, skc_net_refcnt) != 0
+    }
+
+    /// Takes a reference, or `None` if the count is 0, as it is while the entry is being linked in
+    /// or out. `keeps_order` is what [`SockRef::keeps_order`] returns.
+    pub(crate) fn try_get<'h>(
+        &self,
+        _hold: &'h modules::Hold,
+        keeps_order: bool,
+    ) -> Option<SockRef<'h>> {
         let ptr = self.ptr.cast::<bindings::sock>();
         // SAFETY: By the type invariant, the entry is alive. The helper reads and writes nothing
         // but `skc_refcnt`, which minisocks have as well.
@@ -190,6 +212,8 @@ impl<'b> Entry<'b> {
         taken.then(|| SockRef {
             ptr,
             is_full: self.is_full(),
+            keeps_order,
+            _hold: PhantomData,
         })
     }
 
@@ -230,7 +254,7 @@ impl<'b> Entry<'b> {
     /// The address that the entry is bound to.
     fn local_address(&self) -> IpAddr {
         #[cfg(CONFIG_IPV6)]
-        if u32::from(get!(self, sock_common, skc_family)) == bindings::AF_INET6 {
+        if self.is_inet6() {
             return ipv6(get!(self, sock_common, skc_v6_rcv_saddr));
         }
         ipv4(get!(self, sock_common, skc_rcv_saddr))
@@ -244,47 +268,39 @@ impl<'b> Entry<'b> {
 
     fn foreign_address(&self) -> IpAddr {
         #[cfg(CONFIG_IPV6)]
-        if u32::from(get!(self, sock_common, skc_family)) == bindings::AF_INET6 {
+        if self.is_inet6() {
             return ipv6(get!(self, sock_common, skc_v6_daddr));
         }
         ipv4(get!(self, sock_common, skc_daddr))
     }
 }
 
-/// A counted reference to any kind of socket. Pins the memory, not the place in a
-/// table.
+/// A counted reference to any kind of socket. Pins the memory, not the place in a table.
+///
+/// It lives at most as long as the hold, and so within one read(2): dropping the last reference
+/// calls `sk_destruct`, which may be in the text of any module.
 ///
 /// # Invariants
 ///
 /// `ptr` points to a socket or minisock on which this value owns a reference. `is_full` says which
 /// of the two it is.
-pub(crate) struct SockRef {
+pub(crate) struct SockRef<'h> {
     ptr: NonNull<bindings::sock>,
     is_full: bool,
+    keeps_order: bool,
+    _hold: PhantomData<&'h modules::Hold>,
 }
 
-// SAFETY: The reference is counted, not tied to a task: `sock_gen_put()` may be called by any.
-unsafe impl Send for SockRef {}
-
-impl SockRef {
+impl SockRef<'_> {
     /// The C object: a `struct sock`, or the `struct sock_common` of a minisock.
     pub(crate) fn as_ptr(&self) -> *mut bindings::sock {
         self.ptr.as_ptr()
     }
 
-    /// Whether the socket belongs to `net`.
-    #[cfg(CONFIG_NET_NS)]
-    pub(crate) fn is_of(&self, net: Net<'_>) -> bool {
-        let ptr = self.ptr.as_ptr().cast_const();
-        // SAFETY: The reference keeps the socket alive, of which any kind has a `struct sock_common`.
-        let of = unsafe { field!(ptr, sock_common, skc_net.net) };
-        core::ptr::eq(of, net.as_ptr())
-    }
-
-    /// Whether the socket belongs to `net`.
-    #[cfg(not(CONFIG_NET_NS))]
-    pub(crate) fn is_of(&self, _: Net<'_>) -> bool {
-        true
+    /// Whether the socket cannot have left its bucket and come back behind an entry that was behind
+    /// it and stayed.
+    pub(crate) fn keeps_order(&self) -> bool {
+        self.keeps_order
     }
 
     /// Keeps others from moving the socket from one bucket to another, unless they are about to.
@@ -311,11 +327,12 @@ impl SockRef {
     }
 }
 
-impl Drop for SockRef {
+impl Drop for SockRef<'_> {
     /// May free the socket: not to be dropped under the lock of a bucket.
     fn drop(&mut self) {
         // SAFETY: By the type invariant, this value owns a reference, which is given back here and
-        // not used after this. `sock_gen_put()` tells the kinds of sockets apart.
+        // not used after this. `sock_gen_put()` tells the kinds of sockets apart. The destructor is
+        // there, as the hold lives.
         unsafe { bindings::sock_gen_put(self.ptr.as_ptr()) };
     }
 }
@@ -326,15 +343,15 @@ impl Drop for SockRef {
 ///
 /// If `locks`, the spinlock of the socket, a full one, is held; no process owns it.
 pub(crate) struct Settled<'s> {
-    sk: &'s SockRef,
+    sk: &'s SockRef<'s>,
     locks: bool,
     _not_send: PhantomData<*mut ()>,
 }
 
-impl Deref for Settled<'_> {
-    type Target = SockRef;
+impl<'s> Deref for Settled<'s> {
+    type Target = SockRef<'s>;
 
-    fn deref(&self) -> &SockRef {
+    fn deref(&self) -> &SockRef<'s> {
         self.sk
     }
 }
@@ -397,9 +414,9 @@ impl<'b> Sock<'b> {
         unsafe { bindings::knetstat_sock_ino(self.as_ptr()) }
     }
 
-    /// Whether the socket is of IPv6.
+    /// Whether the family is `AF_INET6`.
     pub(crate) fn is_inet6(&self) -> bool {
-        u32::from(get!(self, sock_common, skc_family)) == bindings::AF_INET6
+        self.0.is_inet6()
     }
 }
 
@@ -527,6 +544,11 @@ impl<'b> Deref for Udp<'b> {
 }
 
 impl Udp<'_> {
+    /// Whether bind(2) chose the port, or whoever asked for it: `SOCK_BINDPORT_LOCK`.
+    pub(crate) fn is_bound_to_port(&self) -> bool {
+        u32::from(get!(self, sock, sk_userlocks)) & bindings::SOCK_BINDPORT_LOCK != 0
+    }
+
     /// Memory of the datagrams received and not read: `udp_rqueue_get()`.
     pub(crate) fn receive_queue(&self) -> i64 {
         let allocated = get!(self, sock, sk_backlog.rmem_alloc.counter);

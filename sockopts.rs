@@ -170,7 +170,7 @@ options! {
         SO_RCVLOWAT: sock.sk_rcvlowat unless 1, set sk.rcvlowat();
         SO_MARK: sock.sk_mark unless 0, set sk.mark(cx.viewer);
         SO_PEEK_OFF: sock.sk_peek_off unless (-1);
-        SO_BINDTODEVICE: sock_common.skc_bound_dev_if unless 0, set sk.bindtodevice(cx.viewer);
+        SO_BINDTODEVICE: sock_common.skc_bound_dev_if unless 0, set sk.bindtodevice();
         SO_ATTACH_FILTER: sock.sk_filter unless (null_mut()), set sk.attach_filter();
         SO_ATTACH_BPF: sock.sk_filter unless (null_mut()), set sk.attach_bpf();
         SO_ATTACH_REUSEPORT_CBPF: sock.sk_reuseport_cb unless (null_mut()), set sk.attach_reuseport_cbpf();
@@ -266,7 +266,7 @@ options! {
         IP_MTU_DISCOVER: inet_sock.pmtudisc unless (cx.defaults.pmtudisc);
         IP_TOS: inet_sock.tos unless 0, set sk.ip_tos();
         IP_OPTIONS: inet_sock.inet_opt unless (null_mut()), set sk.ip_options();
-        IP_UNICAST_IF: inet_sock.uc_index unless 0, set sk.ip_unicast_if(cx.viewer);
+        IP_UNICAST_IF: inet_sock.uc_index unless 0, set sk.ip_unicast_if();
         #[cfg(knetstat_has = "IP_LOCAL_PORT_RANGE")]
         IP_LOCAL_PORT_RANGE: inet_sock.local_port_range unless 0, set sk.ip_local_port_range();
     }
@@ -274,8 +274,8 @@ options! {
     udp => {
         IP_MULTICAST_TTL: inet_sock.mc_ttl unless 1;
         IP_MULTICAST_IF: inet_sock.mc_index unless 0 or inet_sock.mc_addr unless 0,
-            set sk.ip_multicast_if(cx.viewer);
-        IP_ADD_MEMBERSHIP: inet_sock.mc_list unless (null_mut()), set sk.ip_memberships(cx.viewer);
+            set sk.ip_multicast_if();
+        IP_ADD_MEMBERSHIP: inet_sock.mc_list unless (null_mut()), set sk.ip_memberships();
     }
 
     // IPPROTO_IPV6
@@ -318,7 +318,7 @@ options! {
     inet6 => {
         IPV6_TCLASS: ipv6_pinfo.tclass unless 0, set sk.tclass();
         IPV6_UNICAST_HOPS: ipv6_pinfo.hop_limit unless (-1);
-        IPV6_UNICAST_IF: ipv6_pinfo.ucast_oif unless 0, set sk.unicast_if(cx.viewer);
+        IPV6_UNICAST_IF: ipv6_pinfo.ucast_oif unless 0, set sk.unicast_if();
         IPV6_MTU_DISCOVER: ipv6_pinfo.pmtudisc unless (IPV6_PMTUDISC);
         // As the process set it: getsockopt(2) returns what the path has.
         IPV6_MTU: ipv6_pinfo.frag_size unless 0;
@@ -336,9 +336,9 @@ options! {
     #[cfg(CONFIG_IPV6)]
     udp6 => {
         IPV6_MULTICAST_HOPS: ipv6_pinfo.mcast_hops unless (IPV6_MCASTHOPS);
-        IPV6_MULTICAST_IF: ipv6_pinfo.mcast_oif unless 0, set sk.multicast_if(cx.viewer);
+        IPV6_MULTICAST_IF: ipv6_pinfo.mcast_oif unless 0, set sk.multicast_if();
         IPV6_ADD_MEMBERSHIP: ipv6_pinfo.ipv6_mc_list unless (null_mut()),
-            set sk.memberships(cx.viewer);
+            set sk.memberships();
     }
 
     // SOL_UDP

@@ -15,26 +15,29 @@
 use crate::bindings;
 #[cfg(knetstat_measure)]
 use crate::held;
+use crate::modules;
 use crate::ns::Net;
 use crate::prefetch::{
     self,
     Part, //
 };
-#[cfg(knetstat_fault = "slow-look")]
 use crate::sched;
 use crate::sock::{
     Entry,
+    Family,
     Settled,
     SockRef,
     TcpEntry,
     Udp, //
 };
+use crate::walk;
 use core::marker::PhantomData;
 use core::ops::{
     Deref,
     Range, //
 };
 use core::ptr::NonNull;
+use kernel::error::Result;
 
 /// The entry that is shown next, if there is one: to be prefetched, never to be looked at.
 type Ahead = Option<NonNull<bindings::hlist_node>>;
@@ -43,10 +46,10 @@ type Ahead = Option<NonNull<bindings::hlist_node>>;
 ///
 /// # Safety
 ///
-/// - [`Table::bucket`] yields the chain and the lock of that bucket.
-/// - [`Table::bucket_of`] yields the bucket that the socket was linked into last.
-pub(crate) unsafe trait Table<'n>: Sized {
-    /// What its buckets hold.
+/// - [`HashTable::bucket`] yields the chain and the lock of that bucket.
+/// - [`HashTable::bucket_of`] yields the bucket that the socket was linked into last.
+pub(crate) unsafe trait HashTable<'n>: Sized {
+    /// The typed view of an entry.
     type Socket<'b>;
 
     /// The table in which the sockets of `net` are.
@@ -61,6 +64,14 @@ pub(crate) unsafe trait Table<'n>: Sized {
     /// The first one of these buckets that is not empty, judged without the locks, as the
     /// kernel's own walks do.
     fn occupied(&self, buckets: Range<u32>) -> Option<u32>;
+
+    /// Whether an entry of this bucket can leave it and come back behind an entry that was behind it
+    /// and stayed.
+    ///
+    /// # Safety
+    ///
+    /// The entry must be one of this table.
+    unsafe fn returns_behind(&self, index: u32, entry: &Entry<'_>) -> bool;
 
     /// The bucket that a socket was linked into last, by what the kernel chooses it by.
     ///
@@ -128,8 +139,8 @@ pub(crate) struct Bucket<'t, T> {
 
 impl<'t, T> Bucket<'t, T> {
     /// Locks the bucket. Spins; on PREEMPT_RT it sleeps. BHs stay off until the guard is dropped,
-    /// for [`SockRef::try_settle`].
-    pub(crate) fn lock(self) -> Locked<'t, T> {
+    /// for [`SockRef::try_settle`]. `next` is the bucket that is probably shown next.
+    fn lock(self, next: Option<Bucket<'t, T>>) -> Locked<'t, T> {
         let lock = self.chain.lock;
         // SAFETY: By the type invariant, `lock` is the initialised lock of the bucket, and no
         // softirq takes it if it is taken with BHs on. This is process context with no lock of the
@@ -143,6 +154,7 @@ impl<'t, T> Bucket<'t, T> {
         // INVARIANT: It was just locked.
         Locked {
             bucket: self,
+            next: next.map(|bucket| bucket.chain),
             #[cfg(knetstat_measure)]
             since: held::now(),
             _not_send: PhantomData,
@@ -160,30 +172,24 @@ impl<'t, T> Bucket<'t, T> {
 /// The lock of the bucket is held.
 pub(crate) struct Locked<'t, T> {
     bucket: Bucket<'t, T>,
+    /// The chain that is probably shown next.
+    next: Option<Chain<'t>>,
     /// When it was locked.
     #[cfg(knetstat_measure)]
     since: u64,
     _not_send: PhantomData<*mut ()>,
 }
 
-impl<'n, T: Table<'n>> Locked<'_, T> {
-    /// Yields the entries of the chain from its head on. `after` is what is shown behind the chain.
-    pub(crate) fn iter(&self, after: Option<&Bucket<'_, T>>) -> Iter<'_, T> {
+impl<'n, T: HashTable<'n>> Locked<'_, T> {
+    /// Yields the entries of the chain from its head on.
+    fn iter(&self) -> Iter<'_, T> {
         // INVARIANT: The node is in the chain, whose lock is held.
-        Iter {
-            next: self.bucket.chain.first(),
-            after: after.and_then(|bucket| bucket.chain.first()),
-            _bucket: PhantomData,
-        }
+        self.iter_from(self.bucket.chain.first())
     }
 
-    /// As [`Locked::iter`], of the entries that come after `sk`, which must come from a table of
-    /// this type. `None` if it is not known to be in this bucket: it has left, or somebody uses it.
-    pub(crate) fn iter_after(
-        &self,
-        sk: &SockRef,
-        after: Option<&Bucket<'_, T>>,
-    ) -> Option<Iter<'_, T>> {
+    /// Yields the entries that come after `sk`, which must come from a table of this type. `None`
+    /// if it is not known to be in this bucket: it has left, or somebody uses it.
+    fn iter_after(&self, sk: &SockRef<'_>) -> Option<Iter<'_, T>> {
         // From here on nobody moves it to another bucket, nor out of this one, which is locked.
         let sk = sk.try_settle()?;
         let node_of_sk = node_of(&sk);
@@ -202,11 +208,18 @@ impl<'n, T: Table<'n>> Locked<'_, T> {
         let next = unsafe { (*node_of_sk).next };
         // INVARIANT: `sk` is linked, and into the bucket that it was linked into last, which is
         // this one and is locked. So it is in this chain, and its successor is as well.
-        Some(Iter {
-            next: node(next),
-            after: after.and_then(|bucket| bucket.chain.first()),
+        Some(self.iter_from(node(next)))
+    }
+
+    /// Yields a node of the locked chain, and what comes behind it.
+    fn iter_from(&self, node: Option<NonNull<bindings::hlist_node>>) -> Iter<'_, T> {
+        // INVARIANT: The callers got the node from the chain under the lock, which is still held.
+        Iter {
+            next: node,
+            after: self.next.and_then(|chain| chain.first()),
+            index: self.bucket.index,
             _bucket: PhantomData,
-        })
+        }
     }
 }
 
@@ -232,10 +245,12 @@ pub(crate) struct Iter<'b, T> {
     next: Option<NonNull<bindings::hlist_node>>,
     /// What is shown behind the chain.
     after: Ahead,
+    /// The bucket.
+    index: u32,
     _bucket: PhantomData<&'b T>,
 }
 
-impl<'b, 'n, T: Table<'n>> Iterator for Iter<'b, T> {
+impl<'b, 'n, T: HashTable<'n>> Iterator for Iter<'b, T> {
     type Item = Found<'b, T>;
 
     fn next(&mut self) -> Option<Found<'b, T>> {
@@ -252,6 +267,7 @@ impl<'b, 'n, T: Table<'n>> Iterator for Iter<'b, T> {
         let found = Found {
             entry,
             ahead: self.next.or(self.after),
+            index: self.index,
             _table: PhantomData,
         };
         found.prefetch_next(Part::Columns);
@@ -268,10 +284,12 @@ pub(crate) struct Found<'b, T> {
     entry: Entry<'b>,
     /// What is shown behind it.
     ahead: Ahead,
+    /// The bucket.
+    index: u32,
     _table: PhantomData<T>,
 }
 
-impl<'b, 'n, T: Table<'n>> Found<'b, T> {
+impl<'b, 'n, T: HashTable<'n>> Found<'b, T> {
     /// The typed view of the entry.
     pub(crate) fn socket(&self) -> T::Socket<'b> {
         // SAFETY: By the type invariant, the entry is one of a table of type `T`.
@@ -300,8 +318,100 @@ fn node(link: *mut bindings::hlist_node) -> Option<NonNull<bindings::hlist_node>
     NonNull::new(link).filter(|node| node.addr().get() & 1 == 0)
 }
 
+/// The entries of a table that a reader sees: those of one network namespace and family.
+pub(crate) struct Visible<'n, T> {
+    table: T,
+    net: Net<'n>,
+    family: Family,
+}
+
+impl<'n, T: HashTable<'n>> Visible<'n, T> {
+    /// What a reader of that namespace's file for that family sees.
+    pub(crate) fn new(net: Net<'n>, family: Family) -> Self {
+        Self {
+            table: T::of(net),
+            net,
+            family,
+        }
+    }
+}
+
+impl<'n, T: HashTable<'n>> walk::Table for Visible<'n, T> {
+    type Locked<'t>
+        = Locked<'t, T>
+    where
+        Self: 't;
+    type Entry<'b>
+        = Found<'b, T>
+    where
+        Self: 'b;
+    type Entries<'b>
+        = Iter<'b, T>
+    where
+        Self: 'b;
+    type Hold = modules::Hold;
+    type Cursor<'h> = SockRef<'h>;
+
+    fn len(&self) -> u32 {
+        self.table.len()
+    }
+
+    fn occupied(&self, buckets: Range<u32>) -> Option<u32> {
+        self.table.occupied(buckets)
+    }
+
+    fn lock(&self, index: u32, next: Option<u32>) -> Option<Locked<'_, T>> {
+        let next = next.and_then(|next| self.table.bucket(next));
+        let locked = self.table.bucket(index)?.lock(next);
+        #[cfg(knetstat_fault = "sleep")]
+        sched::sleep();
+        Some(locked)
+    }
+
+    fn entries<'b>(bucket: &'b Locked<'_, T>) -> Iter<'b, T> {
+        bucket.iter()
+    }
+
+    fn entries_after<'b>(bucket: &'b Locked<'_, T>, cursor: &SockRef<'_>) -> Option<Iter<'b, T>> {
+        if cfg!(knetstat_fault = "lost-place") {
+            return None;
+        }
+        bucket.iter_after(cursor)
+    }
+
+    fn shows(&self, entry: &Found<'_, T>) -> bool {
+        entry.matches(self.net, self.family)
+    }
+
+    fn address(entry: &Found<'_, T>) -> usize {
+        entry.address()
+    }
+
+    fn hold(&self) -> Result<modules::Hold> {
+        modules::Hold::new()
+    }
+
+    fn lasts(&self, entry: &Found<'_, T>) -> bool {
+        entry.keeps_net() || entry.is_of(self.net)
+    }
+
+    fn cursor<'h>(&self, entry: &Found<'_, T>, hold: &'h modules::Hold) -> Option<SockRef<'h>> {
+        // SAFETY: By the type invariant of `Found`, the entry is one of a table of type `T`.
+        let keeps_order = !unsafe { self.table.returns_behind(entry.index, entry) };
+        entry.try_get(hold, keeps_order)
+    }
+
+    fn keeps_order(cursor: &SockRef<'_>) -> bool {
+        cursor.keeps_order()
+    }
+
+    fn pause(&self) -> Result {
+        sched::cond_resched_killable()
+    }
+}
+
 /// The node by which a socket is linked into a bucket.
-fn node_of(sk: &SockRef) -> *const bindings::hlist_node {
+fn node_of(sk: &SockRef<'_>) -> *const bindings::hlist_node {
     let ptr = sk.as_ptr().cast_const();
     // SAFETY: `as_ptr()` is to a live socket or minisock: both begin with a `struct sock_common`,
     // which has the field.
@@ -399,7 +509,7 @@ impl TcpTable<'_> {
 // `lhash2` and `inet_ehash_insert()` all else into `ehash`. These two choose the bucket by what
 // `bucket_of` goes by; they are told apart by the state, which is TCP_LISTEN before `inet_hash()`
 // and is changed only after `inet_unhash()`.
-unsafe impl<'n> Table<'n> for TcpTable<'n> {
+unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
     type Socket<'b> = TcpEntry<'b>;
 
     fn of(net: Net<'n>) -> Self {
@@ -460,6 +570,12 @@ unsafe impl<'n> Table<'n> for TcpTable<'n> {
         };
         let listening = (start..end.min(established)).find(is_listening);
         listening.or_else(|| (start.max(established)..end).find(is_established))
+    }
+
+    unsafe fn returns_behind(&self, index: u32, entry: &Entry<'_>) -> bool {
+        // `inet_hash()` links IPv6 listeners with SO_REUSEPORT in at the tail. Whatever comes into
+        // `ehash` goes to the head, or takes the place of what leaves.
+        matches!(self.locate(index), Some(TcpBucket::Listening(_))) && entry.is_inet6()
     }
 
     unsafe fn bucket_of(&self, sk: &Settled<'_>) -> u32 {
@@ -526,7 +642,7 @@ impl UdpTable<'_> {
 
 // SAFETY: `bucket` yields the chain and the lock by which `udp_lib_get_port()` links sockets into
 // `hash`, and `bucket_of` goes by what it chooses the slot by.
-unsafe impl<'n> Table<'n> for UdpTable<'n> {
+unsafe impl<'n> HashTable<'n> for UdpTable<'n> {
     type Socket<'b> = Udp<'b>;
 
     fn of(net: Net<'n>) -> Self {
@@ -569,6 +685,15 @@ unsafe impl<'n> Table<'n> for UdpTable<'n> {
         // SAFETY: The index is below the number of slots, so it is at most `mask`.
         let is_occupied = |index: &u32| unsafe { self.slot(*index) }.first().is_some();
         (start..end.min(self.len())).find(is_occupied)
+    }
+
+    unsafe fn returns_behind(&self, _index: u32, entry: &Entry<'_>) -> bool {
+        // `sk_add_node_rcu()` links IPv6 sockets with SO_REUSEPORT in at the tail. One that was
+        // bound to its port keeps that until it is closed: `__udp_disconnect()`.
+        //
+        // SAFETY: The caller promises that the entry is of this table, which is one of UDP.
+        let sk = unsafe { entry.into_udp() };
+        entry.is_inet6() && !sk.is_bound_to_port()
     }
 
     unsafe fn bucket_of(&self, sk: &Settled<'_>) -> u32 {

@@ -1,122 +1,203 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A walk over a hash table, bucket by bucket, that can stop at any row and go on there.
+//! A walk over a hash table, bucket by bucket, that stops when the reader's buffer is full and goes
+//! on from there.
 //!
-//! A bucket is locked, shown and unlocked at once, so a socket that stays is shown exactly once
-//! whatever comes and goes beside it. No lock outlives a call.
+//! A bucket is locked, shown and unlocked in one go. So a socket that stays is shown exactly once,
+//! whatever comes and goes beside it. No lock is held between two buckets.
 //!
-//! A crowded bucket is too large for that, such as 100,000 UDP sockets connected on one port. It
-//! is shown in rounds: the lock is given back after at most [`ROUND`] rows or [`VISITS`] entries.
-//! The walk remembers which sockets of this bucket it has shown, by their identities, and holds a
-//! reference to the entry at which the round ended, the cursor. The next round goes on behind the
-//! cursor if that is still in the bucket. If it has left, the round starts at the head of the
-//! chain. In both cases it passes over what was shown. So none is shown twice; and none that stays
-//! is missed: new ones are linked in anywhere, but old ones never change places.
+//! A crowded bucket is too large for that, such as 100,000 UDP sockets connected on one port. It is
+//! shown in rounds, and the lock is released after each: see [`Limits`]. [`Seen`] remembers which
+//! sockets of this bucket were shown, by their addresses. They are compared, never followed.
 //!
-//! Between two reads only a socket of the reader's own namespace is held, which the open file
-//! holds anyway.
+//! A **pass** goes from the head of the chain to its end. A round ends at an entry, the **cursor**,
+//! and the next round goes on behind it. The cursor is a reference, so that its memory stays.
+//!
+//! - A read begins with a new pass. It skips what was shown. So whatever happens between two reads,
+//!   no entry is left out.
+//! - Within a pass, the cursor may leave the bucket: then the pass begins anew.
+//! - The cursor may leave and come back between two rounds. At the head, it does no harm: the pass
+//!   sees some entries again. At the end of the chain, it would be behind entries that the pass has
+//!   not seen. Few entries can come back there, see [`Table::keeps_order`]. If a pass has gone on
+//!   behind one of these, it proves nothing. Another round then visits the whole chain under one
+//!   lock, and shows what it finds.
+//!
+//! So a bucket ends with a pass that has met each entry that stayed. `tests/host` runs this file
+//! against a table in which anything happens between two locks.
+//!
+//! This does not keep a cursor when it returns: the reader may sleep for a year.
 
-use crate::format::Line;
-use crate::mem::Array;
-use crate::ns::Net;
-use crate::sched;
-use crate::sock::{
-    Family,
-    SockRef, //
-};
-use crate::tables::{
-    Bucket,
-    Found,
-    Table, //
-};
+use crate::seen::Seen;
+use core::ops::Range;
 use kernel::error::code::EOVERFLOW;
 use kernel::error::Result;
 
-/// Rows that are written while a bucket stays locked.
-const ROUND: usize = 64;
-
-/// Entries that are visited while a bucket stays locked.
-const VISITS: usize = 512;
-
-/// Empty buckets that are passed over before other tasks get a chance to run.
+/// Empty buckets that are skipped before other tasks get a chance to run.
 const EMPTY_BUCKETS: u32 = 1024;
 
 /// Buckets that are shown before other tasks get a chance to run.
 const BUCKETS: usize = 64;
 
-/// The state of a walk. Holds no lock between two calls.
+/// How much is done while a bucket is locked. A round ends at the first limit that it reaches.
+pub(crate) struct Limits {
+    /// Rows.
+    pub(crate) rows: usize,
+    /// Bytes of rows. The last row may go beyond.
+    pub(crate) bytes: usize,
+    /// Entries that are visited, shown or not. Doubled each time that a pass lost its cursor, so
+    /// that a pass ends even if it loses one after the other.
+    pub(crate) entries: usize,
+}
+
+/// A hash table, and which of its entries a reader sees.
+pub(crate) trait Table {
+    /// The limits of a round.
+    const LIMITS: Limits = Limits {
+        rows: 64,
+        bytes: 16 << 10,
+        entries: 512,
+    };
+
+    /// A locked bucket: its chain does not change. Nothing that sleeps may be called meanwhile.
+    type Locked<'t>
+    where
+        Self: 't;
+
+    /// An entry of a locked bucket.
+    type Entry<'b>
+    where
+        Self: 'b;
+
+    /// Entries of a locked bucket, in the order of the chain.
+    type Entries<'b>: Iterator<Item = Self::Entry<'b>>
+    where
+        Self: 'b;
+
+    /// Lets cursors be kept while no bucket is locked.
+    type Hold;
+
+    /// A reference to an entry. May sleep when it is dropped.
+    type Cursor<'h>;
+
+    /// The number of buckets.
+    fn len(&self) -> u32;
+
+    /// The first one of these buckets that has an entry, judged without a lock.
+    fn occupied(&self, buckets: Range<u32>) -> Option<u32>;
+
+    /// Locks a bucket. `None` behind the last one. `next` is the bucket that is probably shown next.
+    fn lock(&self, index: u32, next: Option<u32>) -> Option<Self::Locked<'_>>;
+
+    /// All entries of a bucket.
+    fn entries<'b>(bucket: &'b Self::Locked<'_>) -> Self::Entries<'b>;
+
+    /// The entries behind `cursor`. `None` if it is not known to be in this bucket.
+    fn entries_after<'b>(
+        bucket: &'b Self::Locked<'_>,
+        cursor: &Self::Cursor<'_>,
+    ) -> Option<Self::Entries<'b>>;
+
+    /// Whether the reader sees an entry.
+    fn shows(&self, entry: &Self::Entry<'_>) -> bool;
+
+    /// The address of an entry, which no other entry has while this one is in a table.
+    fn address(entry: &Self::Entry<'_>) -> usize;
+
+    /// Begins to keep cursors. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if the reader was killed.
+    fn hold(&self) -> Result<Self::Hold>;
+
+    /// Whether a reference to the entry keeps all that is used when the last one is dropped.
+    fn lasts(&self, entry: &Self::Entry<'_>) -> bool;
+
+    /// Takes a reference to an entry. `None` if it has none that could be shared, as an entry has
+    /// while it is being linked in or out.
+    fn cursor<'h>(&self, entry: &Self::Entry<'_>, hold: &'h Self::Hold)
+        -> Option<Self::Cursor<'h>>;
+
+    /// Whether the entry cannot have come to lie behind another one that was behind it, and stayed.
+    fn keeps_order(cursor: &Self::Cursor<'_>) -> bool;
+
+    /// Lets other tasks run. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if the reader was killed.
+    fn pause(&self) -> Result;
+}
+
+/// The buffer that rows are written to.
+pub(crate) trait Rows<T: Table> {
+    /// The end of what was written up to some moment.
+    type Position;
+
+    /// Bytes written.
+    fn len(&self) -> usize;
+
+    /// Where the rows end now.
+    fn position(&self) -> Self::Position;
+
+    /// Appends the row of an entry, or nothing if it does not fit: false. Called with the bucket
+    /// locked: must not sleep.
+    fn push(&mut self, entry: &T::Entry<'_>) -> bool;
+
+    /// Removes what was written after `position`, which must not be older than the last
+    /// [`Rows::complete`].
+    fn truncate(&mut self, position: Self::Position);
+
+    /// Completes the rows: looks up what would take too long under a lock.
+    fn complete(&mut self);
+}
+
+/// Where a walk has got to. Holds no lock and no reference.
 pub(crate) struct Walk {
     /// The bucket that is shown next, or the first one that may be.
     bucket: u32,
-    /// What was shown of it by former rounds.
+    /// What earlier rounds have shown of it.
     seen: Seen,
-    /// What the current round has shown.
-    round: Round,
-    /// The entry behind which its next round begins.
-    cursor: Option<SockRef>,
 }
 
 impl Walk {
-    /// A walk that is at the first bucket.
+    /// A walk at the first bucket.
     pub(crate) const fn new() -> Self {
         Self {
             bucket: 0,
             seen: Seen::new(),
-            round: Round::new(),
-            cursor: None,
         }
     }
 
-    /// Writes the sockets of `net` and `family` that come next, by `row`, a line each, as many as
-    /// fit. Writes none: there are no more. May sleep.
-    ///
-    /// `row` is called with the bucket locked: it must not sleep.
+    /// Whether some of a crowded bucket was shown. The next call visits that part again, so it is
+    /// best given a larger buffer.
+    pub(crate) fn is_in_crowd(&self) -> bool {
+        !self.seen.is_empty()
+    }
+
+    /// Writes the rows that come next, as many as fit. Writes none at the end. May sleep.
     ///
     /// # Errors
     ///
     /// `EINTR` if the reader was killed, `ENOMEM` if there is no memory to remember the sockets of
-    /// a crowded bucket, `EOVERFLOW` if a row does not even fit into an empty `line`. What was
+    /// a crowded bucket, `EOVERFLOW` if a row does not fit even into an empty buffer. What was
     /// written before is right, and the next call goes on behind it.
-    pub(crate) fn fill<'n, T: Table<'n>>(
-        &mut self,
-        net: Net<'n>,
-        family: Family,
-        line: &mut Line<'_>,
-        row: impl Fn(&Found<'_, T>, &mut Line<'_>),
-    ) -> Result {
-        let filled = self.fill_buckets(&T::of(net), net, family, line, row);
-        // A socket keeps its namespace, and the devices there.
-        if !cfg!(knetstat_fault = "keep-foreign") {
-            self.cursor.take_if(|sk| !sk.is_of(net));
-        }
-        filled
-    }
-
-    fn fill_buckets<'n, T: Table<'n>>(
-        &mut self,
-        table: &T,
-        net: Net<'_>,
-        family: Family,
-        line: &mut Line<'_>,
-        row: impl Fn(&Found<'_, T>, &mut Line<'_>),
-    ) -> Result {
+    pub(crate) fn fill<T: Table>(&mut self, table: &T, rows: &mut impl Rows<T>) -> Result {
         let mut occupied = find_occupied(table, self.bucket)?;
         let mut shown: usize = 0;
         while let Some(bucket) = occupied {
             self.enter(bucket);
-            // Looked for before the bucket is shown, so that the CPU can fetch what is in there
-            // meanwhile. Those between the two count as passed: who comes into them from here on
-            // comes behind the walk.
+            // Found before the bucket is shown, so that the CPU can fetch what is in there
+            // meanwhile. The empty buckets in between count as visited.
             let next = find_occupied(table, bucket.saturating_add(1))?;
-            let ahead = next.and_then(|next| table.bucket(next));
-            if self.show_bucket(table, ahead.as_ref(), net, family, line, &row)? == Shown::NoRoom {
+            if !self.show_bucket(table, next, rows)? {
                 return Ok(());
             }
             self.enter(next.unwrap_or(table.len()));
             occupied = next;
             shown = shown.wrapping_add(1);
             if shown % BUCKETS == 0 {
-                sched::cond_resched_killable()?;
+                table.pause()?;
             }
         }
         self.enter(table.len());
@@ -128,263 +209,181 @@ impl Walk {
         if bucket != self.bucket {
             self.bucket = bucket;
             self.seen.clear();
-            self.cursor = None;
         }
     }
 
-    /// Writes what was not shown yet of the current bucket. `ahead` is the bucket that comes next.
-    fn show_bucket<'n, T: Table<'n>>(
+    /// Writes what was not shown yet of the current bucket. False if the buffer was full before.
+    fn show_bucket<T: Table>(
         &mut self,
         table: &T,
-        ahead: Option<&Bucket<'_, T>>,
-        net: Net<'_>,
-        family: Family,
-        line: &mut Line<'_>,
-        row: &impl Fn(&Found<'_, T>, &mut Line<'_>),
-    ) -> Result<Shown> {
-        let mut visits = VISITS;
-        loop {
-            let Some(bucket) = table.bucket(self.bucket) else {
-                return Ok(Shown::Whole);
-            };
-            let start = line.len();
-            self.round.clear();
-            let (ended, next_cursor, lost) = {
-                let bucket = bucket.lock();
-                #[cfg(knetstat_fault = "sleep")]
-                sched::sleep();
-
-                let behind = match &self.cursor {
-                    Some(_) if cfg!(knetstat_fault = "lost-place") => None,
-                    Some(sk) => bucket.iter_after(sk, ahead),
-                    None => None,
+        next: Option<u32>,
+        rows: &mut impl Rows<T>,
+    ) -> Result<bool> {
+        if self.seen.is_empty() {
+            let start = rows.position();
+            let is_first = rows.len() == 0;
+            let ended = {
+                let Some(bucket) = table.lock(self.bucket, next) else {
+                    return Ok(true);
                 };
-                let lost = self.cursor.is_some() && behind.is_none();
-                let entries = behind.unwrap_or_else(|| bucket.iter(ahead));
-                let (ended, cursor) = self.show_round(entries, visits, net, family, line, row);
-                (ended, cursor, lost)
+                let mut round = Round {
+                    limits: T::LIMITS,
+                    crowd: None,
+                };
+                round.show(table, T::entries(&bucket), rows)
             };
             match ended {
-                Ended::Bucket => return Ok(Shown::Whole),
-                // So long as nothing of the bucket was shown before, it is shown whole: next time.
-                Ended::NoRoom if self.seen.is_empty() && start > 0 => {
-                    line.truncate(start);
-                    return Ok(Shown::NoRoom);
+                Ended::Chain => {
+                    rows.complete();
+                    return Ok(true);
                 }
-                Ended::NoRoom if line.len() == 0 => return Err(EOVERFLOW),
-                Ended::NoRoom | Ended::Round => {
-                    if let Err(error) = self.seen.extend(self.round.ids()) {
-                        line.truncate(start);
-                        return Err(error);
-                    }
+                // The bucket is shown as a whole, next time.
+                Ended::NoRoom if !is_first => {
+                    rows.truncate(start);
+                    return Ok(false);
                 }
+                Ended::NoRoom | Ended::Limit(_) => rows.truncate(start),
             }
-            // A round that ended at its first row goes on where it began.
-            if next_cursor.is_some() || ended == Ended::Round {
-                self.cursor = next_cursor;
-            }
-            if ended == Ended::NoRoom {
-                return Ok(Shown::NoRoom);
-            }
-            // From the head again, the round may have ended before anything new, and the next one
-            // would, too.
-            if lost && !cfg!(knetstat_fault = "same-visits") {
-                visits = visits.saturating_mul(2);
-            }
-            sched::cond_resched_killable()?;
         }
+        self.show_crowd(table, next, rows)
     }
 
-    /// Writes rows while the bucket is locked once. Returns why it ended, and a reference to the
-    /// entry behind which the next round begins.
-    fn show_round<'e, 'n, T: Table<'n> + 'e>(
+    /// Does what [`Walk::show_bucket`] does, in rounds.
+    fn show_crowd<T: Table>(
         &mut self,
-        entries: impl Iterator<Item = Found<'e, T>>,
-        visits: usize,
-        net: Net<'_>,
-        family: Family,
-        line: &mut Line<'_>,
-        row: &impl Fn(&Found<'_, T>, &mut Line<'_>),
-    ) -> (Ended, Option<SockRef>) {
-        let mut last: Option<Found<'_, T>> = None;
-        for (visited, entry) in entries.enumerate() {
-            let is_shown = entry.matches(net, family) && !self.seen.contains(entry.id());
-            if is_shown {
-                let start = line.len();
-                row(&entry, line);
-                line.fixed(b"\n");
-                if line.is_full() {
-                    line.truncate(start);
-                    return (Ended::NoRoom, last.and_then(|entry| entry.try_get()));
+        table: &T,
+        next: Option<u32>,
+        rows: &mut impl Rows<T>,
+    ) -> Result<bool> {
+        let hold = table.hold()?;
+        let mut cursor: Option<T::Cursor<'_>> = None;
+        let mut entries = T::LIMITS.entries;
+        // Whether the next round visits the whole chain.
+        let mut whole = false;
+        // Whether the pass has met each entry up to the cursor that stayed.
+        let mut complete = true;
+        loop {
+            self.seen.reserve(T::LIMITS.rows)?;
+            let ended = {
+                let Some(bucket) = table.lock(self.bucket, next) else {
+                    return Ok(true);
+                };
+                let behind = cursor
+                    .as_ref()
+                    .and_then(|cursor| T::entries_after(&bucket, cursor));
+                match &cursor {
+                    Some(cursor) if behind.is_some() => complete &= T::keeps_order(cursor),
+                    Some(_) => {
+                        complete = true;
+                        if !cfg!(knetstat_fault = "same-visits") {
+                            entries = entries.saturating_mul(2);
+                        }
+                    }
+                    None => complete = true,
                 }
-                self.round.push(entry.id());
+                let mut round = Round {
+                    limits: Limits {
+                        entries: if whole { usize::MAX } else { entries },
+                        ..T::LIMITS
+                    },
+                    crowd: Some((&mut self.seen, &hold)),
+                };
+                let entries = behind.unwrap_or_else(|| T::entries(&bucket));
+                round.show(table, entries, rows)
+            };
+            rows.complete();
+            match ended {
+                Ended::Chain if complete => return Ok(true),
+                Ended::Chain => (cursor, whole) = (None, true),
+                Ended::NoRoom if rows.len() == 0 => return Err(EOVERFLOW),
+                Ended::NoRoom => return Ok(false),
+                Ended::Limit(reached) => (cursor, whole) = (reached, false),
             }
-            if self.round.is_full() || visited >= visits {
-                // A minisock is linked in before it has references. The round goes on to one that
-                // has some, unless it is full: then the next one starts at the head.
-                let cursor = entry.try_get();
-                if cursor.is_some() || self.round.is_full() {
-                    return (Ended::Round, cursor);
-                }
-            }
-            if is_shown || cfg!(knetstat_fault = "keep-foreign") {
-                last = Some(entry);
-            }
+            table.pause()?;
         }
-        (Ended::Bucket, None)
     }
 }
 
-/// Whether a bucket fitted into the line.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    Whole,
-    NoRoom,
+/// What is done while a bucket is locked once.
+struct Round<'w, 'h, T: Table> {
+    limits: Limits,
+    /// In a crowded bucket: what was shown of it, and what lets a cursor be kept.
+    crowd: Option<(&'w mut Seen, &'h T::Hold)>,
+}
+
+impl<'h, T: Table> Round<'_, 'h, T> {
+    /// Writes rows until a limit is reached.
+    fn show<'b>(
+        &mut self,
+        table: &T,
+        entries: T::Entries<'b>,
+        rows: &mut impl Rows<T>,
+    ) -> Ended<T::Cursor<'h>>
+    where
+        T: 'b,
+    {
+        let start = rows.len();
+        let mut shown: usize = 0;
+        for (visited, entry) in entries.enumerate() {
+            let address = T::address(&entry);
+            let was_shown = match &self.crowd {
+                Some((seen, _)) => seen.contains(address),
+                None => false,
+            };
+            if table.shows(&entry) && !was_shown {
+                if !rows.push(&entry) {
+                    return Ended::NoRoom;
+                }
+                if let Some((seen, _)) = &mut self.crowd {
+                    seen.insert(address);
+                }
+                shown = shown.saturating_add(1);
+            }
+            let is_full =
+                shown >= self.limits.rows || rows.len().saturating_sub(start) >= self.limits.bytes;
+            if is_full || visited.saturating_add(1) >= self.limits.entries {
+                let Some((_, hold)) = self.crowd.as_ref() else {
+                    return Ended::Limit(None);
+                };
+                // Not every entry can be kept. The round goes on to one that can, unless it is
+                // full: then the next one begins at the head.
+                let cursor = if table.lasts(&entry) {
+                    table.cursor(&entry, hold)
+                } else {
+                    None
+                };
+                if cursor.is_some() || is_full {
+                    return Ended::Limit(cursor);
+                }
+            }
+        }
+        Ended::Chain
+    }
 }
 
 /// Why a round ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    /// At the end of the chain.
-    Bucket,
-    /// Enough was done under one lock.
-    Round,
+enum Ended<C> {
+    /// The chain ended.
+    Chain,
+    /// A limit was reached, at this entry if it can be kept.
+    Limit(Option<C>),
     /// A row did not fit.
     NoRoom,
 }
 
-/// The first bucket from `start` on that is not empty. May sleep.
+/// The first bucket from `start` on that has an entry. May sleep.
 ///
 /// # Errors
 ///
 /// `EINTR` if the reader was killed.
-fn find_occupied<'n>(table: &impl Table<'n>, mut start: u32) -> Result<Option<u32>> {
+fn find_occupied(table: &impl Table, mut start: u32) -> Result<Option<u32>> {
     while start < table.len() {
         let end = start.saturating_add(EMPTY_BUCKETS);
         if let Some(found) = table.occupied(start..end) {
             return Ok(Some(found));
         }
-        sched::cond_resched_killable()?;
+        table.pause()?;
         start = end;
     }
     Ok(None)
-}
-
-/// The identities of the sockets that a round showed.
-struct Round {
-    ids: [usize; ROUND],
-    len: usize,
-}
-
-impl Round {
-    const fn new() -> Self {
-        Self {
-            ids: [0; ROUND],
-            len: 0,
-        }
-    }
-
-    fn clear(&mut self) {
-        self.len = 0;
-    }
-
-    fn ids(&self) -> &[usize] {
-        self.ids.get(..self.len).unwrap_or(&[])
-    }
-
-    fn is_full(&self) -> bool {
-        self.len >= ROUND
-    }
-
-    fn push(&mut self, id: usize) {
-        if let Some(place) = self.ids.get_mut(self.len) {
-            *place = id;
-            self.len = self.len.saturating_add(1);
-        }
-    }
-}
-
-/// A set of identities: open addressing, at most half full, 0 marks a free place.
-struct Seen {
-    places: Array<usize>,
-    len: usize,
-}
-
-impl Seen {
-    const fn new() -> Self {
-        Self {
-            places: Array::empty(),
-            len: 0,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Forgets all, and gives the memory back.
-    fn clear(&mut self) {
-        if !self.is_empty() {
-            *self = Self::new();
-        }
-    }
-
-    /// The places to look at for an identity, in order.
-    fn probe(places: &[usize], id: usize) -> impl Iterator<Item = usize> {
-        // Fibonacci hashing; the number of places is a power of two or 0.
-        const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mask = places.len().wrapping_sub(1);
-        let hash = (id as u64).wrapping_mul(GOLDEN_RATIO) >> 32;
-        (0..places.len()).map(move |step| (hash as usize).wrapping_add(step) & mask)
-    }
-
-    fn contains(&self, id: usize) -> bool {
-        for place in Self::probe(&self.places, id) {
-            match self.places.get(place) {
-                Some(found) if *found == id => return true,
-                Some(0) | None => return false,
-                Some(_) => {}
-            }
-        }
-        false
-    }
-
-    /// Adds identities. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`. None is added then.
-    fn extend(&mut self, ids: &[usize]) -> Result {
-        let needed = self.len.saturating_add(ids.len()).saturating_mul(2);
-        if needed > self.places.len() {
-            // Twice what is needed, to amortise rehashing.
-            let mut larger = Self {
-                places: Array::zeroed(needed.saturating_mul(2).max(8).next_power_of_two())?,
-                len: 0,
-            };
-            for id in self.places.iter().filter(|id| **id != 0) {
-                larger.insert(*id);
-            }
-            *self = larger;
-        }
-        for id in ids {
-            self.insert(*id);
-        }
-        Ok(())
-    }
-
-    /// Adds an identity, for which there is room.
-    fn insert(&mut self, id: usize) {
-        for place in Self::probe(&self.places, id) {
-            match self.places.get_mut(place) {
-                Some(free) if *free == 0 => {
-                    *free = id;
-                    self.len = self.len.saturating_add(1);
-                    return;
-                }
-                Some(found) if *found == id => return,
-                _ => {}
-            }
-        }
-    }
 }

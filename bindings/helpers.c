@@ -16,8 +16,11 @@
 #include <linux/mutex.h>
 #include <linux/namei.h>
 #include <linux/netdevice.h>
+#include <linux/notifier.h>
 #include <linux/path.h>
 #include <linux/prefetch.h>
+#include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -116,9 +119,9 @@ const struct udp_table *knetstat_udp_table(const struct net *net)
 
 /*
  * The flags of struct inet_sock as one word, by the numbers of INET_FLAGS_*: of kernels that have
- * bit-fields instead, see bindings.h.
+ * bit-fields instead, see bindings.h. "inet6" is what the caller read of the family.
  */
-u64 knetstat_inet_flags(const struct sock *sk)
+u64 knetstat_inet_flags(const struct sock *sk, bool inet6)
 {
 #define SET(flag, condition) (flags |= (u64)!!(condition) << INET_FLAGS_##flag)
 	const struct inet_sock *inet = inet_sk(sk);
@@ -148,7 +151,7 @@ u64 knetstat_inet_flags(const struct sock *sk)
 	SET(IS_ICSK, inet->is_icsk);
 #endif
 #if !defined(KNETSTAT_HAS_INET_FLAGS_OF_IPV6) && IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6) {
+	if (inet6) {
 		const struct ipv6_pinfo *np = inet->pinet6;
 
 		SET(MC6_LOOP, np->mc_loop);
@@ -345,9 +348,51 @@ u64 knetstat_sock_ino(const struct sock *sk)
 	return sock_i_ino((struct sock *)sk);
 }
 
-void *knetstat_kvmalloc(size_t size, bool zeroed)
+/* Held for reading by tasks that hold references to sockets: see modules.rs. */
+static DECLARE_RWSEM(knetstat_modules);
+
+/* Called by delete_module(2) after the module's exit, and before its text is freed. */
+static int knetstat_module_event(struct notifier_block *nb, unsigned long event, void *module)
 {
-	return kvmalloc(size, GFP_KERNEL_ACCOUNT | (zeroed ? __GFP_ZERO : 0));
+	if (event == MODULE_STATE_GOING) {
+		/* No reference is held that was taken before. */
+		down_write(&knetstat_modules);
+		up_write(&knetstat_modules);
+		/* sk_destruct() leaves sockets with SOCK_RCU_FREE to RCU. */
+		rcu_barrier();
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block knetstat_module_notifier = {
+	.notifier_call = knetstat_module_event,
+};
+
+int knetstat_watch_modules(void)
+{
+	return register_module_notifier(&knetstat_module_notifier);
+}
+
+void knetstat_unwatch_modules(void)
+{
+	unregister_module_notifier(&knetstat_module_notifier);
+}
+
+int knetstat_hold_modules(void)
+{
+	return down_read_killable(&knetstat_modules);
+}
+
+void knetstat_release_modules(void)
+{
+	up_read(&knetstat_modules);
+}
+
+/* With an "optional" one, the kernel kills nobody to find the memory. */
+void *knetstat_kvzalloc(size_t size, bool optional)
+{
+	return kvzalloc(size, GFP_KERNEL_ACCOUNT |
+			(optional ? __GFP_RETRY_MAYFAIL | __GFP_NOWARN : 0));
 }
 
 void knetstat_cond_resched(void)

@@ -63,6 +63,7 @@ void knetstat_layout(void)
 	INTEGER(sock_common, skc_reuse);
 	INTEGER(sock_common, skc_reuseport);
 	INTEGER(sock_common, skc_ipv6only);
+	INTEGER(sock_common, skc_net_refcnt);
 	INTEGER(sock_common, skc_rcv_saddr);
 	INTEGER(sock_common, skc_hash);
 	INTEGER(sock_common, skc_dport);
@@ -347,6 +348,7 @@ void knetstat_layout(void)
 	CONSTANT(SOCK_SNDBUF_LOCK);
 	CONSTANT(SOCK_RCVBUF_LOCK);
 	CONSTANT(SOCK_BINDADDR_LOCK);
+	CONSTANT(SOCK_BINDPORT_LOCK);
 	CONSTANT(TFO_SERVER_ENABLE);
 	CONSTANT(TFO_SERVER_WO_SOCKOPT1);
 	CONSTANT(TCP_NAGLE_OFF);

@@ -203,7 +203,7 @@ unsafe extern "C" {
     pub(crate) fn knetstat_bh_unlock_sock(sk: *mut sock);
     pub(crate) fn knetstat_lhash2_slot(h: *const inet_hashinfo, sk: *const sock) -> u32;
     pub(crate) fn knetstat_udp_table(net: *const net) -> *const udp_table;
-    pub(crate) fn knetstat_inet_flags(sk: *const sock) -> u64;
+    pub(crate) fn knetstat_inet_flags(sk: *const sock, inet6: bool) -> u64;
     pub(crate) fn knetstat_udp_slot(table: *const udp_table, sk: *const sock) -> u32;
     pub(crate) fn knetstat_path_exists(path: *const c_char) -> bool;
     pub(crate) fn knetstat_maybe_get_net(net: *mut net) -> *mut net;
@@ -233,7 +233,11 @@ unsafe extern "C" {
     pub(crate) fn knetstat_rcu_read_lock();
     pub(crate) fn knetstat_rcu_read_unlock();
     pub(crate) fn knetstat_sock_ino(sk: *const sock) -> u64;
-    pub(crate) fn knetstat_kvmalloc(size: usize, zeroed: bool) -> *mut c_void;
+    pub(crate) fn knetstat_watch_modules() -> c_int;
+    pub(crate) fn knetstat_unwatch_modules();
+    pub(crate) fn knetstat_hold_modules() -> c_int;
+    pub(crate) fn knetstat_release_modules();
+    pub(crate) fn knetstat_kvzalloc(size: usize, optional: bool) -> *mut c_void;
     pub(crate) fn knetstat_cond_resched();
     pub(crate) fn knetstat_fatal_signal_pending() -> bool;
     pub(crate) fn knetstat_ktime_get_ns() -> u64;
@@ -246,18 +250,22 @@ pub(crate) fn c_string(text: &'static CStr) -> *const c_char {
     text.to_bytes_with_nul().as_ptr()
 }
 
-/// The flags of an `inet_sock` as one word, by the numbers of `INET_FLAGS_*`.
+/// The flags of an `inet_sock` as one word, by the numbers of `INET_FLAGS_*`. `inet6` is what was
+/// read of its family.
 ///
 /// # Safety
 ///
 /// `sk` must point to a live `struct inet_sock`.
 #[inline]
-pub(crate) unsafe fn inet_flags(sk: *const inet_sock) -> u64 {
+pub(crate) unsafe fn inet_flags(
+    sk: *const inet_sock,
+    #[allow(unused_variables, reason = "not every kernel needs it")] inet6: bool,
+) -> u64 {
     #[cfg(knetstat_has = "INET_FLAGS_OF_IPV6")]
     // SAFETY: The caller promises that the object is there.
     let flags = unsafe { field!(sk, inet_sock, inet_flags) };
     #[cfg(not(knetstat_has = "INET_FLAGS_OF_IPV6"))]
     // SAFETY: The helper wants a live `struct inet_sock`, as the caller promises.
-    let flags = unsafe { knetstat_inet_flags(sk.cast()) };
+    let flags = unsafe { knetstat_inet_flags(sk.cast(), inet6) };
     flags
 }

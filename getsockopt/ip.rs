@@ -17,10 +17,6 @@ use crate::format::{
     Range,
     Value, //
 };
-use crate::ns::{
-    Net,
-    Viewer, //
-};
 use crate::rcu;
 use crate::sock::{
     ipv4,
@@ -33,13 +29,16 @@ use core::net::{
 };
 
 /// The longest list of multicast groups that is shown whole.
-const MAX_GROUPS: usize = 64;
+const MAX_GROUPS: usize = 1024;
+
+/// How many groups beyond these are counted, at most: it is done with a bucket locked.
+const MAX_COUNTED: usize = 1 << 16;
 
 impl<'b> Sock<'b> {
     /// `inet_flags`, a bit for each `INET_FLAGS_` flag.
     pub(crate) fn inet_flags(&self) -> u64 {
         // SAFETY: `View` promises that the pointer is to a live `struct inet_sock`.
-        unsafe { bindings::inet_flags(self.as_ptr()) }
+        unsafe { bindings::inet_flags(self.as_ptr(), self.is_inet6()) }
     }
 
     /// `inet_test_bit()`.
@@ -80,14 +79,14 @@ impl<'b> Sock<'b> {
     }
 
     /// IP_UNICAST_IF by name, where getsockopt(2) returns the number in network byte order.
-    pub(crate) fn ip_unicast_if<'n>(&self, viewer: &Viewer<'n>) -> Option<Device<'n>> {
-        device(viewer.net, get!(self, inet_sock, uc_index))
+    pub(crate) fn ip_unicast_if(&self) -> Option<Device> {
+        device(get!(self, inet_sock, uc_index))
     }
 
     /// IP_MULTICAST_IF: the address, and the interface, which getsockopt(2) leaves out.
-    pub(crate) fn ip_multicast_if<'n>(&self, viewer: &Viewer<'n>) -> Option<Scoped<'n>> {
+    pub(crate) fn ip_multicast_if(&self) -> Option<Scoped> {
         let address = ipv4(get!(self, inet_sock, mc_addr));
-        let device = device(viewer.net, get!(self, inet_sock, mc_index));
+        let device = device(get!(self, inet_sock, mc_index));
         (device.is_some() || address != IpAddr::V4(Ipv4Addr::UNSPECIFIED))
             .then_some(Scoped { address, device })
     }
@@ -102,11 +101,8 @@ impl<'b> Sock<'b> {
     }
 
     /// IP_ADD_MEMBERSHIP: the multicast groups of the socket, each with its interface.
-    pub(crate) fn ip_memberships<'n>(&self, viewer: &Viewer<'n>) -> Option<Groups4<'b, 'n>> {
-        Some(Groups4 {
-            sk: *self,
-            net: viewer.net,
-        })
+    pub(crate) fn ip_memberships(&self) -> Option<Groups4<'b>> {
+        Some(Groups4(*self))
     }
 
     /// The view of the fields that IPv6 adds.
@@ -123,30 +119,29 @@ impl<'b> Sock<'b> {
     }
 }
 
-/// Writes a list of groups, joined by `+`.
-pub(super) fn write_groups<'n>(line: &mut Line<'_>, groups: impl Iterator<Item = Scoped<'n>>) {
-    for (i, group) in groups.take(MAX_GROUPS + 1).enumerate() {
+/// Writes a list of groups, joined by `+`. Of those beyond [`MAX_GROUPS`], how many there are:
+/// `more:36`, up to [`MAX_COUNTED`].
+pub(super) fn write_groups(line: &mut Line<'_>, mut groups: impl Iterator<Item = Scoped>) {
+    for (i, group) in groups.by_ref().take(MAX_GROUPS).enumerate() {
         if i > 0 {
             line.str("+");
         }
-        if i == MAX_GROUPS {
-            line.str("...");
-        } else {
-            group.write(line);
-        }
+        group.write(line);
+    }
+    let more = groups.take(MAX_COUNTED).count();
+    if more > 0 {
+        line.str("+more:");
+        line.unsigned(more as u64);
     }
 }
 
 /// The value of IP_ADD_MEMBERSHIP: `224.0.0.251%eth0+224.0.1.1%eth1`.
-pub(crate) struct Groups4<'b, 'n> {
-    sk: Sock<'b>,
-    net: Net<'n>,
-}
+pub(crate) struct Groups4<'b>(Sock<'b>);
 
-impl Value for Groups4<'_, '_> {
+impl Value for Groups4<'_> {
     fn write(self, line: &mut Line<'_>) {
         let _guard = rcu::Guard::new();
-        let mut next = get!(&self.sk, inet_sock, mc_list);
+        let mut next = get!(&self.0, inet_sock, mc_list);
         let groups = core::iter::from_fn(|| {
             let entry = core::ptr::NonNull::new(next)?.as_ptr();
             // SAFETY: In a read section of RCU, which began before the list was entered, and by
@@ -160,7 +155,7 @@ impl Value for Groups4<'_, '_> {
             };
             Some(Scoped {
                 address: ipv4(group),
-                device: device(self.net, index),
+                device: device(index),
             })
         });
         write_groups(line, groups);

@@ -16,10 +16,6 @@ use crate::format::{
     Line,
     Value, //
 };
-use crate::ns::{
-    Net,
-    Viewer, //
-};
 use crate::rcu;
 use crate::sock::{
     ipv6,
@@ -109,14 +105,14 @@ impl<'b> Ipv6<'b> {
     }
 
     /// IPV6_MULTICAST_IF by name, where getsockopt(2) returns the number.
-    pub(crate) fn multicast_if<'n>(&self, viewer: &Viewer<'n>) -> Option<Device<'n>> {
-        device(viewer.net, get!(self, ipv6_pinfo, mcast_oif))
+    pub(crate) fn multicast_if(&self) -> Option<Device> {
+        device(get!(self, ipv6_pinfo, mcast_oif))
     }
 
     /// IPV6_UNICAST_IF by name, where getsockopt(2) returns the number in network byte
     /// order.
-    pub(crate) fn unicast_if<'n>(&self, viewer: &Viewer<'n>) -> Option<Device<'n>> {
-        device(viewer.net, get!(self, ipv6_pinfo, ucast_oif))
+    pub(crate) fn unicast_if(&self) -> Option<Device> {
+        device(get!(self, ipv6_pinfo, ucast_oif))
     }
 
     /// IPV6_ADDR_PREFERENCES.
@@ -138,11 +134,8 @@ impl<'b> Ipv6<'b> {
     }
 
     /// IPV6_ADD_MEMBERSHIP: the multicast groups of the socket, each with its interface.
-    pub(crate) fn memberships<'n>(&self, viewer: &Viewer<'n>) -> Option<Groups6<'b, 'n>> {
-        Some(Groups6 {
-            sk: *self,
-            net: viewer.net,
-        })
+    pub(crate) fn memberships(&self) -> Option<Groups6<'b>> {
+        Some(Groups6(*self))
     }
 
     headers! {
@@ -158,15 +151,12 @@ impl<'b> Ipv6<'b> {
 }
 
 /// The value of IPV6_ADD_MEMBERSHIP: `ff02::fb%eth0`.
-pub(crate) struct Groups6<'b, 'n> {
-    sk: Ipv6<'b>,
-    net: Net<'n>,
-}
+pub(crate) struct Groups6<'b>(Ipv6<'b>);
 
-impl Value for Groups6<'_, '_> {
+impl Value for Groups6<'_> {
     fn write(self, line: &mut Line<'_>) {
         let _guard = rcu::Guard::new();
-        let mut next = get!(&self.sk, ipv6_pinfo, ipv6_mc_list);
+        let mut next = get!(&self.0, ipv6_pinfo, ipv6_mc_list);
         let groups = core::iter::from_fn(|| {
             let entry = core::ptr::NonNull::new(next)?.as_ptr();
             // SAFETY: In a read section of RCU, which began before the list was entered, and by
@@ -181,7 +171,7 @@ impl Value for Groups6<'_, '_> {
             };
             Some(Scoped {
                 address: ipv6(group),
-                device: device(self.net, index),
+                device: device(index),
             })
         });
         write_groups(line, groups);

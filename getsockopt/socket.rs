@@ -160,8 +160,8 @@ impl Sock<'_> {
     }
 
     /// SO_BINDTODEVICE by name; SO_BINDTOIFINDEX is the same by number.
-    pub(crate) fn bindtodevice<'n>(&self, viewer: &Viewer<'n>) -> Option<Device<'n>> {
-        device(viewer.net, get!(self, sock_common, skc_bound_dev_if))
+    pub(crate) fn bindtodevice(&self) -> Option<Device> {
+        device(get!(self, sock_common, skc_bound_dev_if))
     }
 
     /// SO_ATTACH_FILTER: a classic filter is attached.

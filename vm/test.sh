@@ -282,7 +282,6 @@ all_faults() {
 	fault lost-place,same-visits debug $FEW_SLOTS passes faults::reader_can_be_killed
 	fault lost-place,same-visits,deaf debug $FEW_SLOTS fails faults::reader_can_be_killed
 	fault - debug $FEW_SLOTS passes faults::sleeping_reader_pins_nothing
-	fault keep-foreign debug $FEW_SLOTS fails faults::sleeping_reader_pins_nothing
 }
 
 check_host

@@ -27,7 +27,6 @@ use crate::format::{
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use std::fmt::Write;
-use std::mem::MaybeUninit;
 use std::net::{
     IpAddr,
     Ipv4Addr,
@@ -283,7 +282,7 @@ impl Call<'_> {
                     value.write(&mut list, *rare);
                 }
             }
-            Call::Truncate(len) => line.truncate(usize::from(*len)),
+            Call::Truncate(_) => {}
         }
     }
 }
@@ -297,14 +296,21 @@ struct Input<'a> {
 
 fuzz_target!(|input: Input<'_>| {
     let room = usize::from(input.room % 1024);
-    let mut buffer = vec![MaybeUninit::new(BLANK); FENCE + room + FENCE];
+    let mut buffer = vec![BLANK; FENCE + room + FENCE];
     let mut line = Line::new(&mut buffer[FENCE..FENCE + room]);
     let mut text = Vec::new();
     let mut full = false;
+    // Where the text once ended.
+    let mut positions = vec![line.position()];
+    let mut lengths = vec![0];
     for call in &input.calls {
         call.make(&mut line);
-        if let Call::Truncate(len) = call {
-            text.truncate((*len).into());
+        if let Call::Truncate(number) = call {
+            let number = usize::from(*number) % positions.len();
+            positions.truncate(number + 1);
+            lengths.truncate(number + 1);
+            line.truncate(positions[number]);
+            text.truncate(lengths[number]);
             full = false;
         } else if !full {
             let more = call.text();
@@ -316,17 +322,14 @@ fuzz_target!(|input: Input<'_>| {
                 more.len()
             };
             text.extend(&more[..fits]);
+            positions.push(line.position());
+            lengths.push(text.len());
         }
         assert_eq!(line.is_full(), full, "{call:?}");
         assert_eq!(line.len(), text.len(), "{call:?}");
         assert!(line.len() <= room, "{call:?}");
     }
 
-    // SAFETY: All of it was initialised above, and who writes to it writes bytes.
-    let buffer: Vec<u8> = buffer
-        .iter()
-        .map(|byte| unsafe { byte.assume_init() })
-        .collect();
     let (before, rest) = buffer.split_at(FENCE);
     let (within, behind) = rest.split_at(room);
     assert_eq!(

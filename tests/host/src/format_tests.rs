@@ -18,7 +18,6 @@ use crate::format::{
     UDP_HEADER, //
 };
 use proptest::prelude::*;
-use std::mem::MaybeUninit;
 use std::net::{
     IpAddr,
     Ipv4Addr,
@@ -28,20 +27,15 @@ use std::net::{
 
 /// The text that `write` writes into a buffer of `room` bytes, and whether it was too long.
 fn written_into(room: usize, write: impl FnOnce(&mut Line<'_>)) -> (String, bool) {
-    let mut buf = vec![MaybeUninit::new(b'!'); room];
+    let mut buf = vec![b'!'; room];
     let mut line = Line::new(&mut buf);
     write(&mut line);
     let (len, full) = (line.len(), line.is_full());
-    // The buffer was initialised above, whatever `Line` wrote.
-    let bytes: Vec<u8> = buf
-        .iter()
-        .map(|byte| unsafe { byte.assume_init() })
-        .collect();
     assert!(
-        bytes[len..].iter().all(|byte| *byte == b'!') || full,
-        "written behind the end: {bytes:?}"
+        buf[len..].iter().all(|byte| *byte == b'!') || full,
+        "written behind the end: {buf:?}"
     );
-    let text = String::from_utf8(bytes[..len].to_vec()).expect("text is ASCII");
+    let text = String::from_utf8(buf[..len].to_vec()).expect("text is ASCII");
     (text, full)
 }
 
@@ -367,16 +361,124 @@ proptest! {
     }
 
     #[test]
-    fn truncate_makes_room_again(room in 0..40_usize, keep in 0..40_usize) {
-        let mut buf = vec![MaybeUninit::uninit(); room];
+    fn truncate_makes_room_again(room in 0..40_usize, keep in 0..10_usize) {
+        let mut buf = vec![0; room];
         let mut line = Line::new(&mut buf);
-        line.str("0123456789");
-        let kept = line.len().min(keep);
+        line.str(&"0123456789"[..keep]);
+        let kept = line.position();
+        let fits = !line.is_full();
         line.str("a text that is much too long for the buffer");
         prop_assert!(line.is_full());
-        line.truncate(keep);
+        line.truncate(kept);
         prop_assert!(!line.is_full());
-        prop_assert!(line.len() <= room);
-        prop_assert_eq!(line.len(), kept);
+        prop_assert_eq!(line.len(), if fits { keep } else { 0 });
     }
+
+    /// Rows with the names of interfaces in them, in a buffer that is too small for some.
+    #[test]
+    fn names_of_interfaces(
+        room in 0..2000_usize,
+        rows in prop::collection::vec((prop::collection::vec(piece(), 0..6), any::<bool>()), 0..12),
+    ) {
+        let mut buf = vec![b'!'; room];
+        let mut line = Line::new(&mut buf);
+        let mut expected = String::new();
+        // For the rows whose names are not filled in yet.
+        let mut kept = 0;
+        for (row, resolve) in rows {
+            let start = line.position();
+            for piece in &row {
+                match piece {
+                    Piece::Text(text) => line.str(text),
+                    Piece::Interface(address, index) => line.interface(*address, *index),
+                }
+            }
+            let text: String = row.iter().map(Piece::text).collect();
+            if line.is_full() {
+                line.truncate(start);
+                // As much is kept free as the longest names take.
+                let most: usize = row.iter().map(Piece::most).sum();
+                prop_assert!(line.len() + kept + most > room, "refuses a row for nothing");
+            } else {
+                expected.push_str(&text);
+                kept += row.iter().map(Piece::most).sum::<usize>();
+            }
+            if resolve {
+                line.resolve(name);
+                kept = 0;
+                prop_assert_eq!(line.len(), expected.len());
+            }
+        }
+        line.resolve(name);
+        prop_assert!(!line.is_full());
+        let len = line.len();
+        prop_assert_eq!(std::str::from_utf8(&buf[..len]), Ok(expected.as_str()));
+    }
+}
+
+/// A piece of a row.
+#[derive(Clone, Debug)]
+enum Piece {
+    Text(String),
+    Interface(Option<IpAddr>, u32),
+}
+
+impl Piece {
+    /// How it reads with the name.
+    fn text(&self) -> String {
+        match self {
+            Piece::Text(text) => text.clone(),
+            Piece::Interface(address, index) => {
+                let address = address.map_or(String::new(), |address| format!("{address}%"));
+                let name = match name(*index) {
+                    None => format!("if{index}"),
+                    Some(name) => name
+                        .iter()
+                        .take_while(|byte| **byte != 0)
+                        .map(|byte| match byte {
+                            b'+' => "\\x2b".to_owned(),
+                            byte => char::from(*byte).to_string(),
+                        })
+                        .collect(),
+                };
+                address + &name
+            }
+        }
+    }
+
+    /// The most that is kept for it.
+    fn most(&self) -> usize {
+        match self {
+            Piece::Text(text) => text.len(),
+            Piece::Interface(..) => 39 + 1 + 60 + 16,
+        }
+    }
+}
+
+fn piece() -> impl Strategy<Value = Piece> {
+    let address = prop_oneof![
+        any::<[u8; 4]>().prop_map(IpAddr::from),
+        any::<[u8; 16]>().prop_map(IpAddr::from),
+        Just(IpAddr::from([0xff; 16])),
+    ];
+    prop_oneof![
+        "[a-z=,]{0,30}".prop_map(Piece::Text),
+        (prop::option::of(address), 0..6_u32)
+            .prop_map(|(address, index)| Piece::Interface(address, index)),
+    ]
+}
+
+/// Interfaces with names of all lengths, with odd ones, and one that is gone.
+fn name(index: u32) -> Option<[u8; 16]> {
+    let name: &[u8] = match index {
+        0 => b"eth0",
+        1 => b"lo",
+        2 => b"+++++++++++++++",
+        3 => b"wlp0s20f3.12345",
+        4 => b"eth+",
+        _ => return None,
+    };
+    let mut bytes = [0; 16];
+    bytes[..name.len()].copy_from_slice(name);
+    Some(bytes)
 }

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Keeping the text of other modules while references to sockets are held.
+//!
+//! C headers: `include/linux/module.h`, `include/linux/notifier.h`, `include/linux/rwsem.h`
+//!
+//! `sk_destruct` of a socket may be a function of a module, such as l2tp or tls, that keeps no
+//! reference to that module: it may go as soon as its sockets are closed. Who holds a reference to
+//! a socket must therefore drop it before the text of any module is freed. `delete_module(2)`
+//! announces that to notifiers, after the module's own exit function: ours waits for all holds, and
+//! then by `rcu_barrier()` for what the last references left to RCU.
+
+use crate::bindings;
+use core::marker::PhantomData;
+use kernel::error::{
+    to_result,
+    Result, //
+};
+
+/// While it lives, no module's text is freed.
+///
+/// Not `Send`: a semaphore is released by the task that took it.
+///
+/// # Invariants
+///
+/// The task that made the value holds the semaphore of `bindings/helpers.c` for reading.
+pub(crate) struct Hold {
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl Hold {
+    /// Makes modules that go wait. May sleep: until one that is about to go has gone on.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if the task is killed meanwhile.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: `down_read_killable()` wants a context that may sleep. The callers hold the mutex
+        // of an open file and no spinlock. None holds the semaphore already, nor what the notifier
+        // waits for before it takes it.
+        to_result(unsafe { bindings::knetstat_hold_modules() })?;
+        // INVARIANT: It was just taken.
+        Ok(Self {
+            _not_send: PhantomData,
+        })
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant, this task holds the semaphore for reading.
+        unsafe { bindings::knetstat_release_modules() };
+    }
+}
+
+/// The notifier, registered while this value lives.
+///
+/// # Invariants
+///
+/// The notifier of `bindings/helpers.c` is registered.
+pub(crate) struct Watch {
+    _private: (),
+}
+
+impl Watch {
+    /// Registers the notifier. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of `register_module_notifier()`.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: To be called once before `knetstat_unwatch_modules()`: the module's init does, and
+        // keeps the value.
+        to_result(unsafe { bindings::knetstat_watch_modules() })?;
+        // INVARIANT: It was just registered.
+        Ok(Self { _private: () })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant, the notifier is registered.
+        unsafe { bindings::knetstat_unwatch_modules() };
+    }
+}

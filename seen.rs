@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A set of identities: what was shown of a crowded bucket.
+
+use crate::mem::{
+    Array,
+    Need, //
+};
+use kernel::error::Result;
+
+/// A set of numbers other than 0, by open addressing. At most half full.
+pub(crate) struct Seen {
+    /// The numbers, or 0 for a free slot. The length is a power of two, or 0.
+    slots: Array<usize>,
+    len: usize,
+}
+
+impl Seen {
+    /// An empty set, which has no memory.
+    pub(crate) const fn new() -> Self {
+        Self {
+            slots: Array::empty(),
+            len: 0,
+        }
+    }
+
+    /// Whether nothing was inserted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Removes all, and frees the memory.
+    pub(crate) fn clear(&mut self) {
+        if !self.slots.is_empty() {
+            *self = Self::new();
+        }
+    }
+
+    /// Makes room for `count` more. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`. The set is as it was.
+    pub(crate) fn reserve(&mut self, count: usize) -> Result {
+        let needed = self.len.saturating_add(count).saturating_mul(2);
+        if needed > self.slots.len() {
+            // Twice what is needed, to amortise rehashing.
+            let slots = needed.saturating_mul(2).max(8).next_power_of_two();
+            let mut larger = Self {
+                slots: Array::zeroed(slots, Need::Required)?,
+                len: 0,
+            };
+            for id in self.slots.iter().filter(|id| **id != 0) {
+                larger.insert(*id);
+            }
+            *self = larger;
+        }
+        Ok(())
+    }
+
+    /// Inserts an identity. [`Seen::reserve`] must have made room for it; it is left out otherwise.
+    pub(crate) fn insert(&mut self, id: usize) {
+        for index in probe(self.slots.len(), id) {
+            match self.slots.get_mut(index) {
+                Some(slot) if *slot == 0 => {
+                    *slot = id;
+                    self.len = self.len.saturating_add(1);
+                    return;
+                }
+                Some(slot) if *slot == id => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether an identity was inserted.
+    pub(crate) fn contains(&self, id: usize) -> bool {
+        for index in probe(self.slots.len(), id) {
+            match self.slots.get(index) {
+                Some(slot) if *slot == id => return true,
+                Some(0) | None => return false,
+                Some(_) => {}
+            }
+        }
+        false
+    }
+}
+
+/// The slots in which an identity may be, in the order in which they are tried.
+fn probe(slots: usize, id: usize) -> impl Iterator<Item = usize> {
+    // Fibonacci hashing.
+    const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mask = slots.wrapping_sub(1);
+    let hash = (id as u64).wrapping_mul(GOLDEN_RATIO) >> 32;
+    (0..slots).map(move |step| (hash as usize).wrapping_add(step) & mask)
+}
