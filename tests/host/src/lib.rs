@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The parts of the module that depend on `core` alone, compiled for the host as they
-//! are, for the tests beside this file.
+//! Files of the module that touch nothing of C, compiled for the host as they are, for the tests
+//! beside this file.
 
 #![expect(dead_code, reason = "the tests need less than the module")]
 #![cfg_attr(
@@ -13,8 +13,19 @@
 mod diag;
 #[path = "../../../format.rs"]
 mod format;
+mod mem;
+#[path = "../../../seen.rs"]
+mod seen;
+#[path = "../../../walk.rs"]
+mod walk;
 
 #[cfg(test)]
 mod diag_tests;
 #[cfg(test)]
 mod format_tests;
+#[cfg(test)]
+mod seen_tests;
+#[cfg(test)]
+mod walk_model;
+#[cfg(test)]
+mod walk_tests;

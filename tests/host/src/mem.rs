@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `mem.rs` of the module, on the host: the same arrays, from the host's allocator.
+
+use kernel::error::code::ENOMEM;
+use kernel::error::Result;
+use std::cell::Cell;
+use std::ops::{
+    Deref,
+    DerefMut, //
+};
+
+thread_local! {
+    static FAILS: Cell<bool> = const { Cell::new(false) };
+    static IS_LOCKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread holds a spinlock from now on, under which nothing may be allocated.
+pub(crate) fn set_locked(is_locked: bool) {
+    IS_LOCKED.set(is_locked);
+}
+
+/// Whether allocations of this thread fail from now on.
+pub(crate) fn fail(fails: bool) {
+    FAILS.set(fails);
+}
+
+pub(crate) enum Need {
+    Required,
+}
+
+pub(crate) struct Array<T>(Vec<T>);
+
+impl<T> Array<T> {
+    pub(crate) const fn empty() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Default + Clone> Array<T> {
+    pub(crate) fn zeroed(len: usize, _: Need) -> Result<Self> {
+        assert!(!IS_LOCKED.get(), "allocates under a lock");
+        if FAILS.get() {
+            return Err(ENOMEM);
+        }
+        Ok(Self(vec![T::default(); len]))
+    }
+}
+
+impl<T> Deref for Array<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Array<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}

@@ -1,0 +1,650 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A simulated hash table for `walk.rs`, in which anything that the kernel does to a chain happens
+//! between two locks.
+//!
+//! What the kernel does (`include/net/sock.h`, `net/ipv4/inet_hashtables.c`, `net/ipv4/udp.c`): it
+//! links an entry in at the head of a chain or, if it is an IPv6 socket with SO_REUSEPORT, at the
+//! tail; unlinks it; puts another one in its place (a request becomes a connection, that becomes a
+//! TIME_WAIT). An entry that was unlinked may be linked in again anywhere, and if nobody refers to
+//! it, its address may be that of another one. A network namespace may end, and with it all its
+//! entries. A new trick of a new kernel is added here first.
+//!
+//! The model checks each step: a bucket is not left locked for more entries or bytes than it may,
+//! memory is not used after it was freed, a namespace not after it has ended. What it cannot show
+//! is whether `tables.rs` and `sock.rs` do what they promise: see the tests in the guests.
+
+use crate::mem;
+use crate::walk::{
+    Limits,
+    Rows,
+    Table, //
+};
+use kernel::error::code::EINTR;
+use kernel::error::Result;
+use std::cell::{
+    Cell,
+    RefCell, //
+};
+use std::ops::Range;
+use std::rc::Rc;
+
+/// More locks than any walk here takes once nothing changes any more.
+const MANY_LOCKS: usize = 3000;
+
+/// What an entry is like. It stays so as long as the entry lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// Whether the reader sees it: it is of its namespace and family.
+    pub(crate) is_shown: bool,
+    /// Whether it can be linked in at the tail.
+    pub(crate) goes_to_tail: bool,
+    /// Whether a reference keeps its namespace, or the reader does.
+    pub(crate) lasts: bool,
+    /// Bytes of its row.
+    pub(crate) bytes: usize,
+}
+
+impl Kind {
+    /// A socket of the reader.
+    pub(crate) const PLAIN: Self = Self {
+        is_shown: true,
+        goes_to_tail: false,
+        lasts: true,
+        bytes: 1,
+    };
+    /// An IPv6 socket of the reader with SO_REUSEPORT.
+    pub(crate) const TAIL: Self = Self {
+        goes_to_tail: true,
+        ..Self::PLAIN
+    };
+    /// A socket of the kernel in another namespace, which ends before it.
+    pub(crate) const FOREIGN: Self = Self {
+        is_shown: false,
+        lasts: false,
+        ..Self::PLAIN
+    };
+}
+
+/// A piece of memory that holds an entry, or did.
+#[derive(Clone, Debug)]
+struct Entry {
+    kind: Kind,
+    /// Tells those apart that are at one address, one after the other.
+    generation: u32,
+    /// The bucket in which it is.
+    bucket: Option<u32>,
+    /// References of the walk.
+    cursors: usize,
+    /// Whether its count of references is 0 while it is in a table.
+    is_unreferenced: bool,
+    /// Whether somebody owns the socket.
+    is_owned: bool,
+    /// Whether its namespace has ended.
+    has_no_namespace: bool,
+    /// Whether it was never unlinked nor replaced.
+    has_stayed: bool,
+}
+
+/// An address: the place in [`State::entries`].
+pub(crate) type Address = usize;
+
+/// Something that happens between two locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The entry leaves its bucket if it is in one, and is linked in at the head of this one.
+    Head(Address, u32),
+    /// As `Head`, at the tail; at the head if it does not go there.
+    Tail(Address, u32),
+    /// The entry leaves.
+    Unlink(Address),
+    /// Another entry of the same kind takes the place of this one, which is freed.
+    Replace(Address),
+    /// A new entry, at the address of this one if that is free, is linked in at the head.
+    Reuse(Address, u32),
+    /// Somebody owns the socket from now on, or does not any more.
+    Own(Address),
+    /// Its count of references is 0 from now on, or is not any more.
+    Unreference(Address),
+    /// The namespaces that a reference does not keep end.
+    EndNamespaces,
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    chains: Vec<Vec<Address>>,
+    entries: Vec<Entry>,
+    /// Entries that were shown, by address and generation, with the bucket.
+    shown: Vec<((Address, u32), u32)>,
+}
+
+impl State {
+    fn unlink(&mut self, address: Address) {
+        let entry = &mut self.entries[address];
+        entry.has_stayed = false;
+        if let Some(bucket) = entry.bucket.take() {
+            self.chains[bucket as usize].retain(|other| *other != address);
+        }
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Head(address, bucket) | Change::Tail(address, bucket) => {
+                if self.entries[address].has_no_namespace {
+                    return;
+                }
+                self.unlink(address);
+                let entry = &mut self.entries[address];
+                entry.bucket = Some(bucket);
+                let chain = &mut self.chains[bucket as usize];
+                if matches!(change, Change::Tail(..)) && entry.kind.goes_to_tail {
+                    chain.push(address);
+                } else {
+                    chain.insert(0, address);
+                }
+            }
+            Change::Unlink(address) => self.unlink(address),
+            Change::Replace(address) => {
+                let Some(bucket) = self.entries[address].bucket else {
+                    return;
+                };
+                let new = self.entries.len();
+                let place = self.chains[bucket as usize]
+                    .iter_mut()
+                    .find(|other| **other == address)
+                    .expect("is in its bucket");
+                *place = new;
+                let entry = &mut self.entries[address];
+                entry.bucket = None;
+                entry.has_stayed = false;
+                let (kind, has_no_namespace) = (entry.kind, entry.has_no_namespace);
+                self.entries.push(Entry {
+                    bucket: Some(bucket),
+                    has_no_namespace,
+                    ..Entry::new(kind, 0)
+                });
+            }
+            Change::Reuse(address, bucket) => {
+                let entry = &mut self.entries[address];
+                if entry.bucket.is_some() || entry.cursors > 0 || entry.has_no_namespace {
+                    return;
+                }
+                *entry = Entry::new(entry.kind, entry.generation + 1);
+                entry.bucket = Some(bucket);
+                self.chains[bucket as usize].insert(0, address);
+            }
+            Change::Own(address) => self.entries[address].is_owned ^= true,
+            Change::Unreference(address) => {
+                // The walk has none either.
+                let entry = &mut self.entries[address];
+                entry.is_unreferenced ^= entry.cursors == 0;
+            }
+            Change::EndNamespaces => {
+                for address in 0..self.entries.len() {
+                    if !self.entries[address].kind.lasts {
+                        self.unlink(address);
+                        self.entries[address].has_no_namespace = true;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn new(kind: Kind, generation: u32) -> Self {
+        Self {
+            kind,
+            generation,
+            bucket: None,
+            cursors: 0,
+            is_unreferenced: false,
+            is_owned: false,
+            has_no_namespace: false,
+            has_stayed: false,
+        }
+    }
+}
+
+/// What happens, in order: called before each lock with the number of the lock.
+pub(crate) trait Script {
+    fn next(&mut self, lock: usize, change: &mut dyn FnMut(Change));
+}
+
+impl<F: FnMut(usize, &mut dyn FnMut(Change))> Script for F {
+    fn next(&mut self, lock: usize, change: &mut dyn FnMut(Change)) {
+        self(lock, change)
+    }
+}
+
+/// How a pass is going, for the limits of a lock.
+#[derive(Clone, Copy, Default)]
+struct Pass {
+    /// Cursors that were lost in this bucket.
+    lost: u32,
+    /// Whether the pass has gone on behind an entry that does not keep its place.
+    is_doubtful: bool,
+    /// Whether the last lock was to the end of such a pass: the next may visit the whole chain.
+    may_be_whole: bool,
+}
+
+/// What the model, its locked bucket and its cursors have in common.
+struct Shared {
+    state: RefCell<State>,
+    is_locked: Cell<bool>,
+    holds: Cell<usize>,
+    bucket: Cell<u32>,
+    pass: Cell<Pass>,
+    limits: Limits,
+}
+
+/// A table, with what happens to it. The limits of a round are parameters.
+pub(crate) struct Model<'s, const ROWS: usize, const BYTES: usize, const ENTRIES: usize> {
+    shared: Rc<Shared>,
+    script: RefCell<&'s mut dyn Script>,
+    locks: Cell<usize>,
+    /// Pauses until the reader is killed.
+    pub(crate) lives: Cell<usize>,
+}
+
+impl<'s, const R: usize, const B: usize, const E: usize> Model<'s, R, B, E> {
+    /// Chains of entries of these kinds, each in its order, and entries that are in none.
+    pub(crate) fn new(chains: &[&[Kind]], others: &[Kind], script: &'s mut dyn Script) -> Self {
+        let mut state = State::default();
+        for (bucket, kinds) in (0..).zip(chains) {
+            let mut chain = Vec::new();
+            for kind in *kinds {
+                chain.push(state.entries.len());
+                state.entries.push(Entry {
+                    bucket: Some(bucket),
+                    has_stayed: true,
+                    ..Entry::new(*kind, 0)
+                });
+            }
+            state.chains.push(chain);
+        }
+        state
+            .entries
+            .extend(others.iter().map(|kind| Entry::new(*kind, 0)));
+        Self {
+            shared: Rc::new(Shared {
+                state: RefCell::new(state),
+                is_locked: Cell::new(false),
+                holds: Cell::new(0),
+                bucket: Cell::new(0),
+                pass: Cell::new(Pass::default()),
+                limits: Self::LIMITS,
+            }),
+            script: RefCell::new(script),
+            locks: Cell::new(0),
+            lives: Cell::new(usize::MAX),
+        }
+    }
+
+    /// Begins a new listing: what is there now and stays has to be listed.
+    pub(crate) fn begin(&self) {
+        let mut state = self.shared.state.borrow_mut();
+        state.shown.clear();
+        for entry in &mut state.entries {
+            entry.has_stayed = entry.bucket.is_some();
+        }
+    }
+
+    /// Checks that nothing is kept between two reads.
+    pub(crate) fn check_idle(&self) {
+        assert_eq!(self.shared.holds.get(), 0, "modules are held");
+        assert!(!self.shared.is_locked.get(), "a bucket is locked");
+        for entry in &self.shared.state.borrow().entries {
+            assert_eq!(entry.cursors, 0, "a reference is left");
+        }
+    }
+
+    /// Checks a listing that has come to its end.
+    pub(crate) fn check_listing(&self) {
+        let state = self.shared.state.borrow();
+        for (address, entry) in state.entries.iter().enumerate() {
+            let buckets: Vec<u32> = state
+                .shown
+                .iter()
+                .filter(|(shown, _)| *shown == (address, entry.generation))
+                .map(|(_, bucket)| *bucket)
+                .collect();
+            if entry.has_stayed && entry.kind.is_shown {
+                assert_eq!(buckets.len(), 1, "entry {address} stayed: {state:?}");
+            }
+            for (index, bucket) in buckets.iter().enumerate() {
+                let again = buckets[index + 1..].contains(bucket);
+                assert!(!again, "entry {address} is listed twice: {state:?}");
+            }
+        }
+    }
+}
+
+impl<const R: usize, const B: usize, const E: usize> Table for Model<'_, R, B, E> {
+    const LIMITS: Limits = Limits {
+        rows: R,
+        bytes: B,
+        entries: E,
+    };
+
+    type Locked<'t>
+        = Locked<'t>
+    where
+        Self: 't;
+    type Entry<'b>
+        = Found<'b>
+    where
+        Self: 'b;
+    type Entries<'b>
+        = Entries<'b>
+    where
+        Self: 'b;
+    type Hold = Hold;
+    type Cursor<'h> = Cursor<'h>;
+
+    fn len(&self) -> u32 {
+        self.shared.state.borrow().chains.len() as u32
+    }
+
+    fn occupied(&self, buckets: Range<u32>) -> Option<u32> {
+        let state = self.shared.state.borrow();
+        let end = buckets.end.min(state.chains.len() as u32);
+        (buckets.start..end).find(|bucket| !state.chains[*bucket as usize].is_empty())
+    }
+
+    fn lock(&self, index: u32, _next: Option<u32>) -> Option<Locked<'_>> {
+        let shared = &*self.shared;
+        assert!(!shared.is_locked.get(), "two buckets are locked at once");
+        self.script
+            .borrow_mut()
+            .next(self.locks.get(), &mut |change| {
+                shared.state.borrow_mut().apply(change);
+            });
+        self.locks.set(self.locks.get() + 1);
+        assert!(self.locks.get() < MANY_LOCKS, "the walk has no end");
+        let chain = shared.state.borrow().chains.get(index as usize)?.clone();
+        if shared.bucket.replace(index) != index {
+            shared.pass.set(Pass::default());
+        }
+        shared.is_locked.set(true);
+        mem::set_locked(true);
+        Some(Locked {
+            shared,
+            chain,
+            visited: Cell::new(0),
+            excused: Cell::new(0),
+            bytes: Cell::new(0),
+            rows: Cell::new(0),
+            has_ended: Cell::new(false),
+        })
+    }
+
+    fn entries<'b>(bucket: &'b Locked<'_>) -> Entries<'b> {
+        let pass = bucket.shared.pass.get();
+        bucket.shared.pass.set(Pass {
+            is_doubtful: false,
+            ..pass
+        });
+        Entries { bucket, next: 0 }
+    }
+
+    fn entries_after<'b>(bucket: &'b Locked<'_>, cursor: &Cursor<'_>) -> Option<Entries<'b>> {
+        let mut pass = bucket.shared.pass.get();
+        let is_owned = bucket.shared.state.borrow().entries[cursor.address].is_owned;
+        let place = bucket
+            .chain
+            .iter()
+            .position(|address| *address == cursor.address)
+            .filter(|_| !is_owned);
+        match place {
+            Some(_) => pass.is_doubtful |= cursor.kind.goes_to_tail,
+            None => pass.lost += 1,
+        }
+        bucket.shared.pass.set(pass);
+        Some(Entries {
+            bucket,
+            next: place? + 1,
+        })
+    }
+
+    fn shows(&self, entry: &Found<'_>) -> bool {
+        entry.kind.is_shown
+    }
+
+    fn address(entry: &Found<'_>) -> usize {
+        // 0 is no address.
+        entry.address + 1
+    }
+
+    fn hold(&self) -> Result<Hold> {
+        self.shared.holds.set(self.shared.holds.get() + 1);
+        Ok(Hold(self.shared.clone()))
+    }
+
+    fn lasts(&self, entry: &Found<'_>) -> bool {
+        entry.kind.lasts
+    }
+
+    fn cursor<'h>(&self, entry: &Found<'_>, hold: &'h Hold) -> Option<Cursor<'h>> {
+        let found = &mut self.shared.state.borrow_mut().entries[entry.address];
+        if found.is_unreferenced {
+            return None;
+        }
+        found.cursors += 1;
+        Some(Cursor {
+            hold,
+            address: entry.address,
+            generation: entry.generation,
+            kind: entry.kind,
+        })
+    }
+
+    fn keeps_order(cursor: &Cursor<'_>) -> bool {
+        !cursor.kind.goes_to_tail
+    }
+
+    fn pause(&self) -> Result {
+        assert!(!self.shared.is_locked.get(), "sleeps under a lock");
+        let lives = self.lives.get();
+        self.lives.set(lives.saturating_sub(1));
+        if lives == 0 {
+            return Err(EINTR);
+        }
+        Ok(())
+    }
+}
+
+/// A locked bucket. Counts what is done.
+pub(crate) struct Locked<'t> {
+    shared: &'t Shared,
+    chain: Vec<Address>,
+    visited: Cell<usize>,
+    /// Entries that were visited for want of one at which the round could have ended.
+    excused: Cell<usize>,
+    bytes: Cell<usize>,
+    rows: Cell<usize>,
+    /// Whether the end of the chain was seen.
+    has_ended: Cell<bool>,
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let Shared {
+            is_locked,
+            pass,
+            limits,
+            ..
+        } = self.shared;
+        is_locked.set(false);
+        mem::set_locked(false);
+        if std::thread::panicking() {
+            return;
+        }
+        let visited = self.visited.get() - self.excused.get();
+        let allowed = limits.entries << pass.get().lost.min(16);
+        let Pass {
+            is_doubtful,
+            may_be_whole,
+            ..
+        } = pass.get();
+        assert!(
+            visited <= allowed || may_be_whole,
+            "{visited} entries under one lock"
+        );
+        pass.set(Pass {
+            may_be_whole: is_doubtful && self.has_ended.get(),
+            ..pass.get()
+        });
+    }
+}
+
+/// An entry of a locked bucket.
+pub(crate) struct Found<'b> {
+    address: Address,
+    generation: u32,
+    kind: Kind,
+    bucket: &'b Locked<'b>,
+}
+
+pub(crate) struct Entries<'b> {
+    bucket: &'b Locked<'b>,
+    next: usize,
+}
+
+impl<'b> Iterator for Entries<'b> {
+    type Item = Found<'b>;
+
+    fn next(&mut self) -> Option<Found<'b>> {
+        let Locked {
+            shared,
+            visited,
+            excused,
+            ..
+        } = self.bucket;
+        let Some(address) = self.bucket.chain.get(self.next).copied() else {
+            self.bucket.has_ended.set(true);
+            return None;
+        };
+        let entry = &shared.state.borrow().entries[address];
+        self.next += 1;
+        visited.set(visited.get() + 1);
+        if entry.is_unreferenced || !entry.kind.lasts {
+            excused.set(excused.get() + 1);
+        }
+        Some(Found {
+            address,
+            generation: entry.generation,
+            kind: entry.kind,
+            bucket: self.bucket,
+        })
+    }
+}
+
+/// Lets cursors be kept.
+pub(crate) struct Hold(Rc<Shared>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.holds.set(self.0.holds.get() - 1);
+    }
+}
+
+/// A reference to an entry.
+pub(crate) struct Cursor<'h> {
+    hold: &'h Hold,
+    address: Address,
+    generation: u32,
+    kind: Kind,
+}
+
+impl Drop for Cursor<'_> {
+    fn drop(&mut self) {
+        let shared = &self.hold.0;
+        if std::thread::panicking() {
+            return;
+        }
+        assert!(!shared.is_locked.get(), "dropped under a lock");
+        let entry = &mut shared.state.borrow_mut().entries[self.address];
+        assert_eq!(entry.generation, self.generation, "used after it was freed");
+        assert!(!entry.has_no_namespace, "the namespace has ended");
+        entry.cursors -= 1;
+    }
+}
+
+/// A reader's buffer.
+pub(crate) struct Buffer {
+    room: usize,
+    len: usize,
+    rows: Vec<(usize, (Address, u32), u32)>,
+}
+
+impl Buffer {
+    pub(crate) fn new(room: usize) -> Self {
+        Self {
+            room,
+            len: 0,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Hands the rows to the reader. Whether there were some.
+    pub(crate) fn read<const R: usize, const B: usize, const E: usize>(
+        self,
+        model: &Model<'_, R, B, E>,
+    ) -> bool {
+        let mut state = model.shared.state.borrow_mut();
+        let rows = self.rows.iter().map(|(_, entry, bucket)| (*entry, *bucket));
+        state.shown.extend(rows);
+        self.len > 0
+    }
+}
+
+impl<const R: usize, const B: usize, const E: usize> Rows<Model<'_, R, B, E>> for Buffer {
+    type Position = usize;
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn position(&self) -> usize {
+        self.len
+    }
+
+    fn push(&mut self, entry: &Found<'_>) -> bool {
+        let shared = entry.bucket.shared;
+        assert!(entry.kind.is_shown, "shows what the reader must not see");
+        let len = self.len + entry.kind.bytes;
+        if len > self.room {
+            return false;
+        }
+        // The last row may go beyond the limit.
+        assert!(
+            entry.bucket.bytes.get() < shared.limits.bytes,
+            "too many bytes under one lock"
+        );
+        assert!(
+            entry.bucket.rows.get() < shared.limits.rows,
+            "too many rows under one lock"
+        );
+        entry
+            .bucket
+            .bytes
+            .set(entry.bucket.bytes.get() + entry.kind.bytes);
+        entry.bucket.rows.set(entry.bucket.rows.get() + 1);
+        let row = (
+            self.len,
+            (entry.address, entry.generation),
+            shared.bucket.get(),
+        );
+        self.rows.push(row);
+        self.len = len;
+        true
+    }
+
+    fn truncate(&mut self, position: usize) {
+        self.len = position;
+        self.rows.retain(|(start, ..)| *start < position);
+    }
+
+    fn complete(&mut self) {}
+}
