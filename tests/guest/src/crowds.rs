@@ -151,6 +151,11 @@ pub fn udp_crowd(count: usize) -> Result<Vec<Socket>> {
     Crowd::Udp.sockets(count)
 }
 
+/// IPv6 UDP sockets, all on one port.
+pub fn udp6_crowd(count: usize) -> Result<Vec<Socket>> {
+    Crowd::Udp6.sockets(count)
+}
+
 /// Thousands of sockets in one bucket: read in pieces, in peace, and with churn in that bucket.
 fn crowd(crowd: Crowd, count: usize) -> Result<()> {
     let to = crowd.plan().addr(9);

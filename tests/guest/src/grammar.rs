@@ -198,11 +198,13 @@ impl Form {
             }
             Form::Groups => {
                 let mut groups: Vec<_> = text.split('+').collect();
-                // What 64 groups are followed by, if there are more.
-                if groups.len() == 65 {
-                    ensure!(groups.pop() == Some("..."), "too many groups");
+                // Follows 1,024 groups, if there are more.
+                if groups.len() == 1025 {
+                    let more = groups.pop().and_then(|last| last.strip_prefix("more:"));
+                    let more: u32 = more.context("too many groups")?.parse()?;
+                    ensure!(more > 0, "no more groups");
                 }
-                ensure!(groups.len() <= 64, "too many groups");
+                ensure!(groups.len() <= 1024, "too many groups");
                 for group in groups {
                     let (address, behind) = match group.split_once('%') {
                         Some((address, name)) => (address, Some(name)),

@@ -13,6 +13,7 @@ mod diag;
 mod examples;
 mod faults;
 mod grammar;
+mod groups;
 mod guest;
 mod harness;
 mod klog;
@@ -90,6 +91,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(scripts::cases());
     cases.extend(examples::cases());
     cases.extend(crowds::cases());
+    cases.extend(groups::cases());
     cases.extend(faults::cases());
     cases.extend(namespaces::cases());
     cases.extend(rights::cases());
