@@ -37,7 +37,9 @@ use nix::kmod::{
     DeleteModuleFlags,
     ModuleInitFlags, //
 };
+use nix::net::if_::if_nametoindex;
 use serde::Serialize;
+use socket2::InterfaceIndexOrAddress;
 use std::fs::{
     File,
     OpenOptions, //
@@ -46,12 +48,18 @@ use std::io::{
     ErrorKind,
     Read,
     Seek,
-    SeekFrom, //
+    SeekFrom,
+    Write, //
 };
+use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{
     Path,
     PathBuf, //
+};
+use std::process::{
+    Command,
+    Stdio, //
 };
 use std::time::{
     Duration,
@@ -59,7 +67,8 @@ use std::time::{
 };
 use std::{
     env,
-    fmt, //
+    fmt,
+    fs, //
 };
 
 /// The measuring build, in the directory that is shared with the host.
@@ -117,15 +126,18 @@ struct Plan {
     file: &'static str,
     full: usize,
     quick: usize,
+    /// In how many multicast groups each socket is, on a machine with many interfaces.
+    groups: Option<u32>,
 }
 
-const PLANS: [Plan; 3] = [
+const PLANS: [Plan; 5] = [
     Plan {
         what: "UDP sockets on one port",
         kind: Kind::UdpOnePort,
         file: "udpstat",
         full: 100_000,
         quick: 20_000,
+        groups: None,
     },
     Plan {
         what: "listeners on one port",
@@ -133,6 +145,7 @@ const PLANS: [Plan; 3] = [
         file: "tcpstat",
         full: 2_000,
         quick: 1_000,
+        groups: None,
     },
     Plan {
         what: "TCP connections",
@@ -140,8 +153,29 @@ const PLANS: [Plan; 3] = [
         file: "tcpstat",
         full: 40_000,
         quick: 4_000,
+        groups: None,
+    },
+    // Just below what is shown as a whole: the longest that a lock is held for rows without groups.
+    Plan {
+        what: "UDP sockets on one port, in no group",
+        kind: Kind::UdpOnePort,
+        file: "udpstat",
+        full: 63,
+        quick: 63,
+        groups: Some(0),
+    },
+    Plan {
+        what: "UDP sockets on one port, in 64 groups each",
+        kind: Kind::UdpOnePort,
+        file: "udpstat",
+        full: 63,
+        quick: 63,
+        groups: Some(64),
     },
 ];
+
+/// Interfaces that the groups are joined on, and that are there as long as these plans run.
+const INTERFACES: u32 = 3000;
 
 /// Reads crowds with the measuring build.
 pub fn run(options: &Options) -> Result<Holds> {
@@ -160,6 +194,9 @@ pub fn run(options: &Options) -> Result<Holds> {
     let mut result = Ok(());
     for plan in PLANS {
         let sockets = options.scale(plan.full, plan.quick);
+        if plan.groups.is_some() {
+            add_interfaces()?;
+        }
         match plan.run(sockets, &measuring, Duration::from_secs(seconds)) {
             Ok(figures) => populations.push(figures),
             Err(error) => {
@@ -168,6 +205,7 @@ pub fn run(options: &Options) -> Result<Holds> {
             }
         }
     }
+    remove_interfaces()?;
     replace_by(&normal).and(result)?;
     Ok(Holds { populations })
 }
@@ -182,10 +220,60 @@ pub fn replace_by(build: &Path) -> Result<()> {
         .with_context(|| format!("loading {}", build.display()))
 }
 
+/// Runs commands of ip(8).
+fn ip_batch(commands: &str) -> Result<()> {
+    let mut ip = Command::new("ip")
+        .args(["-force", "-batch", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("running ip")?;
+    let mut to = ip.stdin.take().context("stdin")?;
+    to.write_all(commands.as_bytes()).context("to ip")?;
+    drop(to);
+    ensure!(ip.wait()?.success(), "ip -batch failed");
+    Ok(())
+}
+
+/// Adds the interfaces, if they are not there.
+fn add_interfaces() -> Result<()> {
+    if Path::new("/sys/class/net/hold0").exists() {
+        return Ok(());
+    }
+    note(format_args!("holds: adding {INTERFACES} interfaces"));
+    let add = |n| format!("link add hold{n} up group 77 type dummy\n");
+    ip_batch(&(0..INTERFACES).map(add).collect::<String>())
+}
+
+fn remove_interfaces() -> Result<()> {
+    if Path::new("/sys/class/net/hold0").exists() {
+        ip_batch("link del group 77\n")?;
+    }
+    Ok(())
+}
+
+/// Lets each socket of a population join so many groups, each on an interface of its own.
+fn join_groups(population: &Population, groups: u32) -> Result<()> {
+    if groups == 0 {
+        return Ok(());
+    }
+    let limit = "/proc/sys/net/ipv4/igmp_max_memberships";
+    fs::write(limit, groups.to_string()).context(limit)?;
+    for (number, socket) in (0..).zip(population.sockets()) {
+        for group in 0..groups {
+            let device = format!("hold{}", (group * 31 + number * 7) % INTERFACES);
+            let index = if_nametoindex(&*device).context(device)?;
+            let group = Ipv4Addr::new(239, 0, 0, group as u8 + 1);
+            socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index))?;
+        }
+    }
+    Ok(())
+}
+
 impl Plan {
     fn run(&self, sockets: usize, measuring: &Path, time: Duration) -> Result<Figures> {
         note(format_args!("holds: {sockets} {}", self.what));
         let population = Population::of(self.kind, Family::V4, sockets)?;
+        join_groups(&population, self.groups.unwrap_or(0))?;
         // Anew for each, so that the figures begin anew.
         replace_by(measuring)?;
         let mut log = Log::open()?;
