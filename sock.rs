@@ -552,9 +552,10 @@ impl Udp<'_> {
     /// Memory of the datagrams received and not read: `udp_rqueue_get()`.
     pub(crate) fn receive_queue(&self) -> i64 {
         let allocated = get!(self, sock, sk_backlog.rmem_alloc.counter);
-        allocated
-            .wrapping_sub(get!(self, udp_sock, forward_deficit))
-            .into()
+        let unread = allocated.wrapping_sub(get!(self, udp_sock, forward_deficit));
+        // Datagrams may have come and been read between the two reads: `udp_rmem_release()` counts
+        // them in the second number, and the first one is from before they came.
+        unread.max(0).into()
     }
 
     /// Memory of the datagrams not yet sent: `sk_wmem_alloc_get()`.
