@@ -109,6 +109,11 @@ elif [ "$RUST" = own ]; then
 	die "Linux $kdir_release is for another architecture; knetstat is for amd64 and arm64"
 fi
 
+# Kbuild has clang mark in C what is written, and nothing in Rust, whichever Rust it is.
+if [ "$(config_value "$autoconf" KMSAN)" = y ]; then
+	die "Linux $kdir_release reports reads of memory that was never written (CONFIG_KMSAN), and does not see what Rust code writes, so it would report each read of knetstat's files; build for a kernel without CONFIG_KMSAN"
+fi
+
 # Any compiler that is new enough, and the sources that belong to it.
 if [ "$RUST" = own ]; then
 	if [ "$um" = y ]; then

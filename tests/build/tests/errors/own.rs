@@ -75,6 +75,20 @@ fn functions_without_types() {
     machine.builds_with("bin/rustc");
 }
 
+/// Each read of the files would be reported.
+#[test]
+fn writes_that_are_not_seen() {
+    let mut machine = own("1.85.0");
+    machine.release("99.7.7-made-up");
+    machine.own_config("X86_64=y\nCONFIG_KMSAN=y\nCONFIG_RUST=y");
+    machine.fails(&["CONFIG_KMSAN", "a kernel without"]);
+    machine.args.push("RUST=kernel".into());
+    machine.fails(&["CONFIG_KMSAN", "a kernel without"]);
+    machine.args.pop();
+    machine.own_config("X86_64=y\nCONFIG_HAVE_ARCH_KMSAN=y\nCONFIG_CC_IS_GCC=y");
+    machine.builds_with("bin/rustc");
+}
+
 #[test]
 fn no_rustc() {
     let machine = own("1.85.0");
