@@ -10,7 +10,9 @@
 //! it has a sign, see `layout.c`; so a field has one name and one type on every kernel. Functions
 //! are declared by hand; a host test compares them with `bindings.h`.
 //!
-//! Nothing outside of this folder depends on the version of the kernel.
+//! What differs between kernels is told by their headers, see `probes.mk`, never by a version, and
+//! is dealt with in this folder. Outside of it, `knetstat_has` marks only what a user sees: options
+//! that some kernels lack (`sockopts.rs`), and to whom one is shown (`getsockopt/tcp.rs`).
 
 #![allow(
     non_camel_case_types,
