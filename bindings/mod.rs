@@ -144,6 +144,9 @@ macro_rules! field_ptr {
 /// Reads `$ptr->$field` once, like `READ_ONCE()`. Refuses to compile for a field that `layout.c`
 /// does not list.
 ///
+/// Other CPUs may write to the field meanwhile. A volatile read is not sound then per Rust's rules,
+/// but allowed per LKMM (`tools/memory-model`), as `rust/kernel/io.rs` says of its own reads.
+///
 /// # Safety
 ///
 /// `$ptr` must point to a live C object of that type.
