@@ -90,11 +90,17 @@ impl Tcp<'_> {
         let ops = get!(self, inet_connection_sock, icsk_ca_ops);
         let ops = core::ptr::NonNull::new(ops)?;
         let ptr = ops.as_ptr();
-        // SAFETY: In a read section of RCU, which began before `icsk_ca_ops` was read. The module
-        // that `ops` lies in does not go before the section ends:
-        // `tcp_unregister_congestion_control()` waits for readers by `synchronize_rcu()`. A BPF
-        // program is given up by `tcp_reinit_congestion_control()` before the pointer changes, and
-        // freed by RCU all the same.
+        // SAFETY: In a read section of RCU, which began before `icsk_ca_ops` was read. `ops` is not
+        // freed before the section ends:
+        // - `tcp_set_congestion_control()` drops the reference to the old algorithm and then stores
+        //   the new pointer, both in one read section. A socket that ends drops its reference only
+        //   after it has left the bucket, which is locked.
+        // - A module without references is freed after two waits for read sections. After the
+        //   first, in `tcp_unregister_congestion_control()`, no socket points into the module. The
+        //   second, in `free_module()`, is for whoever read the pointer during the first.
+        // - For an algorithm in BPF, `call_rcu_tasks()` in `bpf_struct_ops_map_free()` makes both
+        //   waits. Without CONFIG_PREEMPTION, that is a single wait, on which the kernel's own
+        //   `inet_sk_diag_fill()` relies as well.
         let name = unsafe { field!(ptr, tcp_congestion_ops, name) };
         drop(guard);
         Some(ModuleName(name))
@@ -155,7 +161,11 @@ impl Tcp<'_> {
         let _guard = rcu::Guard::new();
         let info = core::ptr::NonNull::new(get!(self, tcp_sock, md5sig_info))?;
         let ptr = info.as_ptr();
-        // SAFETY: In a read section of RCU, by which `tcp_md5sig_info_free_rcu()` frees it.
+        // SAFETY: In a read section of RCU, which began before `md5sig_info` was read. While a
+        // socket is in a bucket, only `tcp_md5_do_add()` replaces the pointer, if it fails, and
+        // then it frees the object by `kfree_rcu()`. How a socket that ends frees it depends on the
+        // kernel, and 7.3 does not use RCU. But none does so before `inet_csk_destroy_sock()`, when
+        // the socket has left its bucket, and this one is in a bucket that is locked.
         let first = unsafe { field!(ptr, tcp_md5sig_info, head.first) };
         (!first.is_null()).then_some(true)
     }
