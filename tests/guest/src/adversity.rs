@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Readers that run out of memory, are killed, or are stopped while all that they read goes away;
-//! and whether anything is left behind.
+//! Readers that run out of memory, are killed, stand in a page fault, or are stopped while all that
+//! they read goes away; and whether anything is left behind.
 //!
 //! That loading, unshare(2) and a whole reading survive the failure of each allocation is tested
 //! by `lifecycle::no_memory_*`. Here, the same open file goes on after the failure.
@@ -22,6 +22,7 @@ use crate::lifecycle::{
     unloaded,
     FailNth, //
 };
+use crate::modules;
 use crate::netns::in_fresh;
 use crate::reader;
 use crate::reader::Reader;
@@ -32,6 +33,7 @@ use crate::reads::{
 };
 use crate::rows::File;
 use crate::sockets::Plan;
+use crate::userfault::UserFault;
 use anyhow::{
     bail,
     ensure,
@@ -58,6 +60,9 @@ const CROWD: usize = 1200;
 /// Bytes of a window.
 const WINDOW: usize = 128 << 10;
 
+/// How knetstat(4) finds the readers that rmmod waits for.
+const FIND_READERS: &str = r"grep -l '\[knetstat\]' /proc/[0-9]*/task/*/stack";
+
 /// Pages of memory that all of this takes less than.
 const MOST_PAGES: u32 = 4000;
 
@@ -83,6 +88,7 @@ pub fn cases() -> Vec<Case> {
             ),
             move || killed(kills),
         ),
+        Case::alone("adversity::reader_in_a_page_fault", in_a_page_fault),
         Case::alone("adversity::stopped_readers_go_on", || {
             in_fresh(|| stopped(false))
         }),
@@ -550,6 +556,86 @@ fn killed(kills: u32) -> Result<()> {
     })?;
     held.wait_for_same()?;
     unloaded(|| Ok(()))
+}
+
+/// A reader whose read(2) stands in a page fault: rmmod waits for it, and unshare(2) for that. Both
+/// go on when the reader is killed, which knetstat(4) says how to find.
+fn in_a_page_fault() -> Result<()> {
+    // The kernel frees the last namespace that has ended when the next one ends.
+    in_fresh(|| Ok(()))?;
+    let held = Held::settled()?;
+    let mut reader = Reader::start()?;
+    reader.does("open tcpstat")?;
+    let answer = reader.ask("fault")?;
+    if answer.errno == libc::ENOSYS {
+        return skip("this kernel has no userfaultfd(2)");
+    }
+    ensure!(answer.errno == 0, "userfaultfd: {answer:?}");
+    let mut fault = UserFault::take(reader.pid(), answer.len.try_into()?)?;
+    reader.send("stuck")?;
+    wait_for("the page fault", 10, || {
+        Ok(match fault.is_met()? {
+            true => Ok(()),
+            false => Err("there is none".to_owned()),
+        })
+    })?;
+
+    let rmmod = thread::spawn(|| modules::remove("knetstat"));
+    let result = wait_and_kill(&mut reader, || rmmod.is_finished());
+    // Whatever has happened, nothing is to wait from here on.
+    drop(fault);
+    wait_for("rmmod to end after all", 20, || {
+        Ok(match rmmod.is_finished() {
+            true => Ok(()),
+            false => Err("it still waits".to_owned()),
+        })
+    })?;
+    let removed = rmmod.join().expect("no panic");
+    let left = nothing_left();
+    let again = load();
+    result.and(removed).and(left).and(again)?;
+    held.wait_for_same()
+}
+
+/// Sees rmmod wait, and kills the reader that it waits for.
+fn wait_and_kill(reader: &mut Reader, is_removed: impl Fn() -> bool) -> Result<()> {
+    wait_for("rmmod to begin", 10, || {
+        let modules = fs::read_to_string("/proc/modules")?;
+        let ours = modules.lines().find(|line| line.starts_with("knetstat "));
+        Ok(match ours {
+            Some(line) if line.contains(" Unloading ") => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+    })?;
+    let mut unshare = Command::new("unshare").args(["--net", "true"]).spawn()?;
+    thread::sleep(Duration::from_secs(1));
+    ensure!(!is_removed(), "rmmod does not wait");
+    ensure!(unshare.try_wait()?.is_none(), "unshare(2) does not wait");
+
+    // As knetstat(4) has it.
+    let output = Command::new("sh")
+        .args(["-c", FIND_READERS])
+        .output()
+        .context("running sh")?;
+    let found = String::from_utf8(output.stdout)?;
+    println!("{found}");
+    let pid = format!("/proc/{}/", reader.pid());
+    ensure!(found.contains(&pid), "no {pid} in {found:?}");
+
+    let status = reader.kill(10)?;
+    ensure!(status.signal() == Some(libc::SIGKILL), "{status}");
+    wait_for("rmmod to end", 10, || {
+        Ok(match is_removed() {
+            true => Ok(()),
+            false => Err("the reader is killed, and it still waits".to_owned()),
+        })
+    })?;
+    wait_for("unshare(2) to end", 10, || {
+        Ok(match unshare.try_wait()? {
+            Some(status) if status.success() => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+    })
 }
 
 /// Where a reader is stopped.

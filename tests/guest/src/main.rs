@@ -40,6 +40,7 @@ mod sock_diag;
 mod sockets;
 mod states;
 mod tls;
+mod userfault;
 mod volume;
 
 use anyhow::Result;

@@ -3,6 +3,7 @@
 //! A process that reads our files as it is asked to, and that can be stopped, limited and killed.
 
 use crate::rows::File;
+use crate::userfault::UserFault;
 use anyhow::{
     bail,
     ensure,
@@ -230,6 +231,8 @@ struct State {
     len: usize,
     /// Its memory control group.
     limit: Option<Limit>,
+    /// Memory that it does not get.
+    fault: Option<UserFault>,
 }
 
 /// The main function of the process. Requests are lines:
@@ -241,6 +244,8 @@ struct State {
 /// - `leave`: goes to the network namespace of the first process
 /// - `group DIRECTORY`: its control group, for `limited BYTES`: as `rest`, with so many bytes more
 ///   memory than it has
+/// - `fault`: makes memory that nobody provides; in place of the length, the answer has the number
+///   of its descriptor. `stuck`: one read(2) into that memory
 /// - `wild`: reads and seeks in all files, in [`THREADS`] threads, until it is killed
 pub fn serve() -> Result<()> {
     let mut state = State {
@@ -248,6 +253,7 @@ pub fn serve() -> Result<()> {
         buf: vec![1; ROOM],
         len: 0,
         limit: None,
+        fault: None,
     };
     let mut to = io::stdout().lock();
     for request in io::stdin().lock().lines() {
@@ -293,6 +299,15 @@ impl State {
             "read" => self.len += self.read(argument.parse()?)?,
             "rest" => self.rest()?,
             "leave" => setns(fs::File::open("/proc/1/ns/net")?, CloneFlags::CLONE_NEWNET)?,
+            "fault" => {
+                let fault = UserFault::new()?;
+                self.len = fault.number().try_into()?;
+                self.fault = Some(fault);
+            }
+            "stuck" => {
+                let file = self.file.as_ref().context("no open file")?;
+                self.len = self.fault.as_ref().context("no fault")?.fill_from(file)?;
+            }
             "group" => self.limit = Some(Limit::open(Path::new(argument))?),
             "limited" => {
                 let limit = self.limit.take().context("no group")?;

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory that nobody provides: a read(2) into it stands in a page fault, by userfaultfd(2).
+//!
+//! The process that reads makes the memory. The test takes over its descriptor, to learn of the
+//! fault and to resolve it.
+
+use std::fs;
+use std::io;
+use std::io::Read;
+use std::os::fd::{
+    AsRawFd,
+    FromRawFd,
+    OwnedFd,
+    RawFd, //
+};
+
+/// Where the memory is, in a part of the address space that is free.
+const START: u64 = 0x10_0000_0000;
+
+/// A page, or several: of 64 KiB at most.
+const LEN: u64 = 64 << 10;
+
+const UFFD_API: u64 = 0xaa;
+const UFFDIO_REGISTER_MODE_MISSING: u64 = 1;
+
+#[repr(C)]
+struct UffdioApi {
+    api: u64,
+    features: u64,
+    ioctls: u64,
+}
+
+/// `struct uffdio_register` and `struct uffdio_zeropage`.
+#[repr(C)]
+struct UffdioRange {
+    start: u64,
+    len: u64,
+    mode: u64,
+    result: u64,
+}
+
+nix::ioctl_readwrite!(uffdio_api, 0xaa, 0x3f, UffdioApi);
+nix::ioctl_readwrite!(uffdio_register, 0xaa, 0x00, UffdioRange);
+nix::ioctl_readwrite!(uffdio_zeropage, 0xaa, 0x04, UffdioRange);
+
+/// The descriptor of the memory. Its faults are resolved at the end of this value.
+pub struct UserFault(fs::File);
+
+/// The descriptor that a system call has just made, or its error.
+fn made(ret: libc::c_long) -> io::Result<OwnedFd> {
+    if ret < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: The system call has just made this descriptor, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(ret as RawFd) })
+}
+
+impl UserFault {
+    /// Makes the memory, in this process.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: The call takes a number and no memory.
+        let ret =
+            unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC | libc::O_NONBLOCK) };
+        let fd = made(ret)?;
+        let mut api = UffdioApi {
+            api: UFFD_API,
+            features: 0,
+            ioctls: 0,
+        };
+        // SAFETY: The argument is the structure that UFFDIO_API takes.
+        unsafe { uffdio_api(fd.as_raw_fd(), &raw mut api) }?;
+        // SAFETY: A new mapping, which replaces none, for MAP_FIXED_NOREPLACE.
+        let memory = unsafe {
+            libc::mmap(
+                START as *mut libc::c_void,
+                LEN as usize,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE,
+                -1,
+                0,
+            )
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let mut range = Self::range(UFFDIO_REGISTER_MODE_MISSING);
+        // SAFETY: The argument is the structure that UFFDIO_REGISTER takes.
+        unsafe { uffdio_register(fd.as_raw_fd(), &raw mut range) }?;
+        Ok(Self(fd.into()))
+    }
+
+    fn range(mode: u64) -> UffdioRange {
+        UffdioRange {
+            start: START,
+            len: LEN,
+            mode,
+            result: 0,
+        }
+    }
+
+    /// The number of the descriptor.
+    pub fn number(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// Takes over the descriptor of another process.
+    pub fn take(pid: u32, number: RawFd) -> io::Result<Self> {
+        // SAFETY: The call takes numbers and no memory.
+        let process = made(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+        // SAFETY: The call takes numbers and no memory.
+        let taken =
+            made(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) })?;
+        Ok(Self(taken.into()))
+    }
+
+    /// Whether there is a page fault that was not reported before.
+    pub fn is_met(&mut self) -> io::Result<bool> {
+        // A `struct uffd_msg`.
+        let mut message = [0; 32];
+        match self.0.read(&mut message) {
+            Ok(len) => Ok(len == message.len()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a file into the memory of this process.
+    pub fn fill_from(&self, file: &fs::File) -> io::Result<usize> {
+        // SAFETY: `new` has mapped that many bytes there, which nothing else uses.
+        let ret = unsafe { libc::read(file.as_raw_fd(), START as *mut libc::c_void, LEN as usize) };
+        usize::try_from(ret).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+impl Drop for UserFault {
+    fn drop(&mut self) {
+        let mut range = Self::range(0);
+        // It fails if the process is gone.
+        // SAFETY: The argument is the structure that UFFDIO_ZEROPAGE takes.
+        let _ = unsafe { uffdio_zeropage(self.0.as_raw_fd(), &raw mut range) };
+    }
+}
