@@ -76,6 +76,7 @@ void knetstat_bh_unlock_sock(struct sock *sk);
 u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk);
 const struct udp_table *knetstat_udp_table(const struct net *net);
 u64 knetstat_inet_flags(const struct sock *sk, bool inet6);
+bool knetstat_owns_pinet6(const struct sock *sk);
 u32 knetstat_udp_slot(const struct udp_table *table, const struct sock *sk);
 bool knetstat_path_exists(const char *path);
 struct net *knetstat_maybe_get_net(struct net *net);

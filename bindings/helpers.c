@@ -118,6 +118,24 @@ const struct udp_table *knetstat_udp_table(const struct net *net)
 }
 
 /*
+ * Whether what pinet6 points to, and what that points to in turn, belongs to this socket of IPv6.
+ *
+ * Without opt_child_init, tcp_v6_syn_recv_sock() links the child of a v4-mapped connection in while
+ * that still has the pointers of its listener, and replaces them before the state changes from
+ * TCP_SYN_RECV, which is a store-release.
+ */
+bool knetstat_owns_pinet6(const struct sock *sk)
+{
+#ifdef KNETSTAT_HAS_OPT_CHILD_INIT
+	return true;
+#elif IS_ENABLED(CONFIG_IPV6)
+	return inet_sk_state_load(sk) != TCP_SYN_RECV || !ipv6_addr_v4mapped(&sk->sk_v6_daddr);
+#else
+	return false;
+#endif
+}
+
+/*
  * The flags of struct inet_sock as one word, by the numbers of INET_FLAGS_*: of kernels that have
  * bit-fields instead, see bindings.h. "inet6" is what the caller read of the family.
  */
@@ -151,7 +169,7 @@ u64 knetstat_inet_flags(const struct sock *sk, bool inet6)
 	SET(IS_ICSK, inet->is_icsk);
 #endif
 #if !defined(KNETSTAT_HAS_INET_FLAGS_OF_IPV6) && IS_ENABLED(CONFIG_IPV6)
-	if (inet6) {
+	if (inet6 && knetstat_owns_pinet6(sk)) {
 		const struct ipv6_pinfo *np = inet->pinet6;
 
 		SET(MC6_LOOP, np->mc_loop);

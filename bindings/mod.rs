@@ -209,6 +209,7 @@ unsafe extern "C" {
     pub(crate) fn knetstat_lhash2_slot(h: *const inet_hashinfo, sk: *const sock) -> u32;
     pub(crate) fn knetstat_udp_table(net: *const net) -> *const udp_table;
     pub(crate) fn knetstat_inet_flags(sk: *const sock, inet6: bool) -> u64;
+    pub(crate) fn knetstat_owns_pinet6(sk: *const sock) -> bool;
     pub(crate) fn knetstat_udp_slot(table: *const udp_table, sk: *const sock) -> u32;
     pub(crate) fn knetstat_path_exists(path: *const c_char) -> bool;
     pub(crate) fn knetstat_maybe_get_net(net: *mut net) -> *mut net;
@@ -273,4 +274,16 @@ pub(crate) unsafe fn inet_flags(
     // SAFETY: The helper wants a live `struct inet_sock`, as the caller promises.
     let flags = unsafe { knetstat_inet_flags(sk.cast(), inet6) };
     flags
+}
+
+/// Whether what `pinet6` points to, and what that points to in turn, belongs to this socket.
+///
+/// # Safety
+///
+/// `sk` must point to a live socket of IPv6.
+#[cfg(CONFIG_IPV6)]
+#[inline]
+pub(crate) unsafe fn owns_pinet6(sk: *const inet_sock) -> bool {
+    // SAFETY: The helper wants a live socket of IPv6, as the caller promises.
+    cfg!(knetstat_has = "OPT_CHILD_INIT") || unsafe { knetstat_owns_pinet6(sk.cast()) }
 }

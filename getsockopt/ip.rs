@@ -111,10 +111,15 @@ impl<'b> Sock<'b> {
         if !self.is_inet6() {
             return None;
         }
+        // SAFETY: By the type invariant, the socket is alive, and it is one of IPv6.
+        if !unsafe { bindings::owns_pinet6(self.as_ptr()) } {
+            return None;
+        }
         // IPV6_ADDRFORM, which turns the socket into one of IPv4, leaves the pointer as it is, and
         // the structure is part of the socket.
         let ptr = core::ptr::NonNull::new(get!(self, inet_sock, pinet6))?;
         // INVARIANT: `inet6_sk_generic()`: the structure lies in the same allocation as the socket.
+        // A child that still points to that of its listener is left out above.
         Some(Ipv6 { sk: *self, ptr })
     }
 }

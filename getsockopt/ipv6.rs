@@ -30,7 +30,9 @@ use core::ptr::NonNull;
 ///
 /// # Invariants
 ///
-/// `ptr` points to the `struct ipv6_pinfo` of the socket, which is part of its allocation.
+/// `ptr` points to the `struct ipv6_pinfo` of the socket, which is part of its allocation. What
+/// that points to belongs to the socket, too. On older kernels, neither holds for a moment of the
+/// child of a v4-mapped connection, so [`Sock::ipv6`] makes no view of such a child.
 #[derive(Clone, Copy)]
 pub(crate) struct Ipv6<'b> {
     pub(super) sk: Sock<'b>,
