@@ -339,8 +339,8 @@ impl<'h, T: Table> Round<'_, 'h, T> {
                 }
                 shown = shown.saturating_add(1);
             }
-            let is_full =
-                shown >= self.limits.rows || rows.len().saturating_sub(start) >= self.limits.bytes;
+            let bytes = rows.len().saturating_sub(start);
+            let is_full = shown >= self.limits.rows || bytes >= self.limits.bytes;
             if is_full || visited.saturating_add(1) >= self.limits.entries {
                 let Some((_, hold)) = self.crowd.as_ref() else {
                     return Ended::Limit(None);
