@@ -20,6 +20,7 @@ mod klog;
 mod lifecycle;
 mod load;
 mod load_readers;
+mod memory_group;
 mod module_script;
 mod modules;
 mod namespaces;

@@ -2,10 +2,8 @@
 
 //! SO_RESERVE_MEM, which takes a memory control group other than the root.
 
-use crate::harness::{
-    skip,
-    Case, //
-};
+use crate::harness::Case;
+use crate::memory_group::InGroup;
 use crate::netns::in_fresh;
 use crate::sockets::{
     get,
@@ -15,14 +13,8 @@ use crate::sockets::{
 };
 use anyhow::{
     ensure,
-    Context,
     Result, //
 };
-use std::fs;
-use std::path::Path;
-
-const ROOT: &str = "/sys/fs/cgroup";
-const GROUP: &str = "/sys/fs/cgroup/knetstat-reserve-mem";
 
 const SO_RESERVE_MEM: i32 = 73;
 
@@ -34,35 +26,9 @@ pub fn cases() -> Vec<Case> {
     )]
 }
 
-/// The process in the group [`GROUP`]; back in the root when dropped.
-struct InGroup;
-
-impl InGroup {
-    fn enter() -> Result<Self> {
-        fs::create_dir(GROUP).context(GROUP)?;
-        let here = Self;
-        fs::write(Path::new(GROUP).join("cgroup.procs"), "0").context("cgroup.procs")?;
-        Ok(here)
-    }
-}
-
-impl Drop for InGroup {
-    fn drop(&mut self) {
-        let _ = fs::write(Path::new(ROOT).join("cgroup.procs"), "0");
-        let _ = fs::remove_dir(GROUP);
-    }
-}
-
 fn in_a_control_group() -> Result<()> {
-    let controllers = Path::new(ROOT).join("cgroup.controllers");
-    let has_memory = fs::read_to_string(controllers)
-        .is_ok_and(|text| text.split_ascii_whitespace().any(|name| name == "memory"));
-    if !has_memory {
-        return skip("this kernel has no memory control groups");
-    }
-    fs::write(Path::new(ROOT).join("cgroup.subtree_control"), "+memory").context("+memory")?;
     in_fresh(|| {
-        let _group = InGroup::enter()?;
+        let _group = InGroup::enter("knetstat-reserve-mem")?;
         for plan in Plan::ALL {
             // TCP alone can reserve memory, see `sock_reserve_memory()`.
             let file = plan.file(true);
