@@ -9,6 +9,7 @@ mod adversity;
 mod by_other_means;
 mod c_module;
 mod crowds;
+mod cursors;
 mod diag;
 mod examples;
 mod faults;
@@ -94,6 +95,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(examples::cases());
     cases.extend(crowds::cases());
     cases.extend(groups::cases());
+    cases.extend(cursors::cases());
     cases.extend(faults::cases());
     cases.extend(namespaces::cases());
     cases.extend(rights::cases());
