@@ -130,8 +130,9 @@ guest() {
 		name=$(basename "$(dirname "$name")")
 		with+=(--with "$("$VM/module.sh" --test "$name" "$kernel")")
 	done
-	"$VM/run.sh" --timeout "$(timeout_of "$kernel")" --log "$LOGS/$kernel.kernel.log" "${with[@]}" \
-		"$kernel" "KNETSTAT_LONG=$KNETSTAT_LONG \$KNETSTAT_DIR/${program##*/} $*"
+	# Slab caches that are not merged tell how many sockets of a kind there are.
+	"$VM/run.sh" --timeout "$(timeout_of "$kernel")" --log "$LOGS/$kernel.kernel.log" \
+		--append slab_nomerge "${with[@]}" "$kernel" "KNETSTAT_LONG=$KNETSTAT_LONG \$KNETSTAT_DIR/${program##*/} $*"
 }
 
 # has_module_tests KERNEL: what they claim is what our own rules for rustc have to see to.

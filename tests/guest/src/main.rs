@@ -17,6 +17,7 @@ mod grammar;
 mod groups;
 mod guest;
 mod harness;
+mod idle_reader;
 mod klog;
 mod lifecycle;
 mod load;
@@ -101,6 +102,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(rights::cases());
     cases.extend(module_script::cases());
     cases.extend(c_module::cases());
+    cases.extend(idle_reader::cases());
     cases.extend(adversity::cases());
     cases.extend(lifecycle::cases());
     Ok(libtest_mimic::run(&arguments, harness::trials(cases)).exit_code())

@@ -27,6 +27,12 @@ impl InGroup {
         fs::write(group.0.join("cgroup.procs"), "0").context("cgroup.procs")?;
         Ok(group)
     }
+
+    /// The bytes that are charged to the group: `memory.current`.
+    pub fn charged(&self) -> Result<u64> {
+        let text = fs::read_to_string(self.0.join("memory.current"))?;
+        Ok(text.trim().parse()?)
+    }
 }
 
 impl Drop for InGroup {
