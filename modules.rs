@@ -5,10 +5,16 @@
 //! C headers: `include/linux/module.h`, `include/linux/notifier.h`, `include/linux/rwsem.h`
 //!
 //! `sk_destruct` of a socket may be a function of a module, such as l2tp or tls, that keeps no
-//! reference to that module: it may go as soon as its sockets are closed. Who holds a reference to
-//! a socket must therefore drop it before the text of any module is freed. `delete_module(2)`
-//! announces that to notifiers, after the module's own exit function: ours waits for all holds, and
-//! then by `rcu_barrier()` for what the last references left to RCU.
+//! reference to that module: it may go as soon as its sockets are closed. A task that holds a
+//! reference to a socket must therefore drop it before the text of any module is freed.
+//! `delete_module(2)` announces that to notifiers, after the module's own exit function. Ours waits
+//! for all holds, and then by `rcu_barrier()` for what the last references left to RCU.
+//!
+//! What this does not do: keep what the exit function of a module destroys, or wait for a
+//! destructor that the kernel itself left to a work queue, which it does while a process listens for
+//! sockets that end (`sock_diag_broadcast_destroy()`). Both need a destructor outside of the kernel;
+//! a UDP socket that can have one, for encapsulation, is not kept at all. On TCP sockets only
+//! kernel TLS on a network card has one, and the card's driver keeps that module.
 
 use crate::bindings;
 use core::marker::PhantomData;

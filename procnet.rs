@@ -55,10 +55,10 @@ use kernel::prelude::pr_err;
 /// Mode of the files: anyone may read them, as `/proc/net/tcp`.
 const MODE: bindings::umode_t = 0o444;
 
-/// Bytes of rows that an open file keeps, and that a read(2) returns at most. Some 900 rows.
+/// Bytes of rows that an open file keeps outside of crowded buckets. Some 900 rows.
 const WINDOW: usize = 128 << 10;
 
-/// The largest window. Some 30,000 rows.
+/// Bytes of rows that an open file keeps, and that a read(2) returns at most. Some 30,000 rows.
 const MAX_WINDOW: usize = 4 << 20;
 
 /// What a file shows below its header line.
@@ -312,7 +312,7 @@ impl<R: Listing> Callbacks<R> {
         // SAFETY: By the caller's promise, `iocb` and `to` are the arguments of a `proc_read_iter`
         // of a file that `open` opened.
         match unsafe { Self::read(iocb, to) } {
-            // At most `WINDOW`.
+            // At most `MAX_WINDOW`.
             Ok(count) => count as isize,
             Err(error) => error.to_errno() as isize,
         }

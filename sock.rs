@@ -331,8 +331,8 @@ impl Drop for SockRef<'_> {
     /// May free the socket: not to be dropped under the lock of a bucket.
     fn drop(&mut self) {
         // SAFETY: By the type invariant, this value owns a reference, which is given back here and
-        // not used after this. `sock_gen_put()` tells the kinds of sockets apart. The destructor is
-        // there, as the hold lives.
+        // not used after this. `sock_gen_put()` tells the kinds of sockets apart. If the destructor
+        // is in a module, its text is there, as the hold lives.
         unsafe { bindings::sock_gen_put(self.ptr.as_ptr()) };
     }
 }
@@ -544,7 +544,13 @@ impl<'b> Deref for Udp<'b> {
 }
 
 impl Udp<'_> {
-    /// Whether bind(2) chose the port, or whoever asked for it: `SOCK_BINDPORT_LOCK`.
+    /// Whether the socket is of a protocol that is encapsulated in UDP, whose module may have set a
+    /// destructor: `udp_sk(sk)->encap_type`.
+    pub(crate) fn encapsulates(&self) -> bool {
+        get!(self, udp_sock, encap_type) != 0
+    }
+
+    /// Whether the process chose the port, by bind(2): `SOCK_BINDPORT_LOCK`.
     pub(crate) fn is_bound_to_port(&self) -> bool {
         u32::from(get!(self, sock, sk_userlocks)) & bindings::SOCK_BINDPORT_LOCK != 0
     }

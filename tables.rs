@@ -65,6 +65,13 @@ pub(crate) unsafe trait HashTable<'n>: Sized {
     /// kernel's own walks do.
     fn occupied(&self, buckets: Range<u32>) -> Option<u32>;
 
+    /// Whether dropping the last reference to an entry may call a function of another module.
+    ///
+    /// # Safety
+    ///
+    /// The entry must be one of this table.
+    unsafe fn has_module(&self, entry: &Entry<'_>) -> bool;
+
     /// Whether an entry of this bucket can leave it and come back behind an entry that was behind it
     /// and stayed.
     ///
@@ -392,7 +399,9 @@ impl<'n, T: HashTable<'n>> walk::Table for Visible<'n, T> {
     }
 
     fn lasts(&self, entry: &Found<'_, T>) -> bool {
-        entry.keeps_net() || entry.is_of(self.net)
+        // SAFETY: By the type invariant of `Found`, the entry is one of a table of type `T`.
+        let has_module = unsafe { self.table.has_module(entry) };
+        !has_module && (entry.keeps_net() || entry.is_of(self.net))
     }
 
     fn cursor<'h>(&self, entry: &Found<'_, T>, hold: &'h modules::Hold) -> Option<SockRef<'h>> {
@@ -572,6 +581,11 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
         listening.or_else(|| (start.max(established)..end).find(is_established))
     }
 
+    unsafe fn has_module(&self, _entry: &Entry<'_>) -> bool {
+        // See modules.rs for kernel TLS.
+        false
+    }
+
     unsafe fn returns_behind(&self, index: u32, entry: &Entry<'_>) -> bool {
         // `inet_hash()` links IPv6 listeners with SO_REUSEPORT in at the tail. Whatever comes into
         // `ehash` goes to the head, or takes the place of what leaves.
@@ -685,6 +699,11 @@ unsafe impl<'n> HashTable<'n> for UdpTable<'n> {
         // SAFETY: The index is below the number of slots, so it is at most `mask`.
         let is_occupied = |index: &u32| unsafe { self.slot(*index) }.first().is_some();
         (start..end.min(self.len())).find(is_occupied)
+    }
+
+    unsafe fn has_module(&self, entry: &Entry<'_>) -> bool {
+        // SAFETY: The caller promises that the entry is of this table, which is one of UDP.
+        unsafe { entry.into_udp() }.encapsulates()
     }
 
     unsafe fn returns_behind(&self, _index: u32, entry: &Entry<'_>) -> bool {

@@ -382,8 +382,10 @@ static int knetstat_module_event(struct notifier_block *nb, unsigned long event,
 	return NOTIFY_DONE;
 }
 
+/* Before all others: some of these take the module apart. */
 static struct notifier_block knetstat_module_notifier = {
 	.notifier_call = knetstat_module_event,
+	.priority = INT_MAX,
 };
 
 int knetstat_watch_modules(void)
@@ -406,11 +408,10 @@ void knetstat_release_modules(void)
 	up_read(&knetstat_modules);
 }
 
-/* With an "optional" one, the kernel kills nobody to find the memory. */
+/* For an "optional" one, the kernel neither tries hard to find the memory nor kills a process. */
 void *knetstat_kvzalloc(size_t size, bool optional)
 {
-	return kvzalloc(size, GFP_KERNEL_ACCOUNT |
-			(optional ? __GFP_RETRY_MAYFAIL | __GFP_NOWARN : 0));
+	return kvzalloc(size, GFP_KERNEL_ACCOUNT | (optional ? __GFP_NORETRY | __GFP_NOWARN : 0));
 }
 
 void knetstat_cond_resched(void)

@@ -32,7 +32,7 @@ use core::net::{
 const MAX_GROUPS: usize = 1024;
 
 /// How many groups beyond these are counted, at most: it is done with a bucket locked.
-const MAX_COUNTED: usize = 1 << 16;
+const MAX_COUNTED: usize = 4096;
 
 impl<'b> Sock<'b> {
     /// `inet_flags`, a bit for each `INET_FLAGS_` flag.
