@@ -25,6 +25,11 @@ pub(crate) fn fail(fails: bool) {
     FAILS.set(fails);
 }
 
+/// Checks that this thread holds no spinlock.
+pub(crate) fn assert_may_sleep() {
+    assert!(!IS_LOCKED.get(), "under a lock");
+}
+
 pub(crate) enum Need {
     Required,
 }
@@ -39,7 +44,7 @@ impl<T> Array<T> {
 
 impl<T: Default + Clone> Array<T> {
     pub(crate) fn zeroed(len: usize, _: Need) -> Result<Self> {
-        assert!(!IS_LOCKED.get(), "allocates under a lock");
+        assert_may_sleep();
         if FAILS.get() {
             return Err(ENOMEM);
         }

@@ -39,6 +39,8 @@ pub(crate) struct Kind {
     pub(crate) is_shown: bool,
     /// Whether it can be linked in at the tail.
     pub(crate) goes_to_tail: bool,
+    /// Whether it can be linked in again after it has left.
+    pub(crate) returns: bool,
     /// Whether a reference keeps its namespace, or the reader does.
     pub(crate) lasts: bool,
     /// Bytes of its row.
@@ -46,10 +48,16 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
+    /// Whether it cannot come back behind an entry that was behind it.
+    fn keeps_order(self) -> bool {
+        !self.goes_to_tail || !self.returns
+    }
+
     /// A socket of the reader.
     pub(crate) const PLAIN: Self = Self {
         is_shown: true,
         goes_to_tail: false,
+        returns: true,
         lasts: true,
         bytes: 1,
     };
@@ -57,6 +65,11 @@ impl Kind {
     pub(crate) const TAIL: Self = Self {
         goes_to_tail: true,
         ..Self::PLAIN
+    };
+    /// The same, of UDP and bound to its port: it leaves once.
+    pub(crate) const BOUND: Self = Self {
+        returns: false,
+        ..Self::TAIL
     };
     /// A socket of the kernel in another namespace, which ends before it.
     pub(crate) const FOREIGN: Self = Self {
@@ -82,7 +95,9 @@ struct Entry {
     is_owned: bool,
     /// Whether its namespace has ended.
     has_no_namespace: bool,
-    /// Whether it was never unlinked nor replaced.
+    /// Whether it was ever unlinked or replaced.
+    has_left: bool,
+    /// Whether it has been in its bucket since the listing began.
     has_stayed: bool,
 }
 
@@ -123,6 +138,7 @@ impl State {
         let entry = &mut self.entries[address];
         entry.has_stayed = false;
         if let Some(bucket) = entry.bucket.take() {
+            entry.has_left = true;
             self.chains[bucket as usize].retain(|other| *other != address);
         }
     }
@@ -135,6 +151,9 @@ impl State {
                 }
                 self.unlink(address);
                 let entry = &mut self.entries[address];
+                if entry.has_left && !entry.kind.returns {
+                    return;
+                }
                 entry.bucket = Some(bucket);
                 let chain = &mut self.chains[bucket as usize];
                 if matches!(change, Change::Tail(..)) && entry.kind.goes_to_tail {
@@ -156,6 +175,7 @@ impl State {
                 *place = new;
                 let entry = &mut self.entries[address];
                 entry.bucket = None;
+                entry.has_left = true;
                 entry.has_stayed = false;
                 let (kind, has_no_namespace) = (entry.kind, entry.has_no_namespace);
                 self.entries.push(Entry {
@@ -201,6 +221,7 @@ impl Entry {
             is_unreferenced: false,
             is_owned: false,
             has_no_namespace: false,
+            has_left: false,
             has_stayed: false,
         }
     }
@@ -397,7 +418,7 @@ impl<const R: usize, const B: usize, const E: usize> Table for Model<'_, R, B, E
             .position(|address| *address == cursor.address)
             .filter(|_| !is_owned);
         match place {
-            Some(_) => pass.is_doubtful |= cursor.kind.goes_to_tail,
+            Some(_) => pass.is_doubtful |= !cursor.kind.keeps_order(),
             None => pass.lost += 1,
         }
         bucket.shared.pass.set(pass);
@@ -417,6 +438,9 @@ impl<const R: usize, const B: usize, const E: usize> Table for Model<'_, R, B, E
     }
 
     fn hold(&self) -> Result<Hold> {
+        self.pause()?;
+        // What was lost counts within one read only.
+        self.shared.pass.set(Pass::default());
         self.shared.holds.set(self.shared.holds.get() + 1);
         Ok(Hold(self.shared.clone()))
     }
@@ -440,7 +464,7 @@ impl<const R: usize, const B: usize, const E: usize> Table for Model<'_, R, B, E
     }
 
     fn keeps_order(cursor: &Cursor<'_>) -> bool {
-        !cursor.kind.goes_to_tail
+        cursor.kind.keeps_order()
     }
 
     fn pause(&self) -> Result {
@@ -575,6 +599,8 @@ impl Drop for Cursor<'_> {
 pub(crate) struct Buffer {
     room: usize,
     len: usize,
+    /// Bytes up to which the rows are complete.
+    complete: usize,
     rows: Vec<(usize, (Address, u32), u32)>,
 }
 
@@ -583,6 +609,7 @@ impl Buffer {
         Self {
             room,
             len: 0,
+            complete: 0,
             rows: Vec::new(),
         }
     }
@@ -592,6 +619,7 @@ impl Buffer {
         self,
         model: &Model<'_, R, B, E>,
     ) -> bool {
+        assert_eq!(self.len, self.complete, "rows are not complete");
         let mut state = model.shared.state.borrow_mut();
         let rows = self.rows.iter().map(|(_, entry, bucket)| (*entry, *bucket));
         state.shown.extend(rows);
@@ -642,9 +670,13 @@ impl<const R: usize, const B: usize, const E: usize> Rows<Model<'_, R, B, E>> fo
     }
 
     fn truncate(&mut self, position: usize) {
+        assert!(position >= self.complete, "complete rows are taken back");
         self.len = position;
         self.rows.retain(|(start, ..)| *start < position);
     }
 
-    fn complete(&mut self) {}
+    fn complete(&mut self) {
+        mem::assert_may_sleep();
+        self.complete = self.len;
+    }
 }

@@ -96,6 +96,7 @@ fn read<const R: usize, const B: usize, const E: usize>(
 /// Lists a table in every way. Returns how many there are.
 fn every_way<const R: usize, const B: usize, const E: usize>(
     chains: &[&[Kind]],
+    others: &[Kind],
     changes: &[Change],
     most: usize,
     rooms: &[usize],
@@ -108,7 +109,7 @@ fn every_way<const R: usize, const B: usize, const E: usize>(
             changes,
             left: most,
         };
-        read(&Model::<R, B, E>::new(chains, &[], &mut script), rooms);
+        read(&Model::<R, B, E>::new(chains, others, &mut script), rooms);
         ways += 1;
         if !choices.advance() {
             return ways;
@@ -127,9 +128,14 @@ fn all_but_one_move() {
             .collect();
         let chain = &[&[Kind::TAIL; 4][..]];
         for (rooms, most) in [(&[100], 4), (&[3], 3)] {
-            ways += every_way::<2, 100, 2>(chain, &moves, most, rooms);
-            ways += every_way::<1, 100, 2>(chain, &moves, 3, rooms);
+            ways += every_way::<2, 100, 2>(chain, &[], &moves, most, rooms);
+            ways += every_way::<1, 100, 2>(chain, &[], &moves, 3, rooms);
         }
+        // New ones come in at the tail, and stay there.
+        let others = [Kind::BOUND; 2];
+        let mut come = moves.clone();
+        come.extend([Change::Tail(4, 0), Change::Tail(5, 0)]);
+        ways += every_way::<1, 100, 2>(chain, &others, &come, 3, &[100]);
         // Some of them never go to the tail.
         for plain in 0..1 << 4 {
             let kind = |address: usize| match plain >> address & 1 {
@@ -137,8 +143,8 @@ fn all_but_one_move() {
                 _ => Kind::PLAIN,
             };
             let chain = &[&std::array::from_fn::<_, 4, _>(kind)[..]];
-            ways += every_way::<1, 100, 1>(chain, &moves, 2, &[100]);
-            ways += every_way::<2, 100, 3>(chain, &moves, 2, &[2]);
+            ways += every_way::<1, 100, 1>(chain, &[], &moves, 2, &[100]);
+            ways += every_way::<2, 100, 3>(chain, &[], &moves, 2, &[2]);
         }
     }
     assert!(ways > 100_000, "{ways}");
@@ -170,8 +176,8 @@ fn whatever_the_kernel_does() {
             changes.push(Change::EndNamespaces);
             changes.push(Change::Tail(foreign, 0));
             for rooms in [&[100][..], &[2]] {
-                ways += every_way::<2, 100, 2>(&[&kinds, &[Kind::PLAIN]], &changes, 2, rooms);
-                ways += every_way::<2, 2, 3>(&[&kinds, &[]], &changes, 2, rooms);
+                ways += every_way::<2, 100, 2>(&[&kinds, &[Kind::PLAIN]], &[], &changes, 2, rooms);
+                ways += every_way::<2, 2, 3>(&[&kinds, &[]], &[], &changes, 2, rooms);
             }
         }
     }
@@ -188,7 +194,7 @@ fn rows_of_many_bytes() {
     let kinds = [large, Kind::PLAIN, large, large, Kind::PLAIN];
     let changes = [Change::Tail(0, 0), Change::Tail(2, 0), Change::Head(3, 0)];
     for rooms in [&[100][..], &[7], &[10]] {
-        every_way::<8, 5, 8>(&[&kinds], &changes, 3, rooms);
+        every_way::<8, 5, 8>(&[&kinds], &[], &changes, 3, rooms);
     }
 }
 
@@ -210,10 +216,11 @@ fn always_lost() {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    (any::<bool>(), any::<bool>(), any::<bool>(), 1..4_usize).prop_map(
-        |(is_shown, goes_to_tail, lasts, bytes)| Kind {
+    (any::<[bool; 4]>(), 1..4_usize).prop_map(
+        |([is_shown, goes_to_tail, returns, lasts], bytes)| Kind {
             is_shown,
             goes_to_tail,
+            returns,
             // The reader keeps its own namespace.
             lasts: lasts || is_shown,
             bytes,
