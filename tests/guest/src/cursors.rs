@@ -28,16 +28,16 @@ const PORT: u16 = 40_000;
 /// The port that UDP sockets connect to. Nothing is sent there.
 const PEER: u16 = 9;
 
-/// More than a window, of which a read(2) returns no more than one.
+/// The size of a buffer that has room for a window. A read(2) returns one at most.
 const WINDOW: usize = 1 << 20;
 
-/// What a shell or a C library reads at a time.
+/// The buffer of a shell or of the C library.
 const BUFFER: usize = 4096;
 
 /// Long enough for RCU to free the sockets that were closed, so that new ones get their memory.
 const GRACE_PERIOD: Duration = Duration::from_millis(100);
 
-/// Creates the UDP tables of new network namespaces with this many slots.
+/// The number of slots in the UDP table of a new network namespace. 0: the table is shared.
 const PRIVATE_TABLE: &str = "/proc/sys/net/ipv4/udp_child_hash_entries";
 
 pub fn cases() -> Vec<Case> {
@@ -213,7 +213,7 @@ impl Crowd {
             sockets: BTreeMap::new(),
             chain: Vec::new(),
         };
-        for _ in 0..guest().scale(1500, 1500, 1200) {
+        for _ in 0..guest().scale(1500, 1000, 1000) {
             crowd.add()?;
         }
         crowd.must_be_in_order()?;
@@ -255,7 +255,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Closes these sockets, and then creates as many.
+    /// Closes these sockets, and then creates the same number.
     fn replace(&mut self, inodes: &[u64]) -> Result<()> {
         for ino in inodes {
             self.chain.retain(|other| other != ino);
@@ -282,7 +282,7 @@ impl Crowd {
     }
 }
 
-/// How a listing is read, and when sockets move.
+/// A way to read a listing, and the moments at which sockets move.
 struct Reading {
     name: &'static str,
     /// Bytes of a read(2).
@@ -309,33 +309,34 @@ const READINGS: &[Reading] = &[
     },
 ];
 
-/// Which sockets move, and in which order.
+/// A choice of sockets, in the order in which they move.
 enum Which {
     /// Those at these distances from the last one shown, along the chain: 1 is the next one.
     Near(&'static [isize]),
-    /// All that were shown.
+    /// All that were shown, and the same in reverse order.
     Shown,
     ShownBackwards,
-    /// All that were not.
+    /// All that were not shown, and the same in reverse order.
     NotShown,
     NotShownBackwards,
 }
 
 use Which::{Near, NotShown, NotShownBackwards, Shown, ShownBackwards};
 
-/// What becomes of them.
+/// The way in which sockets move.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum How {
     /// Each comes back at once.
     ComeBack,
     /// They come back at the end of the listing.
     StayAway,
-    /// They are closed, and as many are created.
+    /// They are closed, and the same number is created.
     Replaced,
 }
 
 use How::{ComeBack, Replaced, StayAway};
 
+/// A move of sockets between two reads.
 struct Move {
     name: &'static str,
     how: How,
@@ -399,7 +400,7 @@ impl Move {
         matches!(self.which, Near(_)) && self.how != Replaced
     }
 
-    /// The sockets that move, after these were shown.
+    /// Returns the sockets that move after these were shown.
     fn pick(&self, chain: &[u64], shown: &[u64]) -> Vec<u64> {
         let not_shown = || {
             let shown: BTreeSet<_> = shown.iter().collect();
@@ -436,7 +437,7 @@ impl Move {
     }
 }
 
-/// Reads once, and gives back what is not a whole line, as a shell does.
+/// Reads once, and seeks back to the end of the last whole line, as a shell does.
 pub fn read_lines(from: &mut fs::File, size: usize) -> Result<String> {
     let mut buf = vec![0; size];
     let n = from.read(&mut buf)?;
@@ -450,7 +451,7 @@ pub fn read_lines(from: &mut fs::File, size: usize) -> Result<String> {
     Ok(String::from_utf8(buf)?)
 }
 
-/// The inodes in these lines; the header has none.
+/// The inodes in these lines. The header has none.
 pub fn inodes_of(lines: &str) -> Result<Vec<u64>> {
     lines
         .lines()

@@ -28,18 +28,18 @@ use std::time::Duration;
 const PORT: u16 = 1701;
 
 /// Sockets of a crowd. Their rows take more than two windows.
-const CROWD: usize = 1500;
+const CROWD: usize = 3000;
 
-/// More than a window, of which a read(2) returns no more than one.
+/// The size of a buffer that has room for a window. A read(2) returns one at most.
 const WINDOW: usize = 1 << 20;
 
-/// How long the kernel may take, in seconds, to free a socket that nothing refers to.
+/// The time in seconds within which the kernel frees a socket that nothing refers to.
 const PROMPT: u64 = 1;
 
 /// A receive buffer in bytes. The kernel doubles it.
 const RECEIVE_BUFFER: i32 = 4 << 20;
 
-/// What a full receive buffer holds at least, in pages.
+/// The least that a full receive buffer is charged for, in pages.
 const FULL: u64 = (RECEIVE_BUFFER as u64 * 2 - (1 << 20)) / 4096;
 
 pub fn cases() -> Vec<Case> {
@@ -64,7 +64,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// Where a reader sleeps.
+/// A place in a listing where a reader sleeps.
 struct Rest {
     name: &'static str,
     /// The sizes of the reads that led there.
@@ -190,10 +190,9 @@ fn crowd(is_tcp: bool) -> Result<Vec<Socket>> {
         .collect()
 }
 
-/// The UDP sockets that are allocated, if the slab allocator counts them on their own.
+/// The number of UDP sockets that are allocated, if they have a slab cache of their own.
 fn allocated_udp_sockets() -> Result<Option<u64>> {
-    // Without this, objects that are free count as used while a CPU keeps them. KASAN keeps some,
-    // too.
+    // Otherwise, free objects that a CPU or KASAN keeps count as allocated.
     let _ = fs::write("/sys/kernel/slab/UDP/shrink", "1");
     let Ok(slabs) = fs::read_to_string("/proc/slabinfo") else {
         return Ok(None);
@@ -212,7 +211,7 @@ fn udp_pages() -> Result<u64> {
     Ok(words.next().context("no number")?.parse()?)
 }
 
-/// What UDP sockets take.
+/// The memory that UDP sockets take.
 #[derive(Debug)]
 struct Taken {
     pages: u64,
@@ -230,9 +229,10 @@ impl Taken {
         })
     }
 
-    /// What is more than it was before by half a full receive buffer, or by one socket.
+    /// Lists what exceeds `before` by half a full receive buffer, or by one socket.
     ///
-    /// A CPU charges up to 256 pages in advance (`SK_MEMORY_PCPU_RESERVE`), which count or not.
+    /// A CPU charges up to 256 pages in advance (`SK_MEMORY_PCPU_RESERVE`), so the number of
+    /// pages is not exact.
     fn more_than(&self, before: &Self) -> Vec<String> {
         let mut more = Vec::new();
         let mut look = |what, before: Option<u64>, now: Option<u64>, slack| {
@@ -260,8 +260,8 @@ fn fill(from: &Socket, to: &Socket) -> Result<()> {
     Ok(())
 }
 
-/// All sockets of a crowd are closed, with unread datagrams. Those around the places where the
-/// windows end have many.
+/// All sockets of a crowd are closed, each with an unread datagram. The receive buffers of those
+/// around the end of a window are full.
 fn unread_datagrams_are_freed(rest: &Rest) -> Result<()> {
     let group = match InGroup::enter("knetstat-idle-reader") {
         Ok(group) => Some(group),
@@ -319,7 +319,7 @@ fn unread_datagrams_are_freed(rest: &Rest) -> Result<()> {
     freed.and(rest)
 }
 
-/// When a socket gets its destructor.
+/// The moment at which sockets get the destructor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
     BeforeReading,
@@ -440,8 +440,8 @@ impl Drop for L2tp {
 /// The local address of the tunnel's socket.
 const TUNNEL: &str = "127.0.0.1:1701";
 
-/// Reads a window that ends at the tunnel's socket. Creates or closes sockets that come before it
-/// until one does.
+/// Reads a window that ends at the tunnel's socket. To get there, creates and closes sockets that
+/// come before it.
 fn end_at_tunnel(newer: &mut Vec<Socket>, first: usize) -> Result<fs::File> {
     for _ in 0..20 {
         let mut from = fs::File::open(File::Udp.path())?;
@@ -463,11 +463,11 @@ fn end_at_tunnel(newer: &mut Vec<Socket>, first: usize) -> Result<fs::File> {
     bail!("no window ends at the tunnel's socket")
 }
 
-/// A tunnel is deleted, then the modules are unloaded, and only then the reader closes its file
-/// that stopped at the tunnel's socket.
+/// A reader stops at the socket of a tunnel. The tunnel is deleted, then the modules are unloaded,
+/// and only then the reader closes its file.
 fn l2tp_tunnel_is_freed() -> Result<()> {
     if allocated_udp_sockets()?.is_none() {
-        return skip("this kernel does not count UDP sockets on their own");
+        return skip("UDP sockets share a slab cache with others: boot with slab_nomerge");
     }
     const OLDER: usize = 300;
     // After a failure, this one is dropped last.
