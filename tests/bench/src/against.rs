@@ -79,7 +79,7 @@ pub fn run(other: &Path, options: &Options, spawner: &mut Spawner) -> Result<Out
     let ours = options.dir.join("knetstat.ko");
     let builds = [ours.as_path(), other];
     let mut populations = Vec::new();
-    for kind in [Kind::Established, Kind::Udp] {
+    for kind in [Kind::Established, Kind::Udp, Kind::UdpOnePort] {
         for rows in [10_000, options.scale(100_000, 30_000)] {
             let name = format!("{kind}, {} rows", digits(rows));
             note(format_args!("against: {name}"));
