@@ -175,38 +175,37 @@ impl<'a> Line<'a> {
         self.full = false;
     }
 
-    /// The next `count` bytes of the buffer, if they are free and not kept for names.
+    /// What is free of the buffer, and not kept for names.
     #[inline]
-    fn room(&mut self, count: usize) -> Option<&mut [u8]> {
-        let end = self.at.len.saturating_add(count);
-        if self.full || end > self.at.limit {
-            return None;
-        }
-        self.buf.get_mut(self.at.len..end)
+    fn room(&mut self) -> &mut [u8] {
+        let room = self.buf.get_mut(self.at.len..self.at.limit);
+        room.unwrap_or(&mut [])
     }
 
     /// Appends `bytes`, or nothing of them if they do not fit.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        match self.room(bytes.len()) {
-            Some(room) => {
+        let full = self.full;
+        match self.room().get_mut(..bytes.len()) {
+            Some(room) if !full => {
                 for (to, from) in room.iter_mut().zip(bytes) {
                     *to = *from;
                 }
                 self.at.len = self.at.len.saturating_add(bytes.len());
             }
-            None => self.full = true,
+            _ => self.full = true,
         }
     }
 
     /// As [`Line::put`], for a text whose length the compiler knows: some stores, no loop.
     #[inline]
     pub(crate) fn fixed<const N: usize>(&mut self, bytes: &[u8; N]) {
-        match self.room(N).and_then(|room| room.first_chunk_mut()) {
-            Some(room) => {
+        let full = self.full;
+        match self.room().first_chunk_mut() {
+            Some(room) if !full => {
                 *room = *bytes;
                 self.at.len = self.at.len.saturating_add(N);
             }
-            None => self.full = true,
+            _ => self.full = true,
         }
     }
 
@@ -227,10 +226,16 @@ impl<'a> Line<'a> {
 
     /// Puts names in the place of marks. `name` returns that of an interface, up to its first zero
     /// byte, or `None` if there is no such interface any more: that reads `if` and its number.
+    #[inline]
     pub(crate) fn resolve(&mut self, name: impl Fn(u32) -> Option<[u8; 16]>) {
-        let Some(first_mark) = self.at.first_mark else {
-            return;
-        };
+        if let Some(first_mark) = self.at.first_mark {
+            self.resolve_from(first_mark, name);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn resolve_from(&mut self, first_mark: usize, name: impl Fn(u32) -> Option<[u8; 16]>) {
         // What is behind the first mark goes to the end of the buffer, and from there back, with
         // names. These do not reach what was not read yet: the limit has kept that much free.
         let behind = self.at.len.saturating_sub(first_mark);

@@ -151,6 +151,7 @@ impl<'n, P: Protocol> walk::Rows<Visible<'n, P::Table<'n>>> for Writer<'_, '_, P
         self.line.truncate(position);
     }
 
+    #[inline]
     fn complete(&mut self) {
         let net = self.context.viewer.net;
         self.line

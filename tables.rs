@@ -266,19 +266,22 @@ impl<'b, 'n, T: HashTable<'n>> Iterator for Iter<'b, T> {
         let next = unsafe { (*current.as_ptr()).next };
         // INVARIANT: It is the successor of a node of the locked chain.
         self.next = node(next);
+        let ahead = self.next.or(self.after);
+        // Before anything of this one is read, which may have to come from memory.
+        if let Some(node) = ahead {
+            T::prefetch(node, Part::Columns);
+        }
         // SAFETY: The chains of these tables are linked by `skc_node`, or by `skc_nulls_node`,
         // which lies in the same place and has the same layout. The bucket stays locked during
         // `'b`.
         let entry = unsafe { Entry::from_node(current) };
         // INVARIANT: The chain is one of a table of type `T`.
-        let found = Found {
+        Some(Found {
             entry,
-            ahead: self.next.or(self.after),
+            ahead,
             index: self.index,
             _table: PhantomData,
-        };
-        found.prefetch_next(Part::Columns);
-        Some(found)
+        })
     }
 }
 
