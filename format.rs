@@ -156,6 +156,12 @@ impl<'a> Line<'a> {
         self.at.len
     }
 
+    /// Bytes written, and kept for names.
+    pub(crate) fn taken(&self) -> usize {
+        let kept = self.buf.len().saturating_sub(self.at.limit);
+        self.at.len.saturating_add(kept)
+    }
+
     /// Where the text ends now.
     pub(crate) fn position(&self) -> Position {
         self.at

@@ -129,7 +129,7 @@ impl<'n, P: Protocol> walk::Rows<Visible<'n, P::Table<'n>>> for Writer<'_, '_, P
     type Position = Position;
 
     fn len(&self) -> usize {
-        self.line.len()
+        self.line.taken()
     }
 
     fn position(&self) -> Position {

@@ -134,7 +134,7 @@ pub(crate) trait Rows<T: Table> {
     /// The end of what was written up to some moment.
     type Position;
 
-    /// Bytes written.
+    /// Bytes written, and kept for what [`Rows::complete`] adds.
     fn len(&self) -> usize;
 
     /// Where the rows end now.
