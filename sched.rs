@@ -27,11 +27,12 @@ pub(crate) fn cond_resched_killable() -> Result {
     Ok(())
 }
 
-/// Sleeps: what must not be done under a spinlock, for the test that shows that the debug
-/// guest sees it.
-#[cfg(knetstat_fault = "sleep")]
+/// Sleeps: what must not be done under a spinlock, for the test that shows that the debug guest
+/// sees it; and between two, to widen the time in which others can come between.
+#[cfg(any(knetstat_fault = "sleep", knetstat_fault = "slow-look"))]
 pub(crate) fn sleep() {
-    // SAFETY: `msleep()` wants a context that may sleep. There is none here: that is the fault.
+    // SAFETY: `msleep()` wants a context that may sleep. With the fault "sleep" there is none: that
+    // is the fault. Otherwise the walk calls this with no lock held.
     unsafe { bindings::knetstat_test_sleep() };
 }
 
@@ -39,6 +40,6 @@ pub(crate) fn sleep() {
 /// another CPU can come between.
 #[cfg(knetstat_fault = "slow-look")]
 pub(crate) fn delay() {
-    // SAFETY: `udelay()` may be called in any context.
+    // SAFETY: `mdelay()` may be called in any context.
     unsafe { bindings::knetstat_test_delay() };
 }

@@ -52,10 +52,18 @@ pub(crate) struct Limits {
 /// A hash table, and which of its entries a reader sees.
 pub(crate) trait Table {
     /// The limits of a round.
-    const LIMITS: Limits = Limits {
-        rows: 64,
-        bytes: 16 << 10,
-        entries: 512,
+    const LIMITS: Limits = if cfg!(knetstat_fault = "short-rounds") {
+        Limits {
+            rows: 1,
+            bytes: 1,
+            entries: 1,
+        }
+    } else {
+        Limits {
+            rows: 64,
+            bytes: 16 << 10,
+            entries: 512,
+        }
     };
 
     /// A locked bucket: its chain does not change. Nothing that sleeps may be called meanwhile.
@@ -299,6 +307,8 @@ impl Walk {
                 Ended::NoRoom => return Ok(false),
                 Ended::Limit(reached) => (cursor, whole) = (reached, false),
             }
+            #[cfg(knetstat_fault = "slow-look")]
+            crate::sched::sleep();
             table.pause()?;
         }
     }

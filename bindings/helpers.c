@@ -430,14 +430,14 @@ u64 knetstat_ktime_get_ns(void)
 	return ktime_get_ns();
 }
 
-/* Only for the build that shows that the debug guest catches a sleep under a lock. */
+/* Only for builds that break a rule: sleeping under a lock, or for long between two. */
 void knetstat_test_sleep(void)
 {
-	msleep(1);
+	msleep(15);
 }
 
 /* Only for the build that widens the window in which a socket can change its table. */
 void knetstat_test_delay(void)
 {
-	udelay(500);
+	mdelay(5);
 }

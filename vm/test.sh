@@ -275,9 +275,9 @@ all_faults() {
 	faults=0
 	fault oob debug - 'log:BUG: KASAN: .*out-of-bounds' "$REQUEST_ROW"
 	fault sleep debug - 'log:BUG: (scheduling while atomic|sleeping function called from invalid context)' "$REQUEST_ROW"
-	fault slow-look debug - passes faults::listener_between_tables
-	fault slow-look "$STOCK" - passes faults::listener_between_tables
-	fault slow-look,no-sock-lock "$STOCK" - fails faults::listener_between_tables
+	fault slow-look,short-rounds debug - passes faults::listener_between_tables
+	fault slow-look,short-rounds "$STOCK" - passes faults::listener_between_tables
+	fault slow-look,short-rounds,no-sock-lock "$STOCK" - fails faults::listener_between_tables
 	fault lost-place debug $FEW_SLOTS passes faults::place_lost_every_round
 	fault lost-place,same-visits debug $FEW_SLOTS fails faults::place_lost_every_round
 	fault lost-place,same-visits debug $FEW_SLOTS passes faults::reader_can_be_killed
