@@ -45,8 +45,10 @@ find "$LOGS" -mindepth 1 -delete
 
 LOST='is of no use any more: it does not apply. Make the same mistake in the sources of today'
 
+# What was changed back by this gets a time of its own: cargo and make go by times, and would take
+# what was built from a mutant for what they want.
 copy() {
-	in_root rsync -a --delete --filter=':- .gitignore' --exclude=/.git --exclude=target "$IN_TOP/" "$(in_cache "$COPY")/"
+	in_root rsync -rlpgoD --checksum --delete --filter=':- .gitignore' --exclude=/.git --exclude=target "$IN_TOP/" "$(in_cache "$COPY")/"
 }
 # in_copy ARGUMENT...: git apply, in the copy.
 in_copy() {
