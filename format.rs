@@ -181,7 +181,7 @@ impl<'a> Line<'a> {
         self.full = false;
     }
 
-    /// What is free of the buffer, and not kept for names.
+    /// The part of the buffer that is free and not kept for names.
     #[inline]
     fn room(&mut self) -> &mut [u8] {
         let room = self.buf.get_mut(self.at.len..self.at.limit);

@@ -127,9 +127,9 @@ impl<T> Array<T> {
 /// They must be one.
 pub(crate) unsafe trait Zeroable {}
 
-// SAFETY: 0 is valid.
+// SAFETY: An integer whose bytes are all zero is the number 0.
 unsafe impl Zeroable for u8 {}
-// SAFETY: 0 is valid.
+// SAFETY: An integer whose bytes are all zero is the number 0.
 unsafe impl Zeroable for usize {}
 
 impl<T: Zeroable> Array<T> {

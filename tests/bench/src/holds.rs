@@ -251,7 +251,7 @@ fn remove_interfaces() -> Result<()> {
     Ok(())
 }
 
-/// Lets each socket of a population join so many groups, each on an interface of its own.
+/// Lets each socket of a population join this many groups, each on an interface of its own.
 fn join_groups(population: &Population, groups: u32) -> Result<()> {
     if groups == 0 {
         return Ok(());
