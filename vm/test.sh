@@ -231,7 +231,7 @@ BAD_LOG='BUG: |WARNING: |KASAN: |UBSAN: |Oops|INFO: task .* blocked|rcu: INFO|su
 #   log:PATTERN   the kernel's log has a line that matches
 fault() {
 	local names=$1 kernel=$2 boot=$3 expected=$4 command=$5
-	local what make=() run=(--timeout 120) ko log out ok='' status=0 program
+	local what make=() run=(--timeout 180) ko log out ok='' status=0 program
 	program=${PROGRAMS[$(arch_of "$kernel")]}
 	what="fault::$names: ${command%%[ $'\n']*} ($kernel) ${expected%%:*}"
 	log=$LOGS/fault-$names-$kernel-$faults.kernel.log out=${LOGS}/fault-$names-$kernel-$faults.log

@@ -484,11 +484,11 @@ fn read_while_moving(sockets: &BTreeMap<u64, Socket>, others: &BTreeSet<u64>) ->
         });
         let mut windows = 0_u32;
         let mut read = || -> Result<()> {
-            // A broken rule may take all of this to show.
-            let seconds = if guest().is_broken {
-                30
-            } else {
-                guest().scale(5, 5, 10)
+            // A broken rule shows by chance: in 7 s on average, on an idle machine.
+            let seconds = match std::env::var("KNETSTAT_FAULT") {
+                Ok(names) if names.contains("no-sock-lock") => 100,
+                Ok(_) => 30,
+                Err(_) => guest().scale(5, 5, 10),
             };
             let deadline = Instant::now() + Duration::from_secs(seconds);
             while Instant::now() < deadline && (guest().is_broken || windows < ENOUGH_WINDOWS) {
@@ -548,7 +548,8 @@ fn read_while_moving(sockets: &BTreeMap<u64, Socket>, others: &BTreeSet<u64>) ->
 /// Listeners at one address and port.
 fn listener_between_tables() -> Result<()> {
     let mut sockets = BTreeMap::new();
-    let count = if guest().is_broken { 20 } else { 1000 };
+    // With rounds of one entry, few sockets make many readings, and so many chances.
+    let count = if guest().is_broken { 4 } else { 1000 };
     for _ in 0..count {
         let socket = sharing(true)?;
         bind(&socket, true, PORT)?;
