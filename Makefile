@@ -48,7 +48,7 @@ install-tool uninstall-tool:
 # nobody needs cargo to install it.
 .PHONY: man
 man:
-	@cd tests && cargo run --quiet -p knetstat-man
+	@cd tools && cargo run --quiet -p knetstat-man
 
 # The sources of a commit as a package of a distribution takes them.
 .PHONY: dist

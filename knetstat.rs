@@ -7,30 +7,22 @@
 
 #[macro_use]
 mod bindings;
+mod abstractions;
 mod diag;
 mod format;
-#[macro_use]
-mod sock;
-mod getsockopt;
-#[cfg(knetstat_measure)]
-mod held;
-mod mem;
-mod modules;
-mod mutex;
-mod ns;
-mod options;
-mod prefetch;
-mod procnet;
-mod rcu;
 mod rows;
-mod sched;
-mod seen;
+#[macro_use]
+mod sockets;
 mod sockopts;
-mod tables;
-mod walk;
 
+use abstractions::{
+    modules,
+    procnet::{
+        self,
+        File, //
+    }, //
+};
 use kernel::prelude::*;
-use procnet::File;
 
 /// The version, as `CHANGELOG.md` has it. It goes from here to modinfo(8) and to `make dist`, by
 /// `scripts/version.sh`: the kernel's `module!` does not take one.

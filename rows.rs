@@ -2,6 +2,8 @@
 
 //! What the rows of the files hold, column by column.
 
+use crate::abstractions::ns::Viewer;
+use crate::abstractions::procnet::Listing;
 use crate::format::{
     self,
     label,
@@ -10,35 +12,33 @@ use crate::format::{
     Position,
     State, //
 };
-use crate::getsockopt::{
-    self,
-    Defaults, //
-};
-use crate::ns::Viewer;
-use crate::prefetch::Part;
-use crate::procnet::Listing;
-use crate::sock::{
+use crate::sockets::prefetch::Part;
+use crate::sockets::sock::{
     self,
     Endpoint,
     Family,
     Sock,
     TcpEntry, //
 };
-use crate::sockopts::{
-    self,
-    Context,
-    Subject, //
-};
-use crate::tables::{
+use crate::sockets::tables::{
     Found,
     HashTable,
     TcpTable,
     UdpTable,
     Visible, //
 };
-use crate::walk::{
+use crate::sockets::walk::{
     self,
     Walk, //
+};
+use crate::sockopts::getsockopt::{
+    self,
+    Defaults, //
+};
+use crate::sockopts::{
+    self,
+    Context,
+    Subject, //
 };
 use core::marker::PhantomData;
 use kernel::error::Result;

@@ -3,14 +3,27 @@
 //! The table of socket options: name, the sockets it applies to, the field it is in, when it is
 //! shown, how its value reads.
 //!
-//! Options are shown in the order of the table. What needs more than a field is in `getsockopt.rs`.
+//! Options are shown in the order of the table. What needs more than a field is in
+//! `sockopts/getsockopt.rs`.
 
+pub(crate) mod getsockopt;
+pub(crate) mod language;
+
+use crate::abstractions::ns::Viewer;
 use crate::format::{
     label,
     List, //
 };
+use crate::sockets::sock::{
+    Connection,
+    Listener,
+    Sock,
+    Tcp,
+    Udp, //
+};
+use core::ptr::null_mut;
 #[allow(unused_imports, reason = "not every kernel has every option")]
-use crate::getsockopt::{
+use getsockopt::{
     jiffies_to_msecs,
     jiffies_to_usecs,
     seconds,
@@ -20,21 +33,12 @@ use crate::getsockopt::{
     MAX_TIMEOUT, //
 };
 #[cfg(CONFIG_IPV6)]
-use crate::getsockopt::{
+use getsockopt::{
     Ipv6,
     IPV6_MCASTHOPS,
     IPV6_PMTUDISC, //
 };
-use crate::ns::Viewer;
-use crate::options::options;
-use crate::sock::{
-    Connection,
-    Listener,
-    Sock,
-    Tcp,
-    Udp, //
-};
-use core::ptr::null_mut;
+use language::options;
 
 /// What values depend on besides the socket.
 pub(crate) struct Context<'c, 'n> {
@@ -100,7 +104,7 @@ impl<'b> Subject<'b> {
     }
 }
 
-// What a line means is said in `options.rs`.
+// What a line means is said in `sockopts/language.rs`.
 options! {
     (sk, cx)
 

@@ -366,7 +366,7 @@ u64 knetstat_sock_ino(const struct sock *sk)
 	return sock_i_ino((struct sock *)sk);
 }
 
-/* Held for reading by tasks that hold references to sockets: see modules.rs. */
+/* Held for reading by tasks that hold references to sockets: see abstractions/modules.rs. */
 static DECLARE_RWSEM(knetstat_modules);
 
 /* Called by delete_module(2) after the module's exit, and before its text is freed. */

@@ -12,7 +12,7 @@
 //!
 //! What differs between kernels is told by their headers, see `probes.mk`, never by a version, and
 //! is dealt with in this folder. Outside of it, `knetstat_has` marks only what a user sees: options
-//! that some kernels lack (`sockopts.rs`), and to whom one is shown (`getsockopt/tcp.rs`).
+//! that some kernels lack (`sockopts.rs`), and to whom one is shown (`sockopts/getsockopt/tcp.rs`).
 
 #![allow(
     non_camel_case_types,

@@ -41,8 +41,8 @@ rm -rf "$scratch"
 mkdir -p "$scratch"
 mkdir "$scratch/knetstat"
 # Not what it is tested with, and not what was built here.
-tar -c --exclude=target CHANGELOG.md Kbuild Makefile README.md ./*.rs bindings debian docs getsockopt man rust scripts \
-	tests/man tools | tar -x -C "$scratch/knetstat"
+tar -c --exclude=target CHANGELOG.md Kbuild Makefile README.md ./*.rs abstractions bindings debian docs man rust scripts \
+	sockets sockopts tools | tar -x -C "$scratch/knetstat"
 # That there is no build-essential does not matter.
 if ! (cd "$scratch/knetstat" && dpkg-buildpackage --build="$which" --no-sign --no-check-builddeps) > "$scratch/log" 2>&1; then
 	tail -n 20 "$scratch/log" >&2

@@ -348,7 +348,7 @@ without_compiler() {
 
 compiler_stops() {
 	local walk log
-	walk=$(echo "$COPY"/usr/src/knetstat-*/walk.rs)
+	walk=$(echo "$COPY"/usr/src/knetstat-*/sockets/walk.rs)
 	cp "$walk" "$RUN/walk.rs"
 	echo 'This is not Rust.' >> "$walk"
 	again

@@ -9,23 +9,16 @@
     expect(unused_imports, unused_macros, reason = "only the tests use them")
 )]
 
+mod abstractions {
+    pub(crate) mod mem;
+}
 #[path = "../../../diag.rs"]
 mod diag;
 #[path = "../../../format.rs"]
 mod format;
-mod mem;
-#[path = "../../../seen.rs"]
-mod seen;
-#[path = "../../../walk.rs"]
-mod walk;
+mod sockets;
 
 #[cfg(test)]
 mod diag_tests;
 #[cfg(test)]
 mod format_tests;
-#[cfg(test)]
-mod seen_tests;
-#[cfg(test)]
-mod walk_model;
-#[cfg(test)]
-mod walk_tests;

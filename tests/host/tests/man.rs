@@ -120,8 +120,8 @@ fn the_page_has_every_option_at_its_level() {
 fn flags_that_are_on_by_default() {
     let mut on = BTreeSet::new();
     for (file, head) in [
-        ("getsockopt/ip.rs", "fn default_inet_flags("),
-        ("getsockopt/ipv6.rs", "const DEFAULT_FLAGS: u64 ="),
+        ("sockopts/getsockopt/ip.rs", "fn default_inet_flags("),
+        ("sockopts/getsockopt/ipv6.rs", "const DEFAULT_FLAGS: u64 ="),
     ] {
         let text = read(file);
         let (_, body) = text.split_once(head).expect(head);

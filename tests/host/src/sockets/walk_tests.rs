@@ -3,9 +3,9 @@
 //! `walk.rs` as it is, on a table in which anything happens between two locks: small ones in every
 //! way, large ones at random.
 
-use crate::mem;
-use crate::walk::Walk;
-use crate::walk_model::{
+use crate::abstractions::mem;
+use crate::sockets::walk::Walk;
+use crate::sockets::walk_model::{
     Buffer,
     Change,
     Kind,

@@ -16,7 +16,7 @@
 //! An entry, `NAME: FIELDS WHEN;`, names the fields that it depends on, by the C type and the path
 //! in it, each with what it is on a fresh socket: `sock.sk_priority unless 0`. Several are joined
 //! by `or`. Of these follow the terms of the guards and the cache lines to prefetch
-//! (`prefetch.rs`); a field that `bindings/layout.c` does not list, or one of another type than the
+//! (`sockets/prefetch.rs`); a field that `bindings/layout.c` does not list, or one of another type than the
 //! view has, does not compile. In a group of flags, an entry names a flag.
 //!
 //! | when | shown |
@@ -85,7 +85,7 @@ macro_rules! options {
         /// Appends the options of a socket to the list of its row.
         #[inline]
         pub(crate) fn show(subject: &Subject<'_>, $cx: &Context<'_, '_>, list: &mut List<'_, '_>) {
-            let mut rare = $crate::options::Rare::default();
+            let mut rare = $crate::sockopts::language::Rare::default();
             $(
                 $(#[$meta])*
                 options!(@rare $sk $cx subject rare: $sockets ($($($how)*)?) { $($body)* });
@@ -97,7 +97,7 @@ macro_rules! options {
         }
 
         /// Adds the cache lines of a TCP socket that the table looks at on each.
-        pub(crate) const fn tcp_lines(mut lines: $crate::prefetch::Lines) -> $crate::prefetch::Lines {
+        pub(crate) const fn tcp_lines(mut lines: $crate::sockets::prefetch::Lines) -> $crate::sockets::prefetch::Lines {
             $(
                 $(#[$meta])*
                 options!(@tcp_lines lines: $sockets ($($($how)*)?) { $($body)* });
@@ -106,7 +106,7 @@ macro_rules! options {
         }
 
         /// As [`tcp_lines`], of a UDP socket.
-        pub(crate) const fn udp_lines(mut lines: $crate::prefetch::Lines) -> $crate::prefetch::Lines {
+        pub(crate) const fn udp_lines(mut lines: $crate::sockets::prefetch::Lines) -> $crate::sockets::prefetch::Lines {
             $(
                 $(#[$meta])*
                 options!(@udp_lines lines: $sockets ($($($how)*)?) { $($body)* });
@@ -126,7 +126,7 @@ macro_rules! options {
                 $(#[$meta])*
                 {
                     $rare.$sockets |=
-                        0 $(| $crate::options::differs(get!(&$sk, $type, $($field).+), $default))+;
+                        0 $(| $crate::sockopts::language::differs(get!(&$sk, $type, $($field).+), $default))+;
                 }
             )*
         }
@@ -181,7 +181,7 @@ macro_rules! options {
     };
     (@group $sk:ident $cx:ident $subject:ident $rare:ident $list:ident: $sockets:ident ($type:ident . $($field:ident).+ unless $default:tt) { $($body:tt)* }) => {
         if let Some($sk) = $subject.$sockets {
-            if $crate::options::differs(get!(&$sk, $type, $($field).+), $default) != 0 {
+            if $crate::sockopts::language::differs(get!(&$sk, $type, $($field).+), $default) != 0 {
                 options!(@entries $sk $list: $($body)*);
             }
         }
@@ -223,7 +223,7 @@ macro_rules! options {
         }
     };
     (@entry $sk:ident $list:ident $name:ident [$([$type:ident $($field:ident).+ unless $default:tt])+] set $value:expr) => {
-        if 0 $(| $crate::options::differs(get!(&$sk, $type, $($field).+), $default))+ != 0 {
+        if 0 $(| $crate::sockopts::language::differs(get!(&$sk, $type, $($field).+), $default))+ != 0 {
             if let Some(value) = $value {
                 $list.rare_entry(stringify!($name), value);
             }

@@ -6,6 +6,8 @@ use super::{
     unless,
     Defaults, //
 };
+use crate::abstractions::ns::Viewer;
+use crate::abstractions::rcu;
 use crate::bindings;
 use crate::format::{
     Hex,
@@ -13,9 +15,7 @@ use crate::format::{
     Name,
     Value, //
 };
-use crate::ns::Viewer;
-use crate::rcu;
-use crate::sock::{
+use crate::sockets::sock::{
     Tcp,
     HZ, //
 };

@@ -8,6 +8,7 @@ use super::{
     unless,
     Device, //
 };
+use crate::abstractions::ns::Viewer;
 use crate::bindings;
 use crate::format::{
     Flags,
@@ -17,8 +18,7 @@ use crate::format::{
     Seconds,
     Value, //
 };
-use crate::ns::Viewer;
-use crate::sock::{
+use crate::sockets::sock::{
     Sock,
     Udp,
     View,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A simulated hash table for `walk.rs`, in which anything that the kernel does to a chain happens
+//! A simulated hash table for `sockets/walk.rs`, in which anything that the kernel does to a chain happens
 //! between two locks.
 //!
 //! What the kernel does (`include/net/sock.h`, `net/ipv4/inet_hashtables.c`, `net/ipv4/udp.c`): it
@@ -14,8 +14,8 @@
 //! memory is not used after it was freed, a namespace not after it has ended. What it cannot show
 //! is whether `tables.rs` and `sock.rs` do what they promise: see the tests in the guests.
 
-use crate::mem;
-use crate::walk::{
+use crate::abstractions::mem;
+use crate::sockets::walk::{
     Limits,
     Rows,
     Table, //

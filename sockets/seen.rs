@@ -2,7 +2,7 @@
 
 //! A set of identities: what was shown of a crowded bucket.
 
-use crate::mem::{
+use crate::abstractions::mem::{
     Array,
     Need, //
 };

@@ -20,14 +20,14 @@ mod udp;
 #[cfg(CONFIG_IPV6)]
 pub(crate) use ipv6::Ipv6;
 
+use crate::abstractions::ns::Net;
 use crate::bindings;
 use crate::format::{
     Line,
     Milliseconds,
     Value, //
 };
-use crate::ns::Net;
-use crate::sock::HZ;
+use crate::sockets::sock::HZ;
 use core::net::IpAddr;
 
 /// `MAX_SCHEDULE_TIMEOUT`: no limit.

@@ -6,8 +6,8 @@
 //!
 //! What this does not do: locking classes of one's own for lockdep; all mutexes here are of one.
 
+use crate::abstractions::mem::Owned;
 use crate::bindings;
-use crate::mem::Owned;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;

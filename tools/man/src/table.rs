@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table in `sockopts.rs`, as far as the page needs it. Its language is that of `options.rs`.
+//! The table in `sockopts.rs`, as far as the page needs it. Its language is that of `sockopts/language.rs`.
 
 /// The value of a flag that is shown only while it is on.
 pub(crate) const FLAG_IS_ON: &str = "Cm 1";
@@ -29,7 +29,7 @@ enum Fresh {
 }
 
 /// How the names of flags begin that are on. A host test compares that with the defaults in
-/// `getsockopt/`.
+/// `sockopts/getsockopt/`.
 pub const ON: [&str; 2] = ["INET_FLAGS_MC_", "INET_FLAGS_MC6_"];
 
 /// A line of the table.

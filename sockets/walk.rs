@@ -27,7 +27,7 @@
 //!
 //! This does not keep a cursor when it returns: the reader may sleep for a year.
 
-use crate::seen::Seen;
+use crate::sockets::seen::Seen;
 use core::ops::Range;
 use kernel::error::code::EOVERFLOW;
 use kernel::error::Result;
@@ -308,7 +308,7 @@ impl Walk {
                 Ended::Limit(reached) => (cursor, whole) = (reached, false),
             }
             #[cfg(knetstat_fault = "slow-look")]
-            crate::sched::sleep();
+            crate::abstractions::sched::sleep();
             table.pause()?;
         }
     }

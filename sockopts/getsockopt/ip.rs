@@ -10,6 +10,7 @@ use super::{
     Device,
     Scoped, //
 };
+use crate::abstractions::rcu;
 use crate::bindings;
 use crate::format::{
     Hex,
@@ -17,8 +18,7 @@ use crate::format::{
     Range,
     Value, //
 };
-use crate::rcu;
-use crate::sock::{
+use crate::sockets::sock::{
     ipv4,
     Sock,
     View, //

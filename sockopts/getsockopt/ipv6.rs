@@ -10,14 +10,14 @@ use super::{
     Device,
     Scoped, //
 };
+use crate::abstractions::rcu;
 use crate::bindings;
 use crate::format::{
     Hex,
     Line,
     Value, //
 };
-use crate::rcu;
-use crate::sock::{
+use crate::sockets::sock::{
     ipv6,
     Sock,
     View, //

@@ -11,16 +11,16 @@
 //! yielded them, so none outlives the lock. Fields are read without the socket
 //! lock, each one once, as `inet_diag` and `/proc/net/tcp` do: what a row says of
 //! two fields need not be of the same moment. Nothing here writes. What options are set
-//! is in `getsockopt.rs`.
+//! is in `sockopts/getsockopt.rs`.
 
-use crate::bindings;
-use crate::diag::Flow;
-use crate::format::State;
-use crate::modules;
-use crate::ns::{
+use crate::abstractions::modules;
+use crate::abstractions::ns::{
     Net,
     UserNs, //
 };
+use crate::bindings;
+use crate::diag::Flow;
+use crate::format::State;
 use core::marker::PhantomData;
 #[cfg(CONFIG_IPV6)]
 use core::net::Ipv6Addr;
@@ -96,7 +96,7 @@ pub(crate) unsafe trait View<C> {
 /// that type.
 macro_rules! get {
     ($view:expr, $type:ident, $($field:ident).+) => {{
-        let ptr: *const $crate::bindings::$type = $crate::sock::View::as_ptr($view);
+        let ptr: *const $crate::bindings::$type = $crate::sockets::sock::View::as_ptr($view);
         // SAFETY: `View` promises that `ptr` is to a live object of this type. The read is
         // volatile, so others may write to the field meanwhile.
         unsafe { field!(ptr, $type, $($field).+) }

@@ -17,24 +17,24 @@
 //!
 //! What this does not do: files that can be written to, and directories.
 
-use crate::bindings::{
-    self,
-    c_int, //
-};
-use crate::format::Line;
-use crate::mem::{
+use crate::abstractions::mem::{
     Array,
     Need,
     Owned, //
 };
-use crate::mutex::Mutex;
-use crate::ns::{
+use crate::abstractions::mutex::Mutex;
+use crate::abstractions::ns::{
     Net,
     NetRef,
     UserNs,
     Viewer, //
 };
-use crate::sched;
+use crate::abstractions::sched;
+use crate::bindings::{
+    self,
+    c_int, //
+};
+use crate::format::Line;
 use core::ffi::CStr;
 use core::marker::PhantomData;
 use core::ptr::NonNull;

@@ -12,17 +12,17 @@
 //!
 //! What this does not do: look a socket up, or change anything.
 
+use crate::abstractions::modules;
+use crate::abstractions::ns::Net;
+use crate::abstractions::sched;
 use crate::bindings;
 #[cfg(knetstat_measure)]
-use crate::held;
-use crate::modules;
-use crate::ns::Net;
-use crate::prefetch::{
+use crate::sockets::held;
+use crate::sockets::prefetch::{
     self,
     Part, //
 };
-use crate::sched;
-use crate::sock::{
+use crate::sockets::sock::{
     Entry,
     Family,
     Settled,
@@ -30,7 +30,7 @@ use crate::sock::{
     TcpEntry,
     Udp, //
 };
-use crate::walk;
+use crate::sockets::walk;
 use core::marker::PhantomData;
 use core::ops::{
     Deref,
@@ -585,7 +585,7 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
     }
 
     unsafe fn has_module(&self, _entry: &Entry<'_>) -> bool {
-        // See modules.rs for kernel TLS.
+        // See abstractions/modules.rs for kernel TLS.
         false
     }
 

@@ -2,7 +2,7 @@
 
 //! `seen.rs` against the standard library's set.
 
-use crate::seen::Seen;
+use crate::sockets::seen::Seen;
 use proptest::prelude::*;
 use std::collections::HashSet;
 

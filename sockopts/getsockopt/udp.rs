@@ -2,7 +2,7 @@
 
 //! SOL_UDP: `udp_lib_getsockopt()` in `net/ipv4/udp.c`.
 
-use crate::sock::Udp;
+use crate::sockets::sock::Udp;
 
 impl Udp<'_> {
     /// `udp_flags`, a bit for each `UDP_FLAGS_` flag.
