@@ -4,10 +4,7 @@
 //! the version, which is that of the module.
 
 use std::path::Path;
-use std::{
-    env,
-    fs, //
-};
+use std::{env, fs};
 
 const LEVELS: [&str; 5] = [
     "SOL_SOCKET",

@@ -4,23 +4,11 @@
 
 use crate::holds::replace_by;
 use crate::options::Options;
-use crate::population::{
-    Family,
-    Kind,
-    Population, //
-};
+use crate::population::{Family, Kind, Population};
 use crate::progress::note;
-use crate::readers::{
-    Reader,
-    LARGE, //
-};
+use crate::readers::{Reader, LARGE};
 use crate::spawner::Spawner;
-use crate::stats::{
-    ratio,
-    summary,
-    Interval,
-    Summary, //
-};
+use crate::stats::{ratio, summary, Interval, Summary};
 use crate::table;
 use crate::table::digits;
 use crate::turns::Turns;

@@ -2,16 +2,9 @@
 
 //! The BPF iterators over TCP and UDP sockets, `iter/tcp` and `iter/udp`, as files.
 
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{ensure, Context, Result};
 use nix::errno::Errno;
-use nix::mount::{
-    mount,
-    MsFlags, //
-};
+use nix::mount::{mount, MsFlags};
 use std::path::Path;
 use std::process::Command;
 

@@ -5,10 +5,7 @@
 
 use crate::options::Options;
 use crate::progress::note;
-use crate::stats::{
-    summary,
-    Summary, //
-};
+use crate::stats::{summary, Summary};
 use crate::table;
 use anyhow::Result;
 use rand::rngs::StdRng;

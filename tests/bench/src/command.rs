@@ -3,53 +3,23 @@
 //! The command `knetstat`, beside ss: with processes, with filters, and how much memory it takes.
 
 use crate::options::Options;
-use crate::population::{
-    Family,
-    Kind,
-    Population, //
-};
-use crate::progress::{
-    note,
-    Progress, //
-};
+use crate::population::{Family, Kind, Population};
+use crate::progress::{note, Progress};
 use crate::spawner::Spawner;
-use crate::stats::{
-    ratio,
-    summary,
-    Interval,
-    Summary, //
-};
+use crate::stats::{ratio, summary, Interval, Summary};
 use crate::table;
 use crate::table::digits;
 use crate::turns::Turns;
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{ensure, Context, Result};
 use procfs::net::TcpState;
 use serde::Serialize;
 use std::fmt;
 use std::fs;
 use std::fs::File;
-use std::io::{
-    self,
-    BufRead,
-    BufReader,
-    BufWriter,
-    Write, //
-};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
-use std::process::{
-    Child,
-    ChildStdin,
-    Command,
-    Stdio, //
-};
-use std::time::{
-    Duration,
-    Instant, //
-};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What the command is called, before its path is known.
 const OURS: &str = "knetstat";

@@ -9,52 +9,22 @@
 
 use crate::bpf;
 use crate::options::Options;
-use crate::population::{
-    Family,
-    Kind,
-    Population, //
-};
-use crate::progress::{
-    note,
-    Progress, //
-};
+use crate::population::{Family, Kind, Population};
+use crate::progress::{note, Progress};
 use crate::table;
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{ensure, Context, Result};
 use nix::sys::stat::fstat;
 use rand::Rng;
 use serde::Serialize;
-use socket2::{
-    Domain,
-    SockAddr,
-    Socket,
-    Type, //
-};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::net::{
-    Ipv4Addr,
-    Ipv6Addr,
-    SocketAddr, //
-};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Command;
-use std::sync::atomic::{
-    AtomicBool,
-    AtomicU64,
-    Ordering, //
-};
-use std::time::{
-    Duration,
-    Instant, //
-};
-use std::{
-    fmt,
-    thread, //
-};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use std::{fmt, thread};
 
 /// Bytes that a read(2) asks for.
 const READ_SIZES: [usize; 2] = [4 << 10, 128 << 10];

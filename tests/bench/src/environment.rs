@@ -7,14 +7,8 @@ use crate::population::sysctl;
 use crate::spawner::Spawner;
 use crate::stats::median;
 use crate::table::digits;
-use anyhow::{
-    Context,
-    Result, //
-};
-use procfs::{
-    Current,
-    Meminfo, //
-};
+use anyhow::{Context, Result};
+use procfs::{Current, Meminfo};
 use serde::Serialize;
 use std::fmt;
 use std::thread::available_parallelism;

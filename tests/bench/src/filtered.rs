@@ -4,40 +4,19 @@
 //! grep on files, which have every row.
 
 use crate::options::Options;
-use crate::population::{
-    Family,
-    Kind,
-    Population, //
-};
+use crate::population::{Family, Kind, Population};
 use crate::progress::note;
 use crate::spawner::Spawner;
-use crate::stats::{
-    ratio,
-    summary,
-    Interval,
-    Summary, //
-};
+use crate::stats::{ratio, summary, Interval, Summary};
 use crate::table;
 use crate::table::digits;
 use crate::turns::Turns;
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{ensure, Context, Result};
 use serde::Serialize;
-use socket2::{
-    Domain,
-    Socket,
-    Type, //
-};
+use socket2::{Domain, Socket, Type};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{
-    Ipv4Addr,
-    SocketAddr,
-    SocketAddrV4, //
-};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::process::Command;
 use std::time::Duration;
 

@@ -2,16 +2,9 @@
 
 //! What the module is to reach, and whether it did in this run.
 
-use crate::population::{
-    Family,
-    Kind, //
-};
+use crate::population::{Family, Kind};
 use crate::readers::Role;
-use crate::scenarios::{
-    Measured,
-    Outcome,
-    Scenario, //
-};
+use crate::scenarios::{Measured, Outcome, Scenario};
 use crate::table;
 use serde::Serialize;
 use std::fmt;

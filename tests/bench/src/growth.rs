@@ -3,35 +3,17 @@
 //! Our file and the floor as the number of sockets grows.
 
 use crate::options::Options;
-use crate::population::{
-    Family,
-    Kind,
-    Population, //
-};
+use crate::population::{Family, Kind, Population};
 use crate::progress::note;
-use crate::readers::{
-    set_floor_row,
-    Reader, //
-};
+use crate::readers::{set_floor_row, Reader};
 use crate::scenarios::Scenario;
 use crate::spawner::Spawner;
-use crate::stats::{
-    ratio,
-    summary,
-    Interval,
-    Summary, //
-};
+use crate::stats::{ratio, summary, Interval, Summary};
 use crate::table;
 use crate::table::digits;
 use crate::turns::Turns;
-use anyhow::{
-    Context,
-    Result, //
-};
-use procfs::{
-    Current,
-    Meminfo, //
-};
+use anyhow::{Context, Result};
+use procfs::{Current, Meminfo};
 use serde::Serialize;
 use std::fmt;
 

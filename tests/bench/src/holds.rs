@@ -18,58 +18,22 @@
 
 use crate::consistency::PROC_NET;
 use crate::options::Options;
-use crate::population::{
-    Family,
-    Kind,
-    Population, //
-};
+use crate::population::{Family, Kind, Population};
 use crate::progress::note;
 use crate::table;
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
-use nix::kmod::{
-    delete_module,
-    finit_module,
-    DeleteModuleFlags,
-    ModuleInitFlags, //
-};
+use anyhow::{bail, ensure, Context, Result};
+use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags};
 use nix::net::if_::if_nametoindex;
 use serde::Serialize;
 use socket2::InterfaceIndexOrAddress;
-use std::fs::{
-    File,
-    OpenOptions, //
-};
-use std::io::{
-    ErrorKind,
-    Read,
-    Seek,
-    SeekFrom,
-    Write, //
-};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{
-    Path,
-    PathBuf, //
-};
-use std::process::{
-    Command,
-    Stdio, //
-};
-use std::time::{
-    Duration,
-    Instant, //
-};
-use std::{
-    env,
-    fmt,
-    fs, //
-};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fmt, fs};
 
 /// The measuring build, in the directory that is shared with the host.
 const MEASURING: &str = "measure/knetstat.ko";

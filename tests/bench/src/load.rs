@@ -18,67 +18,24 @@
 //! CPU busy.
 
 use crate::options::Options;
-use crate::population::{
-    Family,
-    Kind,
-    Population, //
-};
+use crate::population::{Family, Kind, Population};
 use crate::progress::Progress;
-use crate::stats::{
-    median,
-    summary,
-    Summary, //
-};
+use crate::stats::{median, summary, Summary};
 use crate::table;
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{bail, ensure, Context, Result};
 use nix::errno::Errno;
-use nix::sched::{
-    sched_setaffinity,
-    CpuSet, //
-};
+use nix::sched::{sched_setaffinity, CpuSet};
 use nix::unistd::Pid;
 use serde::Serialize;
-use socket2::{
-    SockAddr,
-    Socket, //
-};
+use socket2::{SockAddr, Socket};
 use std::fs::File;
 use std::hint::spin_loop;
-use std::io::{
-    BufRead,
-    BufReader,
-    Read,
-    Write, //
-};
-use std::net::{
-    Ipv4Addr,
-    TcpListener,
-    TcpStream,
-    UdpSocket, //
-};
-use std::process::{
-    Child,
-    ChildStdout,
-    Command,
-    Stdio, //
-};
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering, //
-};
-use std::time::{
-    Duration,
-    Instant, //
-};
-use std::{
-    fmt,
-    thread, //
-};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{fmt, thread};
 
 /// Bytes of a request, of a response and of a datagram.
 const MESSAGE: usize = 64;

@@ -32,10 +32,7 @@ mod turns;
 use anyhow::Result;
 use clap::Parser;
 use environment::Environment;
-use options::{
-    Options,
-    Part, //
-};
+use options::{Options, Part};
 use report::Report;
 use spawner::Spawner;
 use std::process::ExitCode;

@@ -4,31 +4,17 @@
 
 use crate::consistency::PROC_NET;
 use crate::options::Options;
-use crate::population::{
-    Family,
-    Kind,
-    Population, //
-};
+use crate::population::{Family, Kind, Population};
 use crate::progress::note;
 use crate::stats::median;
 use crate::table;
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
-use procfs::{
-    Current,
-    Meminfo, //
-};
+use anyhow::{ensure, Context, Result};
+use procfs::{Current, Meminfo};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
-use std::{
-    fmt,
-    thread, //
-};
+use std::{fmt, thread};
 
 /// Bytes of the first read(2) of each file.
 const FIRST_READ: usize = 4 << 10;

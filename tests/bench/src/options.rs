@@ -2,10 +2,7 @@
 
 //! What the command line and the guest's environment say.
 
-use clap::{
-    Parser,
-    ValueEnum, //
-};
+use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
 /// How fast knetstat is inside a guest, beside the kernel's own files and ss.

@@ -2,43 +2,14 @@
 
 //! Sockets by the thousand.
 
-use crate::progress::{
-    note,
-    Progress, //
-};
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
-use nix::sys::resource::{
-    getrlimit,
-    setrlimit,
-    Resource, //
-};
-use socket2::{
-    Domain,
-    Socket,
-    Type, //
-};
-use std::net::{
-    IpAddr,
-    Ipv4Addr,
-    Ipv6Addr,
-    SocketAddr, //
-};
-use std::process::{
-    Command,
-    Stdio, //
-};
-use std::time::{
-    Duration,
-    Instant, //
-};
-use std::{
-    fmt,
-    fs, //
-};
+use crate::progress::{note, Progress};
+use anyhow::{ensure, Context, Result};
+use nix::sys::resource::{getrlimit, setrlimit, Resource};
+use socket2::{Domain, Socket, Type};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 /// The most file descriptors that this process may have.
 const MAX_FDS: u64 = 4 << 20;

@@ -4,10 +4,7 @@
 
 use std::fmt::Display;
 use std::sync::OnceLock;
-use std::time::{
-    Duration,
-    Instant, //
-};
+use std::time::{Duration, Instant};
 
 /// The time between two lines about the same thing.
 const INTERVAL: Duration = Duration::from_secs(5);

@@ -3,30 +3,15 @@
 //! Our file with reads of several sizes.
 
 use crate::options::Options;
-use crate::population::{
-    Family,
-    Kind,
-    Population, //
-};
+use crate::population::{Family, Kind, Population};
 use crate::progress::note;
-use crate::readers::{
-    Reader,
-    LARGE, //
-};
+use crate::readers::{Reader, LARGE};
 use crate::scenarios::Scenario;
 use crate::spawner::Spawner;
-use crate::stats::{
-    ratio,
-    summary,
-    Interval,
-    Summary, //
-};
+use crate::stats::{ratio, summary, Interval, Summary};
 use crate::table;
 use crate::turns::Turns;
-use anyhow::{
-    Context,
-    Result, //
-};
+use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt;
 

@@ -2,33 +2,17 @@
 
 //! What reads the list of sockets: files, and ss.
 
-use crate::population::{
-    Family,
-    Kind, //
-};
+use crate::population::{Family, Kind};
 use crate::spawner::Spawner;
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
-use memchr::{
-    memchr,
-    memchr_iter, //
-};
+use anyhow::{ensure, Context, Result};
+use memchr::{memchr, memchr_iter};
 use nix::errno::Errno;
-use nix::kmod::{
-    finit_module,
-    ModuleInitFlags, //
-};
+use nix::kmod::{finit_module, ModuleInitFlags};
 use std::fs;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::{
-    Duration,
-    Instant, //
-};
+use std::time::{Duration, Instant};
 
 /// What `cat` reads at a time, and the size of our buffer in the kernel.
 pub const LARGE: usize = 128 << 10;

@@ -3,16 +3,9 @@
 //! What is printed, and written as JSON.
 
 use crate::progress::note;
-use anyhow::{
-    Context,
-    Error,
-    Result, //
-};
+use anyhow::{Context, Error, Result};
 use serde::Serialize;
-use serde_json::{
-    Map,
-    Value, //
-};
+use serde_json::{Map, Value};
 use std::fmt::Display;
 use std::fs;
 use std::path::Path;

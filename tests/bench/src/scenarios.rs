@@ -3,40 +3,18 @@
 //! All readers side by side, over populations of several kinds and sizes.
 
 use crate::options::Options;
-use crate::population::{
-    Family,
-    Kind,
-    Population, //
-};
+use crate::population::{Family, Kind, Population};
 use crate::progress::note;
-use crate::readers::{
-    set_floor_row,
-    Pass,
-    Reader,
-    Role, //
-};
+use crate::readers::{set_floor_row, Pass, Reader, Role};
 use crate::spawner::Spawner;
-use crate::stats::{
-    ratio,
-    summary,
-    Interval,
-    Summary, //
-};
+use crate::stats::{ratio, summary, Interval, Summary};
 use crate::table;
 use crate::table::digits;
 use crate::turns::Turns;
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{bail, ensure, Context, Result};
 use serde::Serialize;
 use std::fmt;
-use std::time::{
-    Duration,
-    Instant, //
-};
+use std::time::{Duration, Instant};
 
 /// How often a reader passes over the list at the least, however slow it is.
 const MIN_PASSES: usize = 2;

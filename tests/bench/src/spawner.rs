@@ -5,37 +5,16 @@
 //! It is started before any socket is opened: a fork of a process with 100,000 file descriptors
 //! takes milliseconds, which would count as the command's.
 
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{ensure, Context, Result};
 use memchr::memchr_iter;
 use procfs::process::Process;
 use serde::de::DeserializeOwned;
-use serde::{
-    Deserialize,
-    Serialize, //
-};
+use serde::{Deserialize, Serialize};
 use std::io;
-use std::io::{
-    BufRead,
-    BufReader,
-    Read,
-    Write, //
-};
-use std::process::{
-    Child,
-    ChildStdin,
-    ChildStdout,
-    Command,
-    Stdio, //
-};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
-use std::time::{
-    Duration,
-    Instant, //
-};
+use std::time::{Duration, Instant};
 
 /// The first argument of the process.
 pub const CHILD: &str = "spawner";

@@ -3,15 +3,9 @@
 //! Medians, quartiles, and how far to trust them.
 
 use rand::rngs::StdRng;
-use rand::{
-    Rng,
-    SeedableRng, //
-};
+use rand::{Rng, SeedableRng};
 use serde::Serialize;
-use statrs::statistics::{
-    Data,
-    OrderStatistics, //
-};
+use statrs::statistics::{Data, OrderStatistics};
 use std::fmt;
 
 /// Samples that a bootstrap draws.

@@ -4,11 +4,7 @@
 
 use crate::stats::Summary;
 use comfy_table::presets::NOTHING;
-use comfy_table::{
-    CellAlignment,
-    ContentArrangement,
-    Table, //
-};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 /// An empty table. The first column is for names, the others are for numbers.
 pub fn with_header<const N: usize>(header: [&str; N]) -> Table {

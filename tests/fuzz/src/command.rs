@@ -33,26 +33,13 @@ mod watch;
 
 use crate::filter::Filter;
 use crate::options::Kind;
-use crate::output::{
-    Kinds,
-    Printer, //
-};
+use crate::output::{Kinds, Printer};
 use crate::process::Holder;
-use crate::row::{
-    Family,
-    File,
-    Netid,
-    Row,
-    State, //
-};
+use crate::row::{Family, File, Netid, Row, State};
 use crate::services::Services;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use std::net::{
-    IpAddr,
-    Ipv4Addr,
-    Ipv6Addr, //
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 
 static SERVICES: LazyLock<Services> = LazyLock::new(|| {

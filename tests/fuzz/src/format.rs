@@ -12,26 +12,11 @@
 #[path = "../../../format.rs"]
 mod format;
 
-use crate::format::{
-    label,
-    Flags,
-    Hex,
-    Line,
-    List,
-    Milliseconds,
-    Name,
-    Range,
-    Seconds,
-    State, //
-};
+use crate::format::{label, Flags, Hex, Line, List, Milliseconds, Name, Range, Seconds, State};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use std::fmt::Write;
-use std::net::{
-    IpAddr,
-    Ipv4Addr,
-    Ipv6Addr, //
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Bytes on both sides of the buffer.
 const FENCE: usize = 64;

@@ -7,39 +7,18 @@
 //! by `lifecycle::no_memory_*`. Here, the same open file goes on after the failure.
 
 use crate::crowds::udp_crowd;
-use crate::guest::{
-    guest,
-    wait_for,
-    Scale, //
-};
-use crate::harness::{
-    skip,
-    Case, //
-};
-use crate::lifecycle::{
-    load,
-    nothing_left,
-    unloaded,
-    FailNth, //
-};
+use crate::guest::{guest, wait_for, Scale};
+use crate::harness::{skip, Case};
+use crate::lifecycle::{load, nothing_left, unloaded, FailNth};
 use crate::modules;
 use crate::netns::in_fresh;
 use crate::reader;
 use crate::reader::Reader;
-use crate::reads::{
-    each_once,
-    inodes,
-    same_text, //
-};
+use crate::reads::{each_once, inodes, same_text};
 use crate::rows::File;
 use crate::sockets::Plan;
 use crate::userfault::UserFault;
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{bail, ensure, Context, Result};
 use rand::Rng;
 use socket2::Socket;
 use std::collections::BTreeSet;
@@ -48,11 +27,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-use std::{
-    fs,
-    io,
-    thread, //
-};
+use std::{fs, io, thread};
 
 /// UDP sockets on one port, whose rows take more than one window of 128 KiB.
 const CROWD: usize = 1200;

@@ -7,32 +7,10 @@
 
 use crate::harness::Case;
 use crate::netns::in_fresh;
-use crate::options::{
-    named,
-    set_bytes,
-    Fresh,
-    Role,
-    Subject,
-    PLANS, //
-};
-use crate::sockets::{
-    get,
-    local,
-    row,
-    set_int,
-    Plan, //
-};
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
-use libc::{
-    c_int,
-    IPPROTO_IP,
-    IPPROTO_IPV6,
-    SOL_SOCKET, //
-};
+use crate::options::{named, set_bytes, Fresh, Role, Subject, PLANS};
+use crate::sockets::{get, local, row, set_int, Plan};
+use anyhow::{ensure, Context, Result};
+use libc::{c_int, IPPROTO_IP, IPPROTO_IPV6, SOL_SOCKET};
 use socket2::SockAddr;
 use std::fs;
 use std::net::Ipv6Addr;

@@ -6,64 +6,25 @@
 //! It is not part of this project: `vm/test.sh c-module` builds it and puts it where the tests
 //! look for it.
 
-use crate::guest::{
-    guest,
-    wait_for, //
-};
+use crate::guest::{guest, wait_for};
 use crate::harness::Case;
 use crate::lifecycle::unloaded;
 use crate::modules;
 use crate::netns::in_fresh;
-use crate::options::{
-    table,
-    Role,
-    Subject,
-    OF_THE_C_MODULE, //
-};
+use crate::options::{table, Role, Subject, OF_THE_C_MODULE};
 use crate::reads::read_in_pieces;
-use crate::rows::{
-    File,
-    Row, //
-};
-use crate::sockets::{
-    deafen,
-    local,
-    row,
-    set_int,
-    stuff,
-    Pair,
-    Plan, //
-};
-use crate::states::{
-    every_tcp_state,
-    Scene, //
-};
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
-use socket2::{
-    Domain,
-    SockAddr,
-    Socket,
-    Type, //
-};
+use crate::rows::{File, Row};
+use crate::sockets::{deafen, local, row, set_int, stuff, Pair, Plan};
+use crate::states::{every_tcp_state, Scene};
+use anyhow::{bail, ensure, Context, Result};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::collections::BTreeSet;
 use std::fs;
 use std::mem::MaybeUninit;
-use std::net::{
-    Ipv6Addr,
-    Shutdown,
-    SocketAddr, //
-};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr};
 use std::path::Path;
 use std::thread;
-use std::time::{
-    Duration,
-    Instant, //
-};
+use std::time::{Duration, Instant};
 
 /// Ticks a second of the kernels that this runs on, Debian's (CONFIG_HZ).
 const HZ: i64 = 250;

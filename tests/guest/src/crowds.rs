@@ -4,63 +4,25 @@
 //! and while sockets come and go.
 
 use crate::guest::guest;
-use crate::harness::{
-    skip,
-    Case, //
-};
+use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
-use crate::reads::{
-    each_once,
-    inodes,
-    read_in_pieces,
-    same_in_pieces,
-    while_same, //
-};
+use crate::reads::{each_once, inodes, read_in_pieces, same_in_pieces, while_same};
 use crate::reference;
 use crate::reference::compare;
-use crate::rows::{
-    File,
-    Row, //
-};
-use crate::sockets::{
-    ino,
-    local,
-    peer,
-    Plan, //
-};
+use crate::rows::{File, Row};
+use crate::sockets::{ino, local, peer, Plan};
 use crate::states::quiet_tcp_states;
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{bail, ensure, Context, Result};
 use rand::Rng;
-use socket2::{
-    Socket,
-    Type, //
-};
-use std::collections::{
-    BTreeMap,
-    BTreeSet, //
-};
-use std::io::{
-    Read,
-    Seek,
-    SeekFrom, //
-};
+use socket2::{Socket, Type};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Seek, SeekFrom};
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering, //
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{
-    fs,
-    thread, //
-};
+use std::{fs, thread};
 
 pub fn cases() -> Vec<Case> {
     let udp = guest().scale(5_000, 2_000, 1_500);

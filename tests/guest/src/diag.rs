@@ -4,32 +4,14 @@
 //! go away again.
 
 use crate::guest::wait_for;
-use crate::harness::{
-    skip,
-    Case, //
-};
+use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
 use crate::rows::Row;
 use crate::sockets::{
-    connect_later,
-    deafen,
-    drain,
-    local,
-    row,
-    set_int,
-    state,
-    stuff,
-    tcp_info,
-    undeafen,
-    wait_state,
-    Pair,
-    Plan, //
+    connect_later, deafen, drain, local, row, set_int, state, stuff, tcp_info, undeafen,
+    wait_state, Pair, Plan,
 };
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{ensure, Context, Result};
 use socket2::Socket;
 use std::net::Shutdown;
 use std::process::Command;

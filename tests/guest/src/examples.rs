@@ -3,72 +3,22 @@
 //! The examples of the manual page knetstat(5): each command, as the page has it, is run on a
 //! terminal, among sockets for which the answer is known, and prints what the page says.
 
-use crate::guest::{
-    guest,
-    wait_for,
-    Scale, //
-};
+use crate::guest::{guest, wait_for, Scale};
 use crate::harness::Case;
-use crate::netns::{
-    in_fresh,
-    in_namespace_of,
-    LO, //
-};
+use crate::netns::{in_fresh, in_namespace_of, LO};
 use crate::rows::File;
-use crate::sockets::{
-    row,
-    set_int,
-    stuff, //
-};
-use anyhow::{
-    anyhow,
-    ensure,
-    Context,
-    Result, //
-};
+use crate::sockets::{row, set_int, stuff};
+use anyhow::{anyhow, ensure, Context, Result};
 use knetstat_man::Example;
-use nix::pty::{
-    openpty,
-    Winsize, //
-};
-use nix::sys::termios::{
-    tcgetattr,
-    tcsetattr,
-    OutputFlags,
-    SetArg, //
-};
-use socket2::{
-    Domain,
-    InterfaceIndexOrAddress,
-    SockAddr,
-    Socket,
-    TcpKeepalive,
-    Type, //
-};
+use nix::pty::{openpty, Winsize};
+use nix::sys::termios::{tcgetattr, tcsetattr, OutputFlags, SetArg};
+use socket2::{Domain, InterfaceIndexOrAddress, SockAddr, Socket, TcpKeepalive, Type};
 use std::fs;
-use std::io::{
-    BufRead,
-    BufReader,
-    Write, //
-};
-use std::net::{
-    Ipv4Addr,
-    SocketAddr, //
-};
-use std::os::unix::fs::{
-    symlink,
-    PermissionsExt, //
-};
-use std::path::{
-    Path,
-    PathBuf, //
-};
-use std::process::{
-    Child,
-    ChildStdin,
-    Command,
-    Stdio, //
-};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{symlink, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 

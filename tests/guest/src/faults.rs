@@ -7,72 +7,25 @@
 //! for is forced: there the test must fail, within its own deadline.
 
 use crate::cursors::lengthen;
-use crate::guest::{
-    guest,
-    wait_for, //
-};
-use crate::harness::{
-    skip,
-    Case, //
-};
+use crate::guest::{guest, wait_for};
+use crate::harness::{skip, Case};
 use crate::klog;
-use crate::netns::{
-    enter_fresh,
-    in_fresh, //
-};
-use crate::reads::{
-    each_once,
-    inodes, //
-};
+use crate::netns::{enter_fresh, in_fresh};
+use crate::reads::{each_once, inodes};
 use crate::rows::File;
-use crate::sockets::{
-    disconnect,
-    ino,
-    local,
-    Plan, //
-};
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
-use nix::sched::{
-    setns,
-    CloneFlags, //
-};
-use socket2::{
-    SockAddr,
-    Socket,
-    Type, //
-};
-use std::collections::{
-    BTreeMap,
-    BTreeSet, //
-};
+use crate::sockets::{disconnect, ino, local, Plan};
+use anyhow::{bail, ensure, Context, Result};
+use nix::sched::{setns, CloneFlags};
+use socket2::{SockAddr, Socket, Type};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
-use std::process::{
-    Child,
-    Command,
-    Stdio, //
-};
-use std::sync::atomic::{
-    AtomicBool,
-    AtomicU64,
-    Ordering, //
-};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::{
-    Duration,
-    Instant, //
-};
-use std::{
-    fs,
-    io,
-    thread, //
-};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 pub fn cases() -> Vec<Case> {
     vec![

@@ -7,31 +7,11 @@
 //! their order, the sockets that have them, and the form of each value. The order and the sockets
 //! are those of the tests' table of options, the form is what knetstat(5) promises.
 
-use crate::options::{
-    names_always_shown,
-    table,
-    Role,
-    OF_SIX,
-    TIMESTAMPING, //
-};
-use crate::rows::{
-    address,
-    File,
-    Row, //
-};
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
+use crate::options::{names_always_shown, table, Role, OF_SIX, TIMESTAMPING};
+use crate::rows::{address, File, Row};
+use anyhow::{bail, ensure, Context, Result};
 use std::collections::HashMap;
-use std::net::{
-    IpAddr,
-    Ipv4Addr,
-    Ipv6Addr,
-    SocketAddr, //
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 
 /// The manual page, as it is installed.

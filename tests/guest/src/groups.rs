@@ -4,41 +4,19 @@
 //! out beyond. The reference is what setsockopt(2) took and, by device, `/proc/net/igmp6`.
 
 use crate::crowds::udp6_crowd;
-use crate::harness::{
-    skip,
-    Case, //
-};
+use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
 use crate::options::set_bytes;
 use crate::reads::read_in_pieces;
-use crate::rows::{
-    File,
-    Row, //
-};
-use crate::sockets::{
-    ino,
-    row,
-    Plan, //
-};
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
-use libc::{
-    IPPROTO_IP,
-    IPPROTO_IPV6,
-    IPV6_ADD_MEMBERSHIP,
-    IP_ADD_MEMBERSHIP, //
-};
+use crate::rows::{File, Row};
+use crate::sockets::{ino, row, Plan};
+use anyhow::{ensure, Context, Result};
+use libc::{IPPROTO_IP, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, IP_ADD_MEMBERSHIP};
 use nix::net::if_::if_nametoindex;
 use socket2::Socket;
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{
-    Ipv4Addr,
-    Ipv6Addr, //
-};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::Command;
 
 /// Groups of a socket that are listed.

@@ -2,18 +2,11 @@
 
 //! The guest that the tests run in, as its environment describes it.
 
-use anyhow::{
-    bail,
-    Context,
-    Result, //
-};
+use anyhow::{bail, Context, Result};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::thread;
-use std::time::{
-    Duration,
-    Instant, //
-};
+use std::time::{Duration, Instant};
 
 /// How much a guest can do in the time there is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

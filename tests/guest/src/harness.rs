@@ -5,25 +5,10 @@
 use crate::guest::guest;
 use crate::skips::may_skip;
 use anyhow::Result;
-use libtest_mimic::{
-    Completion,
-    Failed,
-    Trial, //
-};
-use std::sync::{
-    Arc,
-    Mutex,
-    PoisonError,
-    Weak, //
-};
-use std::time::{
-    Duration,
-    Instant, //
-};
-use std::{
-    fmt,
-    thread, //
-};
+use libtest_mimic::{Completion, Failed, Trial};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use std::{fmt, thread};
 
 /// The error of a test that cannot be done in this guest.
 #[derive(Debug)]

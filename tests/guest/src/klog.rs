@@ -2,32 +2,13 @@
 
 //! The kernel's log: followed from the start, and clean at the end.
 
-use crate::guest::{
-    guest,
-    Scale, //
-};
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
-use std::io::{
-    Read,
-    Seek,
-    SeekFrom, //
-};
+use crate::guest::{guest, Scale};
+use anyhow::{bail, ensure, Context, Result};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::{
-    Mutex,
-    OnceLock, //
-};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
-use std::{
-    fs,
-    io,
-    thread, //
-};
+use std::{fs, io, thread};
 
 /// Everything since [`follow`].
 static LINES: OnceLock<Mutex<Vec<String>>> = OnceLock::new();

@@ -3,52 +3,22 @@
 //! Loading and unloading, and what is left behind.
 
 use crate::crowds::udp_crowd;
-use crate::guest::{
-    guest,
-    Scale, //
-};
-use crate::harness::{
-    skip,
-    Case, //
-};
-use crate::netns::{
-    enter_fresh,
-    in_fresh, //
-};
+use crate::guest::{guest, Scale};
+use crate::harness::{skip, Case};
+use crate::netns::{enter_fresh, in_fresh};
 use crate::reference::compare;
 use crate::rows::File;
 use crate::sockets::Plan;
-use crate::{
-    klog,
-    modules, //
-};
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
+use crate::{klog, modules};
+use anyhow::{bail, ensure, Context, Result};
 use nix::errno::Errno;
-use nix::kmod::{
-    finit_module,
-    ModuleInitFlags, //
-};
-use std::io::{
-    Read,
-    Seek, //
-};
+use nix::kmod::{finit_module, ModuleInitFlags};
+use std::io::{Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{
-    AtomicBool,
-    AtomicU64,
-    Ordering, //
-};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use std::{
-    fs,
-    thread, //
-};
+use std::{fs, thread};
 
 /// Far more allocations than loading or reading makes.
 const MOST_ALLOCATIONS: u32 = 20_000;

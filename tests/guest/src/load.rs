@@ -8,46 +8,15 @@
 //! have to be read (10,000). To be started without the module.
 
 use crate::guest::guest;
-use crate::load_readers::{
-    come_first,
-    read_on,
-    Counts,
-    READERS, //
-};
-use crate::{
-    grammar,
-    klog,
-    modules, //
-};
-use anyhow::{
-    anyhow,
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
+use crate::load_readers::{come_first, read_on, Counts, READERS};
+use crate::{grammar, klog, modules};
+use anyhow::{anyhow, bail, ensure, Context, Result};
 use std::collections::BTreeMap;
-use std::path::{
-    Path,
-    PathBuf, //
-};
-use std::process::{
-    Command,
-    Output, //
-};
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering, //
-};
-use std::time::{
-    Duration,
-    Instant, //
-};
-use std::{
-    env,
-    fs,
-    thread, //
-};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 /// The stressors of stress-ng that have to do with sockets.
 const STRESSORS: &[&str] = &[

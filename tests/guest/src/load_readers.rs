@@ -5,37 +5,15 @@
 
 use crate::grammar;
 use crate::rows::File;
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{ensure, Context, Result};
 use rand::seq::IndexedRandom;
 use rand::Rng;
-use std::io::{
-    Read,
-    Seek,
-    SeekFrom, //
-};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::path::{
-    Path,
-    PathBuf, //
-};
-use std::sync::atomic::{
-    AtomicBool,
-    AtomicU64,
-    Ordering, //
-};
-use std::time::{
-    Duration,
-    Instant, //
-};
-use std::{
-    fs,
-    io,
-    thread, //
-};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 /// So many readers run.
 pub const READERS: usize = 4;

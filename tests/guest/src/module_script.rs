@@ -3,41 +3,18 @@
 //! `make load`, `unload`, `install` and `uninstall`, which are `scripts/module.sh`: what they do,
 //! and what they say in one line where they cannot.
 
-use crate::guest::{
-    guest,
-    Scale, //
-};
-use crate::harness::{
-    skip,
-    Case, //
-};
+use crate::guest::{guest, Scale};
+use crate::harness::{skip, Case};
 use crate::modules;
 use crate::reference::compare;
 use crate::rows::File;
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{ensure, Context, Result};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{
-    chown,
-    symlink,
-    PermissionsExt, //
-};
+use std::os::unix::fs::{chown, symlink, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::{
-    Path,
-    PathBuf, //
-};
-use std::process::{
-    Command,
-    Output, //
-};
-use std::{
-    fs,
-    io, //
-};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::{fs, io};
 
 /// Where the checkout is in the guests.
 const CHECKOUT: &str = "/knetstat";

@@ -4,17 +4,9 @@
 
 use crate::guest::guest;
 use crate::harness::skip;
-use anyhow::{
-    Context,
-    Result, //
-};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::kmod::{
-    delete_module,
-    finit_module,
-    DeleteModuleFlags,
-    ModuleInitFlags, //
-};
+use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags};
 use std::ffi::CString;
 use std::fs;
 use std::path::Path;

@@ -4,66 +4,23 @@
 
 use crate::crowds::udp_crowd;
 use crate::guest::wait_for;
-use crate::harness::{
-    skip,
-    Case, //
-};
-use crate::netns::{
-    in_fresh,
-    set_lo_up, //
-};
-use crate::reference::{
-    compare,
-    compare_in, //
-};
-use crate::rows::{
-    File,
-    Row, //
-};
-use crate::sockets::{
-    ino,
-    local,
-    Plan, //
-};
-use crate::states::{
-    every_tcp_state,
-    Scene, //
-};
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
-use nix::sched::{
-    unshare,
-    CloneFlags, //
-};
-use nix::unistd::{
-    setgroups,
-    setresgid,
-    setresuid,
-    Gid,
-    Uid, //
-};
+use crate::harness::{skip, Case};
+use crate::netns::{in_fresh, set_lo_up};
+use crate::reference::{compare, compare_in};
+use crate::rows::{File, Row};
+use crate::sockets::{ino, local, Plan};
+use crate::states::{every_tcp_state, Scene};
+use anyhow::{ensure, Context, Result};
+use nix::sched::{unshare, CloneFlags};
+use nix::unistd::{setgroups, setresgid, setresuid, Gid, Uid};
 use socket2::Socket;
 use std::collections::BTreeSet;
-use std::io::{
-    BufRead,
-    BufReader,
-    Read,
-    Write, //
-};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::process::{
-    Command,
-    Stdio, //
-};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::{
-    fs,
-    thread, //
-};
+use std::{fs, thread};
 
 /// What makes this program the child that [`user_namespace`] starts.
 pub const USER_NAMESPACE_CHILD: &str = "--user-namespace-child";

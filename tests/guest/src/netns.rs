@@ -5,31 +5,12 @@
 use crate::guest::wait_for;
 use crate::reference;
 use crate::rows::File;
-use anyhow::{
-    anyhow,
-    Context,
-    Result, //
-};
-use nix::sched::{
-    setns,
-    unshare,
-    CloneFlags, //
-};
-use socket2::{
-    Domain,
-    Socket,
-    Type, //
-};
-use std::net::{
-    Ipv6Addr,
-    SocketAddrV6, //
-};
+use anyhow::{anyhow, Context, Result};
+use nix::sched::{setns, unshare, CloneFlags};
+use socket2::{Domain, Socket, Type};
+use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
-use std::{
-    fs,
-    io,
-    thread, //
-};
+use std::{fs, io, thread};
 
 /// The interface index of `lo`, the same in every namespace.
 pub const LO: u32 = 1;

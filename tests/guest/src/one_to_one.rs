@@ -7,44 +7,14 @@ use crate::harness::Case;
 use crate::netns::in_fresh;
 use crate::reference;
 use crate::reference::compare;
-use crate::rows::{
-    address,
-    File,
-    Row, //
-};
-use crate::sockets::{
-    ino,
-    local,
-    row,
-    set_int,
-    Plan, //
-};
-use crate::states::{
-    every_tcp_state,
-    Expected,
-    Kind, //
-};
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
-use nix::unistd::{
-    setfsuid,
-    Uid, //
-};
-use socket2::{
-    Domain,
-    SockAddr,
-    Socket,
-    Type, //
-};
+use crate::rows::{address, File, Row};
+use crate::sockets::{ino, local, row, set_int, Plan};
+use crate::states::{every_tcp_state, Expected, Kind};
+use anyhow::{ensure, Context, Result};
+use nix::unistd::{setfsuid, Uid};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::mem::MaybeUninit;
-use std::net::{
-    Ipv4Addr,
-    Ipv6Addr,
-    SocketAddr, //
-};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 pub fn cases() -> Vec<Case> {

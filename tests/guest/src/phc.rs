@@ -4,35 +4,16 @@
 //! the socket is bound to, see `sock_timestamping_bind_phc()`. The module `tests/modules/phc` is
 //! such a device.
 
-use crate::harness::{
-    skip,
-    Case, //
-};
+use crate::harness::{skip, Case};
 use crate::modules;
 use crate::netns::in_fresh;
-use crate::options::{
-    set_bytes,
-    Fresh,
-    Role,
-    Subject,
-    PLANS, //
-};
+use crate::options::{set_bytes, Fresh, Role, Subject, PLANS};
 use crate::sockets::row;
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
-use libc::{
-    c_int,
-    SOL_SOCKET, //
-};
+use anyhow::{ensure, Context, Result};
+use libc::{c_int, SOL_SOCKET};
 use nix::errno::Errno;
 use std::fs;
-use std::path::{
-    Path,
-    PathBuf, //
-};
+use std::path::{Path, PathBuf};
 
 const SO_TIMESTAMPING: c_int = 37;
 const RAW_HARDWARE: c_int = 1 << 6;

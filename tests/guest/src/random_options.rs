@@ -4,93 +4,31 @@
 //! what sysctls do not do to rows.
 
 use crate::guest::guest;
-use crate::harness::{
-    skip,
-    Case, //
-};
+use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
 use crate::options::{
-    get_bytes,
-    int,
-    named,
-    names,
-    names_always_shown,
-    set_bytes,
-    table,
-    Early,
-    Fresh,
-    Opt,
-    Role,
-    Subject,
-    OF_THE_C_MODULE,
-    PLANS, //
+    get_bytes, int, named, names, names_always_shown, set_bytes, table, Early, Fresh, Opt, Role,
+    Subject, OF_THE_C_MODULE, PLANS,
 };
-use crate::rows::{
-    File,
-    Row, //
-};
-use crate::sockets::{
-    disconnect,
-    get,
-    ino,
-    local,
-    row,
-    set_int,
-    state,
-    tcp_info,
-    Plan, //
-};
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
-use libc::{
-    c_int,
-    IPPROTO_IP,
-    SOL_SOCKET, //
-};
-use nix::sched::{
-    setns,
-    CloneFlags, //
-};
+use crate::rows::{File, Row};
+use crate::sockets::{disconnect, get, ino, local, row, set_int, state, tcp_info, Plan};
+use anyhow::{bail, ensure, Context, Result};
+use libc::{c_int, IPPROTO_IP, SOL_SOCKET};
+use nix::sched::{setns, CloneFlags};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use rand::{
-    Rng,
-    SeedableRng, //
-};
-use socket2::{
-    Domain,
-    SockAddr,
-    Socket,
-    Type, //
-};
-use std::collections::{
-    BTreeMap,
-    HashMap, //
-};
+use rand::{Rng, SeedableRng};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{
-    AtomicBool,
-    AtomicUsize,
-    Ordering, //
-};
-use std::time::{
-    Duration,
-    Instant, //
-};
-use std::{
-    fs,
-    io,
-    thread, //
-};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 pub fn cases() -> Vec<Case> {
     vec![

@@ -4,50 +4,19 @@
 
 use crate::rows::File;
 use crate::userfault::UserFault;
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
-use nix::sched::{
-    setns,
-    CloneFlags, //
-};
-use nix::sys::signal::{
-    kill,
-    Signal, //
-};
+use anyhow::{bail, ensure, Context, Result};
+use nix::sched::{setns, CloneFlags};
+use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use rand::Rng;
 use std::fs;
 use std::io;
-use std::io::{
-    BufRead,
-    BufReader,
-    Read,
-    Seek,
-    SeekFrom,
-    Write, //
-};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{
-    Path,
-    PathBuf, //
-};
-use std::process::{
-    Child,
-    ChildStdin,
-    ChildStdout,
-    Command,
-    ExitStatus,
-    Stdio, //
-};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::{
-    Duration,
-    Instant, //
-};
+use std::time::{Duration, Instant};
 
 /// What makes this program the process.
 pub const CHILD: &str = "--reader-child";

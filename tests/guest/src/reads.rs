@@ -9,46 +9,19 @@ use crate::klog;
 use crate::netns::in_fresh;
 use crate::reference::compare;
 use crate::rows::File;
-use crate::sockets::{
-    ino,
-    local,
-    Plan, //
-};
+use crate::sockets::{ino, local, Plan};
 use crate::states::quiet_tcp_states;
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{bail, ensure, Context, Result};
 use rand::Rng;
-use socket2::{
-    SockAddr,
-    Socket, //
-};
-use std::collections::{
-    BTreeMap,
-    BTreeSet, //
-};
-use std::io::{
-    Read,
-    Seek,
-    SeekFrom, //
-};
+use socket2::{SockAddr, Socket};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering, //
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
 use std::time::Duration;
-use std::{
-    fs,
-    io,
-    iter,
-    thread, //
-};
+use std::{fs, io, iter, thread};
 
 pub fn cases() -> Vec<Case> {
     let sockets = guest().scale(20_000, 6_000, 4_000);

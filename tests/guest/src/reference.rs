@@ -3,22 +3,9 @@
 //! What others say of the same sockets: `/proc/net/{tcp,tcp6,udp,udp6}` as the `procfs` crate
 //! parses them, and `ss`.
 
-use crate::rows::{
-    address,
-    File,
-    Row, //
-};
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
-use procfs::net::{
-    TcpNetEntries,
-    TcpState,
-    UdpNetEntries, //
-};
+use crate::rows::{address, File, Row};
+use anyhow::{bail, ensure, Context, Result};
+use procfs::net::{TcpNetEntries, TcpState, UdpNetEntries};
 use procfs::FromReadSI;
 use std::io::Read;
 use std::path::Path;

@@ -5,16 +5,8 @@
 use crate::harness::Case;
 use crate::memory_group::InGroup;
 use crate::netns::in_fresh;
-use crate::sockets::{
-    get,
-    row,
-    set_int,
-    Plan, //
-};
-use anyhow::{
-    ensure,
-    Result, //
-};
+use crate::sockets::{get, row, set_int, Plan};
+use anyhow::{ensure, Result};
 
 const SO_RESERVE_MEM: i32 = 73;
 

@@ -8,76 +8,22 @@
 //! must be as root sees it. The table at the end is that of `docs/trust.md`.
 
 use crate::harness::Case;
-use crate::netns::{
-    in_fresh,
-    in_namespace_of, //
-};
-use crate::options::{
-    set_bytes,
-    table,
-    Early,
-    Opt,
-    Role,
-    Subject,
-    PLANS, //
-};
+use crate::netns::{in_fresh, in_namespace_of};
+use crate::options::{set_bytes, table, Early, Opt, Role, Subject, PLANS};
 use crate::reference::entries_of;
 use crate::rows::File;
-use crate::sock_diag::{
-    self,
-    Diag, //
-};
-use crate::sockets::{
-    row,
-    IntoPair, //
-};
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
+use crate::sock_diag::{self, Diag};
+use crate::sockets::{row, IntoPair};
+use anyhow::{bail, ensure, Context, Result};
 use libc::IPPROTO_MPTCP;
-use nix::fcntl::{
-    fcntl,
-    FcntlArg,
-    FdFlag, //
-};
-use nix::unistd::{
-    fchown,
-    Uid, //
-};
-use socket2::{
-    Protocol,
-    Socket,
-    Type, //
-};
-use std::collections::{
-    BTreeMap,
-    BTreeSet, //
-};
-use std::io::{
-    BufRead,
-    BufReader,
-    Read,
-    Write, //
-};
-use std::os::fd::{
-    AsRawFd,
-    FromRawFd,
-    OwnedFd,
-    RawFd, //
-};
-use std::process::{
-    Child,
-    ChildStdout,
-    Command,
-    Stdio, //
-};
-use std::{
-    fs,
-    io, //
-};
+use nix::fcntl::{fcntl, FcntlArg, FdFlag};
+use nix::unistd::{fchown, Uid};
+use socket2::{Protocol, Socket, Type};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::{fs, io};
 
 /// What makes this program a reader.
 pub const READER: &str = "--rights-reader";

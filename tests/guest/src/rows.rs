@@ -2,16 +2,9 @@
 
 //! Our four files: how their text reads, strictly.
 
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{ensure, Context, Result};
 use std::fs;
-use std::net::{
-    IpAddr,
-    SocketAddr, //
-};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// One of the four files.

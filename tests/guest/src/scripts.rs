@@ -6,61 +6,21 @@
 //! prints of a regular file with the same text. While sockets come and go, it must print whole
 //! rows, and each socket that stays exactly once and in the same order.
 
-use crate::guest::{
-    guest,
-    Scale, //
-};
-use crate::harness::{
-    skip,
-    Case, //
-};
+use crate::guest::{guest, Scale};
+use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
-use crate::reads::{
-    same_text,
-    while_same, //
-};
+use crate::reads::{same_text, while_same};
 use crate::rows::File;
-use crate::sockets::{
-    ino,
-    local,
-    set_int,
-    Plan, //
-};
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use crate::sockets::{ino, local, set_int, Plan};
+use anyhow::{ensure, Context, Result};
 use rand::Rng;
-use socket2::{
-    SockAddr,
-    Socket,
-    Type, //
-};
-use std::collections::{
-    BTreeSet,
-    VecDeque, //
-};
-use std::path::{
-    Path,
-    PathBuf, //
-};
-use std::process::{
-    Command,
-    Stdio, //
-};
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering, //
-};
-use std::time::{
-    Duration,
-    Instant, //
-};
-use std::{
-    fs,
-    thread, //
-};
+use socket2::{SockAddr, Socket, Type};
+use std::collections::{BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 /// The loop that every shell has.
 const WHILE: &str = r#"while IFS= read -r line; do printf '%s\n' "$line"; done < "$1""#;

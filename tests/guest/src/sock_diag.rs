@@ -6,18 +6,8 @@
 //! else has opened.
 
 use crate::rows::File;
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
-use socket2::{
-    Domain,
-    Protocol,
-    Socket,
-    Type, //
-};
+use anyhow::{bail, ensure, Context, Result};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeSet;
 use std::io::Read;
 

@@ -3,40 +3,15 @@
 //! Sockets: where they bind, how a connection is made, and how packets get lost.
 
 use crate::guest::wait_for;
-use crate::netns::{
-    LINK_LOCAL,
-    LO, //
-};
+use crate::netns::{LINK_LOCAL, LO};
 use crate::options::get_bytes;
-use crate::rows::{
-    File,
-    Row, //
-};
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
-use nix::sys::stat::{
-    fstat,
-    FileStat, //
-};
-use socket2::{
-    Domain,
-    SockAddr,
-    SockFilter,
-    Socket,
-    Type, //
-};
+use crate::rows::{File, Row};
+use anyhow::{ensure, Context, Result};
+use nix::sys::stat::{fstat, FileStat};
+use socket2::{Domain, SockAddr, SockFilter, Socket, Type};
 use std::io;
 use std::mem::size_of;
-use std::net::{
-    IpAddr,
-    Ipv4Addr,
-    Ipv6Addr,
-    SocketAddr,
-    SocketAddrV6, //
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::AsRawFd;
 
 /// Which addresses the sockets of a test use.

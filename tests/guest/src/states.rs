@@ -4,33 +4,14 @@
 
 use crate::guest::wait_for;
 use crate::reference;
-use crate::rows::{
-    address,
-    File, //
-};
+use crate::rows::{address, File};
 use crate::sockets::{
-    connect_later,
-    deafen,
-    deafen_to_acks,
-    ino,
-    local,
-    set_int,
-    state,
-    undeafen,
-    wait_state,
-    IntoPair,
-    Pair,
-    Plan, //
+    connect_later, deafen, deafen_to_acks, ino, local, set_int, state, undeafen, wait_state,
+    IntoPair, Pair, Plan,
 };
 use anyhow::Result;
-use socket2::{
-    SockAddr,
-    Socket, //
-};
-use std::net::{
-    Shutdown,
-    SocketAddr, //
-};
+use socket2::{SockAddr, Socket};
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 /// What kind of kernel object a row shows.

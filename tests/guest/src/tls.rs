@@ -2,21 +2,10 @@
 
 //! Kernel TLS: what TCP_ULP says of it, in the words of `ss`, and without a key.
 
-use crate::harness::{
-    skip,
-    Case, //
-};
+use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
-use crate::sockets::{
-    local,
-    row,
-    Plan, //
-};
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use crate::sockets::{local, row, Plan};
+use anyhow::{ensure, Context, Result};
 use socket2::Socket;
 use std::io;
 use std::os::fd::AsRawFd;

@@ -8,12 +8,7 @@
 use std::fs;
 use std::io;
 use std::io::Read;
-use std::os::fd::{
-    AsRawFd,
-    FromRawFd,
-    OwnedFd,
-    RawFd, //
-};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// Where the memory is, in a part of the address space that is free.
 const START: u64 = 0x10_0000_0000;

@@ -6,83 +6,27 @@
 //! `KNETSTAT_SOCKETS` (100,000), `KNETSTAT_READS` (10,000 listings) and `KNETSTAT_LOADS` (500) say
 //! how many. To be started without the module, on a kernel with `slab_nomerge`.
 
-use crate::guest::{
-    guest,
-    Scale, //
-};
-use crate::load_readers::{
-    come_first,
-    gone,
-    read_on,
-    Counts,
-    READERS, //
-};
+use crate::guest::{guest, Scale};
+use crate::load_readers::{come_first, gone, read_on, Counts, READERS};
 use crate::netns::in_fresh;
-use crate::options::{
-    ao_add,
-    md5sig,
-    named,
-    set_bytes,
-    table, //
-};
+use crate::options::{ao_add, md5sig, named, set_bytes, table};
 use crate::rows::File;
-use crate::sockets::{
-    connect_later,
-    deafen,
-    disconnect,
-    local,
-    set_int,
-    Plan, //
-};
-use crate::{
-    grammar,
-    klog,
-    modules,
-    tls, //
-};
-use anyhow::{
-    anyhow,
-    ensure,
-    Context,
-    Result, //
-};
+use crate::sockets::{connect_later, deafen, disconnect, local, set_int, Plan};
+use crate::{grammar, klog, modules, tls};
+use anyhow::{anyhow, ensure, Context, Result};
 use rand::rngs::ThreadRng;
-use rand::seq::{
-    IndexedRandom,
-    SliceRandom, //
-};
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand::Rng;
-use socket2::{
-    Domain,
-    Protocol,
-    SockAddr,
-    Socket,
-    Type, //
-};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::net::{
-    Ipv4Addr,
-    Shutdown,
-    SocketAddrV4, //
-};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4};
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{
-    AtomicBool,
-    AtomicU64,
-    Ordering::Relaxed, //
-};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::Mutex;
-use std::time::{
-    Duration,
-    Instant, //
-};
-use std::{
-    env,
-    fs,
-    thread, //
-};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 /// How much there is to do, or was done.
 #[derive(Clone, Copy)]

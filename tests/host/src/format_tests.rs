@@ -3,27 +3,11 @@
 //! `format.rs` against the standard library's own printing.
 
 use crate::format::{
-    label,
-    Flags,
-    Hex,
-    Line,
-    List,
-    Milliseconds,
-    Name,
-    Range,
-    Seconds,
-    State,
-    Value,
-    TCP_HEADER,
-    UDP_HEADER, //
+    label, Flags, Hex, Line, List, Milliseconds, Name, Range, Seconds, State, Value, TCP_HEADER,
+    UDP_HEADER,
 };
 use proptest::prelude::*;
-use std::net::{
-    IpAddr,
-    Ipv4Addr,
-    Ipv6Addr,
-    SocketAddr, //
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The text that `write` writes into a buffer of `room` bytes, and whether it was too long.
 fn written_into(room: usize, write: impl FnOnce(&mut Line<'_>)) -> (String, bool) {

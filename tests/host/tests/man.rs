@@ -3,21 +3,10 @@
 //! The manual pages: knetstat(5) is what `make man` makes, says something of every option of the
 //! table, and of no other; all pages are such that the tools for manual pages find nothing.
 
-use knetstat_man::{
-    escape,
-    examples,
-    level,
-    page,
-    page_of,
-    unescape,
-    ON, //
-};
+use knetstat_man::{escape, examples, level, page, page_of, unescape, ON};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{
-    Path,
-    PathBuf, //
-};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PAGES: [&str; 3] = ["man/knetstat.4", "man/knetstat.5", "man/knetstat.8"];

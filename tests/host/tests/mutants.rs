@@ -4,10 +4,7 @@
 //! be noticed only when all of them run, which is seldom.
 
 use std::fs;
-use std::path::{
-    Path,
-    PathBuf, //
-};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[test]

@@ -6,16 +6,10 @@
 //! Reads the source of a kernel, which `KNETSTAT_LINUX_SOURCE` names. Without it, the
 //! comparison with the kernel is skipped.
 
-use std::collections::{
-    BTreeMap,
-    BTreeSet, //
-};
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
-use std::path::{
-    Path,
-    PathBuf, //
-};
+use std::path::{Path, PathBuf};
 
 /// The functions that answer getsockopt(2), and those that do what setsockopt(2) asks.
 const FUNCTIONS: [(&str, &str, &str); 5] = [

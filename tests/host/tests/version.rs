@@ -3,10 +3,7 @@
 //! There is one version, that of knetstat.rs: the changelogs begin with it.
 
 use std::fs;
-use std::path::{
-    Path,
-    PathBuf, //
-};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn project() -> PathBuf {

@@ -2,19 +2,9 @@
 
 //! AArch64 code against overwritten return addresses.
 
-use crate::elf::{
-    Module,
-    Place, //
-};
-use crate::{
-    Claim,
-    Outcome,
-    Subject, //
-};
-use anyhow::{
-    ensure,
-    Result, //
-};
+use crate::elf::{Module, Place};
+use crate::{Claim, Outcome, Subject};
+use anyhow::{ensure, Result};
 
 pub const CLAIMS: &[(&str, Claim)] = &[
     ("code::return_addresses", return_addresses),

@@ -2,31 +2,14 @@
 
 //! A module as a file.
 
-use anyhow::{
-    anyhow,
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::{anyhow, ensure, Context, Result};
 use object::{
-    Architecture,
-    Object,
-    ObjectSection,
-    ObjectSymbol,
-    RelocationTarget,
-    SectionFlags,
-    SectionIndex,
-    SymbolKind, //
+    Architecture, Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionFlags,
+    SectionIndex, SymbolKind,
 };
-use std::collections::{
-    BTreeMap,
-    BTreeSet, //
-};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{
-    Path,
-    PathBuf, //
-};
+use std::path::{Path, PathBuf};
 
 /// A place in a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

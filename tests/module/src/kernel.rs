@@ -2,10 +2,7 @@
 
 //! A kernel's build tree: its configuration and what it exports.
 
-use anyhow::{
-    Context,
-    Result, //
-};
+use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;

@@ -19,18 +19,10 @@ mod kernel;
 mod metadata;
 mod x86;
 
-use anyhow::{
-    Context,
-    Result, //
-};
+use anyhow::{Context, Result};
 use elf::Module;
 use kernel::Kernel;
-use libtest_mimic::{
-    Arguments,
-    Completion,
-    Failed,
-    Trial, //
-};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -3,16 +3,8 @@
 //! What the module loader and modinfo(8) read.
 
 use crate::elf::Module;
-use crate::{
-    Claim,
-    Outcome,
-    Subject, //
-};
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use crate::{Claim, Outcome, Subject};
+use anyhow::{ensure, Context, Result};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 

@@ -2,29 +2,10 @@
 
 //! x86-64 code against speculation and stray branches.
 
-use crate::elf::{
-    Function,
-    Module,
-    Place,
-    Section,
-    Target, //
-};
-use crate::{
-    Claim,
-    Outcome,
-    Subject, //
-};
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
-use iced_x86::{
-    Decoder,
-    DecoderOptions,
-    FlowControl,
-    Instruction, //
-};
+use crate::elf::{Function, Module, Place, Section, Target};
+use crate::{Claim, Outcome, Subject};
+use anyhow::{ensure, Context, Result};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction};
 use std::collections::BTreeSet;
 
 pub const CLAIMS: &[(&str, Claim)] = &[

@@ -3,12 +3,7 @@
 //! What the command understands.
 
 use crate::complete;
-use clap::{
-    Args,
-    Parser,
-    Subcommand,
-    ValueHint, //
-};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::ArgValueCompleter;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -185,10 +180,7 @@ mod tests {
     use super::*;
     use crate::filter::Filter;
     use crate::services::Services;
-    use clap::{
-        Arg,
-        CommandFactory, //
-    };
+    use clap::{Arg, CommandFactory};
     use std::collections::BTreeSet;
 
     const PAGE: &str = include_str!("../../../man/knetstat.8");

@@ -99,12 +99,7 @@ mod tests {
     use crate::services::Services;
     use clap::CommandFactory;
     use clap_complete::engine::complete;
-    use clap_complete::env::{
-        Bash,
-        EnvCompleter,
-        Fish,
-        Zsh, //
-    };
+    use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
     use std::path::Path;
 
     /// What the last word could become.

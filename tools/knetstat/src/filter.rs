@@ -17,25 +17,13 @@
 //! Words are those that ss splits at blanks; brackets, and the signs between a name and a value,
 //! need none.
 
-use crate::options::{
-    self,
-    Info,
-    Kind, //
-};
+use crate::options::{self, Info, Kind};
 use crate::process::Holder;
-use crate::row::{
-    Endpoint,
-    Family,
-    Row,
-    State, //
-};
+use crate::row::{Endpoint, Family, Row, State};
 use crate::services::Services;
 use std::cmp::Ordering;
 use std::fmt;
-use std::net::{
-    IpAddr,
-    Ipv6Addr, //
-};
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 
 /// States, a bit each.
@@ -873,12 +861,7 @@ fn is_in(address: IpAddr, net: IpAddr, len: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{
-        LISTENER,
-        TCP,
-        TCP6,
-        UDP, //
-    };
+    use crate::row::tests::{LISTENER, TCP, TCP6, UDP};
     use crate::row::File;
     use proptest::prelude::*;
 

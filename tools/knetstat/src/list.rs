@@ -2,25 +2,12 @@
 
 //! The list of sockets.
 
-use crate::output::{
-    self,
-    Kinds,
-    Printer, //
-};
+use crate::output::{self, Kinds, Printer};
 use crate::process::Holders;
-use crate::question::{
-    Line,
-    Question, //
-};
-use crate::row::{
-    File,
-    Row, //
-};
+use crate::question::{Line, Question};
+use crate::row::{File, Row};
 use anyhow::Result;
-use std::io::{
-    self,
-    Write, //
-};
+use std::io::{self, Write};
 
 /// How many rows wait, on a terminal, until it is known how wide the columns have to be.
 const LOOK_AHEAD: usize = 1000;
@@ -167,10 +154,7 @@ pub fn notes(files: usize, odd: usize, what: &str, holders: Option<&Holders>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{
-        TCP,
-        TCP6, //
-    };
+    use crate::row::tests::{TCP, TCP6};
 
     /// All rows, in their order, whatever waits; columns become wider when they have to.
     #[test]

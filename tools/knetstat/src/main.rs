@@ -19,47 +19,17 @@ mod services;
 mod summary;
 mod watch;
 
-use crate::cli::{
-    Cli,
-    Command,
-    List, //
-};
-use crate::filter::{
-    meant,
-    Filter,
-    States, //
-};
-use crate::output::{
-    Kinds,
-    Printer, //
-};
+use crate::cli::{Cli, Command, List};
+use crate::filter::{meant, Filter, States};
+use crate::output::{Kinds, Printer};
 use crate::question::Question;
-use crate::row::{
-    Family,
-    File,
-    Netid, //
-};
+use crate::row::{Family, File, Netid};
 use crate::services::Services;
-use crate::watch::{
-    Interrupt,
-    Output,
-    Reporter, //
-};
-use anyhow::{
-    bail,
-    Result, //
-};
-use clap::{
-    CommandFactory,
-    Parser, //
-};
+use crate::watch::{Interrupt, Output, Reporter};
+use anyhow::{bail, Result};
+use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
-use std::io::{
-    self,
-    BufWriter,
-    IsTerminal,
-    Write, //
-};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;

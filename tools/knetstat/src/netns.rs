@@ -2,14 +2,8 @@
 
 //! Network namespaces by name, as `ip netns` has them, or by a process in them.
 
-use anyhow::{
-    Context,
-    Result, //
-};
-use nix::sched::{
-    setns,
-    CloneFlags, //
-};
+use anyhow::{Context, Result};
+use nix::sched::{setns, CloneFlags};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;

@@ -3,13 +3,7 @@
 //! What there is to know of each option: what the manual page says, and what it is on a socket
 //! whose row does not have it.
 
-use crate::row::{
-    Family,
-    Netid,
-    Options,
-    Row,
-    State, //
-};
+use crate::row::{Family, Netid, Options, Row, State};
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::fs;
@@ -244,12 +238,7 @@ enum Source {
     /// No number, or not always the same: the kernel adjusts it.
     Unknown,
 }
-use Source::{
-    Families,
-    Number,
-    Sysctl,
-    Unknown, //
-};
+use Source::{Families, Number, Sysctl, Unknown};
 
 /// Defaults. Flags that are not here are off.
 const DEFAULTS: [(&str, Source); 46] = [

@@ -2,42 +2,17 @@
 
 //! How rows are printed: for a person, for a script, and as JSON.
 
-use crate::options::{
-    self,
-    Info,
-    Kind, //
-};
+use crate::options::{self, Info, Kind};
 use crate::process::Holder;
-use crate::row::{
-    Endpoint,
-    File,
-    Netid,
-    Options,
-    Row, //
-};
+use crate::row::{Endpoint, File, Netid, Options, Row};
 use crate::services::Services;
 use crate::summary::By;
-use crate::watch::{
-    self,
-    Change,
-    Event,
-    Kept,
-    Value, //
-};
-use anstyle::{
-    AnsiColor,
-    Style, //
-};
-use serde::{
-    Serialize,
-    Serializer, //
-};
+use crate::watch::{self, Change, Event, Kept, Value};
+use anstyle::{AnsiColor, Style};
+use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{
-    self,
-    Write, //
-};
+use std::io::{self, Write};
 
 /// How.
 #[derive(Debug)]
@@ -746,10 +721,7 @@ pub fn json_raw(out: &mut dyn Write, file: File, line: &[u8]) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{
-        LISTENER,
-        TCP, //
-    };
+    use crate::row::tests::{LISTENER, TCP};
     use proptest::prelude::*;
 
     const CONNECTION: &str = "     0     12 192.0.2.1:22            198.51.100.7:40001      ESTB >|   \

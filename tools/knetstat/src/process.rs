@@ -2,27 +2,13 @@
 
 //! Whose sockets they are: `/proc/PID/fd`.
 
-use procfs::process::{
-    Process,
-    StatFlags, //
-};
+use procfs::process::{Process, StatFlags};
 use rustix::fd::AsFd;
-use rustix::fs::{
-    openat,
-    readlinkat_raw,
-    Mode,
-    OFlags,
-    RawDir,
-    CWD, //
-};
+use rustix::fs::{openat, readlinkat_raw, Mode, OFlags, RawDir, CWD};
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::rc::Rc;
-use std::{
-    fs,
-    io,
-    str, //
-};
+use std::{fs, io, str};
 
 /// A process that has a socket open.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -162,10 +148,7 @@ fn is_kernel_thread(pid: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{
-        TcpListener,
-        UdpSocket, //
-    };
+    use std::net::{TcpListener, UdpSocket};
     use std::os::fd::AsRawFd;
 
     #[test]

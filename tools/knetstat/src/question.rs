@@ -2,31 +2,12 @@
 
 //! Which rows are asked for, and how the files are read for them: a row at a time.
 
-use crate::filter::{
-    Filter,
-    States, //
-};
-use crate::process::{
-    Holder,
-    Holders, //
-};
-use crate::row::{
-    Family,
-    File,
-    Netid,
-    Row, //
-};
-use anyhow::{
-    bail,
-    Context,
-    Result, //
-};
+use crate::filter::{Filter, States};
+use crate::process::{Holder, Holders};
+use crate::row::{Family, File, Netid, Row};
+use anyhow::{bail, Context, Result};
 use std::fs;
-use std::io::{
-    self,
-    BufRead,
-    BufReader, //
-};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 /// Where the files of this network namespace are.

@@ -2,11 +2,7 @@
 
 //! A row of a file: see knetstat(5).
 
-use std::net::{
-    IpAddr,
-    Ipv4Addr,
-    Ipv6Addr, //
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str;
 
 /// One of the four files.

@@ -4,22 +4,10 @@
 
 use crate::list;
 use crate::options;
-use crate::output::{
-    self,
-    Kinds,
-    Printer, //
-};
+use crate::output::{self, Kinds, Printer};
 use crate::process::Holder;
-use crate::question::{
-    Line,
-    Question, //
-};
-use crate::row::{
-    Netid,
-    Options,
-    Row,
-    State, //
-};
+use crate::question::{Line, Question};
+use crate::row::{Netid, Options, Row, State};
 use anyhow::Result;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -174,10 +162,7 @@ pub fn run(question: &Question, each: bool, format: Format, out: &mut dyn Write)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{
-        TCP,
-        UDP, //
-    };
+    use crate::row::tests::{TCP, UDP};
     use proptest::prelude::*;
 
     fn holder(name: &str, pid: i32, fd: i32) -> Holder {

@@ -13,66 +13,24 @@
 
 use crate::list;
 use crate::options;
-use crate::output::{
-    self,
-    Kinds,
-    Printer, //
-};
-use crate::process::{
-    Holder,
-    Holders, //
-};
-use crate::question::{
-    is_loaded,
-    Line,
-    Question, //
-};
-use crate::row::{
-    Endpoint,
-    File,
-    Netid,
-    Options,
-    Row,
-    State, //
-};
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
+use crate::output::{self, Kinds, Printer};
+use crate::process::{Holder, Holders};
+use crate::question::{is_loaded, Line, Question};
+use crate::row::{Endpoint, File, Netid, Options, Row, State};
+use anyhow::{bail, ensure, Context, Result};
 use jiff::ZonedDateTime;
 use nix::errno::Errno;
-use nix::poll::{
-    poll,
-    PollFd,
-    PollFlags,
-    PollTimeout, //
-};
-use nix::sys::signal::{
-    SigSet,
-    Signal, //
-};
-use nix::sys::signalfd::{
-    SfdFlags,
-    SignalFd, //
-};
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{
-    self,
-    BufRead,
-    BufReader,
-    Write, //
-};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::{
-    Duration,
-    Instant, //
-};
+use std::time::{Duration, Instant};
 
 /// What makes a socket the same in two listings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -705,11 +663,7 @@ pub fn changes<'a>(before: &Row<'a>, now: &Row<'a>) -> Vec<Change<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{
-        LISTENER,
-        TCP,
-        UDP, //
-    };
+    use crate::row::tests::{LISTENER, TCP, UDP};
     use proptest::prelude::*;
 
     const A: &str = "0 0 10.0.0.1:22 10.0.0.2:40001 ESTB TCP_NODELAY=0,SO_LINGER=5s,uid=0,ino=7";

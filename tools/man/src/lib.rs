@@ -10,10 +10,7 @@
 mod table;
 mod words;
 
-pub use table::{
-    Entry,
-    ON, //
-};
+pub use table::{Entry, ON};
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -6,10 +6,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::{
-    env,
-    fs, //
-};
+use std::{env, fs};
 
 fn run(project: &Path, check: bool) -> Result<(), String> {
     let page = knetstat_man::page_of(project)?;

@@ -3,26 +3,13 @@
 //! `make tool` and `make install-tool`, which are `scripts/command.sh`, where something is missing.
 
 use crate::machine::{
-    fails,
-    project,
-    write,
-    Machine,
-    ARCH,
-    DEBIAN_12,
-    DEBIAN_13,
-    FEDORA,
-    MINT_22,
-    TUMBLEWEED,
-    UBUNTU_24_04,
-    UBUNTU_26_04, //
+    fails, project, write, Machine, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, MINT_22, TUMBLEWEED,
+    UBUNTU_24_04, UBUNTU_26_04,
 };
 use std::{
     fs,
-    os::unix::fs::{
-        symlink,
-        PermissionsExt, //
-    },
-    process::Output, //
+    os::unix::fs::{symlink, PermissionsExt},
+    process::Output,
 };
 
 /// A machine with all that it takes. Its cargo prints what it is called with.

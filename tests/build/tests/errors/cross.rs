@@ -2,14 +2,7 @@
 
 //! Kernels of another architecture than the machine's, which Kbuild builds for if told so.
 
-use crate::machine::{
-    own,
-    write,
-    Machine,
-    ARCH,
-    DEBIAN_13,
-    RUNNING, //
-};
+use crate::machine::{own, write, Machine, ARCH, DEBIAN_13, RUNNING};
 
 /// A machine of one kind, and a kernel of the other.
 fn arm64_on_amd64() -> Machine {

@@ -4,24 +4,10 @@
 //! are missing.
 
 use crate::machine::{
-    own,
-    Machine,
-    ARCH,
-    DEBIAN_12,
-    DEBIAN_13,
-    FEDORA,
-    MANJARO,
-    MINT_22,
-    ROCKY,
-    RUSTC_TEXT,
-    TUMBLEWEED,
-    UBUNTU_24_04,
-    UBUNTU_26_04, //
+    own, Machine, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, MANJARO, MINT_22, ROCKY, RUSTC_TEXT,
+    TUMBLEWEED, UBUNTU_24_04, UBUNTU_26_04,
 };
-use std::{
-    fs,
-    os::unix::fs::symlink, //
-};
+use std::{fs, os::unix::fs::symlink};
 
 /// Each has a name of its own for the package.
 #[test]

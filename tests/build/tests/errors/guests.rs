@@ -2,11 +2,7 @@
 
 //! The scripts that run virtual machines, and the files that describe these.
 
-use crate::machine::{
-    fails,
-    project,
-    Machine, //
-};
+use crate::machine::{fails, project, Machine};
 use std::fs;
 
 /// The names of the guests: those of the files that describe them. A symbolic link is another

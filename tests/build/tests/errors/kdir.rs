@@ -2,13 +2,7 @@
 
 //! What is, or is not, the build tree of a kernel that will do.
 
-use crate::machine::{
-    oldest,
-    oldest_of,
-    write,
-    Machine,
-    RUSTC_TEXT, //
-};
+use crate::machine::{oldest, oldest_of, write, Machine, RUSTC_TEXT};
 use std::fs;
 
 #[test]

@@ -2,12 +2,7 @@
 
 //! `RUST=kernel`: the kernel's own Rust, which takes its very compiler and its metadata.
 
-use crate::machine::{
-    oldest,
-    write,
-    Machine,
-    RUSTC_TEXT, //
-};
+use crate::machine::{oldest, write, Machine, RUSTC_TEXT};
 use std::fs;
 
 #[test]

@@ -5,18 +5,9 @@
 
 use std::{
     fs,
-    os::unix::fs::{
-        symlink,
-        PermissionsExt, //
-    },
-    path::{
-        Path,
-        PathBuf, //
-    },
-    process::{
-        Command,
-        Output, //
-    }, //
+    os::unix::fs::{symlink, PermissionsExt},
+    path::{Path, PathBuf},
+    process::{Command, Output},
 };
 
 use tempfile::TempDir;

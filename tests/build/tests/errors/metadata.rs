@@ -2,23 +2,11 @@
 
 //! `make metadata`, and what it has made.
 
-use crate::machine::{
-    fails,
-    oldest,
-    write,
-    Machine,
-    DEBIAN_13,
-    FEDORA,
-    RUSTC_TEXT,
-    UBUNTU_26_04, //
-};
+use crate::machine::{fails, oldest, write, Machine, DEBIAN_13, FEDORA, RUSTC_TEXT, UBUNTU_26_04};
 use std::{
     fs,
     path::PathBuf,
-    process::{
-        Command,
-        Output, //
-    }, //
+    process::{Command, Output},
 };
 
 const RELEASE: &str = "99.9.9-made-up";

@@ -3,18 +3,8 @@
 //! `make load`, `unload` and so on, which are `scripts/module.sh`, where the kernel or a tool says
 //! no. What they do is tested in the guests.
 
-use crate::machine::{
-    fails,
-    project,
-    write,
-    Machine,
-    RUNNING, //
-};
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    process::Command, //
-};
+use crate::machine::{fails, project, write, Machine, RUNNING};
+use std::{fs, os::unix::fs::symlink, process::Command};
 
 /// A checkout on a machine whose user is root and whose tools for modules are made up.
 struct Checkout(Machine);

@@ -2,16 +2,7 @@
 
 //! `RUST=own`, the default: without the kernel's own Rust.
 
-use crate::machine::{
-    oldest_of,
-    own,
-    write,
-    ARCH,
-    DEBIAN_12,
-    DEBIAN_13,
-    FEDORA,
-    RELEASES, //
-};
+use crate::machine::{oldest_of, own, write, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, RELEASES};
 use std::fs;
 
 #[test]

@@ -2,14 +2,8 @@
 
 //! getsockopt(2), and how a row is to put what it says.
 
-use super::opt::{
-    Answer,
-    Opt, //
-};
-use anyhow::{
-    Context,
-    Result, //
-};
+use super::opt::{Answer, Opt};
+use anyhow::{Context, Result};
 use libc::c_int;
 use socket2::Socket;
 use std::io;

@@ -3,52 +3,19 @@
 //! One option at a time: each value on each kind of socket, and its undoing.
 
 use super::answers::set_bytes;
-use super::opt::{
-    Early,
-    Opt,
-    Role,
-    When,
-    PLANS, //
-};
-use super::subject::{
-    Fresh,
-    Subject, //
-};
-use super::table::{
-    table,
-    OF_THE_C_MODULE, //
-};
-use crate::guest::{
-    guest,
-    Scale, //
-};
-use crate::harness::{
-    skip,
-    Case, //
-};
-use crate::netns::{
-    enter_fresh,
-    in_namespace_of, //
-};
-use crate::sockets::{
-    row,
-    Plan, //
-};
-use anyhow::{
-    ensure,
-    Result, //
-};
+use super::opt::{Early, Opt, Role, When, PLANS};
+use super::subject::{Fresh, Subject};
+use super::table::{table, OF_THE_C_MODULE};
+use crate::guest::{guest, Scale};
+use crate::harness::{skip, Case};
+use crate::netns::{enter_fresh, in_namespace_of};
+use crate::sockets::{row, Plan};
+use anyhow::{ensure, Result};
 use socket2::Socket;
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::atomic::{
-    AtomicUsize,
-    Ordering, //
-};
-use std::sync::{
-    Mutex,
-    PoisonError, //
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A namespace in which options are tested, one after the other, and what fresh sockets have
 /// there. To ask them takes longer than to test most options.

@@ -2,21 +2,9 @@
 
 //! What the tests know of an option: its number, its values, and when and how a row shows it.
 
-use super::values::{
-    int,
-    ints,
-    raw,
-    Try, //
-};
+use super::values::{int, ints, raw, Try};
 use crate::sockets::Plan;
-use libc::{
-    c_int,
-    IPPROTO_IP,
-    IPPROTO_IPV6,
-    IPPROTO_TCP,
-    SOL_SOCKET,
-    SOL_UDP, //
-};
+use libc::{c_int, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET, SOL_UDP};
 
 /// How the text of a row follows from getsockopt(2)'s answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

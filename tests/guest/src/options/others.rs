@@ -2,68 +2,20 @@
 
 //! Options in other ways than one at a time: none, inherited, hidden, or not a process's own.
 
-use super::answers::{
-    get_bytes,
-    set_bytes, //
-};
-use super::opt::{
-    Role,
-    When,
-    PLANS, //
-};
-use super::subject::{
-    names,
-    names_always_shown,
-    Fresh,
-    Subject,
-    BACKLOG, //
-};
-use super::table::{
-    table,
-    OF_THE_C_MODULE,
-    TCP_AO_ADD_KEY,
-    TCP_IS_MPTCP, //
-};
-use super::values::{
-    ao_add,
-    md5sig,
-    SECRET, //
-};
+use super::answers::{get_bytes, set_bytes};
+use super::opt::{Role, When, PLANS};
+use super::subject::{names, names_always_shown, Fresh, Subject, BACKLOG};
+use super::table::{table, OF_THE_C_MODULE, TCP_AO_ADD_KEY, TCP_IS_MPTCP};
+use super::values::{ao_add, md5sig, SECRET};
 use crate::guest::guest;
-use crate::harness::{
-    skip,
-    Case, //
-};
+use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
-use crate::rows::{
-    address,
-    File, //
-};
-use crate::sockets::{
-    local,
-    row,
-    Plan, //
-};
-use anyhow::{
-    bail,
-    ensure,
-    Context,
-    Result, //
-};
-use libc::{
-    IPPROTO_MPTCP,
-    IPPROTO_TCP,
-    TCP_FASTOPEN_KEY,
-    TCP_MD5SIG, //
-};
+use crate::rows::{address, File};
+use crate::sockets::{local, row, Plan};
+use anyhow::{bail, ensure, Context, Result};
+use libc::{IPPROTO_MPTCP, IPPROTO_TCP, TCP_FASTOPEN_KEY, TCP_MD5SIG};
 use rand::seq::IndexedRandom;
-use socket2::{
-    Domain,
-    Protocol,
-    SockAddr,
-    Socket,
-    Type, //
-};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -3,43 +3,14 @@
 //! A socket, what was done to its options, and what its row must say.
 
 use super::answers::set_bytes;
-use super::opt::{
-    Answer,
-    Opt,
-    Role,
-    When, //
-};
-use super::table::{
-    table,
-    TCP_AO_ADD_KEY, //
-};
-use super::values::{
-    ao_add,
-    md5sig,
-    Try, //
-};
-use crate::rows::{
-    File,
-    Row, //
-};
-use crate::sockets::{
-    local,
-    row,
-    stat,
-    Plan, //
-};
-use anyhow::{
-    bail,
-    Result, //
-};
-use libc::{
-    c_int,
-    TCP_MD5SIG, //
-};
-use socket2::{
-    SockAddr,
-    Socket, //
-};
+use super::opt::{Answer, Opt, Role, When};
+use super::table::{table, TCP_AO_ADD_KEY};
+use super::values::{ao_add, md5sig, Try};
+use crate::rows::{File, Row};
+use crate::sockets::{local, row, stat, Plan};
+use anyhow::{bail, Result};
+use libc::{c_int, TCP_MD5SIG};
+use socket2::{SockAddr, Socket};
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;

@@ -5,38 +5,15 @@
 //! `tests/host` compares the names with those in `sockopts.rs`.
 
 use super::opt::{
-    Answer::*,
-    Early,
-    Opt,
-    When::*,
-    ALL6,
-    CONNECTION,
-    LISTENER,
-    SIX,
-    TCP,
-    UDP,
-    UDP_BOUND, //
+    Answer::*, Early, Opt, When::*, ALL6, CONNECTION, LISTENER, SIX, TCP, UDP, UDP_BOUND,
 };
 use super::values::{
-    ao_add,
-    classic_program,
-    ebpf_program,
-    forget,
-    int,
-    lingers,
-    md5sig,
-    mreq6,
-    mreqn,
-    raw,
-    times,
-    Try, //
+    ao_add, classic_program, ebpf_program, forget, int, lingers, md5sig, mreq6, mreqn, raw, times,
+    Try,
 };
 use crate::sockets::Plan;
 use libc::*;
-use std::net::{
-    Ipv4Addr,
-    Ipv6Addr, //
-};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::OnceLock;
 
 // What `libc` has no names for on this target.

@@ -4,10 +4,7 @@
 
 use crate::sockets::Plan;
 use libc::c_int;
-use std::net::{
-    Ipv4Addr,
-    Ipv6Addr, //
-};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What setsockopt(2) is given.
 #[derive(Clone, Debug)]

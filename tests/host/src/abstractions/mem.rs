@@ -5,10 +5,7 @@
 use kernel::error::code::ENOMEM;
 use kernel::error::Result;
 use std::cell::Cell;
-use std::ops::{
-    Deref,
-    DerefMut, //
-};
+use std::ops::{Deref, DerefMut};
 
 thread_local! {
     static FAILS: Cell<bool> = const { Cell::new(false) };

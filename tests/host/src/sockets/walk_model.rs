@@ -15,17 +15,10 @@
 //! is whether `tables.rs` and `sock.rs` do what they promise: see the tests in the guests.
 
 use crate::abstractions::mem;
-use crate::sockets::walk::{
-    Limits,
-    Rows,
-    Table, //
-};
+use crate::sockets::walk::{Limits, Rows, Table};
 use kernel::error::code::EINTR;
 use kernel::error::Result;
-use std::cell::{
-    Cell,
-    RefCell, //
-};
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 

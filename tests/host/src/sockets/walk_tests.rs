@@ -5,17 +5,8 @@
 
 use crate::abstractions::mem;
 use crate::sockets::walk::Walk;
-use crate::sockets::walk_model::{
-    Buffer,
-    Change,
-    Kind,
-    Model,
-    Script, //
-};
-use kernel::error::code::{
-    EINTR,
-    ENOMEM, //
-};
+use crate::sockets::walk_model::{Buffer, Change, Kind, Model, Script};
+use kernel::error::code::{EINTR, ENOMEM};
 use proptest::prelude::*;
 
 /// All ways to make some choices, one after the other.
