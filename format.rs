@@ -5,7 +5,7 @@
 //! This file depends on `core` alone and is tested on the host, against what `std::net` and
 //! `ToString` print. Of sockets it knows how their states and columns read, not how they are come
 //! by. It formats without `core::fmt`, and cannot panic: text that does not fit is left out and
-//! remembered, see [`Line::is_full`].
+//! remembered, see [`Text::is_full`].
 
 use core::net::{
     IpAddr,
@@ -115,12 +115,12 @@ impl State {
     }
 }
 
-/// Text written from left to right into a buffer that belongs to somebody else.
+/// Text that is written from left to right into a borrowed buffer.
 ///
-/// The names of network interfaces are filled in later, by [`Line::resolve`]: to look one up takes
-/// long, and rows are written under a lock. Until then the text has a [`Mark`] in the place of each,
-/// and enough of the buffer is kept free for the names.
-pub(crate) struct Line<'a> {
+/// [`Text::resolve`] fills in the names of network interfaces later, because a lookup takes long
+/// and rows are written under a lock. Until then a [`Mark`] stands in the place of each name, and
+/// enough of the buffer stays free for the names.
+pub(crate) struct Text<'a> {
     buf: &'a mut [u8],
     at: Position,
     full: bool,
@@ -136,7 +136,7 @@ pub(crate) struct Position {
     first_mark: Option<usize>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> Text<'a> {
     /// An empty text that has room for `buf.len()` bytes.
     pub(crate) fn new(buf: &'a mut [u8]) -> Self {
         let at = Position {
@@ -167,13 +167,13 @@ impl<'a> Line<'a> {
         self.at
     }
 
-    /// Whether something did not fit. Stays so until [`Line::truncate`].
+    /// Whether something did not fit. Stays so until [`Text::truncate`].
     pub(crate) fn is_full(&self) -> bool {
         self.full
     }
 
     /// Forgets what was written after `position`, which must not be older than the last
-    /// [`Line::resolve`].
+    /// [`Text::resolve`].
     pub(crate) fn truncate(&mut self, position: Position) {
         if position.len <= self.at.len {
             self.at = position;
@@ -202,7 +202,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// As [`Line::put`], for a text whose length the compiler knows: some stores, no loop.
+    /// As [`Text::put`], for a text whose length the compiler knows: some stores, no loop.
     #[inline]
     pub(crate) fn fixed<const N: usize>(&mut self, bytes: &[u8; N]) {
         let full = self.full;
@@ -216,7 +216,7 @@ impl<'a> Line<'a> {
     }
 
     /// Appends the name of a network interface, behind an address and a `%` if there is one. It is
-    /// filled in by [`Line::resolve`].
+    /// filled in by [`Text::resolve`].
     pub(crate) fn interface(&mut self, address: Option<IpAddr>, index: u32) {
         let before = self.at;
         let mut bytes = [0; Mark::SIZE];
@@ -581,14 +581,14 @@ pub(crate) use label;
 
 /// The option list of a row: `NAME=value` joined by commas.
 pub(crate) struct List<'l, 'a> {
-    line: &'l mut Line<'a>,
+    text: &'l mut Text<'a>,
     first: bool,
 }
 
 impl<'l, 'a> List<'l, 'a> {
-    /// An empty list at the end of `line`.
-    pub(crate) fn new(line: &'l mut Line<'a>) -> Self {
-        Self { line, first: true }
+    /// An empty list at the end of `text`.
+    pub(crate) fn new(text: &'l mut Text<'a>) -> Self {
+        Self { text, first: true }
     }
 
     /// Appends one entry.
@@ -597,11 +597,11 @@ impl<'l, 'a> List<'l, 'a> {
         if self.first {
             self.first = false;
             // Without the comma.
-            self.line.put(label.0.get(1..).unwrap_or(&[]));
+            self.text.put(label.0.get(1..).unwrap_or(&[]));
         } else {
-            self.line.fixed(&label.0);
+            self.text.fixed(&label.0);
         }
-        value.write(self.line);
+        value.write(self.text);
     }
 
     /// As [`List::entry`], for one that few rows have: keeps its code out of the way.
@@ -609,32 +609,32 @@ impl<'l, 'a> List<'l, 'a> {
     #[inline(never)]
     pub(crate) fn rare_entry(&mut self, name: &str, value: impl Value) {
         if !self.first {
-            self.line.fixed(b",");
+            self.text.fixed(b",");
         }
         self.first = false;
-        self.line.str(name);
-        self.line.fixed(b"=");
-        value.write(self.line);
+        self.text.str(name);
+        self.text.fixed(b"=");
+        value.write(self.text);
     }
 }
 
 /// What an entry of a [`List`] can hold: text without white space and commas.
 pub(crate) trait Value {
-    /// Appends the value to `line`.
-    fn write(self, line: &mut Line<'_>);
+    /// Appends the value to `text`.
+    fn write(self, text: &mut Text<'_>);
 }
 
 impl Value for bool {
-    fn write(self, line: &mut Line<'_>) {
-        line.fixed(&[b'0' | u8::from(self)]);
+    fn write(self, text: &mut Text<'_>) {
+        text.fixed(&[b'0' | u8::from(self)]);
     }
 }
 
 macro_rules! integer_values {
     ($($type:ty => $write:ident as $wide:ty),* $(,)?) => {$(
         impl Value for $type {
-            fn write(self, line: &mut Line<'_>) {
-                line.$write(<$wide>::from(self));
+            fn write(self, text: &mut Text<'_>) {
+                text.$write(<$wide>::from(self));
             }
         }
     )*};
@@ -655,9 +655,9 @@ integer_values! {
 pub(crate) struct Milliseconds(pub(crate) u64);
 
 impl Value for Milliseconds {
-    fn write(self, line: &mut Line<'_>) {
-        line.unsigned(self.0);
-        line.str("ms");
+    fn write(self, text: &mut Text<'_>) {
+        text.unsigned(self.0);
+        text.str("ms");
     }
 }
 
@@ -666,9 +666,9 @@ impl Value for Milliseconds {
 pub(crate) struct Seconds(pub(crate) i32);
 
 impl Value for Seconds {
-    fn write(self, line: &mut Line<'_>) {
-        line.signed(i64::from(self.0));
-        line.str("s");
+    fn write(self, text: &mut Text<'_>) {
+        text.signed(i64::from(self.0));
+        text.str("s");
     }
 }
 
@@ -677,9 +677,9 @@ impl Value for Seconds {
 pub(crate) struct Hex(pub(crate) u32);
 
 impl Value for Hex {
-    fn write(self, line: &mut Line<'_>) {
-        line.str("0x");
-        line.hex(self.0);
+    fn write(self, text: &mut Text<'_>) {
+        text.str("0x");
+        text.hex(self.0);
     }
 }
 
@@ -691,10 +691,10 @@ pub(crate) struct Range {
 }
 
 impl Value for Range {
-    fn write(self, line: &mut Line<'_>) {
-        line.unsigned(u64::from(self.first));
-        line.str("-");
-        line.unsigned(u64::from(self.last));
+    fn write(self, text: &mut Text<'_>) {
+        text.unsigned(u64::from(self.first));
+        text.str("-");
+        text.unsigned(u64::from(self.last));
     }
 }
 
@@ -707,24 +707,24 @@ pub(crate) struct Flags {
 }
 
 impl Value for Flags {
-    fn write(self, line: &mut Line<'_>) {
+    fn write(self, text: &mut Text<'_>) {
         let mut rest = self.flags;
         let mut first = true;
         for (bit, name) in self.names.iter().enumerate().take(32) {
             if (self.flags >> bit) & 1 == 1 {
                 if !first {
-                    line.str("|");
+                    text.str("|");
                 }
-                line.str(name);
+                text.str(name);
                 first = false;
                 rest &= !(1 << bit);
             }
         }
         if rest != 0 || first {
             if !first {
-                line.str("|");
+                text.str("|");
             }
-            Hex(rest).write(line);
+            Hex(rest).write(text);
         }
     }
 }
@@ -735,12 +735,12 @@ impl Value for Flags {
 pub(crate) struct Name<'a>(pub(crate) &'a [u8]);
 
 impl Value for Name<'_> {
-    fn write(self, line: &mut Line<'_>) {
+    fn write(self, text: &mut Text<'_>) {
         for byte in self.0.iter().take_while(|byte| **byte != 0) {
             if byte.is_ascii_graphic() && !b",+\\".contains(byte) {
-                line.put(&[*byte]);
+                text.put(&[*byte]);
             } else {
-                line.put(&[b'\\', b'x', hex_digit(*byte >> 4), hex_digit(*byte & 0xf)]);
+                text.put(&[b'\\', b'x', hex_digit(*byte >> 4), hex_digit(*byte & 0xf)]);
             }
         }
     }

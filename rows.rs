@@ -2,15 +2,15 @@
 
 //! What the rows of the files hold, column by column.
 
-use crate::abstractions::ns::Viewer;
+use crate::abstractions::ns::Reader;
 use crate::abstractions::procnet::Listing;
 use crate::format::{
     self,
     label,
-    Line,
     List,
     Position,
     State, //
+    Text,
 };
 use crate::sockets::prefetch::Part;
 use crate::sockets::sock::{
@@ -21,8 +21,8 @@ use crate::sockets::sock::{
     TcpEntry, //
 };
 use crate::sockets::tables::{
-    Found,
     HashTable,
+    TableEntry,
     TcpTable,
     UdpTable,
     Visible, //
@@ -38,7 +38,7 @@ use crate::sockopts::getsockopt::{
 use crate::sockopts::{
     self,
     Context,
-    Subject, //
+    Views, //
 };
 use core::marker::PhantomData;
 use kernel::error::Result;
@@ -76,7 +76,7 @@ pub(crate) trait Protocol: Send {
     /// Writes the row of a socket, without its line feed, and lets the CPU fetch what the next row
     /// is made from, but for [`Part::Columns`], which the iteration fetches. Called with the bucket
     /// locked.
-    fn row(entry: &Found<'_, Self::Table<'_>>, context: &Context<'_, '_>, line: &mut Line<'_>);
+    fn row(entry: &TableEntry<'_, Self::Table<'_>>, context: &Context<'_, '_>, text: &mut Text<'_>);
 }
 
 /// The rows of `tcpstat` and `tcp6stat`, or of `udpstat` and `udp6stat`.
@@ -99,14 +99,14 @@ impl<P: Protocol, F: Af> Listing for Rows<P, F> {
         self.walk = Walk::new();
     }
 
-    fn fill(&mut self, viewer: &Viewer<'_>, line: &mut Line<'_>) -> Result {
+    fn fill(&mut self, reader: &Reader<'_>, text: &mut Text<'_>) -> Result {
         let context = Context {
-            viewer,
-            defaults: &Defaults::of(viewer.net),
+            reader,
+            defaults: &Defaults::of(reader.net),
         };
-        let table = Visible::<P::Table<'_>>::new(viewer.net, F::FAMILY);
+        let table = Visible::<P::Table<'_>>::new(reader.net, F::FAMILY);
         let mut writer = Writer::<P> {
-            line,
+            text,
             context: &context,
             _protocol: PhantomData,
         };
@@ -120,7 +120,7 @@ impl<P: Protocol, F: Af> Listing for Rows<P, F> {
 
 /// Writes rows into a line.
 struct Writer<'w, 'l, P> {
-    line: &'w mut Line<'l>,
+    text: &'w mut Text<'l>,
     context: &'w Context<'w, 'w>,
     _protocol: PhantomData<P>,
 }
@@ -129,65 +129,65 @@ impl<'n, P: Protocol> walk::Rows<Visible<'n, P::Table<'n>>> for Writer<'_, '_, P
     type Position = Position;
 
     fn len(&self) -> usize {
-        self.line.taken()
+        self.text.taken()
     }
 
     fn position(&self) -> Position {
-        self.line.position()
+        self.text.position()
     }
 
-    fn push(&mut self, entry: &Found<'_, P::Table<'n>>) -> bool {
-        let start = self.line.position();
-        P::row(entry, self.context, self.line);
-        self.line.fixed(b"\n");
-        let fits = !self.line.is_full();
+    fn push(&mut self, entry: &TableEntry<'_, P::Table<'n>>) -> bool {
+        let start = self.text.position();
+        P::row(entry, self.context, self.text);
+        self.text.fixed(b"\n");
+        let fits = !self.text.is_full();
         if !fits {
-            self.line.truncate(start);
+            self.text.truncate(start);
         }
         fits
     }
 
     fn truncate(&mut self, position: Position) {
-        self.line.truncate(position);
+        self.text.truncate(position);
     }
 
     #[inline]
     fn complete(&mut self) {
-        let net = self.context.viewer.net;
-        self.line
+        let net = self.context.reader.net;
+        self.text
             .resolve(|index| getsockopt::interface_name(net, index));
     }
 }
 
 /// Everything before the options.
-fn tcp_columns(line: &mut Line<'_>, queues: [i64; 2], endpoints: [Endpoint; 2], state: State) {
-    columns(line, queues, endpoints);
-    line.state(state);
+fn tcp_columns(text: &mut Text<'_>, queues: [i64; 2], endpoints: [Endpoint; 2], state: State) {
+    columns(text, queues, endpoints);
+    text.state(state);
 }
 
-fn columns(line: &mut Line<'_>, queues: [i64; 2], endpoints: [Endpoint; 2]) {
+fn columns(text: &mut Text<'_>, queues: [i64; 2], endpoints: [Endpoint; 2]) {
     for queue in queues {
-        line.queue(queue);
+        text.queue(queue);
     }
     for (address, port) in endpoints {
-        line.endpoint(address, port);
+        text.endpoint(address, port);
     }
 }
 
 /// The option list, with what joins the row to a process.
 fn options(
-    line: &mut Line<'_>,
-    subject: &Subject<'_>,
+    text: &mut Text<'_>,
+    views: &Views<'_>,
     backlog: Option<u32>,
     sk: &Sock<'_>,
     context: &Context<'_, '_>,
 ) {
-    let mut list = List::new(line);
-    sockopts::show(subject, context, &mut list);
+    let mut list = List::new(text);
+    sockopts::show(views, context, &mut list);
     if let Some(backlog) = backlog {
         list.entry(label!("backlog"), backlog);
     }
-    list.entry(label!("uid"), sk.uid(context.viewer.user_ns));
+    list.entry(label!("uid"), sk.uid(context.reader.user_ns));
     list.entry(label!("ino"), sk.inode());
 }
 
@@ -199,32 +199,32 @@ impl Protocol for Tcp {
 
     const HEADER: &'static str = format::TCP_HEADER;
 
-    fn row(entry: &Found<'_, TcpTable<'_>>, context: &Context<'_, '_>, line: &mut Line<'_>) {
+    fn row(entry: &TableEntry<'_, TcpTable<'_>>, context: &Context<'_, '_>, text: &mut Text<'_>) {
         match entry.socket() {
             TcpEntry::Listener(sk) => {
                 let queues = [sk.accept_queue(), sk.send_queue()];
-                tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
-                line.diag("");
+                tcp_columns(text, queues, [sk.local(), sk.foreign()], sk.state());
+                text.diag("");
                 entry.prefetch_next(Part::Socket);
-                let subject = Subject::listener(sk);
+                let views = Views::listener(sk);
                 entry.prefetch_next(Part::Protocol);
-                options(line, &subject, Some(sk.backlog()), &sk, context);
+                options(text, &views, Some(sk.backlog()), &sk, context);
             }
             TcpEntry::Connection(sk) => {
                 let queues = [sk.receive_queue(), sk.send_queue()];
-                tcp_columns(line, queues, [sk.local(), sk.foreign()], sk.state());
-                line.diag(sk.flow().indicator(sock::jiffies32(), sock::HZ));
+                tcp_columns(text, queues, [sk.local(), sk.foreign()], sk.state());
+                text.diag(sk.flow().indicator(sock::jiffies32(), sock::HZ));
                 entry.prefetch_next(Part::Socket);
-                let subject = Subject::connection(sk);
+                let views = Views::connection(sk);
                 entry.prefetch_next(Part::Protocol);
-                options(line, &subject, None, &sk, context);
+                options(text, &views, None, &sk, context);
             }
             // A minisock is mostly followed by others, which have no such parts.
             TcpEntry::TimeWait(sk) => {
-                tcp_columns(line, [0; 2], [sk.local(), sk.foreign()], sk.substate());
+                tcp_columns(text, [0; 2], [sk.local(), sk.foreign()], sk.substate());
             }
             TcpEntry::Request(sk) => {
-                tcp_columns(line, [0; 2], [sk.local(), sk.foreign()], State::SynRecv);
+                tcp_columns(text, [0; 2], [sk.local(), sk.foreign()], State::SynRecv);
             }
         }
     }
@@ -238,13 +238,13 @@ impl Protocol for Udp {
 
     const HEADER: &'static str = format::UDP_HEADER;
 
-    fn row(entry: &Found<'_, UdpTable<'_>>, context: &Context<'_, '_>, line: &mut Line<'_>) {
+    fn row(entry: &TableEntry<'_, UdpTable<'_>>, context: &Context<'_, '_>, text: &mut Text<'_>) {
         let sk = entry.socket();
         let queues = [sk.receive_queue(), sk.send_queue()];
-        columns(line, queues, [sk.local(), sk.foreign()]);
+        columns(text, queues, [sk.local(), sk.foreign()]);
         entry.prefetch_next(Part::Socket);
-        let subject = Subject::udp(sk);
+        let views = Views::udp(sk);
         entry.prefetch_next(Part::Protocol);
-        options(line, &subject, None, &sk, context);
+        options(text, &views, None, &sk, context);
     }
 }

@@ -9,7 +9,7 @@
 pub(crate) mod getsockopt;
 pub(crate) mod language;
 
-use crate::abstractions::ns::Viewer;
+use crate::abstractions::ns::Reader;
 use crate::format::{
     label,
     List, //
@@ -43,14 +43,14 @@ use language::options;
 /// What values depend on besides the socket.
 pub(crate) struct Context<'c, 'n> {
     /// Who reads.
-    pub(crate) viewer: &'c Viewer<'n>,
+    pub(crate) reader: &'c Reader<'n>,
     /// What a fresh socket has.
     pub(crate) defaults: &'c Defaults,
 }
 
 /// A socket as the table sees it: the views that apply to it.
 #[derive(Clone, Copy)]
-pub(crate) struct Subject<'b> {
+pub(crate) struct Views<'b> {
     any: Option<Sock<'b>>,
     #[cfg(CONFIG_IPV6)]
     inet6: Option<Ipv6<'b>>,
@@ -61,7 +61,7 @@ pub(crate) struct Subject<'b> {
     udp: Option<Udp<'b>>,
 }
 
-impl<'b> Subject<'b> {
+impl<'b> Views<'b> {
     fn new(sk: Sock<'b>) -> Self {
         Self {
             any: Some(sk),
@@ -94,12 +94,12 @@ impl<'b> Subject<'b> {
 
     /// A UDP socket.
     pub(crate) fn udp(sk: Udp<'b>) -> Self {
-        let subject = Self::new(*sk);
+        let views = Self::new(*sk);
         Self {
             udp: Some(sk),
             #[cfg(CONFIG_IPV6)]
-            udp6: subject.inet6,
-            ..subject
+            udp6: views.inet6,
+            ..views
         }
     }
 }
@@ -172,13 +172,15 @@ options! {
         SO_PRIORITY: sock.sk_priority unless 0, map signed;
         SO_TIMESTAMPING: sock.sk_tsflags unless 0, set sk.timestamping();
         SO_RCVLOWAT: sock.sk_rcvlowat unless 1, set sk.rcvlowat();
-        SO_MARK: sock.sk_mark unless 0, set sk.mark(cx.viewer);
+        SO_MARK: sock.sk_mark unless 0, set sk.mark(cx.reader);
         SO_PEEK_OFF: sock.sk_peek_off unless (-1);
         SO_BINDTODEVICE: sock_common.skc_bound_dev_if unless 0, set sk.bindtodevice();
         SO_ATTACH_FILTER: sock.sk_filter unless (null_mut()), set sk.attach_filter();
         SO_ATTACH_BPF: sock.sk_filter unless (null_mut()), set sk.attach_bpf();
-        SO_ATTACH_REUSEPORT_CBPF: sock.sk_reuseport_cb unless (null_mut()), set sk.attach_reuseport_cbpf();
-        SO_ATTACH_REUSEPORT_EBPF: sock.sk_reuseport_cb unless (null_mut()), set sk.attach_reuseport_ebpf();
+        SO_ATTACH_REUSEPORT_CBPF: sock.sk_reuseport_cb unless (null_mut()),
+            set sk.attach_reuseport_cbpf();
+        SO_ATTACH_REUSEPORT_EBPF: sock.sk_reuseport_cb unless (null_mut()),
+            set sk.attach_reuseport_ebpf();
         // `net.core.busy_read`, the default, cannot be read by a module: if it is not 0, every
         // socket shows the option.
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
@@ -219,7 +221,7 @@ options! {
     tcp (rare) => {
         TCP_CONGESTION: inet_connection_sock.icsk_ca_ops unless (cx.defaults.congestion.ops())
             or inet_connection_sock.icsk_ca_setsockopt unless 0, set sk.congestion();
-        TCP_ULP: inet_connection_sock.icsk_ulp_ops unless (null_mut()), set sk.ulp(cx.viewer);
+        TCP_ULP: inet_connection_sock.icsk_ulp_ops unless (null_mut()), set sk.ulp(cx.reader);
         TCP_THIN_LINEAR_TIMEOUTS: tcp_sock.thin_lto unless 0;
         TCP_REPAIR: tcp_sock.repair unless 0;
         TCP_FASTOPEN_CONNECT: tcp_sock.fastopen_connect unless 0;
@@ -240,9 +242,9 @@ options! {
         TCP_DELACK_MAX_US: inet_connection_sock.icsk_delack_max unless (DELACK_MAX),
             map jiffies_to_usecs;
         #[cfg(CONFIG_TCP_MD5SIG)]
-        TCP_MD5SIG: tcp_sock.md5sig_info unless (null_mut()), set sk.md5sig(cx.viewer);
+        TCP_MD5SIG: tcp_sock.md5sig_info unless (null_mut()), set sk.md5sig(cx.reader);
         #[cfg(CONFIG_TCP_AO)]
-        TCP_AO: tcp_sock.ao_info unless (null_mut()), set sk.ao(cx.viewer);
+        TCP_AO: tcp_sock.ao_info unless (null_mut()), set sk.ao(cx.reader);
     }
 
     // IPPROTO_IP, of IPv6 sockets as well

@@ -10,11 +10,11 @@
 //! `delete_module(2)` announces that to notifiers, after the module's own exit function. Ours waits
 //! for all holds, and then by `rcu_barrier()` for what the last references left to RCU.
 //!
-//! What this does not do: keep what the exit function of a module destroys, or wait for a
-//! destructor that the kernel itself left to a work queue, which it does while a process listens for
-//! sockets that end (`sock_diag_broadcast_destroy()`). Both need a destructor outside of the kernel;
-//! a UDP socket that can have one, for encapsulation, is not kept at all. On TCP sockets only
-//! kernel TLS on a network card has one, and the card's driver keeps that module.
+//! What this does not do: keep what the exit function of a module destroys. Nor does it wait for a
+//! destructor that the kernel left to a work queue, as it does while a process listens for the end
+//! of sockets (`sock_diag_broadcast_destroy()`). Both need a destructor in a module. The walk keeps
+//! no UDP socket that can have one, for encapsulation. On TCP sockets, only kernel TLS on a network
+//! card has one, and the driver of the card keeps that module.
 
 use crate::bindings;
 use core::marker::PhantomData;
@@ -30,11 +30,11 @@ use kernel::error::{
 /// # Invariants
 ///
 /// The task that made the value holds the semaphore of `bindings/helpers.c` for reading.
-pub(crate) struct Hold {
+pub(crate) struct Guard {
     _not_send: PhantomData<*mut ()>,
 }
 
-impl Hold {
+impl Guard {
     /// Makes modules that go wait. May sleep: until one that is about to go has gone on.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
+impl Drop for Guard {
     fn drop(&mut self) {
         // SAFETY: By the type invariant, this task holds the semaphore for reading.
         unsafe { bindings::knetstat_release_modules() };
@@ -75,8 +75,8 @@ impl Watch {
     ///
     /// Those of `register_module_notifier()`.
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: To be called once before `knetstat_unwatch_modules()`: the module's init does, and
-        // keeps the value.
+        // SAFETY: The helper is to be called once before `knetstat_unwatch_modules()`. The init of
+        // the module calls this, and keeps the value.
         to_result(unsafe { bindings::knetstat_watch_modules() })?;
         // INVARIANT: It was just registered.
         Ok(Self { _private: () })

@@ -127,7 +127,7 @@ impl UserNs<'_> {
 
 /// Who reads, as the file was opened: what they may see, and in whose terms.
 #[derive(Clone, Copy)]
-pub(crate) struct Viewer<'a> {
+pub(crate) struct Reader<'a> {
     /// The network namespace whose sockets are shown.
     pub(crate) net: Net<'a>,
     /// The user namespace in whose terms user ids are reported.

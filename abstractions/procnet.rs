@@ -11,9 +11,9 @@
 //! are open then read as `EIO`.
 //!
 //! An open file keeps the rows that it wrote last, its window: [`WINDOW`] bytes, or more in a
-//! crowded bucket. A shell's `while read` loop seeks back after each line, to the end of that line; it is served
-//! from the window, so its rows stay whole and are not made anew. `seq_file` starts a new listing
-//! at each such seek, and drops into it at a place that was right for the old one.
+//! crowded bucket. A `while read` loop of a shell seeks back to the end of each line. The window
+//! serves such reads, so rows stay whole and are not made anew. `seq_file` starts a new listing at
+//! each such seek, and continues it at an offset that was right for the old one.
 //!
 //! What this does not do: files that can be written to, and directories.
 
@@ -26,15 +26,15 @@ use crate::abstractions::mutex::Mutex;
 use crate::abstractions::ns::{
     Net,
     NetRef,
+    Reader, //
     UserNs,
-    Viewer, //
 };
 use crate::abstractions::sched;
 use crate::bindings::{
     self,
     c_int, //
 };
-use crate::format::Line;
+use crate::format::Text;
 use core::ffi::CStr;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -75,18 +75,18 @@ pub(crate) trait Listing: Send + Sized {
     /// Goes back to the first row.
     fn rewind(&mut self);
 
-    /// Appends the rows that come next, as many as fit, as `viewer` may see them. Appends none:
+    /// Appends the rows that come next, as many as fit, as `reader` may see them. Appends none:
     /// there are no more. May sleep.
     ///
     /// # Errors
     ///
-    /// `EINTR` if the reader was killed, `ENOMEM`, `EOVERFLOW` if an empty `line` has not enough
+    /// `EINTR` if the reader was killed, `ENOMEM`, `EOVERFLOW` if an empty `text` has not enough
     /// room for the next row. What was appended before is right, and the next call goes on behind
     /// it.
-    fn fill(&mut self, viewer: &Viewer<'_>, line: &mut Line<'_>) -> Result;
+    fn fill(&mut self, reader: &Reader<'_>, text: &mut Text<'_>) -> Result;
 
     /// Whether each further call of [`Listing::fill`] repeats some work, so that few with a larger
-    /// `line` are better.
+    /// `text` are better.
     fn wants_room(&self) -> bool;
 }
 
@@ -175,10 +175,10 @@ impl Window {
     }
 
     /// Replaces the bytes by what `write` appends.
-    fn fill(&mut self, write: impl FnOnce(&mut Line<'_>) -> Result) -> Result {
-        let mut line = Line::new(&mut self.buf);
-        let written = write(&mut line);
-        self.len = line.len();
+    fn fill(&mut self, write: impl FnOnce(&mut Text<'_>) -> Result) -> Result {
+        let mut text = Text::new(&mut self.buf);
+        let written = write(&mut text);
+        self.len = text.len();
         match written {
             // What was written comes first; what stays wrong is reported at the next call.
             Err(error) if self.len == 0 => Err(error),
@@ -204,7 +204,7 @@ impl<R: Listing> Open<R> {
             self.window.rewind();
             self.listing.rewind();
         }
-        let viewer = Viewer {
+        let reader = Reader {
             net: self.net.net(),
             user_ns,
             is_net_admin: self.is_net_admin,
@@ -213,11 +213,11 @@ impl<R: Listing> Open<R> {
             self.window.advance(self.listing.wants_room())?;
             let is_first = self.window.end() == 0;
             loop {
-                let filled = self.window.fill(|line| {
+                let filled = self.window.fill(|text| {
                     if is_first {
-                        line.str(R::HEADER);
+                        text.str(R::HEADER);
                     }
-                    self.listing.fill(&viewer, line)
+                    self.listing.fill(&reader, text)
                 });
                 match filled {
                     Err(EOVERFLOW) => self.window.grow()?,
@@ -323,8 +323,12 @@ impl<R: Listing> Callbacks<R> {
     /// As for [`Self::read_iter`].
     unsafe fn read(iocb: *mut bindings::kiocb, to: *mut bindings::iov_iter) -> Result<usize> {
         // SAFETY: `iocb` is valid during the call, and this call's alone.
-        let (file, position) =
-            unsafe { (field!(iocb, kiocb, ki_filp), field!(iocb, kiocb, ki_pos)) };
+        let (file, position) = unsafe {
+            (
+                read_once!(iocb, kiocb.ki_filp),
+                read_once!(iocb, kiocb.ki_pos),
+            )
+        };
         // SAFETY: `ki_filp` is the file that is read, which stays open during the call.
         let open = unsafe { bindings::knetstat_file_private(file) };
         let open = NonNull::new(open.cast::<Mutex<Open<R>>>()).ok_or(EINVAL)?;
@@ -355,7 +359,7 @@ impl<R: Listing> Callbacks<R> {
         open.window.last_read = (position, end);
         // SAFETY: `iocb` is valid during the call, and this call's alone.
         unsafe {
-            field_ptr!(iocb, kiocb, ki_pos)
+            iocb.byte_add(offset_of!(kiocb.ki_pos))
                 .cast::<i64>()
                 .write(i64::try_from(end).unwrap_or(i64::MAX));
         }
@@ -399,7 +403,7 @@ impl File {
     fn create(&self, net: Net<'_>) -> Result {
         let ptr = net.as_ptr();
         // SAFETY: By the type invariant of `Net`, the namespace is alive.
-        let directory = unsafe { field!(ptr, net, proc_net) };
+        let directory = unsafe { read_once!(ptr, net.proc_net) };
         // SAFETY: The name ends with a zero byte, and it and the operations are static. `proc_net`
         // was set by `proc_net_ns_init()`, which runs before the `init` of modules. The data, the
         // namespace, is used until the entry is removed only, which `exit` does before the
@@ -428,7 +432,7 @@ impl File {
     unsafe fn remove(&self, net: Net<'_>) {
         let ptr = net.as_ptr();
         // SAFETY: The namespace is alive: it ends after its `exit`, which calls this.
-        let directory = unsafe { field!(ptr, net, proc_net) };
+        let directory = unsafe { read_once!(ptr, net.proc_net) };
         // SAFETY: `proc_net` is still there: `proc_net_ns_exit()` runs after the `exit` of modules,
         // which registered later. By the caller's promise, it has an entry of that name, which is
         // ours.

@@ -81,24 +81,24 @@ match($0, /"->[^"]*"/) {
 		size = substr(rust, 2) + 0
 		byte = int(bit / 8)
 		as = mark[6] == "" ? "" : " as " mark[6]
-		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, byte)
+		offsets = offsets sprintf("    (%s.%s) => { %d };\n", type, field, byte)
 		if (width[mark[5]] == size && bit % size == 0)
-			reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<%s>().read_volatile()%s };\n", type, field, byte, rust, as)
+			reads = reads sprintf("    ($ptr:expr, %s.%s) => { $ptr.cast::<u8>().add(%d).cast::<%s>().read_volatile()%s };\n", type, field, byte, rust, as)
 		else
-			reads = reads sprintf("    ($ptr:expr, %s %s) => { $crate::bindings::bits::<%d, %d, %s>($ptr) as %s%s };\n", type, field, bit, width[mark[5]], is_signed ? "true" : "false", rust, as)
+			reads = reads sprintf("    ($ptr:expr, %s.%s) => { $crate::bindings::read_bitfield::<%d, %d, %s>($ptr.cast::<u8>()) as %s%s };\n", type, field, bit, width[mark[5]], is_signed ? "true" : "false", rust, as)
 	} else if (mark[1] == "pointer") {
-		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, mark[5])
-		reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<*mut $crate::bindings::%s>().read_volatile() };\n", type, field, mark[5], mark[4])
+		offsets = offsets sprintf("    (%s.%s) => { %d };\n", type, field, mark[5])
+		reads = reads sprintf("    ($ptr:expr, %s.%s) => { $ptr.cast::<u8>().add(%d).cast::<*mut $crate::bindings::%s>().read_volatile() };\n", type, field, mark[5], mark[4])
 	} else if (mark[1] == "address") {
-		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, mark[4])
+		offsets = offsets sprintf("    (%s.%s) => { %d };\n", type, field, mark[4])
 	} else if (mark[1] == "four") {
-		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, mark[4])
-		reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<u32>().read_volatile() };\n", type, field, mark[4])
+		offsets = offsets sprintf("    (%s.%s) => { %d };\n", type, field, mark[4])
+		reads = reads sprintf("    ($ptr:expr, %s.%s) => { $ptr.cast::<u8>().add(%d).cast::<u32>().read_volatile() };\n", type, field, mark[4])
 	} else if (mark[1] == "absent") {
-		reads = reads sprintf("    ($ptr:expr, %s %s) => {{ let _ = $ptr.add(0); %d as %s }};\n", type, field, mark[5], mark[4])
+		reads = reads sprintf("    ($ptr:expr, %s.%s) => {{ let _ = $ptr.cast::<u8>().add(0); %d as %s }};\n", type, field, mark[5], mark[4])
 	} else if (mark[1] == "bytes") {
-		offsets = offsets sprintf("    (%s %s) => { %d };\n", type, field, mark[4])
-		reads = reads sprintf("    ($ptr:expr, %s %s) => { $ptr.add(%d).cast::<[u8; %d]>().read_volatile() };\n", type, field, mark[4], mark[5])
+		offsets = offsets sprintf("    (%s.%s) => { %d };\n", type, field, mark[4])
+		reads = reads sprintf("    ($ptr:expr, %s.%s) => { $ptr.cast::<u8>().add(%d).cast::<[u8; %d]>().read_volatile() };\n", type, field, mark[4], mark[5])
 	} else if (mark[1] == "size") {
 		sizes = sizes sprintf("    %s: %d,\n", type, mark[3])
 	} else if (mark[1] == "value") {
@@ -113,13 +113,20 @@ END {
 		exit 1
 	print "// Made from layout.c by Kbuild."
 	print ""
-	print "/// `offset!(type field)`: where a field begins, in bytes."
-	print "macro_rules! offset {"
+	print "/// `offset_of!(TYPE.FIELD)`: the offset of a field, in bytes."
+	print "macro_rules! offset_of {"
 	printf "%s", offsets
 	print "}"
 	print ""
-	print "/// `read!(pointer, type field)`: reads a field, once. The pointer is to bytes."
-	print "macro_rules! read {"
+	print "/// Reads a field once, as `READ_ONCE()` does: `read_once!(POINTER, TYPE.FIELD)`."
+	print "///"
+	print "/// Another CPU may write to the field at the same time. Rust calls this a data race; the"
+	print "/// kernel's memory model (`tools/memory-model`) allows it, see `rust/kernel/io.rs`."
+	print "///"
+	print "/// # Safety"
+	print "///"
+	print "/// `POINTER` must point to a live C object of this type."
+	print "macro_rules! read_once {"
 	printf "%s", reads
 	print "}"
 	print ""

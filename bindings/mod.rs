@@ -86,8 +86,8 @@ pub(crate) struct hlist_node {
 }
 
 const _: () = assert!(
-    core::mem::offset_of!(hlist_node, next) == offset!(hlist_node next)
-        && core::mem::offset_of!(hlist_node, pprev) == offset!(hlist_node pprev)
+    core::mem::offset_of!(hlist_node, next) == offset_of!(hlist_node.next)
+        && core::mem::offset_of!(hlist_node, pprev) == offset_of!(hlist_node.pprev)
 );
 
 pub(crate) type spinlock_t = spinlock;
@@ -101,7 +101,7 @@ pub(crate) type umode_t = u16;
 ///
 /// `ptr` must point to an object that is aligned to 8 bytes and has the bit-field.
 #[inline(always)]
-pub(crate) unsafe fn bits<const BIT: usize, const WIDTH: usize, const SIGNED: bool>(
+pub(crate) unsafe fn read_bitfield<const BIT: usize, const WIDTH: usize, const SIGNED: bool>(
     ptr: *const u8,
 ) -> i64 {
     const { assert!(cfg!(target_endian = "little") && WIDTH > 0 && WIDTH <= 32) };
@@ -130,41 +130,13 @@ pub(crate) unsafe fn bits<const BIT: usize, const WIDTH: usize, const SIGNED: bo
     }
 }
 
-/// The address of `$ptr->$field`, as one of bytes.
-///
-/// # Safety
-///
-/// `$ptr` must point into an allocation that is large enough for the field.
-macro_rules! field_ptr {
-    ($ptr:expr, $type:ident, $($field:ident).+) => {
-        $ptr.cast::<u8>().add(offset!($type $($field).+))
-    };
-}
-
-/// Reads `$ptr->$field` once, like `READ_ONCE()`. Refuses to compile for a field that `layout.c`
-/// does not list.
-///
-/// Other CPUs may write to the field meanwhile. A volatile read is not sound then per Rust's rules,
-/// but allowed per LKMM (`tools/memory-model`), as `rust/kernel/io.rs` says of its own reads.
-///
-/// # Safety
-///
-/// `$ptr` must point to a live C object of that type.
-macro_rules! field {
-    ($ptr:expr, $type:ident, $($field:ident).+) => {{
-        let ptr: *const _ = $ptr;
-        let ptr = ptr.cast::<u8>();
-        read!(ptr, $type $($field).+)
-    }};
-}
-
 /// A constant C structure of pointers, of which those that are named are set and all else is zero.
 macro_rules! c_struct {
     ($type:ident { $($field:ident: $value:expr,)* }) => {{
         const WORDS: usize = size_of::<$crate::bindings::$type>() / size_of::<*const ()>();
         let mut words = [core::ptr::null::<()>(); WORDS];
         $(
-            words[offset!($type $field) / size_of::<*const ()>()] = $value as *const ();
+            words[offset_of!($type.$field) / size_of::<*const ()>()] = $value as *const ();
         )*
         // SAFETY: Both have the same size, and an opaque type is valid whatever its bytes are.
         unsafe { core::mem::transmute::<[*const (); WORDS], $crate::bindings::$type>(words) }
@@ -269,7 +241,7 @@ pub(crate) unsafe fn inet_flags(
 ) -> u64 {
     #[cfg(knetstat_has = "INET_FLAGS_OF_IPV6")]
     // SAFETY: The caller promises that the object is there.
-    let flags = unsafe { field!(sk, inet_sock, inet_flags) };
+    let flags = unsafe { read_once!(sk, inet_sock.inet_flags) };
     #[cfg(not(knetstat_has = "INET_FLAGS_OF_IPV6"))]
     // SAFETY: The helper wants a live `struct inet_sock`, as the caller promises.
     let flags = unsafe { knetstat_inet_flags(sk.cast(), inet6) };

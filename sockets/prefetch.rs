@@ -121,31 +121,31 @@ impl Parts {
 
 /// The columns that TCP and UDP have in common.
 const COLUMNS: Lines = Lines::new()
-    .with(offset!(sock_common skc_node))
-    .with(offset!(sock_common skc_family))
-    .with(offset!(inet_sock inet_sport));
+    .with(offset_of!(sock_common.skc_node))
+    .with(offset_of!(sock_common.skc_family))
+    .with(offset_of!(inet_sock.inet_sport));
 
 /// What each row ends with, and what the groups of flags look at.
 const EACH: Lines = COLUMNS
-    .with(offset!(sock_common skc_flags))
-    .with(offset!(sock sk_uid))
-    .with(offset!(sock sk_ino))
-    .with(offset!(inet_sock inet_flags));
+    .with(offset_of!(sock_common.skc_flags))
+    .with(offset_of!(sock.sk_uid))
+    .with(offset_of!(sock.sk_ino))
+    .with(offset_of!(inet_sock.inet_flags));
 
 static TCP: Parts = {
     let columns = COLUMNS
-        .with(offset!(tcp_sock rcv_nxt))
-        .with(offset!(tcp_sock write_seq))
-        .with(offset!(tcp_sock snd_wnd))
-        .with(offset!(tcp_sock rcv_wnd));
+        .with(offset_of!(tcp_sock.rcv_nxt))
+        .with(offset_of!(tcp_sock.write_seq))
+        .with(offset_of!(tcp_sock.snd_wnd))
+        .with(offset_of!(tcp_sock.rcv_wnd));
     Parts::new(columns, sockopts::tcp_lines(EACH))
 };
 
 static UDP: Parts = {
-    let columns = COLUMNS.with(offset!(udp_sock forward_deficit));
+    let columns = COLUMNS.with(offset_of!(udp_sock.forward_deficit));
     Parts::new(
         columns,
-        sockopts::udp_lines(EACH.with(offset!(udp_sock udp_flags))),
+        sockopts::udp_lines(EACH.with(offset_of!(udp_sock.udp_flags))),
     )
 };
 

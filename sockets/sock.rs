@@ -95,11 +95,11 @@ pub(crate) unsafe trait View<C> {
 /// Reads a field of the C object behind a view, once. Compiles only if the view is a [`View`] of
 /// that type.
 macro_rules! get {
-    ($view:expr, $type:ident, $($field:ident).+) => {{
+    ($view:expr, $type:ident.$($field:ident).+) => {{
         let ptr: *const $crate::bindings::$type = $crate::sockets::sock::View::as_ptr($view);
         // SAFETY: `View` promises that `ptr` is to a live object of this type. The read is
         // volatile, so others may write to the field meanwhile.
-        unsafe { field!(ptr, $type, $($field).+) }
+        unsafe { read_once!(ptr, $type.$($field).+) }
     }};
 }
 
@@ -137,11 +137,11 @@ impl<'b> Entry<'b> {
     pub(crate) unsafe fn from_node(node: NonNull<bindings::hlist_node>) -> Self {
         // SAFETY: `node` lies within a `struct sock_common`, so its start is in the same
         // allocation.
-        let ptr = unsafe { node.byte_sub(offset!(sock_common skc_node)) };
+        let ptr = unsafe { node.byte_sub(offset_of!(sock_common.skc_node)) };
         let ptr = ptr.cast::<bindings::sock_common>();
         let common = ptr.as_ptr().cast_const();
         // SAFETY: The caller promises that the entry is in a locked bucket, so it is alive.
-        let family = unsafe { field!(common, sock_common, skc_family) };
+        let family = unsafe { read_once!(common, sock_common.skc_family) };
         // INVARIANT: The entry cannot leave the table while the bucket is locked. Which structure
         // surrounds the common part follows from `skc_state`, see `sk_fullsock()`.
         Self {
@@ -173,7 +173,7 @@ impl<'b> Entry<'b> {
     /// `net_eq()` with `sock_net()`.
     #[cfg(CONFIG_NET_NS)]
     pub(crate) fn is_of(&self, net: Net<'_>) -> bool {
-        get!(self, sock_common, skc_net.net) == net.as_ptr()
+        get!(self, sock_common.skc_net.net) == net.as_ptr()
     }
 
     #[cfg(not(CONFIG_NET_NS))]
@@ -184,7 +184,7 @@ impl<'b> Entry<'b> {
     /// `sk_fullsock()`: whether it is not a minisock.
     fn is_full(&self) -> bool {
         !matches!(
-            u32::from(get!(self, sock_common, skc_state)),
+            u32::from(get!(self, sock_common.skc_state)),
             bindings::TCP_TIME_WAIT | bindings::TCP_NEW_SYN_RECV
         )
     }
@@ -193,14 +193,14 @@ impl<'b> Entry<'b> {
     /// one is dropped. A full socket with `sk_net_refcnt` keeps it. Those of the kernel often do
     /// not, nor do minisocks.
     pub(crate) fn keeps_net(&self) -> bool {
-        self.is_full() && get!(self, sock_common, skc_net_refcnt) != 0
+        self.is_full() && get!(self, sock_common.skc_net_refcnt) != 0
     }
 
     /// Takes a reference, or `None` if the count is 0, as it is while the entry is being linked in
     /// or out. `keeps_order` is what [`SockRef::keeps_order`] returns.
     pub(crate) fn try_get<'h>(
         &self,
-        _hold: &'h modules::Hold,
+        _guard: &'h modules::Guard,
         keeps_order: bool,
     ) -> Option<SockRef<'h>> {
         let ptr = self.ptr.cast::<bindings::sock>();
@@ -213,7 +213,7 @@ impl<'b> Entry<'b> {
             ptr,
             is_full: self.is_full(),
             keeps_order,
-            _hold: PhantomData,
+            _guard: PhantomData,
         })
     }
 
@@ -233,7 +233,7 @@ impl<'b> Entry<'b> {
     ///
     /// The entry must come from a TCP table.
     pub(crate) unsafe fn into_tcp(self) -> TcpEntry<'b> {
-        let number = get!(&self, sock_common, skc_state);
+        let number = get!(&self, sock_common.skc_state);
         // INVARIANT: The state tells the kind, see the type invariant of `Entry`. A socket never
         // turns into a minisock in place: `inet_twsk_alloc()` and `inet_reqsk_alloc()` make new
         // objects, which take its place in the bucket.
@@ -255,23 +255,23 @@ impl<'b> Entry<'b> {
     fn local_address(&self) -> IpAddr {
         #[cfg(CONFIG_IPV6)]
         if self.is_inet6() {
-            return ipv6(get!(self, sock_common, skc_v6_rcv_saddr));
+            return ipv6(get!(self, sock_common.skc_v6_rcv_saddr));
         }
-        ipv4(get!(self, sock_common, skc_rcv_saddr))
+        ipv4(get!(self, sock_common.skc_rcv_saddr))
     }
 
     /// The address and the port of the peer.
     fn foreign(&self) -> Endpoint {
-        let port = get!(self, sock_common, skc_dport);
+        let port = get!(self, sock_common.skc_dport);
         (self.foreign_address(), u16::from_be(port))
     }
 
     fn foreign_address(&self) -> IpAddr {
         #[cfg(CONFIG_IPV6)]
         if self.is_inet6() {
-            return ipv6(get!(self, sock_common, skc_v6_daddr));
+            return ipv6(get!(self, sock_common.skc_v6_daddr));
         }
-        ipv4(get!(self, sock_common, skc_daddr))
+        ipv4(get!(self, sock_common.skc_daddr))
     }
 }
 
@@ -288,7 +288,7 @@ pub(crate) struct SockRef<'h> {
     ptr: NonNull<bindings::sock>,
     is_full: bool,
     keeps_order: bool,
-    _hold: PhantomData<&'h modules::Hold>,
+    _guard: PhantomData<&'h modules::Guard>,
 }
 
 impl SockRef<'_> {
@@ -310,7 +310,7 @@ impl SockRef<'_> {
     /// own it by `lock_sock()`, softirqs and timers hold its spinlock by `bh_lock_sock()`. Each of
     /// them does so from before it writes what says which bucket the socket is to be in (its state,
     /// its hash, its address and port) until the socket is in there. Minisocks do not move.
-    pub(crate) fn try_settle(&self) -> Option<Settled<'_>> {
+    pub(crate) fn bh_trylock(&self) -> Option<BhLocked<'_>> {
         let locks = self.is_full && !cfg!(knetstat_fault = "no-sock-lock");
         // SAFETY: By the type invariant, this is a full socket, which the reference keeps alive.
         // BHs are off, so no softirq on this CPU can wait for the spinlock while it is held here
@@ -319,7 +319,7 @@ impl SockRef<'_> {
             return None;
         }
         // INVARIANT: A full socket was just locked, and nobody owns it.
-        Some(Settled {
+        Some(BhLocked {
             sk: self,
             locks,
             _not_send: PhantomData,
@@ -342,13 +342,13 @@ impl Drop for SockRef<'_> {
 /// # Invariants
 ///
 /// If `locks`, the spinlock of the socket, a full one, is held; no process owns it.
-pub(crate) struct Settled<'s> {
+pub(crate) struct BhLocked<'s> {
     sk: &'s SockRef<'s>,
     locks: bool,
     _not_send: PhantomData<*mut ()>,
 }
 
-impl<'s> Deref for Settled<'s> {
+impl<'s> Deref for BhLocked<'s> {
     type Target = SockRef<'s>;
 
     fn deref(&self) -> &SockRef<'s> {
@@ -356,7 +356,7 @@ impl<'s> Deref for Settled<'s> {
     }
 }
 
-impl Drop for Settled<'_> {
+impl Drop for BhLocked<'_> {
     fn drop(&mut self) {
         if self.locks {
             // SAFETY: By the type invariant, the spinlock is held, by this task as the value is not
@@ -393,7 +393,7 @@ impl<'b> Sock<'b> {
 
     /// The address and port that the socket is bound to.
     pub(crate) fn local(&self) -> Endpoint {
-        let port = get!(self, inet_sock, inet_sport);
+        let port = get!(self, inet_sock.inet_sport);
         (self.0.local_address(), u16::from_be(port))
     }
 
@@ -449,8 +449,8 @@ impl Tcp<'_> {
     /// Bytes written and not acknowledged, as `/proc/net/tcp` counts them: in the instant in which
     /// connect(2) has chosen a sequence number and not yet sent it, anything up to 2^32.
     pub(crate) fn send_queue(&self) -> i64 {
-        let written = get!(self, tcp_sock, write_seq);
-        written.wrapping_sub(get!(self, tcp_sock, snd_una)).into()
+        let written = get!(self, tcp_sock.write_seq);
+        written.wrapping_sub(get!(self, tcp_sock.snd_una)).into()
     }
 
     /// Whether the state is `TCP_LISTEN`.
@@ -479,13 +479,13 @@ impl<'b> Deref for Listener<'b> {
 impl Listener<'_> {
     /// Connections that wait for accept(2).
     pub(crate) fn accept_queue(&self) -> i64 {
-        get!(self, sock, sk_ack_backlog).into()
+        get!(self, sock.sk_ack_backlog).into()
     }
 
     /// The limit of the accept queue: what listen(2) was given, at most
     /// `net.core.somaxconn`.
     pub(crate) fn backlog(&self) -> u32 {
-        get!(self, sock, sk_max_ack_backlog)
+        get!(self, sock.sk_max_ack_backlog)
     }
 }
 
@@ -509,8 +509,8 @@ impl<'b> Deref for Connection<'b> {
 impl Connection<'_> {
     /// Bytes received and not read, as `/proc/net/tcp` counts them.
     pub(crate) fn receive_queue(&self) -> i64 {
-        let received = get!(self, tcp_sock, rcv_nxt);
-        let unread = received.wrapping_sub(get!(self, tcp_sock, copied_seq)) as i32;
+        let received = get!(self, tcp_sock.rcv_nxt);
+        let unread = received.wrapping_sub(get!(self, tcp_sock.copied_seq)) as i32;
         // The reader may have moved on between the two reads.
         unread.max(0).into()
     }
@@ -519,10 +519,10 @@ impl Connection<'_> {
     pub(crate) fn flow(&self) -> Flow {
         Flow {
             state: self.state(),
-            snd_wnd: get!(self, tcp_sock, snd_wnd),
-            rcv_wnd: get!(self, tcp_sock, rcv_wnd),
-            packets_out: get!(self, tcp_sock, packets_out),
-            rcv_tstamp: get!(self, tcp_sock, rcv_tstamp),
+            snd_wnd: get!(self, tcp_sock.snd_wnd),
+            rcv_wnd: get!(self, tcp_sock.rcv_wnd),
+            packets_out: get!(self, tcp_sock.packets_out),
+            rcv_tstamp: get!(self, tcp_sock.rcv_tstamp),
         }
     }
 }
@@ -547,18 +547,18 @@ impl Udp<'_> {
     /// Whether the socket is of a protocol that is encapsulated in UDP, whose module may have set a
     /// destructor: `udp_sk(sk)->encap_type`.
     pub(crate) fn encapsulates(&self) -> bool {
-        get!(self, udp_sock, encap_type) != 0
+        get!(self, udp_sock.encap_type) != 0
     }
 
     /// Whether the process chose the port, by bind(2): `SOCK_BINDPORT_LOCK`.
     pub(crate) fn is_bound_to_port(&self) -> bool {
-        u32::from(get!(self, sock, sk_userlocks)) & bindings::SOCK_BINDPORT_LOCK != 0
+        u32::from(get!(self, sock.sk_userlocks)) & bindings::SOCK_BINDPORT_LOCK != 0
     }
 
     /// Memory of the datagrams received and not read: `udp_rqueue_get()`.
     pub(crate) fn receive_queue(&self) -> i64 {
-        let allocated = get!(self, sock, sk_backlog.rmem_alloc.counter);
-        let unread = allocated.wrapping_sub(get!(self, udp_sock, forward_deficit));
+        let allocated = get!(self, sock.sk_backlog.rmem_alloc.counter);
+        let unread = allocated.wrapping_sub(get!(self, udp_sock.forward_deficit));
         // Datagrams may have come and been read between the two reads: `udp_rmem_release()` counts
         // them in the second number, and the first one is from before they came.
         unread.max(0).into()
@@ -566,7 +566,7 @@ impl Udp<'_> {
 
     /// Memory of the datagrams not yet sent: `sk_wmem_alloc_get()`.
     pub(crate) fn send_queue(&self) -> i64 {
-        get!(self, sock, sk_wmem_alloc.refs.counter)
+        get!(self, sock.sk_wmem_alloc.refs.counter)
             .wrapping_sub(1)
             .into()
     }
@@ -587,12 +587,12 @@ impl<'b> TimeWait<'b> {
 
     /// `TimeWait`, or `FinWait2` while the peer has not closed its side.
     pub(crate) fn substate(&self) -> State {
-        state(get!(self, inet_timewait_sock, tw_substate))
+        state(get!(self, inet_timewait_sock.tw_substate))
     }
 
     /// The address and port that the connection was bound to.
     pub(crate) fn local(&self) -> Endpoint {
-        let port = get!(self, inet_timewait_sock, tw_sport);
+        let port = get!(self, inet_timewait_sock.tw_sport);
         (self.0.local_address(), u16::from_be(port))
     }
 
@@ -621,9 +621,9 @@ impl<'b> Request<'b> {
         // lies behind the end of a request.
         #[cfg(knetstat_fault = "oob")]
         // SAFETY: There is none: a request is no `struct inet_sock`. `get!` would not compile.
-        let _ = unsafe { field!(self.0.ptr.as_ptr(), inet_sock, inet_sport) };
+        let _ = unsafe { read_once!(self.0.ptr.as_ptr(), inet_sock.inet_sport) };
 
-        let port = get!(self, sock_common, skc_num);
+        let port = get!(self, sock_common.skc_num);
         (self.0.local_address(), port)
     }
 

@@ -23,9 +23,9 @@ use crate::sockets::prefetch::{
     Part, //
 };
 use crate::sockets::sock::{
+    BhLocked,
     Entry,
     Family,
-    Settled,
     SockRef,
     TcpEntry,
     Udp, //
@@ -72,8 +72,8 @@ pub(crate) unsafe trait HashTable<'n>: Sized {
     /// The entry must be one of this table.
     unsafe fn has_module(&self, entry: &Entry<'_>) -> bool;
 
-    /// Whether an entry of this bucket can leave it and come back behind an entry that was behind it
-    /// and stayed.
+    /// Whether an entry of this bucket can leave it and come back behind an entry that was behind
+    /// it and stayed.
     ///
     /// # Safety
     ///
@@ -85,7 +85,7 @@ pub(crate) unsafe trait HashTable<'n>: Sized {
     /// # Safety
     ///
     /// The socket must come from a table of this type.
-    unsafe fn bucket_of(&self, sk: &Settled<'_>) -> u32;
+    unsafe fn bucket_of(&self, sk: &BhLocked<'_>) -> u32;
 
     /// Lets the CPU fetch a part of what a row shows of the entry with that node, which is not
     /// looked at and need not exist any more.
@@ -146,7 +146,7 @@ pub(crate) struct Bucket<'t, T> {
 
 impl<'t, T> Bucket<'t, T> {
     /// Locks the bucket. Spins; on PREEMPT_RT it sleeps. BHs stay off until the guard is dropped,
-    /// for [`SockRef::try_settle`]. `next` is the bucket that is probably shown next.
+    /// for [`SockRef::bh_trylock`]. `next` is the bucket that is probably shown next.
     fn lock(self, next: Option<Bucket<'t, T>>) -> Locked<'t, T> {
         let lock = self.chain.lock;
         // SAFETY: By the type invariant, `lock` is the initialised lock of the bucket, and no
@@ -198,7 +198,7 @@ impl<'n, T: HashTable<'n>> Locked<'_, T> {
     /// if it is not known to be in this bucket: it has left, or somebody uses it.
     fn iter_after(&self, sk: &SockRef<'_>) -> Option<Iter<'_, T>> {
         // From here on nobody moves it to another bucket, nor out of this one, which is locked.
-        let sk = sk.try_settle()?;
+        let sk = sk.bh_trylock()?;
         let node_of_sk = node_of(&sk);
         // A socket leaves its bucket by functions that clear `pprev`:
         // `sk_nulls_del_node_init_rcu()`, `sk_del_node_init_rcu()`,
@@ -258,9 +258,9 @@ pub(crate) struct Iter<'b, T> {
 }
 
 impl<'b, 'n, T: HashTable<'n>> Iterator for Iter<'b, T> {
-    type Item = Found<'b, T>;
+    type Item = TableEntry<'b, T>;
 
-    fn next(&mut self) -> Option<Found<'b, T>> {
+    fn next(&mut self) -> Option<TableEntry<'b, T>> {
         let current = self.next?;
         // SAFETY: By the type invariant, the node is in the locked chain, so it is alive.
         let next = unsafe { (*current.as_ptr()).next };
@@ -276,7 +276,7 @@ impl<'b, 'n, T: HashTable<'n>> Iterator for Iter<'b, T> {
         // `'b`.
         let entry = unsafe { Entry::from_node(current) };
         // INVARIANT: The chain is one of a table of type `T`.
-        Some(Found {
+        Some(TableEntry {
             entry,
             ahead,
             index: self.index,
@@ -290,7 +290,7 @@ impl<'b, 'n, T: HashTable<'n>> Iterator for Iter<'b, T> {
 /// # Invariants
 ///
 /// `entry` is in a bucket of a table of type `T`, which stays locked during `'b`.
-pub(crate) struct Found<'b, T> {
+pub(crate) struct TableEntry<'b, T> {
     entry: Entry<'b>,
     /// What is shown behind it.
     ahead: Ahead,
@@ -299,7 +299,7 @@ pub(crate) struct Found<'b, T> {
     _table: PhantomData<T>,
 }
 
-impl<'b, 'n, T: HashTable<'n>> Found<'b, T> {
+impl<'b, 'n, T: HashTable<'n>> TableEntry<'b, T> {
     /// The typed view of the entry.
     pub(crate) fn socket(&self) -> T::Socket<'b> {
         // SAFETY: By the type invariant, the entry is one of a table of type `T`.
@@ -314,7 +314,7 @@ impl<'b, 'n, T: HashTable<'n>> Found<'b, T> {
     }
 }
 
-impl<'b, T> Deref for Found<'b, T> {
+impl<'b, T> Deref for TableEntry<'b, T> {
     type Target = Entry<'b>;
 
     fn deref(&self) -> &Entry<'b> {
@@ -352,14 +352,14 @@ impl<'n, T: HashTable<'n>> walk::Table for Visible<'n, T> {
     where
         Self: 't;
     type Entry<'b>
-        = Found<'b, T>
+        = TableEntry<'b, T>
     where
         Self: 'b;
     type Entries<'b>
         = Iter<'b, T>
     where
         Self: 'b;
-    type Hold = modules::Hold;
+    type Guard = modules::Guard;
     type Cursor<'h> = SockRef<'h>;
 
     fn len(&self) -> u32 {
@@ -389,28 +389,32 @@ impl<'n, T: HashTable<'n>> walk::Table for Visible<'n, T> {
         bucket.iter_after(cursor)
     }
 
-    fn shows(&self, entry: &Found<'_, T>) -> bool {
+    fn shows(&self, entry: &TableEntry<'_, T>) -> bool {
         entry.matches(self.net, self.family)
     }
 
-    fn address(entry: &Found<'_, T>) -> usize {
+    fn address(entry: &TableEntry<'_, T>) -> usize {
         entry.address()
     }
 
-    fn hold(&self) -> Result<modules::Hold> {
-        modules::Hold::new()
+    fn guard(&self) -> Result<modules::Guard> {
+        modules::Guard::new()
     }
 
-    fn lasts(&self, entry: &Found<'_, T>) -> bool {
-        // SAFETY: By the type invariant of `Found`, the entry is one of a table of type `T`.
+    fn lasts(&self, entry: &TableEntry<'_, T>) -> bool {
+        // SAFETY: By the type invariant of `TableEntry`, the entry is one of a table of type `T`.
         let has_module = unsafe { self.table.has_module(entry) };
         !has_module && (entry.keeps_net() || entry.is_of(self.net))
     }
 
-    fn cursor<'h>(&self, entry: &Found<'_, T>, hold: &'h modules::Hold) -> Option<SockRef<'h>> {
-        // SAFETY: By the type invariant of `Found`, the entry is one of a table of type `T`.
+    fn cursor<'h>(
+        &self,
+        entry: &TableEntry<'_, T>,
+        guard: &'h modules::Guard,
+    ) -> Option<SockRef<'h>> {
+        // SAFETY: By the type invariant of `TableEntry`, the entry is one of a table of type `T`.
         let keeps_order = !unsafe { self.table.returns_behind(entry.index, entry) };
-        entry.try_get(hold, keeps_order)
+        entry.try_get(guard, keeps_order)
     }
 
     fn keeps_order(cursor: &SockRef<'_>) -> bool {
@@ -427,7 +431,7 @@ fn node_of(sk: &SockRef<'_>) -> *const bindings::hlist_node {
     let ptr = sk.as_ptr().cast_const();
     // SAFETY: `as_ptr()` is to a live socket or minisock: both begin with a `struct sock_common`,
     // which has the field.
-    unsafe { field_ptr!(ptr, sock_common, skc_node).cast() }
+    unsafe { ptr.byte_add(offset_of!(sock_common.skc_node)).cast() }
 }
 
 /// The TCP tables of a network namespace: first the listeners by address and port
@@ -479,9 +483,9 @@ impl TcpTable<'_> {
         // most `lhash2_mask` by the caller's promise.
         let bucket = unsafe { self.lhash2.add(slot as usize) };
         // SAFETY: `bucket` points to an element of `lhash2`, which has the field.
-        let first = unsafe { field_ptr!(bucket, inet_listen_hashbucket, nulls_head.first) };
+        let first = unsafe { bucket.byte_add(offset_of!(inet_listen_hashbucket.nulls_head.first)) };
         // SAFETY: `bucket` points to an element of `lhash2`, which has the field.
-        let lock = unsafe { field_ptr!(bucket, inet_listen_hashbucket, lock) };
+        let lock = unsafe { bucket.byte_add(offset_of!(inet_listen_hashbucket.lock)) };
         // INVARIANT: `inet_hash()` guards the chain by this lock, which it, `inet_unhash()` and
         // `listening_get_first()` take in process context and with BHs on.
         Chain {
@@ -502,7 +506,7 @@ impl TcpTable<'_> {
         // most `ehash_mask` by the caller's promise.
         let bucket = unsafe { self.ehash.add(slot as usize) };
         // SAFETY: `bucket` points to an element of `ehash`, which has the field.
-        let first = unsafe { field_ptr!(bucket, inet_ehash_bucket, chain.first) };
+        let first = unsafe { bucket.byte_add(offset_of!(inet_ehash_bucket.chain.first)) };
         let lock = slot & self.ehash_locks_mask;
         // SAFETY: `inet_ehash_locks_alloc()` made `ehash_locks_mask` + 1 elements, and `lock` is at
         // most the mask.
@@ -527,7 +531,7 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
     fn of(net: Net<'n>) -> Self {
         let net = net.as_ptr();
         // SAFETY: By the type invariant of `Net`, the namespace is alive.
-        let info = unsafe { field!(net, net, ipv4.tcp_death_row.hashinfo) };
+        let info = unsafe { read_once!(net, net.ipv4.tcp_death_row.hashinfo) };
         // INVARIANT: `tcp_sk_init()` sets the pointer before the namespace can be seen, and
         // `tcp_sk_exit_batch()` frees a private table after the last reference is gone.
         // SAFETY: `info` points to a live `struct inet_hashinfo`, since the table lives as long as
@@ -535,12 +539,12 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
         unsafe {
             Self {
                 info,
-                lhash2: field!(info, inet_hashinfo, lhash2),
-                lhash2_mask: field!(info, inet_hashinfo, lhash2_mask),
-                ehash: field!(info, inet_hashinfo, ehash),
-                ehash_mask: field!(info, inet_hashinfo, ehash_mask),
-                ehash_locks: field!(info, inet_hashinfo, ehash_locks),
-                ehash_locks_mask: field!(info, inet_hashinfo, ehash_locks_mask),
+                lhash2: read_once!(info, inet_hashinfo.lhash2),
+                lhash2_mask: read_once!(info, inet_hashinfo.lhash2_mask),
+                ehash: read_once!(info, inet_hashinfo.ehash),
+                ehash_mask: read_once!(info, inet_hashinfo.ehash_mask),
+                ehash_locks: read_once!(info, inet_hashinfo.ehash_locks),
+                ehash_locks_mask: read_once!(info, inet_hashinfo.ehash_locks_mask),
                 _net: PhantomData,
             }
         }
@@ -595,17 +599,17 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
         matches!(self.locate(index), Some(TcpBucket::Listening(_))) && entry.is_inet6()
     }
 
-    unsafe fn bucket_of(&self, sk: &Settled<'_>) -> u32 {
+    unsafe fn bucket_of(&self, sk: &BhLocked<'_>) -> u32 {
         let ptr = sk.as_ptr().cast_const();
         // SAFETY: `as_ptr()` is to a live socket or minisock, of which each has a state.
-        let state = unsafe { field!(ptr, sock_common, skc_state) };
+        let state = unsafe { read_once!(ptr, sock_common.skc_state) };
         if u32::from(state) == bindings::TCP_LISTEN {
             // SAFETY: Minisocks do not listen, so this is a full socket, and it is alive; `info` is
             // valid by the type invariant.
             return unsafe { bindings::knetstat_lhash2_slot(self.info, ptr) };
         }
         // SAFETY: `as_ptr()` is to a live socket or minisock, of which each has a hash.
-        let hash = unsafe { field!(ptr, sock_common, skc_hash) };
+        let hash = unsafe { read_once!(ptr, sock_common.skc_hash) };
         self.listening_buckets()
             .saturating_add(hash & self.ehash_mask)
     }
@@ -644,9 +648,9 @@ impl UdpTable<'_> {
         // `mask` by the caller's promise.
         let slot = unsafe { self.hash.add(index as usize) };
         // SAFETY: `slot` points to an element of `hash`, which has the field.
-        let first = unsafe { field_ptr!(slot, udp_hslot, head.first) };
+        let first = unsafe { slot.byte_add(offset_of!(udp_hslot.head.first)) };
         // SAFETY: `slot` points to an element of `hash`, which has the field.
-        let lock = unsafe { field_ptr!(slot, udp_hslot, lock) };
+        let lock = unsafe { slot.byte_add(offset_of!(udp_hslot.lock)) };
         // INVARIANT: `udp_lib_get_port()` guards the chain by this lock.
         Chain {
             first: first.cast(),
@@ -673,8 +677,8 @@ unsafe impl<'n> HashTable<'n> for UdpTable<'n> {
         unsafe {
             Self {
                 table,
-                hash: field!(table, udp_table, hash),
-                mask: field!(table, udp_table, mask),
+                hash: read_once!(table, udp_table.hash),
+                mask: read_once!(table, udp_table.mask),
                 _net: PhantomData,
             }
         }
@@ -718,7 +722,7 @@ unsafe impl<'n> HashTable<'n> for UdpTable<'n> {
         entry.is_inet6() && !sk.is_bound_to_port()
     }
 
-    unsafe fn bucket_of(&self, sk: &Settled<'_>) -> u32 {
+    unsafe fn bucket_of(&self, sk: &BhLocked<'_>) -> u32 {
         // SAFETY: The reference keeps the socket alive. It is a full one, since UDP tables hold no
         // others and the caller promises that it comes from one; `table` is valid by the type
         // invariant.

@@ -82,7 +82,7 @@ pub(crate) trait Table {
         Self: 'b;
 
     /// Lets cursors be kept while no bucket is locked.
-    type Hold;
+    type Guard;
 
     /// A reference to an entry. May sleep when it is dropped.
     type Cursor<'h>;
@@ -93,7 +93,8 @@ pub(crate) trait Table {
     /// The first one of these buckets that has an entry, judged without a lock.
     fn occupied(&self, buckets: Range<u32>) -> Option<u32>;
 
-    /// Locks a bucket. `None` behind the last one. `next` is the bucket that is probably shown next.
+    /// Locks a bucket. `None` behind the last one. `next` is the bucket that is probably shown
+    /// next.
     fn lock(&self, index: u32, next: Option<u32>) -> Option<Self::Locked<'_>>;
 
     /// All entries of a bucket.
@@ -116,15 +117,18 @@ pub(crate) trait Table {
     /// # Errors
     ///
     /// `EINTR` if the reader was killed.
-    fn hold(&self) -> Result<Self::Hold>;
+    fn guard(&self) -> Result<Self::Guard>;
 
     /// Whether a reference to the entry keeps all that is used when the last one is dropped.
     fn lasts(&self, entry: &Self::Entry<'_>) -> bool;
 
     /// Takes a reference to an entry. `None` if it has none that could be shared, as an entry has
     /// while it is being linked in or out.
-    fn cursor<'h>(&self, entry: &Self::Entry<'_>, hold: &'h Self::Hold)
-        -> Option<Self::Cursor<'h>>;
+    fn cursor<'h>(
+        &self,
+        entry: &Self::Entry<'_>,
+        guard: &'h Self::Guard,
+    ) -> Option<Self::Cursor<'h>>;
 
     /// Whether the entry cannot have come to lie behind another one that was behind it, and stayed.
     fn keeps_order(cursor: &Self::Cursor<'_>) -> bool;
@@ -195,7 +199,7 @@ impl Walk {
         let mut shown: usize = 0;
         while let Some(bucket) = occupied {
             self.enter(bucket);
-            // Found before the bucket is shown, so that the CPU can fetch what is in there
+            // TableEntry before the bucket is shown, so that the CPU can fetch what is in there
             // meanwhile. The empty buckets in between count as visited.
             let next = find_occupied(table, bucket.saturating_add(1))?;
             if !self.show_bucket(table, next, rows)? {
@@ -263,7 +267,7 @@ impl Walk {
         next: Option<u32>,
         rows: &mut impl Rows<T>,
     ) -> Result<bool> {
-        let hold = table.hold()?;
+        let guard = table.guard()?;
         let mut cursor: Option<T::Cursor<'_>> = None;
         let mut entries = T::LIMITS.entries;
         // Whether the next round visits the whole chain.
@@ -294,7 +298,7 @@ impl Walk {
                         entries: if whole { usize::MAX } else { entries },
                         ..T::LIMITS
                     },
-                    crowd: Some((&mut self.seen, &hold)),
+                    crowd: Some((&mut self.seen, &guard)),
                 };
                 let entries = behind.unwrap_or_else(|| T::entries(&bucket));
                 round.show(table, entries, rows)
@@ -318,7 +322,7 @@ impl Walk {
 struct Round<'w, 'h, T: Table> {
     limits: Limits,
     /// In a crowded bucket: what was shown of it, and what lets a cursor be kept.
-    crowd: Option<(&'w mut Seen, &'h T::Hold)>,
+    crowd: Option<(&'w mut Seen, &'h T::Guard)>,
 }
 
 impl<'h, T: Table> Round<'_, 'h, T> {
@@ -352,13 +356,13 @@ impl<'h, T: Table> Round<'_, 'h, T> {
             let bytes = rows.len().saturating_sub(start);
             let is_full = shown >= self.limits.rows || bytes >= self.limits.bytes;
             if is_full || visited.saturating_add(1) >= self.limits.entries {
-                let Some((_, hold)) = self.crowd.as_ref() else {
+                let Some((_, guard)) = self.crowd.as_ref() else {
                     return Ended::Limit(None);
                 };
                 // Not every entry can be kept. The round goes on to one that can, unless it is
                 // full: then the next one begins at the head.
                 let cursor = if table.lasts(&entry) {
-                    table.cursor(&entry, hold)
+                    table.cursor(&entry, guard)
                 } else {
                     None
                 };

@@ -23,8 +23,8 @@ pub(crate) use ipv6::Ipv6;
 use crate::abstractions::ns::Net;
 use crate::bindings;
 use crate::format::{
-    Line,
     Milliseconds,
+    Text,
     Value, //
 };
 use crate::sockets::sock::HZ;
@@ -73,7 +73,7 @@ macro_rules! sysctl {
     ($net:expr, $($field:ident).+) => {{
         let net = $net.as_ptr();
         // SAFETY: By the type invariant of `Net`, the namespace is alive.
-        unsafe { field!(net, net, $($field).+) }
+        unsafe { read_once!(net, net.$($field).+) }
     }};
 }
 
@@ -151,12 +151,12 @@ pub(crate) fn interface_name(
     found.then_some(name)
 }
 
-/// A network interface. Its name is looked up later: see [`Line::resolve`].
+/// A network interface. Its name is looked up later: see [`Text::resolve`].
 pub(crate) struct Device(u32);
 
 impl Value for Device {
-    fn write(self, line: &mut Line<'_>) {
-        line.interface(None, self.0);
+    fn write(self, text: &mut Text<'_>) {
+        text.interface(None, self.0);
     }
 }
 
@@ -167,10 +167,10 @@ pub(crate) struct Scoped {
 }
 
 impl Value for Scoped {
-    fn write(self, line: &mut Line<'_>) {
+    fn write(self, text: &mut Text<'_>) {
         match self.device {
-            Some(Device(index)) => line.interface(Some(self.address), index),
-            None => line.address(self.address),
+            Some(Device(index)) => text.interface(Some(self.address), index),
+            None => text.address(self.address),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 //! The language of the table in `sockopts.rs`.
 //!
-//! A table consists of groups, `SOCKETS HOW => { ENTRIES }`. The sockets are a field of `Subject`;
+//! A table consists of groups, `SOCKETS HOW => { ENTRIES }`. The sockets are a field of `Views`;
 //! `sk` and `cx`, or what else the table calls them, are the view and the `Context`. How a group is
 //! guarded, so that one look spares all of it on most sockets:
 //!
@@ -84,15 +84,15 @@ macro_rules! options {
     ) => {
         /// Appends the options of a socket to the list of its row.
         #[inline]
-        pub(crate) fn show(subject: &Subject<'_>, $cx: &Context<'_, '_>, list: &mut List<'_, '_>) {
+        pub(crate) fn show(views: &Views<'_>, $cx: &Context<'_, '_>, list: &mut List<'_, '_>) {
             let mut rare = $crate::sockopts::language::Rare::default();
             $(
                 $(#[$meta])*
-                options!(@rare $sk $cx subject rare: $sockets ($($($how)*)?) { $($body)* });
+                options!(@rare $sk $cx views rare: $sockets ($($($how)*)?) { $($body)* });
             )*
             $(
                 $(#[$meta])*
-                options!(@group $sk $cx subject rare list: $sockets ($($($how)*)?) { $($body)* });
+                options!(@group $sk $cx views rare list: $sockets ($($($how)*)?) { $($body)* });
             )*
         }
 
@@ -116,47 +116,47 @@ macro_rules! options {
     };
 
     // The guards of the rare groups.
-    (@rare $sk:ident $cx:ident $subject:ident $rare:ident: $sockets:ident (rare) {$(
+    (@rare $sk:ident $cx:ident $views:ident $rare:ident: $sockets:ident (rare) {$(
         $(#[$meta:meta])*
         $name:ident: $($type:ident . $($field:ident).+ unless $default:tt)or+
             $(, $when:ident $($value:expr)?)?;
     )*}) => {
-        if let Some($sk) = $subject.$sockets {
+        if let Some($sk) = $views.$sockets {
             $(
                 $(#[$meta])*
                 {
                     $rare.$sockets |=
-                        0 $(| $crate::sockopts::language::differs(get!(&$sk, $type, $($field).+), $default))+;
+                        0 $(| $crate::sockopts::language::differs(get!(&$sk, $type.$($field).+), $default))+;
                 }
             )*
         }
     };
-    (@rare $sk:ident $cx:ident $subject:ident $rare:ident: $sockets:ident (rare) { $($body:tt)* }) => {
+    (@rare $sk:ident $cx:ident $views:ident $rare:ident: $sockets:ident (rare) { $($body:tt)* }) => {
         compile_error!(concat!(
             "in a rare group of `", stringify!($sockets),
             "`, each field of an entry needs a default: TYPE.FIELD unless DEFAULT"
         ));
     };
-    (@rare $sk:ident $cx:ident $subject:ident $rare:ident: $sockets:ident ($($how:tt)*) { $($body:tt)* }) => {};
+    (@rare $sk:ident $cx:ident $views:ident $rare:ident: $sockets:ident ($($how:tt)*) { $($body:tt)* }) => {};
 
     // The groups.
-    (@group $sk:ident $cx:ident $subject:ident $rare:ident $list:ident: $sockets:ident () { $($body:tt)* }) => {
-        if let Some($sk) = $subject.$sockets {
+    (@group $sk:ident $cx:ident $views:ident $rare:ident $list:ident: $sockets:ident () { $($body:tt)* }) => {
+        if let Some($sk) = $views.$sockets {
             options!(@entries $sk $list: $($body)*);
         }
     };
-    (@group $sk:ident $cx:ident $subject:ident $rare:ident $list:ident: $sockets:ident (rare) { $($body:tt)* }) => {
+    (@group $sk:ident $cx:ident $views:ident $rare:ident $list:ident: $sockets:ident (rare) { $($body:tt)* }) => {
         if $rare.$sockets != 0 {
-            if let Some($sk) = $subject.$sockets {
+            if let Some($sk) = $views.$sockets {
                 options!(@entries $sk $list: $($body)*);
             }
         }
     };
-    (@group $sk:ident $cx:ident $subject:ident $rare:ident $list:ident: $sockets:ident (bits $flags:expr, $default:expr) {$(
+    (@group $sk:ident $cx:ident $views:ident $rare:ident $list:ident: $sockets:ident (bits $flags:expr, $default:expr) {$(
         $(#[$meta:meta])*
         $name:ident: $flag:ident $(, set $value:expr)?;
     )*}) => {
-        if let Some($sk) = $subject.$sockets {
+        if let Some($sk) = $views.$sockets {
             const ALL: u64 = {
                 let mut all = 0;
                 $(
@@ -179,9 +179,9 @@ macro_rules! options {
             }
         }
     };
-    (@group $sk:ident $cx:ident $subject:ident $rare:ident $list:ident: $sockets:ident ($type:ident . $($field:ident).+ unless $default:tt) { $($body:tt)* }) => {
-        if let Some($sk) = $subject.$sockets {
-            if $crate::sockopts::language::differs(get!(&$sk, $type, $($field).+), $default) != 0 {
+    (@group $sk:ident $cx:ident $views:ident $rare:ident $list:ident: $sockets:ident ($type:ident . $($field:ident).+ unless $default:tt) { $($body:tt)* }) => {
+        if let Some($sk) = $views.$sockets {
+            if $crate::sockopts::language::differs(get!(&$sk, $type.$($field).+), $default) != 0 {
                 options!(@entries $sk $list: $($body)*);
             }
         }
@@ -211,19 +211,19 @@ macro_rules! options {
         )*
     };
     (@entry $sk:ident $list:ident $name:ident [[$type:ident $($field:ident).+ unless $default:tt]]) => {
-        let value = get!(&$sk, $type, $($field).+);
+        let value = get!(&$sk, $type.$($field).+);
         if value != $default {
             $list.rare_entry(stringify!($name), value);
         }
     };
     (@entry $sk:ident $list:ident $name:ident [[$type:ident $($field:ident).+ unless $default:tt]] map $map:expr) => {
-        let value = get!(&$sk, $type, $($field).+);
+        let value = get!(&$sk, $type.$($field).+);
         if value != $default {
             $list.rare_entry(stringify!($name), $map(value));
         }
     };
     (@entry $sk:ident $list:ident $name:ident [$([$type:ident $($field:ident).+ unless $default:tt])+] set $value:expr) => {
-        if 0 $(| $crate::sockopts::language::differs(get!(&$sk, $type, $($field).+), $default))+ != 0 {
+        if 0 $(| $crate::sockopts::language::differs(get!(&$sk, $type.$($field).+), $default))+ != 0 {
             if let Some(value) = $value {
                 $list.rare_entry(stringify!($name), value);
             }
@@ -235,7 +235,7 @@ macro_rules! options {
         }
     };
     (@entry $sk:ident $list:ident $name:ident [[$type:ident $($field:ident).+]] always) => {
-        $list.entry(label!(stringify!($name)), get!(&$sk, $type, $($field).+));
+        $list.entry(label!(stringify!($name)), get!(&$sk, $type.$($field).+));
     };
     (@entry $sk:ident $list:ident $name:ident [[$($field:tt)*]] always $value:expr) => {
         $list.entry(label!(stringify!($name)), $value);
@@ -257,7 +257,7 @@ macro_rules! options {
         $(
             $(#[$meta])*
             {
-                $($lines = $lines.with(offset!($type $($field).+));)+
+                $($lines = $lines.with(offset_of!($type.$($field).+));)+
             }
         )*
     };

@@ -14,8 +14,8 @@ use crate::abstractions::rcu;
 use crate::bindings;
 use crate::format::{
     Hex,
-    Line,
     Range,
+    Text,
     Value, //
 };
 use crate::sockets::sock::{
@@ -64,36 +64,36 @@ impl<'b> Sock<'b> {
 
     /// IP_TOS.
     pub(crate) fn ip_tos(&self) -> Option<Hex> {
-        self.traffic_class(get!(self, inet_sock, tos))
+        self.traffic_class(get!(self, inet_sock.tos))
     }
 
     /// IP_OPTIONS: there are some. They are not shown.
     pub(crate) fn ip_options(&self) -> Option<bool> {
         let _guard = rcu::Guard::new();
-        let options = core::ptr::NonNull::new(get!(self, inet_sock, inet_opt))?;
+        let options = core::ptr::NonNull::new(get!(self, inet_sock.inet_opt))?;
         let ptr = options.as_ptr();
         // SAFETY: In a read section of RCU, by which `do_ip_setsockopt()` frees them. What else
         // frees them, `inet_sock_destruct()`, runs after the socket has left the locked bucket.
-        let length = unsafe { field!(ptr, ip_options_rcu, opt.optlen) };
+        let length = unsafe { read_once!(ptr, ip_options_rcu.opt.optlen) };
         (length != 0).then_some(true)
     }
 
     /// IP_UNICAST_IF by name, where getsockopt(2) returns the number in network byte order.
     pub(crate) fn ip_unicast_if(&self) -> Option<Device> {
-        device(get!(self, inet_sock, uc_index))
+        device(get!(self, inet_sock.uc_index))
     }
 
     /// IP_MULTICAST_IF: the address, and the interface, which getsockopt(2) leaves out.
     pub(crate) fn ip_multicast_if(&self) -> Option<Scoped> {
-        let address = ipv4(get!(self, inet_sock, mc_addr));
-        let device = device(get!(self, inet_sock, mc_index));
+        let address = ipv4(get!(self, inet_sock.mc_addr));
+        let device = device(get!(self, inet_sock.mc_index));
         (device.is_some() || address != IpAddr::V4(Ipv4Addr::UNSPECIFIED))
             .then_some(Scoped { address, device })
     }
 
     /// IP_LOCAL_PORT_RANGE, where getsockopt(2) returns both ends in one number.
     pub(crate) fn ip_local_port_range(&self) -> Option<Range> {
-        let range = unless(0, get!(self, inet_sock, local_port_range))?;
+        let range = unless(0, get!(self, inet_sock.local_port_range))?;
         Some(Range {
             first: range as u16,
             last: (range >> 16) as u16,
@@ -117,7 +117,7 @@ impl<'b> Sock<'b> {
         }
         // IPV6_ADDRFORM, which turns the socket into one of IPv4, leaves the pointer as it is, and
         // the structure is part of the socket.
-        let ptr = core::ptr::NonNull::new(get!(self, inet_sock, pinet6))?;
+        let ptr = core::ptr::NonNull::new(get!(self, inet_sock.pinet6))?;
         // INVARIANT: `inet6_sk_generic()`: the structure lies in the same allocation as the socket.
         // A child that still points to that of its listener is left out above.
         Some(Ipv6 { sk: *self, ptr })
@@ -126,17 +126,17 @@ impl<'b> Sock<'b> {
 
 /// Writes a list of groups, joined by `+`. Of those beyond [`MAX_GROUPS`], how many there are:
 /// `more:36`, up to [`MAX_COUNTED`].
-pub(super) fn write_groups(line: &mut Line<'_>, mut groups: impl Iterator<Item = Scoped>) {
+pub(super) fn write_groups(text: &mut Text<'_>, mut groups: impl Iterator<Item = Scoped>) {
     for (i, group) in groups.by_ref().take(MAX_GROUPS).enumerate() {
         if i > 0 {
-            line.str("+");
+            text.str("+");
         }
-        group.write(line);
+        group.write(text);
     }
     let more = groups.take(MAX_COUNTED).count();
     if more > 0 {
-        line.str("+more:");
-        line.unsigned(more as u64);
+        text.str("+more:");
+        text.unsigned(more as u64);
     }
 }
 
@@ -144,18 +144,18 @@ pub(super) fn write_groups(line: &mut Line<'_>, mut groups: impl Iterator<Item =
 pub(crate) struct Groups4<'b>(Sock<'b>);
 
 impl Value for Groups4<'_> {
-    fn write(self, line: &mut Line<'_>) {
+    fn write(self, text: &mut Text<'_>) {
         let _guard = rcu::Guard::new();
-        let mut next = get!(&self.0, inet_sock, mc_list);
+        let mut next = get!(&self.0, inet_sock.mc_list);
         let groups = core::iter::from_fn(|| {
             let entry = core::ptr::NonNull::new(next)?.as_ptr();
             // SAFETY: In a read section of RCU, which began before the list was entered, and by
             // which `ip_mc_leave_group()` and `ip_mc_drop_socket()` free the entries of the list.
             let (group, index) = unsafe {
-                next = field!(entry, ip_mc_socklist, next_rcu);
+                next = read_once!(entry, ip_mc_socklist.next_rcu);
                 (
-                    field!(entry, ip_mc_socklist, multi.imr_multiaddr.s_addr),
-                    field!(entry, ip_mc_socklist, multi.imr_ifindex),
+                    read_once!(entry, ip_mc_socklist.multi.imr_multiaddr.s_addr),
+                    read_once!(entry, ip_mc_socklist.multi.imr_ifindex),
                 )
             };
             Some(Scoped {
@@ -163,6 +163,6 @@ impl Value for Groups4<'_> {
                 device: device(index),
             })
         });
-        write_groups(line, groups);
+        write_groups(text, groups);
     }
 }

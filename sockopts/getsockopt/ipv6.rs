@@ -14,7 +14,7 @@ use crate::abstractions::rcu;
 use crate::bindings;
 use crate::format::{
     Hex,
-    Line,
+    Text,
     Value, //
 };
 use crate::sockets::sock::{
@@ -69,11 +69,11 @@ macro_rules! headers {
         $(#[$meta])*
         pub(crate) fn $name(&self) -> Option<bool> {
             let _guard = rcu::Guard::new();
-            let options = NonNull::new(get!(self, ipv6_pinfo, opt))?;
+            let options = NonNull::new(get!(self, ipv6_pinfo.opt))?;
             let ptr = options.as_ptr();
             // SAFETY: In a read section of RCU, which began before `opt` was read, and by which
             // `txopt_put()` frees the options.
-            let header = unsafe { field!(ptr, ipv6_txoptions, $field) };
+            let header = unsafe { read_once!(ptr, ipv6_txoptions.$field) };
             (!header.is_null()).then_some(true)
         }
     )*};
@@ -97,29 +97,29 @@ impl<'b> Ipv6<'b> {
         let set_by_bind = !is_mapped && self.user_locked(bindings::SOCK_BINDADDR_LOCK);
         unless(
             defaults.v6only || set_by_bind,
-            get!(self, sock_common, skc_ipv6only) != 0,
+            get!(self, sock_common.skc_ipv6only) != 0,
         )
     }
 
     /// IPV6_TCLASS.
     pub(crate) fn tclass(&self) -> Option<Hex> {
-        self.traffic_class(get!(self, ipv6_pinfo, tclass))
+        self.traffic_class(get!(self, ipv6_pinfo.tclass))
     }
 
     /// IPV6_MULTICAST_IF by name, where getsockopt(2) returns the number.
     pub(crate) fn multicast_if(&self) -> Option<Device> {
-        device(get!(self, ipv6_pinfo, mcast_oif))
+        device(get!(self, ipv6_pinfo.mcast_oif))
     }
 
     /// IPV6_UNICAST_IF by name, where getsockopt(2) returns the number in network byte
     /// order.
     pub(crate) fn unicast_if(&self) -> Option<Device> {
-        device(get!(self, ipv6_pinfo, ucast_oif))
+        device(get!(self, ipv6_pinfo.ucast_oif))
     }
 
     /// IPV6_ADDR_PREFERENCES.
     pub(crate) fn addr_preferences(&self) -> Option<Hex> {
-        let set = u32::from(unless(0, get!(self, ipv6_pinfo, srcprefs))?);
+        let set = u32::from(unless(0, get!(self, ipv6_pinfo.srcprefs))?);
         let public = if set & bindings::IPV6_PREFER_SRC_TMP != 0 {
             bindings::IPV6_PREFER_SRC_TMP
         } else if set & bindings::IPV6_PREFER_SRC_PUBLIC != 0 {
@@ -156,19 +156,19 @@ impl<'b> Ipv6<'b> {
 pub(crate) struct Groups6<'b>(Ipv6<'b>);
 
 impl Value for Groups6<'_> {
-    fn write(self, line: &mut Line<'_>) {
+    fn write(self, text: &mut Text<'_>) {
         let _guard = rcu::Guard::new();
-        let mut next = get!(&self.0, ipv6_pinfo, ipv6_mc_list);
+        let mut next = get!(&self.0, ipv6_pinfo.ipv6_mc_list);
         let groups = core::iter::from_fn(|| {
             let entry = core::ptr::NonNull::new(next)?.as_ptr();
             // SAFETY: In a read section of RCU, which began before the list was entered, and by
             // which `ipv6_sock_mc_drop()` and `__ipv6_sock_mc_close()` free the entries of the
             // list.
             let (group, index) = unsafe {
-                next = field!(entry, ipv6_mc_socklist, next);
+                next = read_once!(entry, ipv6_mc_socklist.next);
                 (
-                    field!(entry, ipv6_mc_socklist, addr),
-                    field!(entry, ipv6_mc_socklist, ifindex),
+                    read_once!(entry, ipv6_mc_socklist.addr),
+                    read_once!(entry, ipv6_mc_socklist.ifindex),
                 )
             };
             Some(Scoped {
@@ -176,6 +176,6 @@ impl Value for Groups6<'_> {
                 device: device(index),
             })
         });
-        write_groups(line, groups);
+        write_groups(text, groups);
     }
 }

@@ -8,14 +8,14 @@ use super::{
     unless,
     Device, //
 };
-use crate::abstractions::ns::Viewer;
+use crate::abstractions::ns::Reader;
 use crate::bindings;
 use crate::format::{
     Flags,
     Hex,
-    Line,
     Milliseconds,
     Seconds,
+    Text,
     Value, //
 };
 use crate::sockets::sock::{
@@ -28,7 +28,7 @@ use crate::sockets::sock::{
 impl Sock<'_> {
     /// `sk_flags`, a bit for each `SOCK_` flag.
     pub(crate) fn flags(&self) -> u64 {
-        get!(self, sock_common, skc_flags)
+        get!(self, sock_common.skc_flags)
     }
 
     /// `sock_flag()`.
@@ -95,73 +95,73 @@ impl Sock<'_> {
             "OPT_RX_FILTER",
             "TX_COMPLETION",
         ];
-        let flags = unless(0, get!(self, sock, sk_tsflags))?;
+        let flags = unless(0, get!(self, sock.sk_tsflags))?;
         let binds_phc = flags & bindings::SOF_TIMESTAMPING_BIND_PHC != 0;
         Some(Timestamping {
             flags: Flags {
                 flags,
                 names: NAMES,
             },
-            bind_phc: binds_phc.then(|| get!(self, sock, sk_bind_phc)),
+            bind_phc: binds_phc.then(|| get!(self, sock.sk_bind_phc)),
         })
     }
 
     /// Whether `sk_userlocks` says that the process set something.
     pub(super) fn user_locked(&self, lock: u32) -> bool {
-        u32::from(get!(self, sock, sk_userlocks)) & lock != 0
+        u32::from(get!(self, sock.sk_userlocks)) & lock != 0
     }
 
     /// SO_RCVBUF in bytes, as the process gave it, if it did: the kernel stores and
     /// getsockopt(2) returns twice as much.
     pub(crate) fn rcvbuf(&self) -> Option<i32> {
         self.user_locked(bindings::SOCK_RCVBUF_LOCK)
-            .then(|| get!(self, sock, sk_rcvbuf) / 2)
+            .then(|| get!(self, sock.sk_rcvbuf) / 2)
     }
 
     /// SO_SNDBUF in bytes, as the process gave it, if it did.
     pub(crate) fn sndbuf(&self) -> Option<i32> {
         self.user_locked(bindings::SOCK_SNDBUF_LOCK)
-            .then(|| get!(self, sock, sk_sndbuf) / 2)
+            .then(|| get!(self, sock.sk_sndbuf) / 2)
     }
 
     /// SO_RCVTIMEO, if the process limited the wait.
     pub(crate) fn rcvtimeo(&self) -> Option<Milliseconds> {
-        timeout(get!(self, sock, sk_rcvtimeo))
+        timeout(get!(self, sock.sk_rcvtimeo))
     }
 
     /// SO_SNDTIMEO, if the process limited the wait.
     pub(crate) fn sndtimeo(&self) -> Option<Milliseconds> {
-        timeout(get!(self, sock, sk_sndtimeo))
+        timeout(get!(self, sock.sk_sndtimeo))
     }
 
     /// SO_LINGER, if `l_onoff` is set: `l_linger`, an `int`, of which a longer time keeps the
     /// lower bits.
     pub(crate) fn linger(&self) -> Option<Seconds> {
         self.flag(bindings::SOCK_LINGER)
-            .then(|| Seconds((get!(self, sock, sk_lingertime) / u64::from(HZ)) as i32))
+            .then(|| Seconds((get!(self, sock.sk_lingertime) / u64::from(HZ)) as i32))
     }
 
     /// SO_RCVLOWAT in bytes.
     pub(crate) fn rcvlowat(&self) -> Option<i32> {
-        let bytes = get!(self, sock, sk_rcvlowat);
+        let bytes = get!(self, sock.sk_rcvlowat);
         (bytes != 1 && !self.was_subflow()).then_some(bytes)
     }
 
     /// Whether MPTCP owns or owned the socket, which may have fallen back to TCP since:
     /// `mptcp_sockopt_sync_locked()` sets SO_RCVLOWAT to 0, which no process can.
     pub(super) fn was_subflow(&self) -> bool {
-        get!(self, sock, sk_rcvlowat) == 0
+        get!(self, sock.sk_rcvlowat) == 0
     }
 
     /// SO_MARK, to those who may see it.
-    pub(crate) fn mark(&self, viewer: &Viewer<'_>) -> Option<Hex> {
-        let mark = unless(0, get!(self, sock, sk_mark))?;
-        viewer.is_net_admin.then_some(Hex(mark))
+    pub(crate) fn mark(&self, reader: &Reader<'_>) -> Option<Hex> {
+        let mark = unless(0, get!(self, sock.sk_mark))?;
+        reader.is_net_admin.then_some(Hex(mark))
     }
 
     /// SO_BINDTODEVICE by name; SO_BINDTOIFINDEX is the same by number.
     pub(crate) fn bindtodevice(&self) -> Option<Device> {
-        device(get!(self, sock_common, skc_bound_dev_if))
+        device(get!(self, sock_common.skc_bound_dev_if))
     }
 
     /// SO_ATTACH_FILTER: a classic filter is attached.
@@ -176,7 +176,7 @@ impl Sock<'_> {
 
     /// Which kind of filter is attached.
     fn filter(&self) -> u32 {
-        if get!(self, sock, sk_filter).is_null() {
+        if get!(self, sock.sk_filter).is_null() {
             return bindings::KNETSTAT_NO_PROGRAM;
         }
         // SAFETY: By the type invariant, the socket is alive. The helper follows `sk_filter` in a
@@ -196,7 +196,7 @@ impl Sock<'_> {
 
     /// Which kind of program selects the socket of the group.
     fn reuseport_program(&self) -> u32 {
-        if get!(self, sock, sk_reuseport_cb).is_null() {
+        if get!(self, sock.sk_reuseport_cb).is_null() {
             return bindings::KNETSTAT_NO_PROGRAM;
         }
         // SAFETY: By the type invariant, the socket is alive. The helper follows the pointers in a
@@ -207,9 +207,9 @@ impl Sock<'_> {
     /// SO_TXTIME: the clock, and the flags.
     pub(crate) fn txtime(&self) -> Option<TxTime> {
         self.flag(bindings::SOCK_TXTIME).then(|| TxTime {
-            clock: get!(self, sock, sk_clockid),
-            deadline_mode: get!(self, sock, sk_txtime_deadline_mode) != 0,
-            report_errors: get!(self, sock, sk_txtime_report_errors) != 0,
+            clock: get!(self, sock.sk_clockid),
+            deadline_mode: get!(self, sock.sk_txtime_deadline_mode) != 0,
+            report_errors: get!(self, sock.sk_txtime_report_errors) != 0,
         })
     }
 }
@@ -220,8 +220,8 @@ impl Udp<'_> {
     /// connected has a hash for sending, which `__ip4_datagram_connect()` and its twin of IPv6 set,
     /// and which is never 0 (`net_tx_rndhash()`) nor cleared.
     pub(crate) fn incoming_cpu(&self) -> Option<i32> {
-        let cpu = get!(self, sock_common, skc_incoming_cpu);
-        (get!(self, sock, sk_txhash) == 0).then_some(cpu)
+        let cpu = get!(self, sock_common.skc_incoming_cpu);
+        (get!(self, sock.sk_txhash) == 0).then_some(cpu)
     }
 }
 
@@ -233,11 +233,11 @@ pub(crate) struct Timestamping {
 }
 
 impl Value for Timestamping {
-    fn write(self, line: &mut Line<'_>) {
-        self.flags.write(line);
+    fn write(self, text: &mut Text<'_>) {
+        self.flags.write(text);
         if let Some(clock) = self.bind_phc {
-            line.str("|bind_phc:");
-            line.signed(i64::from(clock));
+            text.str("|bind_phc:");
+            text.signed(i64::from(clock));
         }
     }
 }
@@ -250,21 +250,21 @@ pub(crate) struct TxTime {
 }
 
 impl Value for TxTime {
-    fn write(self, line: &mut Line<'_>) {
+    fn write(self, text: &mut Text<'_>) {
         match self.clock {
-            0 => line.str("CLOCK_REALTIME"),
-            1 => line.str("CLOCK_MONOTONIC"),
-            11 => line.str("CLOCK_TAI"),
+            0 => text.str("CLOCK_REALTIME"),
+            1 => text.str("CLOCK_MONOTONIC"),
+            11 => text.str("CLOCK_TAI"),
             other => {
-                line.str("CLOCK_");
-                line.unsigned(u64::from(other));
+                text.str("CLOCK_");
+                text.unsigned(u64::from(other));
             }
         }
         if self.deadline_mode {
-            line.str("|DEADLINE_MODE");
+            text.str("|DEADLINE_MODE");
         }
         if self.report_errors {
-            line.str("|REPORT_ERRORS");
+            text.str("|REPORT_ERRORS");
         }
     }
 }

@@ -6,13 +6,13 @@ use super::{
     unless,
     Defaults, //
 };
-use crate::abstractions::ns::Viewer;
+use crate::abstractions::ns::Reader;
 use crate::abstractions::rcu;
 use crate::bindings;
 use crate::format::{
     Hex,
-    Line,
     Name,
+    Text,
     Value, //
 };
 use crate::sockets::sock::{
@@ -23,17 +23,17 @@ use crate::sockets::sock::{
 impl Tcp<'_> {
     /// TCP_NODELAY.
     pub(crate) fn nodelay(&self) -> bool {
-        u32::from(get!(self, tcp_sock, nonagle)) & bindings::TCP_NAGLE_OFF != 0
+        u32::from(get!(self, tcp_sock.nonagle)) & bindings::TCP_NAGLE_OFF != 0
     }
 
     /// `nonagle` as it is without TCP_CORK.
     pub(crate) fn without_cork(&self) -> u8 {
-        get!(self, tcp_sock, nonagle) & !(bindings::TCP_NAGLE_CORK as u8)
+        get!(self, tcp_sock.nonagle) & !(bindings::TCP_NAGLE_CORK as u8)
     }
 
     /// TCP_CORK.
     pub(crate) fn cork(&self) -> Option<bool> {
-        (u32::from(get!(self, tcp_sock, nonagle)) & bindings::TCP_NAGLE_CORK != 0).then_some(true)
+        (u32::from(get!(self, tcp_sock.nonagle)) & bindings::TCP_NAGLE_CORK != 0).then_some(true)
     }
 
     /// TCP_DEFER_ACCEPT in seconds: the kernel stores the number of retransmits of
@@ -41,8 +41,7 @@ impl Tcp<'_> {
     pub(crate) fn defer_accept(&self) -> u32 {
         let retransmits = get!(
             self,
-            inet_connection_sock,
-            icsk_accept_queue.rskq_defer_accept
+            inet_connection_sock.icsk_accept_queue.rskq_defer_accept
         );
         let longest = bindings::TCP_RTO_MAX / HZ;
         let mut timeout = bindings::TCP_TIMEOUT_INIT / HZ;
@@ -57,19 +56,19 @@ impl Tcp<'_> {
     /// TCP_MAXSEG in bytes, if the process limited it: on a listener the limit, on a
     /// connection what the segments have.
     pub(crate) fn maxseg(&self) -> Option<u32> {
-        let limit = unless(0, get!(self, tcp_sock, rx_opt.user_mss))?;
+        let limit = unless(0, get!(self, tcp_sock.rx_opt.user_mss))?;
         if self.is_under_repair() {
-            Some(u32::from(get!(self, tcp_sock, rx_opt.mss_clamp)))
+            Some(u32::from(get!(self, tcp_sock.rx_opt.mss_clamp)))
         } else if self.is_listening() {
             Some(u32::from(limit))
         } else {
-            Some(get!(self, tcp_sock, mss_cache))
+            Some(get!(self, tcp_sock.mss_cache))
         }
     }
 
     /// TCP_LINGER2 in seconds, -1 for no FIN_WAIT2 at all.
     pub(crate) fn linger2(&self) -> Option<i32> {
-        let jiffies = unless(0, get!(self, tcp_sock, linger2))?;
+        let jiffies = unless(0, get!(self, tcp_sock.linger2))?;
         Some(if jiffies < 0 {
             jiffies
         } else {
@@ -80,14 +79,14 @@ impl Tcp<'_> {
     /// TCP_QUICKACK, if it is off. The process may have set that, or the kernel, as it does when
     /// requests and responses alternate.
     pub(crate) fn quickack(&self, defaults: &Defaults) -> Option<bool> {
-        let pingpong = get!(self, inet_connection_sock, icsk_ack.pingpong);
+        let pingpong = get!(self, inet_connection_sock.icsk_ack.pingpong);
         (pingpong >= defaults.pingpong_threshold).then_some(false)
     }
 
     /// TCP_CONGESTION by name, if it was set or is not the one of the namespace.
     pub(crate) fn congestion(&self) -> Option<ModuleName> {
         let guard = rcu::Guard::new();
-        let ops = get!(self, inet_connection_sock, icsk_ca_ops);
+        let ops = get!(self, inet_connection_sock.icsk_ca_ops);
         let ops = core::ptr::NonNull::new(ops)?;
         let ptr = ops.as_ptr();
         // SAFETY: In a read section of RCU, which began before `icsk_ca_ops` was read. `ops` is not
@@ -101,31 +100,31 @@ impl Tcp<'_> {
         // - For an algorithm in BPF, `call_rcu_tasks()` in `bpf_struct_ops_map_free()` makes both
         //   waits. Without CONFIG_PREEMPTION, that is a single wait, on which the kernel's own
         //   `inet_sk_diag_fill()` relies as well.
-        let name = unsafe { field!(ptr, tcp_congestion_ops, name) };
+        let name = unsafe { read_once!(ptr, tcp_congestion_ops.name) };
         drop(guard);
         Some(ModuleName(name))
     }
 
     /// TCP_ULP by name and, of kernel TLS with keys, what `sock_diag` reports: `tls_get_info()`. To
     /// everybody if that is what it does, and else to those who may see SO_MARK.
-    pub(crate) fn ulp(&self, viewer: &Viewer<'_>) -> Option<Ulp> {
-        if !cfg!(knetstat_has = "ULP_INFO_FOR_ALL") && !viewer.is_net_admin {
+    pub(crate) fn ulp(&self, reader: &Reader<'_>) -> Option<Ulp> {
+        if !cfg!(knetstat_has = "ULP_INFO_FOR_ALL") && !reader.is_net_admin {
             return None;
         }
         let mut name = [0; bindings::TCP_ULP_NAME_MAX as usize];
         let guard = rcu::Guard::new();
-        let ops = get!(self, inet_connection_sock, icsk_ulp_ops);
+        let ops = get!(self, inet_connection_sock.icsk_ulp_ops);
         let ops = core::ptr::NonNull::new(ops)?;
         let ptr = ops.as_ptr();
         // SAFETY: In a read section of RCU, which began before `icsk_ulp_ops` was read. The module
         // that `ops` lies in does not go before the section ends: `tcp_unregister_ulp()` waits for
         // readers by `synchronize_rcu()`.
-        let found = unsafe { field!(ptr, tcp_ulp_ops, name) };
+        let found = unsafe { read_once!(ptr, tcp_ulp_ops.name) };
         for (to, from) in name.iter_mut().zip(found) {
             *to = from;
         }
         let tls = if name.starts_with(b"tls\0") {
-            let context = get!(self, inet_connection_sock, icsk_ulp_data);
+            let context = get!(self, inet_connection_sock.icsk_ulp_data);
             // SAFETY: A socket keeps the ULP that it was given, and that of this name sets the
             // pointer to a `struct tls_context` in `tls_ctx_create()`. `tls_ctx_free()` frees it by
             // RCU; for a socket with TLS in hardware, after it has left the locked bucket.
@@ -141,12 +140,12 @@ impl Tcp<'_> {
     }
 
     fn is_under_repair(&self) -> bool {
-        get!(self, tcp_sock, repair) != 0
+        get!(self, tcp_sock.repair) != 0
     }
 
     /// TCP_NOTSENT_LOWAT in bytes, which getsockopt(2) returns with a sign.
     pub(crate) fn notsent_lowat(&self) -> Option<i32> {
-        let bytes = unless(0, get!(self, tcp_sock, notsent_lowat) as i32)?;
+        let bytes = unless(0, get!(self, tcp_sock.notsent_lowat) as i32)?;
         // `mptcp_sockopt_sync_locked()` gives subflows the largest number.
         (bytes != -1 || !self.was_subflow()).then_some(bytes)
     }
@@ -154,26 +153,26 @@ impl Tcp<'_> {
     /// TCP_MD5SIG: the socket has keys. That is for those who may see SO_MARK, as in
     /// `tcp_diag_get_aux()`; the keys are never shown.
     #[cfg(CONFIG_TCP_MD5SIG)]
-    pub(crate) fn md5sig(&self, viewer: &Viewer<'_>) -> Option<bool> {
-        if !viewer.is_net_admin {
+    pub(crate) fn md5sig(&self, reader: &Reader<'_>) -> Option<bool> {
+        if !reader.is_net_admin {
             return None;
         }
         let _guard = rcu::Guard::new();
-        let info = core::ptr::NonNull::new(get!(self, tcp_sock, md5sig_info))?;
+        let info = core::ptr::NonNull::new(get!(self, tcp_sock.md5sig_info))?;
         let ptr = info.as_ptr();
         // SAFETY: In a read section of RCU, which began before `md5sig_info` was read. While a
         // socket is in a bucket, only `tcp_md5_do_add()` replaces the pointer, if it fails, and
         // then it frees the object by `kfree_rcu()`. How a socket that ends frees it depends on the
         // kernel, and 7.3 does not use RCU. But none does so before `inet_csk_destroy_sock()`, when
         // the socket has left its bucket, and this one is in a bucket that is locked.
-        let first = unsafe { field!(ptr, tcp_md5sig_info, head.first) };
+        let first = unsafe { read_once!(ptr, tcp_md5sig_info.head.first) };
         (!first.is_null()).then_some(true)
     }
 
     /// TCP_AO: the socket uses the TCP Authentication Option, with the same limits.
     #[cfg(CONFIG_TCP_AO)]
-    pub(crate) fn ao(&self, viewer: &Viewer<'_>) -> Option<bool> {
-        (viewer.is_net_admin && !get!(self, tcp_sock, ao_info).is_null()).then_some(true)
+    pub(crate) fn ao(&self, reader: &Reader<'_>) -> Option<bool> {
+        (reader.is_net_admin && !get!(self, tcp_sock.ao_info).is_null()).then_some(true)
     }
 }
 
@@ -181,8 +180,8 @@ impl Tcp<'_> {
 pub(crate) struct ModuleName([u8; bindings::TCP_CA_NAME_MAX as usize]);
 
 impl Value for ModuleName {
-    fn write(self, line: &mut Line<'_>) {
-        Name(&self.0).write(line);
+    fn write(self, text: &mut Text<'_>) {
+        Name(&self.0).write(text);
     }
 }
 
@@ -194,10 +193,10 @@ pub(crate) struct Ulp {
 }
 
 impl Value for Ulp {
-    fn write(self, line: &mut Line<'_>) {
-        self.name.write(line);
+    fn write(self, text: &mut Text<'_>) {
+        self.name.write(text);
         if let Some(tls) = self.tls {
-            tls.write(line);
+            tls.write(text);
         }
     }
 }
@@ -223,13 +222,13 @@ impl Tls {
         // these are fields.
         unsafe {
             Self {
-                version: field!(ptr, tls_context, prot_info.version),
-                cipher: field!(ptr, tls_context, prot_info.cipher_type),
-                rx_conf: field!(ptr, tls_context, rx_conf),
-                tx_conf: field!(ptr, tls_context, tx_conf),
-                zerocopy: field!(ptr, tls_context, zerocopy_sendfile) != 0,
-                no_pad: field!(ptr, tls_context, rx_no_pad) != 0,
-                max_payload: field!(ptr, tls_context, tx_max_payload_len),
+                version: read_once!(ptr, tls_context.prot_info.version),
+                cipher: read_once!(ptr, tls_context.prot_info.cipher_type),
+                rx_conf: read_once!(ptr, tls_context.rx_conf),
+                tx_conf: read_once!(ptr, tls_context.tx_conf),
+                zerocopy: read_once!(ptr, tls_context.zerocopy_sendfile) != 0,
+                no_pad: read_once!(ptr, tls_context.rx_no_pad) != 0,
+                max_payload: read_once!(ptr, tls_context.tx_max_payload_len),
             }
         }
     }
@@ -242,28 +241,28 @@ impl Tls {
     }
 
     /// Appends the details to the name.
-    fn write(&self, line: &mut Line<'_>) {
-        line.str("|version:");
+    fn write(&self, text: &mut Text<'_>) {
+        text.str("|version:");
         match u32::from(self.version) {
-            bindings::TLS_1_2_VERSION => line.str("1.2"),
-            bindings::TLS_1_3_VERSION => line.str("1.3"),
-            other => Hex(other).write(line),
+            bindings::TLS_1_2_VERSION => text.str("1.2"),
+            bindings::TLS_1_3_VERSION => text.str("1.3"),
+            other => Hex(other).write(text),
         }
-        line.str("|cipher:");
+        text.str("|cipher:");
         match u32::from(self.cipher) {
-            bindings::TLS_CIPHER_AES_GCM_128 => line.str("aes-gcm-128"),
-            bindings::TLS_CIPHER_AES_GCM_256 => line.str("aes-gcm-256"),
-            bindings::TLS_CIPHER_AES_CCM_128 => line.str("aes-ccm-128"),
-            bindings::TLS_CIPHER_CHACHA20_POLY1305 => line.str("chacha20-poly1305"),
-            bindings::TLS_CIPHER_SM4_GCM => line.str("sm4-gcm"),
-            bindings::TLS_CIPHER_SM4_CCM => line.str("sm4-ccm"),
-            bindings::TLS_CIPHER_ARIA_GCM_128 => line.str("aria-gcm-128"),
-            bindings::TLS_CIPHER_ARIA_GCM_256 => line.str("aria-gcm-256"),
-            other => Hex(other).write(line),
+            bindings::TLS_CIPHER_AES_GCM_128 => text.str("aes-gcm-128"),
+            bindings::TLS_CIPHER_AES_GCM_256 => text.str("aes-gcm-256"),
+            bindings::TLS_CIPHER_AES_CCM_128 => text.str("aes-ccm-128"),
+            bindings::TLS_CIPHER_CHACHA20_POLY1305 => text.str("chacha20-poly1305"),
+            bindings::TLS_CIPHER_SM4_GCM => text.str("sm4-gcm"),
+            bindings::TLS_CIPHER_SM4_CCM => text.str("sm4-ccm"),
+            bindings::TLS_CIPHER_ARIA_GCM_128 => text.str("aria-gcm-128"),
+            bindings::TLS_CIPHER_ARIA_GCM_256 => text.str("aria-gcm-256"),
+            other => Hex(other).write(text),
         }
         for (name, conf) in [("|rxconf:", self.rx_conf), ("|txconf:", self.tx_conf)] {
-            line.str(name);
-            line.str(match u32::from(conf) {
+            text.str(name);
+            text.str(match u32::from(conf) {
                 bindings::TLS_BASE => "none",
                 bindings::TLS_SW => "sw",
                 bindings::TLS_HW => "hw",
@@ -271,17 +270,17 @@ impl Tls {
             });
         }
         if u32::from(self.tx_conf) == bindings::TLS_HW && self.zerocopy {
-            line.str("|zc_ro_tx");
+            text.str("|zc_ro_tx");
         }
         if self.no_pad {
-            line.str("|no_pad_rx");
+            text.str("|no_pad_rx");
         }
         if !matches!(
             u32::from(self.max_payload),
             0 | bindings::TLS_MAX_PAYLOAD_SIZE
         ) {
-            line.str("|tx_max_payload_len:");
-            line.unsigned(u64::from(self.max_payload));
+            text.str("|tx_max_payload_len:");
+            text.unsigned(u64::from(self.max_payload));
         }
     }
 }

@@ -7,6 +7,6 @@ use crate::sockets::sock::Udp;
 impl Udp<'_> {
     /// `udp_flags`, a bit for each `UDP_FLAGS_` flag.
     pub(crate) fn udp_flags(&self) -> u64 {
-        get!(self, udp_sock, udp_flags)
+        get!(self, udp_sock.udp_flags)
     }
 }

@@ -2,7 +2,7 @@
 
 //! `format.rs` on any input, against what the standard library prints.
 //!
-//! An input is the size of a buffer and a number of calls. After each call the [`Line`] must have
+//! An input is the size of a buffer and a number of calls. After each call the [`Text`] must have
 //! grown by the text that the model says, or, if that does not fit, be full. Nothing around the
 //! buffer may be written to.
 
@@ -12,7 +12,7 @@
 #[path = "../../../format.rs"]
 mod format;
 
-use crate::format::{label, Flags, Hex, Line, List, Milliseconds, Name, Range, Seconds, State};
+use crate::format::{label, Flags, Hex, List, Milliseconds, Name, Range, Seconds, State, Text};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use std::fmt::Write;
@@ -249,7 +249,7 @@ impl Call<'_> {
         .into_bytes()
     }
 
-    fn make(&self, line: &mut Line<'_>) {
+    fn make(&self, line: &mut Text<'_>) {
         match self {
             Call::Put(bytes) => line.put(bytes),
             Call::Str(text) => line.str(text),
@@ -282,7 +282,7 @@ struct Input<'a> {
 fuzz_target!(|input: Input<'_>| {
     let room = usize::from(input.room % 1024);
     let mut buffer = vec![BLANK; FENCE + room + FENCE];
-    let mut line = Line::new(&mut buffer[FENCE..FENCE + room]);
+    let mut line = Text::new(&mut buffer[FENCE..FENCE + room]);
     let mut text = Vec::new();
     let mut full = false;
     // Where the text once ended.

@@ -3,16 +3,16 @@
 //! `format.rs` against the standard library's own printing.
 
 use crate::format::{
-    label, Flags, Hex, Line, List, Milliseconds, Name, Range, Seconds, State, Value, TCP_HEADER,
+    label, Flags, Hex, List, Milliseconds, Name, Range, Seconds, State, Text, Value, TCP_HEADER,
     UDP_HEADER,
 };
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The text that `write` writes into a buffer of `room` bytes, and whether it was too long.
-fn written_into(room: usize, write: impl FnOnce(&mut Line<'_>)) -> (String, bool) {
+fn written_into(room: usize, write: impl FnOnce(&mut Text<'_>)) -> (String, bool) {
     let mut buf = vec![b'!'; room];
-    let mut line = Line::new(&mut buf);
+    let mut line = Text::new(&mut buf);
     write(&mut line);
     let (len, full) = (line.len(), line.is_full());
     assert!(
@@ -23,7 +23,7 @@ fn written_into(room: usize, write: impl FnOnce(&mut Line<'_>)) -> (String, bool
     (text, full)
 }
 
-fn written(write: impl FnOnce(&mut Line<'_>)) -> String {
+fn written(write: impl FnOnce(&mut Text<'_>)) -> String {
     let (text, full) = written_into(512, write);
     assert!(!full);
     text
@@ -331,7 +331,7 @@ proptest! {
     /// one that was left out, and nothing is written behind the end.
     #[test]
     fn what_does_not_fit_is_left_out(room in 0..80_usize, n: u64, address in any_ipv6(), port: u16) {
-        let write = |line: &mut Line<'_>| {
+        let write = |line: &mut Text<'_>| {
             line.unsigned(n);
             line.str(" ");
             line.endpoint(IpAddr::V6(address), port);
@@ -347,7 +347,7 @@ proptest! {
     #[test]
     fn truncate_makes_room_again(room in 0..40_usize, keep in 0..10_usize) {
         let mut buf = vec![0; room];
-        let mut line = Line::new(&mut buf);
+        let mut line = Text::new(&mut buf);
         line.str(&"0123456789"[..keep]);
         let kept = line.position();
         let fits = !line.is_full();
@@ -365,7 +365,7 @@ proptest! {
         rows in prop::collection::vec((prop::collection::vec(piece(), 0..6), any::<bool>()), 0..12),
     ) {
         let mut buf = vec![b'!'; room];
-        let mut line = Line::new(&mut buf);
+        let mut line = Text::new(&mut buf);
         let mut expected = String::new();
         // For the rows whose names are not filled in yet.
         let mut kept = 0;

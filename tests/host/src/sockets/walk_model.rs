@@ -346,14 +346,14 @@ impl<const R: usize, const B: usize, const E: usize> Table for Model<'_, R, B, E
     where
         Self: 't;
     type Entry<'b>
-        = Found<'b>
+        = TableEntry<'b>
     where
         Self: 'b;
     type Entries<'b>
         = Entries<'b>
     where
         Self: 'b;
-    type Hold = Hold;
+    type Guard = Guard;
     type Cursor<'h> = Cursor<'h>;
 
     fn len(&self) -> u32 {
@@ -421,35 +421,35 @@ impl<const R: usize, const B: usize, const E: usize> Table for Model<'_, R, B, E
         })
     }
 
-    fn shows(&self, entry: &Found<'_>) -> bool {
+    fn shows(&self, entry: &TableEntry<'_>) -> bool {
         entry.kind.is_shown
     }
 
-    fn address(entry: &Found<'_>) -> usize {
+    fn address(entry: &TableEntry<'_>) -> usize {
         // 0 is no address.
         entry.address + 1
     }
 
-    fn hold(&self) -> Result<Hold> {
+    fn guard(&self) -> Result<Guard> {
         self.pause()?;
         // What was lost counts within one read only.
         self.shared.pass.set(Pass::default());
         self.shared.holds.set(self.shared.holds.get() + 1);
-        Ok(Hold(self.shared.clone()))
+        Ok(Guard(self.shared.clone()))
     }
 
-    fn lasts(&self, entry: &Found<'_>) -> bool {
+    fn lasts(&self, entry: &TableEntry<'_>) -> bool {
         entry.kind.lasts
     }
 
-    fn cursor<'h>(&self, entry: &Found<'_>, hold: &'h Hold) -> Option<Cursor<'h>> {
+    fn cursor<'h>(&self, entry: &TableEntry<'_>, guard: &'h Guard) -> Option<Cursor<'h>> {
         let found = &mut self.shared.state.borrow_mut().entries[entry.address];
         if found.is_unreferenced {
             return None;
         }
         found.cursors += 1;
         Some(Cursor {
-            hold,
+            guard,
             address: entry.address,
             generation: entry.generation,
             kind: entry.kind,
@@ -516,7 +516,7 @@ impl Drop for Locked<'_> {
 }
 
 /// An entry of a locked bucket.
-pub(crate) struct Found<'b> {
+pub(crate) struct TableEntry<'b> {
     address: Address,
     generation: u32,
     kind: Kind,
@@ -529,9 +529,9 @@ pub(crate) struct Entries<'b> {
 }
 
 impl<'b> Iterator for Entries<'b> {
-    type Item = Found<'b>;
+    type Item = TableEntry<'b>;
 
-    fn next(&mut self) -> Option<Found<'b>> {
+    fn next(&mut self) -> Option<TableEntry<'b>> {
         let Locked {
             shared,
             visited,
@@ -548,7 +548,7 @@ impl<'b> Iterator for Entries<'b> {
         if entry.is_unreferenced || !entry.kind.lasts {
             excused.set(excused.get() + 1);
         }
-        Some(Found {
+        Some(TableEntry {
             address,
             generation: entry.generation,
             kind: entry.kind,
@@ -558,9 +558,9 @@ impl<'b> Iterator for Entries<'b> {
 }
 
 /// Lets cursors be kept.
-pub(crate) struct Hold(Rc<Shared>);
+pub(crate) struct Guard(Rc<Shared>);
 
-impl Drop for Hold {
+impl Drop for Guard {
     fn drop(&mut self) {
         self.0.holds.set(self.0.holds.get() - 1);
     }
@@ -568,7 +568,7 @@ impl Drop for Hold {
 
 /// A reference to an entry.
 pub(crate) struct Cursor<'h> {
-    hold: &'h Hold,
+    guard: &'h Guard,
     address: Address,
     generation: u32,
     kind: Kind,
@@ -576,7 +576,7 @@ pub(crate) struct Cursor<'h> {
 
 impl Drop for Cursor<'_> {
     fn drop(&mut self) {
-        let shared = &self.hold.0;
+        let shared = &self.guard.0;
         if std::thread::panicking() {
             return;
         }
@@ -631,7 +631,7 @@ impl<const R: usize, const B: usize, const E: usize> Rows<Model<'_, R, B, E>> fo
         self.len
     }
 
-    fn push(&mut self, entry: &Found<'_>) -> bool {
+    fn push(&mut self, entry: &TableEntry<'_>) -> bool {
         let shared = entry.bucket.shared;
         assert!(entry.kind.is_shown, "shows what the reader must not see");
         let len = self.len + entry.kind.bytes;
