@@ -142,13 +142,13 @@ options! {
     }
 
     // SOL_SOCKET
-    udp (bits sk.flags(), 0) => {
+    udp (flags sk.flags(), 0) => {
         SO_KEEPALIVE: SOCK_KEEPOPEN;
     }
-    tcp (bits sk.flags(), 0) => {
+    tcp (flags sk.flags(), 0) => {
         SO_BROADCAST: SOCK_BROADCAST;
     }
-    any (bits sk.flags(), 0) => {
+    any (flags sk.flags(), 0) => {
         SO_DEBUG: SOCK_DBG;
         SO_DONTROUTE: SOCK_LOCALROUTE;
         SO_OOBINLINE: SOCK_URGINLINE;
@@ -248,7 +248,7 @@ options! {
     }
 
     // IPPROTO_IP, of IPv6 sockets as well
-    any (bits sk.inet_flags(), sk.default_inet_flags()) => {
+    any (flags sk.inet_flags(), sk.default_inet_flags()) => {
         IP_PKTINFO: INET_FLAGS_PKTINFO;
         IP_RECVTTL: INET_FLAGS_TTL;
         IP_RECVTOS: INET_FLAGS_TOS;
@@ -309,7 +309,7 @@ options! {
     }
     // The first two are one with those of IPv4.
     #[cfg(CONFIG_IPV6)]
-    inet6 (bits sk.inet_flags(), Ipv6::DEFAULT_FLAGS) => {
+    inet6 (flags sk.inet_flags(), Ipv6::DEFAULT_FLAGS) => {
         IPV6_TRANSPARENT: INET_FLAGS_TRANSPARENT;
         IPV6_FREEBIND: INET_FLAGS_FREEBIND;
         IPV6_MULTICAST_LOOP: INET_FLAGS_MC6_LOOP;
@@ -348,7 +348,7 @@ options! {
     }
 
     // SOL_UDP
-    udp (bits sk.udp_flags(), 0) => {
+    udp (flags sk.udp_flags(), 0) => {
         UDP_CORK: UDP_FLAGS_CORK;
         UDP_NO_CHECK6_TX: UDP_FLAGS_NO_CHECK6_TX;
         UDP_NO_CHECK6_RX: UDP_FLAGS_NO_CHECK6_RX;

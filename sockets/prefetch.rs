@@ -138,14 +138,14 @@ static TCP: Parts = {
         .with(offset_of!(tcp_sock.write_seq))
         .with(offset_of!(tcp_sock.snd_wnd))
         .with(offset_of!(tcp_sock.rcv_wnd));
-    Parts::new(columns, sockopts::tcp_lines(EACH))
+    Parts::new(columns, sockopts::lines(EACH, b"tcp"))
 };
 
 static UDP: Parts = {
     let columns = COLUMNS.with(offset_of!(udp_sock.forward_deficit));
     Parts::new(
         columns,
-        sockopts::udp_lines(EACH.with(offset_of!(udp_sock.udp_flags))),
+        sockopts::lines(EACH.with(offset_of!(udp_sock.udp_flags)), b"udp"),
     )
 };
 

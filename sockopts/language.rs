@@ -1,44 +1,136 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The language of the table in `sockopts.rs`.
+//! The language of the table in `sockopts.rs`: [`options!`] turns the table into code.
 //!
-//! A table consists of groups, `SOCKETS HOW => { ENTRIES }`. The sockets are a field of `Views`;
-//! `sk` and `cx`, or what else the table calls them, are the view and the `Context`. How a group is
-//! guarded, so that one look spares all of it on most sockets:
+//! # Example
 //!
-//! | | an entry is of it if |
-//! |---|---|
-//! | nothing | it says so itself |
-//! | `(rare)` | a field of some rare group of these sockets is not at its default |
-//! | `(TYPE.FIELD unless DEFAULT)` | this field is not at its default |
-//! | `(bits FLAGS, DEFAULT)` | one of the flags that the entries name is not at its default |
+//! ```ignore
+//! options! {
+//!     (sk, cx)
 //!
-//! An entry, `NAME: FIELDS WHEN;`, names the fields that it depends on, by the C type and the path
-//! in it, each with what it is on a fresh socket: `sock.sk_priority unless 0`. Several are joined
-//! by `or`. Of these follow the terms of the guards and the cache lines to prefetch
-//! (`sockets/prefetch.rs`); a field that `bindings/layout.c` does not list, or one of another type than the
-//! view has, does not compile. In a group of flags, an entry names a flag.
+//!     any => {
+//!         SO_REUSEADDR: sock_common.skc_reuse, always;
+//!     }
+//!     any (rare) => {
+//!         SO_MARK: sock.sk_mark unless 0, set sk.mark(cx.reader);
+//!         SO_PRIORITY: sock.sk_priority unless 0, map signed;
+//!     }
+//!     udp (flags sk.udp_flags(), 0) => {
+//!         UDP_CORK: UDP_FLAGS_CORK;
+//!     }
+//! }
+//! ```
 //!
-//! | when | shown |
-//! |---|---|
-//! | nothing | the field or flag, if it is not at its default |
-//! | `map FUNCTION` | the same, as the function returns it |
-//! | `set EXPRESSION` | the expression, an `Option`, if it is not `None` and a field not at its
-//! default |
-//! | `always` | the field |
-//! | `always EXPRESSION` | the expression |
+//! becomes a function that appends the options of a socket to the list of its row:
+//!
+//! ```ignore
+//! pub(crate) fn show(views: &Views<'_>, cx: &Context<'_, '_>, list: &mut List<'_, '_>) {
+//!     // One branch tells that all rare options of `any` are at their defaults.
+//!     let mut rare = Rare::default();
+//!     if let Some(sk) = views.any {
+//!         rare.any |= 0 | differs(get!(&sk, sock.sk_mark), 0);
+//!         rare.any |= 0 | differs(get!(&sk, sock.sk_priority), 0);
+//!     }
+//!     if let Some(sk) = views.any {
+//!         list.entry(label!("SO_REUSEADDR"), get!(&sk, sock_common.skc_reuse));
+//!     }
+//!     if rare.any != 0 {
+//!         if let Some(sk) = views.any {
+//!             if 0 | differs(get!(&sk, sock.sk_mark), 0) != 0 {
+//!                 if let Some(value) = sk.mark(cx.reader) {
+//!                     list.rare_entry("SO_MARK", value);
+//!                 }
+//!             }
+//!             let value = get!(&sk, sock.sk_priority);
+//!             if value != 0 {
+//!                 list.rare_entry("SO_PRIORITY", signed(value));
+//!             }
+//!         }
+//!     }
+//!     if let Some(sk) = views.udp {
+//!         const ALL: u64 = 1 << UDP_FLAGS_CORK;
+//!         let flags: u64 = sk.udp_flags();
+//!         let changed = (flags ^ 0) & ALL;
+//!         if changed != 0 {
+//!             if changed >> UDP_FLAGS_CORK & 1 == 1 {
+//!                 list.rare_entry("UDP_CORK", flags >> UDP_FLAGS_CORK & 1);
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! and a function that adds the cache lines of these fields to a list, for `sockets/prefetch.rs`:
+//!
+//! ```ignore
+//! pub(crate) const fn lines(mut lines: Lines, protocol: &[u8]) -> Lines {
+//!     if is_looked_at(b"any", protocol) {
+//!         lines = lines.with(offset_of!(sock_common.skc_reuse));
+//!     }
+//!     ...
+//! }
+//! ```
+//!
+//! # Syntax
+//!
+//! ```text
+//! options! {
+//!     (VIEW, CONTEXT)
+//!     SOCKETS => { ENTRY... }
+//!     SOCKETS (GUARD) => { ENTRY... }
+//!     ...
+//! }
+//! ```
+//!
+//! - `VIEW` and `CONTEXT` name two variables for the expressions of the table: the view of the
+//!   socket, and the `Context`.
+//! - `SOCKETS` is a field of `Views`: `any`, `tcp`, `listener`, `udp`, `inet6` or `udp6`. The group
+//!   applies to a socket if the field is not `None`.
+//! - `GUARD` lets one branch skip the group:
+//!
+//!   | guard | the group is skipped if |
+//!   |---|---|
+//!   | none | never |
+//!   | `(rare)` | all fields in the rare groups of these sockets are at their defaults |
+//!   | `(TYPE.FIELD unless DEFAULT)` | this field is at its default |
+//!   | `(flags FLAGS, DEFAULT)` | each flag that an entry names is at its default |
+//!
+//! - `ENTRY` is `OPTION: FIELDS;` or `OPTION: FIELDS, WHEN;`.
+//! - `FIELDS` are the fields that the option depends on, joined by `or`. Each is
+//!   `TYPE.FIELD unless DEFAULT`, where `DEFAULT` is the value that a fresh socket has. In a group
+//!   of flags, it is the name of one flag.
+//! - `WHEN` says when the option is shown, and as what:
+//!
+//!   | when | shown if | value |
+//!   |---|---|---|
+//!   | nothing | the field or flag is not at its default | the field or flag |
+//!   | `map FUNCTION` | the field is not at its default | what the function returns for it |
+//!   | `set EXPRESSION` | a field is not at its default, and the value is `Some` | the expression |
+//!   | `always` | always | the field |
+//!   | `always EXPRESSION` | always | the expression |
+//!
+//! Groups and entries may have attributes, such as `#[cfg]`. Options are shown in the order of the
+//! table.
+//!
+//! # Errors
+//!
+//! These do not compile:
+//! - a field that `bindings/layout.c` does not list;
+//! - a field of a C type that is not behind the view of these sockets;
+//! - a default of another type than the field;
+//! - a rare group with a field that has no default.
 
-/// A number or a pointer as bits, to be compared.
-pub(crate) trait Bits: Copy {
-    /// The same bits for the same value, others for another.
-    fn bits(self) -> u64;
+/// A number or a pointer that is compared with its default.
+pub(crate) trait ToBits: Copy {
+    /// Bits that differ if, and only if, the values differ.
+    fn to_bits(self) -> u64;
 }
 
-macro_rules! bits {
+macro_rules! to_bits {
     ($($type:ty: $bits:expr;)*) => {$(
-        impl Bits for $type {
+        impl ToBits for $type {
             #[inline]
-            fn bits(self) -> u64 {
+            fn to_bits(self) -> u64 {
                 #[allow(clippy::redundant_closure_call, reason = "some types have a closure")]
                 $bits(self)
             }
@@ -46,7 +138,7 @@ macro_rules! bits {
     )*};
 }
 
-bits! {
+to_bits! {
     u8: u64::from;
     u16: u64::from;
     u32: u64::from;
@@ -57,30 +149,39 @@ bits! {
     i64: |n| n as u64;
 }
 
-impl<T> Bits for *mut T {
+impl<T> ToBits for *mut T {
     #[inline]
-    fn bits(self) -> u64 {
+    fn to_bits(self) -> u64 {
         self.addr() as u64
     }
 }
 
-/// 0 if both are the same. Its results can be joined by `|`, with one branch for all of them.
+/// 0 if both are the same. Results can be joined by `|`, so that one branch does for all of them.
 #[inline]
-pub(crate) fn differs<T: Bits>(value: T, default: T) -> u64 {
-    value.bits() ^ default.bits()
+pub(crate) fn differs<T: ToBits>(value: T, default: T) -> u64 {
+    value.to_bits() ^ default.to_bits()
 }
 
-/// What the guards of the rare groups found, by sockets: not 0 if there is something to show.
+/// The result of the guards of the rare groups, by sockets: not 0 if there is something to show.
 #[derive(Default)]
 pub(crate) struct Rare {
     pub(crate) any: u64,
     pub(crate) tcp: u64,
 }
 
+/// Whether a row of `protocol`, `tcp` or `udp`, always reads the fields of these sockets.
+pub(crate) const fn is_looked_at(sockets: &[u8], protocol: &[u8]) -> bool {
+    matches!(
+        (sockets, protocol),
+        (b"any", _) | (b"tcp", b"tcp") | (b"udp", b"udp")
+    )
+}
+
+/// Turns the table of options into code; see the module's documentation.
 macro_rules! options {
     (
         ($sk:ident, $cx:ident)
-        $($(#[$meta:meta])* $sockets:ident $(($($how:tt)*))? => { $($body:tt)* })*
+        $($(#[$meta:meta])* $sockets:ident $(($($guard:tt)*))? => { $($body:tt)* })*
     ) => {
         /// Appends the options of a socket to the list of its row.
         #[inline]
@@ -88,37 +189,41 @@ macro_rules! options {
             let mut rare = $crate::sockopts::language::Rare::default();
             $(
                 $(#[$meta])*
-                options!(@rare $sk $cx views rare: $sockets ($($($how)*)?) { $($body)* });
+                options!(@rare ($sk views rare) $sockets ($($($guard)*)?) { $($body)* });
             )*
             $(
                 $(#[$meta])*
-                options!(@group $sk $cx views rare list: $sockets ($($($how)*)?) { $($body)* });
+                options!(@group ($sk views rare list) $sockets ($($($guard)*)?) { $($body)* });
             )*
         }
 
-        /// Adds the cache lines of a TCP socket that the table looks at on each.
-        pub(crate) const fn tcp_lines(mut lines: $crate::sockets::prefetch::Lines) -> $crate::sockets::prefetch::Lines {
+        /// Adds the cache lines that the table reads for each socket of `protocol`, `tcp` or `udp`.
+        pub(crate) const fn lines(
+            mut lines: $crate::sockets::prefetch::Lines,
+            protocol: &[u8],
+        ) -> $crate::sockets::prefetch::Lines {
             $(
                 $(#[$meta])*
-                options!(@tcp_lines lines: $sockets ($($($how)*)?) { $($body)* });
-            )*
-            lines
-        }
-
-        /// As [`tcp_lines`], of a UDP socket.
-        pub(crate) const fn udp_lines(mut lines: $crate::sockets::prefetch::Lines) -> $crate::sockets::prefetch::Lines {
-            $(
-                $(#[$meta])*
-                options!(@udp_lines lines: $sockets ($($($how)*)?) { $($body)* });
+                {
+                    let sockets = stringify!($sockets).as_bytes();
+                    if $crate::sockopts::language::is_looked_at(sockets, protocol) {
+                        options!(@lines lines ($($($guard)*)?) { $($body)* });
+                    }
+                }
             )*
             lines
         }
     };
 
+    // Not 0 if a field is not at its default.
+    (@differs $sk:ident $type:ident.$($field:ident).+, $default:expr) => {
+        $crate::sockopts::language::differs(get!(&$sk, $type.$($field).+), $default)
+    };
+
     // The guards of the rare groups.
-    (@rare $sk:ident $cx:ident $views:ident $rare:ident: $sockets:ident (rare) {$(
+    (@rare ($sk:ident $views:ident $rare:ident) $sockets:ident (rare) {$(
         $(#[$meta:meta])*
-        $name:ident: $($type:ident . $($field:ident).+ unless $default:tt)or+
+        $name:ident: $($type:ident.$($field:ident).+ unless $default:tt)or+
             $(, $when:ident $($value:expr)?)?;
     )*}) => {
         if let Some($sk) = $views.$sockets {
@@ -126,36 +231,45 @@ macro_rules! options {
                 $(#[$meta])*
                 {
                     $rare.$sockets |=
-                        0 $(| $crate::sockopts::language::differs(get!(&$sk, $type.$($field).+), $default))+;
+                        0 $(| options!(@differs $sk $type.$($field).+, $default))+;
                 }
             )*
         }
     };
-    (@rare $sk:ident $cx:ident $views:ident $rare:ident: $sockets:ident (rare) { $($body:tt)* }) => {
+    (@rare $vars:tt $sockets:ident (rare) $body:tt) => {
         compile_error!(concat!(
             "in a rare group of `", stringify!($sockets),
             "`, each field of an entry needs a default: TYPE.FIELD unless DEFAULT"
         ));
     };
-    (@rare $sk:ident $cx:ident $views:ident $rare:ident: $sockets:ident ($($how:tt)*) { $($body:tt)* }) => {};
+    (@rare $vars:tt $sockets:ident $guard:tt $body:tt) => {};
 
-    // The groups.
-    (@group $sk:ident $cx:ident $views:ident $rare:ident $list:ident: $sockets:ident () { $($body:tt)* }) => {
+    // The groups, by their guards.
+    (
+        @group ($sk:ident $views:ident $rare:ident $list:ident)
+        $sockets:ident () { $($body:tt)* }
+    ) => {
         if let Some($sk) = $views.$sockets {
-            options!(@entries $sk $list: $($body)*);
+            options!(@entries ($sk $list) $($body)*);
         }
     };
-    (@group $sk:ident $cx:ident $views:ident $rare:ident $list:ident: $sockets:ident (rare) { $($body:tt)* }) => {
+    (
+        @group ($sk:ident $views:ident $rare:ident $list:ident)
+        $sockets:ident (rare) { $($body:tt)* }
+    ) => {
         if $rare.$sockets != 0 {
             if let Some($sk) = $views.$sockets {
-                options!(@entries $sk $list: $($body)*);
+                options!(@entries ($sk $list) $($body)*);
             }
         }
     };
-    (@group $sk:ident $cx:ident $views:ident $rare:ident $list:ident: $sockets:ident (bits $flags:expr, $default:expr) {$(
-        $(#[$meta:meta])*
-        $name:ident: $flag:ident $(, set $value:expr)?;
-    )*}) => {
+    (
+        @group ($sk:ident $views:ident $rare:ident $list:ident)
+        $sockets:ident (flags $flags:expr, $default:expr) {$(
+            $(#[$meta:meta])*
+            $name:ident: $flag:ident $(, set $value:expr)?;
+        )*}
+    ) => {
         if let Some($sk) = $views.$sockets {
             const ALL: u64 = {
                 let mut all = 0;
@@ -173,85 +287,88 @@ macro_rules! options {
                 $(
                     $(#[$meta])*
                     if changed >> $crate::bindings::$flag & 1 == 1 {
-                        options!(@flag $list, $name, flags >> $crate::bindings::$flag & 1 $(, $value)?);
+                        let flag = flags >> $crate::bindings::$flag & 1;
+                        options!(@flag $list $name flag $($value)?);
                     }
                 )*
             }
         }
     };
-    (@group $sk:ident $cx:ident $views:ident $rare:ident $list:ident: $sockets:ident ($type:ident . $($field:ident).+ unless $default:tt) { $($body:tt)* }) => {
+    (
+        @group ($sk:ident $views:ident $rare:ident $list:ident)
+        $sockets:ident ($type:ident.$($field:ident).+ unless $default:tt) { $($body:tt)* }
+    ) => {
         if let Some($sk) = $views.$sockets {
-            if $crate::sockopts::language::differs(get!(&$sk, $type.$($field).+), $default) != 0 {
-                options!(@entries $sk $list: $($body)*);
+            if options!(@differs $sk $type.$($field).+, $default) != 0 {
+                options!(@entries ($sk $list) $($body)*);
             }
         }
     };
 
-    (@flag $list:ident, $name:ident, $flag:expr) => {
+    // An entry of a group of flags.
+    (@flag $list:ident $name:ident $flag:ident) => {
         $list.rare_entry(stringify!($name), $flag)
     };
-    (@flag $list:ident, $name:ident, $flag:expr, $value:expr) => {
+    (@flag $list:ident $name:ident $flag:ident $value:expr) => {{
+        let _ = $flag;
         if let Some(value) = $value {
             $list.rare_entry(stringify!($name), value);
         }
-    };
+    }};
 
-    // The entries.
-    (@entries $sk:ident $list:ident: $(
+    // The entries of any other group.
+    (@entries $vars:tt $(
         $(#[$meta:meta])*
-        $name:ident: $($type:ident . $($field:ident).+ $(unless $default:tt)?)or+
+        $name:ident: $($type:ident.$($field:ident).+ $(unless $default:tt)?)or+
             $(, $when:ident $($value:expr)?)?;
     )*) => {
         $(
             $(#[$meta])*
             {
-                options!(@entry $sk $list $name
-                    [$([$type $($field).+ $(unless $default)?])+] $($when $($value)?)?);
+                options!(@entry $vars $name [$([$type.$($field).+ $(unless $default)?])+]
+                    $($when $($value)?)?);
             }
         )*
     };
-    (@entry $sk:ident $list:ident $name:ident [[$type:ident $($field:ident).+ unless $default:tt]]) => {
-        let value = get!(&$sk, $type.$($field).+);
-        if value != $default {
-            $list.rare_entry(stringify!($name), value);
-        }
+    (@entry $vars:tt $name:ident $fields:tt) => {
+        options!(@entry $vars $name $fields map core::convert::identity);
     };
-    (@entry $sk:ident $list:ident $name:ident [[$type:ident $($field:ident).+ unless $default:tt]] map $map:expr) => {
+    (
+        @entry ($sk:ident $list:ident)
+        $name:ident [[$type:ident.$($field:ident).+ unless $default:tt]] map $map:expr
+    ) => {
         let value = get!(&$sk, $type.$($field).+);
         if value != $default {
             $list.rare_entry(stringify!($name), $map(value));
         }
     };
-    (@entry $sk:ident $list:ident $name:ident [$([$type:ident $($field:ident).+ unless $default:tt])+] set $value:expr) => {
-        if 0 $(| $crate::sockopts::language::differs(get!(&$sk, $type.$($field).+), $default))+ != 0 {
+    (
+        @entry ($sk:ident $list:ident)
+        $name:ident [$([$type:ident.$($field:ident).+ unless $default:tt])+] set $value:expr
+    ) => {
+        if 0 $(| options!(@differs $sk $type.$($field).+, $default))+ != 0 {
             if let Some(value) = $value {
                 $list.rare_entry(stringify!($name), value);
             }
         }
     };
-    (@entry $sk:ident $list:ident $name:ident [[$($field:tt)*]] set $value:expr) => {
+    (@entry ($sk:ident $list:ident) $name:ident [[$($field:tt)*]] set $value:expr) => {
         if let Some(value) = $value {
             $list.rare_entry(stringify!($name), value);
         }
     };
-    (@entry $sk:ident $list:ident $name:ident [[$type:ident $($field:ident).+]] always) => {
+    (@entry ($sk:ident $list:ident) $name:ident [[$type:ident.$($field:ident).+]] always) => {
         $list.entry(label!(stringify!($name)), get!(&$sk, $type.$($field).+));
     };
-    (@entry $sk:ident $list:ident $name:ident [[$($field:tt)*]] always $value:expr) => {
+    (@entry ($sk:ident $list:ident) $name:ident [[$($field:tt)*]] always $value:expr) => {
         $list.entry(label!(stringify!($name)), $value);
     };
 
-    // The cache lines.
-    (@tcp_lines $lines:ident: any $how:tt $body:tt) => { options!(@lines $lines $how $body) };
-    (@tcp_lines $lines:ident: tcp $how:tt $body:tt) => { options!(@lines $lines $how $body) };
-    (@tcp_lines $lines:ident: $sockets:ident $how:tt $body:tt) => {};
-    (@udp_lines $lines:ident: any $how:tt $body:tt) => { options!(@lines $lines $how $body) };
-    (@udp_lines $lines:ident: udp $how:tt $body:tt) => { options!(@lines $lines $how $body) };
-    (@udp_lines $lines:ident: $sockets:ident $how:tt $body:tt) => {};
-    (@lines $lines:ident (bits $($how:tt)*) { $($body:tt)* }) => {};
-    (@lines $lines:ident $how:tt {$(
+    // The cache lines of a group.
+    (@lines $lines:ident (flags $($guard:tt)*) $body:tt) => {};
+    (@lines $lines:ident $guard:tt {$(
         $(#[$meta:meta])*
-        $name:ident: $($type:ident . $($field:ident).+ $(unless $default:tt)?)or+
+        $name:ident: $($type:ident.$($field:ident).+ $(unless $default:tt)?)or+
             $(, $when:ident $($value:expr)?)?;
     )*}) => {
         $(

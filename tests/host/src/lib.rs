@@ -17,6 +17,13 @@ mod diag;
 #[path = "../../../format.rs"]
 mod format;
 mod sockets;
+mod sockopts;
+
+/// Flags for the tests of the table's language.
+mod bindings {
+    pub(crate) const FLAG_LOOP: u32 = 3;
+    pub(crate) const FLAG_CORK: u32 = 40;
+}
 
 #[cfg(test)]
 mod diag_tests;

@@ -13,3 +13,27 @@ mod seen_tests;
 mod walk_model;
 #[cfg(test)]
 mod walk_tests;
+
+/// As the module's list of cache lines, with room for each field.
+pub(crate) mod prefetch {
+    #[derive(Clone, Copy, Default)]
+    pub(crate) struct Lines(pub(crate) Fields);
+
+    /// Offsets, and how many there are.
+    #[derive(Clone, Copy, Default)]
+    pub(crate) struct Fields([usize; 16], usize);
+
+    impl Lines {
+        pub(crate) const fn with(mut self, field: usize) -> Self {
+            self.0 .0[self.0 .1] = field;
+            self.0 .1 += 1;
+            self
+        }
+    }
+
+    impl Fields {
+        pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+            self.0[..self.1].iter().copied()
+        }
+    }
+}

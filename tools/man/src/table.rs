@@ -70,7 +70,7 @@ pub(crate) fn parse(sockopts: &str) -> Result<Vec<Entry>, String> {
             conditions.push(condition.to_owned());
         } else if let Some(head) = line.strip_suffix(" => {") {
             let (sockets, how) = head.split_once(' ').unwrap_or((head, ""));
-            let of_flags = how.starts_with("(bits ");
+            let of_flags = how.starts_with("(flags ");
             let conditions = std::mem::take(&mut conditions);
             group = Some((sockets.to_owned(), of_flags, conditions));
         } else if line == "}" {
