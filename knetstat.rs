@@ -52,17 +52,17 @@ impl procnet::Files for Files {
 }
 
 struct Knetstat {
-    // Before the watch: fields are dropped in order, and reads need it.
+    // Before the notifier: fields are dropped in order, and reads need it.
     _files: procnet::Registration<Files>,
-    _watch: modules::Watch,
+    _notifier: modules::Notifier,
 }
 
 impl kernel::Module for Knetstat {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let watch = modules::Watch::new()?;
+        let notifier = modules::Notifier::new()?;
         Ok(Self {
             _files: procnet::Registration::new()?,
-            _watch: watch,
+            _notifier: notifier,
         })
     }
 }

@@ -64,11 +64,11 @@ impl Drop for Guard {
 /// # Invariants
 ///
 /// The notifier of `bindings/helpers.c` is registered.
-pub(crate) struct Watch {
+pub(crate) struct Notifier {
     _private: (),
 }
 
-impl Watch {
+impl Notifier {
     /// Registers the notifier. May sleep.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for Notifier {
     fn drop(&mut self) {
         // SAFETY: By the type invariant, the notifier is registered.
         unsafe { bindings::knetstat_unwatch_modules() };

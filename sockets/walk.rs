@@ -199,7 +199,7 @@ impl Walk {
         let mut shown: usize = 0;
         while let Some(bucket) = occupied {
             self.enter(bucket);
-            // TableEntry before the bucket is shown, so that the CPU can fetch what is in there
+            // Found before the bucket is shown, so that the CPU can fetch what is in there
             // meanwhile. The empty buckets in between count as visited.
             let next = find_occupied(table, bucket.saturating_add(1))?;
             if !self.show_bucket(table, next, rows)? {
