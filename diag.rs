@@ -2,12 +2,12 @@
 
 //! The indicators of the Diag column.
 //!
-//! They say why a connection makes no progress. This file depends on `core`
-//! alone and is tested on the host; it does not read sockets.
+//! They say why a connection makes no progress. This file depends on `core` alone, is tested on the
+//! host, and does not read sockets.
 
 use crate::format::State;
 
-/// What the indicators are judged by, as the fields of `struct tcp_sock` give it.
+/// The fields of `struct tcp_sock` that determine the indicator.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow {
     /// The state of the connection.
@@ -23,16 +23,16 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// The indicator of a connection at the time `now`, in jiffies modulo 2^32,
-    /// of which there are `hz` a second.
+    /// The indicator of a connection at the time `now`, in jiffies modulo 2^32. There are `hz`
+    /// jiffies in a second.
     ///
-    /// - `>|`: the peer's window is 0, nothing can be sent.
-    /// - `>#`: there is unacknowledged data, and the last ACK came over a second ago.
-    /// - `|<`: our window is 0, the peer can send nothing.
+    /// - `>|`: the peer's window is 0, and nothing can be sent.
+    /// - `>#`: there is unacknowledged data, and the last ACK came more than one second ago.
+    /// - `|<`: our window is 0, and the peer can send nothing.
     ///
-    /// The first two are shown in every state in which we may have data to
-    /// deliver, the last in every state in which the peer may send. One of the
-    /// first two and the last can meet: `>|<` and `>#|<`.
+    /// `>|` and `>#` are shown in every state in which we may have data to deliver. `|<` is shown
+    /// in every state in which the peer may send. `|<` is combined with either of the others: `>|<`
+    /// and `>#|<`.
     pub(crate) fn indicator(&self, now: u32, hz: u32) -> &'static str {
         let sending = matches!(
             self.state,
@@ -63,8 +63,8 @@ impl Flow {
 
     /// Jiffies since the last ACK.
     ///
-    /// Both clocks wrap around at 2^32. An ACK that came after `now` was read,
-    /// on another CPU, has a negative age: the difference is a signed one.
+    /// Both clocks wrap around at 2^32. An ACK that arrived on another CPU after `now` was read has
+    /// a negative age. The difference is therefore signed.
     fn last_ack_age(&self, now: u32) -> i64 {
         i64::from(now.wrapping_sub(self.rcv_tstamp) as i32)
     }

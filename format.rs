@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How rows read: columns, addresses, ports and integers as text.
+//! The text of rows: columns, addresses, ports and integers.
 //!
-//! This file depends on `core` alone and is tested on the host, against what `std::net` and
-//! `ToString` print. Of sockets it knows how their states and columns read, not how they are come
-//! by. It formats without `core::fmt`, and cannot panic: text that does not fit is left out and
-//! remembered, see [`Text::is_full`].
+//! This file depends on `core` alone and is tested on the host, against the output of `std::net`
+//! and `ToString`. It formats the states and columns of sockets, but does not read sockets. It does
+//! not use `core::fmt` and cannot panic: text that does not fit is left out, and [`Text::is_full`]
+//! reports it.
 
 use core::net::{
     IpAddr,
@@ -21,20 +21,20 @@ pub(crate) const TCP_HEADER: &str = "Recv-Q Send-Q Local Address           \
 pub(crate) const UDP_HEADER: &str = "Recv-Q Send-Q Local Address           \
      Foreign Address         Options\n";
 
-/// Columns of a queue length, flush right.
+/// The width of a queue length, right-aligned.
 const QUEUE_WIDTH: usize = 6;
 
-/// Columns of an address with its port, flush left; a longer one pushes the rest right.
+/// The width of an address with its port, left-aligned. A longer one pushes the rest to the right.
 const ENDPOINT_WIDTH: usize = 23;
 
-/// Columns of the diagnostic indicator, flush left.
+/// The width of the diagnostic indicator, left-aligned.
 const DIAG_WIDTH: usize = 4;
 
 /// Decimal digits of [`u64::MAX`].
 const MAX_DIGITS: usize = 20;
 
-/// The parts of an IPv4 address, each with a dot and then spaces behind it, and how long
-/// they are with the dot.
+/// The decimal text of each byte of an IPv4 address, followed by a dot and then spaces. The number
+/// is the length of the text with the dot.
 const OCTETS: [([u8; 4], u8); 256] = {
     let mut octets = [([b' '; 4], 0); 256];
     let mut n = 0;
@@ -63,10 +63,12 @@ const OCTETS: [([u8; 4], u8); 256] = {
     octets
 };
 
-/// A TCP state as the rows name it.
+/// A TCP state, by the names that rows use.
 ///
-/// The C header is `include/net/tcp_states.h`. `TCP_NEW_SYN_RECV` is the state
-/// of a request and reads like `TCP_SYN_RECV`, as in `/proc/net/tcp`.
+/// C header: `include/net/tcp_states.h`
+///
+/// `TCP_NEW_SYN_RECV` is the state of a request. It reads
+/// like `TCP_SYN_RECV`, as in `/proc/net/tcp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// `TCP_ESTABLISHED`
@@ -91,7 +93,7 @@ pub(crate) enum State {
     Listen,
     /// `TCP_CLOSING`
     Closing,
-    /// A number that this module does not know.
+    /// A number that this module does not recognise.
     Unknown,
 }
 
@@ -117,27 +119,28 @@ impl State {
 
 /// Text that is written from left to right into a borrowed buffer.
 ///
-/// [`Text::resolve`] fills in the names of network interfaces later, because a lookup takes long
-/// and rows are written under a lock. Until then a [`Mark`] stands in the place of each name, and
-/// enough of the buffer stays free for the names.
+/// Rows are written under a lock, and the lookup of the name of a network interface takes long.
+/// [`Text::resolve`] therefore fills in these names later. Until then, a [`Mark`] stands in place
+/// of each name, and enough of the buffer is reserved for the names.
 pub(crate) struct Text<'a> {
     buf: &'a mut [u8],
     at: Position,
     full: bool,
 }
 
-/// The end of what was written up to some moment.
+/// The end of the text at some moment, for [`Text::truncate`].
 #[derive(Clone, Copy)]
 pub(crate) struct Position {
     len: usize,
-    /// How much of the buffer is not kept free for the names of the marks up to here.
+    /// The end of the free part of the buffer. The rest is reserved for the names of the marks so
+    /// far.
     limit: usize,
-    /// Where the first mark is.
+    /// The offset of the first mark.
     first_mark: Option<usize>,
 }
 
 impl<'a> Text<'a> {
-    /// An empty text that has room for `buf.len()` bytes.
+    /// An empty text with room for `buf.len()` bytes.
     pub(crate) fn new(buf: &'a mut [u8]) -> Self {
         let at = Position {
             len: 0,
@@ -151,29 +154,28 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Bytes written.
+    /// The number of bytes written.
     pub(crate) fn len(&self) -> usize {
         self.at.len
     }
 
-    /// Bytes written, and kept for names.
+    /// The number of bytes written or reserved for names.
     pub(crate) fn taken(&self) -> usize {
         let kept = self.buf.len().saturating_sub(self.at.limit);
         self.at.len.saturating_add(kept)
     }
 
-    /// Where the text ends now.
+    /// The current end of the text.
     pub(crate) fn position(&self) -> Position {
         self.at
     }
 
-    /// Whether something did not fit. Stays so until [`Text::truncate`].
+    /// Whether something did not fit. Stays true until [`Text::truncate`].
     pub(crate) fn is_full(&self) -> bool {
         self.full
     }
 
-    /// Forgets what was written after `position`, which must not be older than the last
-    /// [`Text::resolve`].
+    /// Removes the text after `position`, which must not be older than the last [`Text::resolve`].
     pub(crate) fn truncate(&mut self, position: Position) {
         if position.len <= self.at.len {
             self.at = position;
@@ -181,14 +183,14 @@ impl<'a> Text<'a> {
         self.full = false;
     }
 
-    /// The part of the buffer that is free and not kept for names.
+    /// The part of the buffer that is free and not reserved for names.
     #[inline]
     fn room(&mut self) -> &mut [u8] {
         let room = self.buf.get_mut(self.at.len..self.at.limit);
         room.unwrap_or(&mut [])
     }
 
-    /// Appends `bytes`, or nothing of them if they do not fit.
+    /// Appends `bytes`, or none of them if they do not fit.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         let full = self.full;
         match self.room().get_mut(..bytes.len()) {
@@ -202,7 +204,8 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// As [`Text::put`], for a text whose length the compiler knows: some stores, no loop.
+    /// Does the same as [`Text::put`] for a text whose length is known at compile time: a few
+    /// stores, no loop.
     #[inline]
     pub(crate) fn fixed<const N: usize>(&mut self, bytes: &[u8; N]) {
         let full = self.full;
@@ -215,8 +218,8 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Appends the name of a network interface, behind an address and a `%` if there is one. It is
-    /// filled in by [`Text::resolve`].
+    /// Appends the name of a network interface, preceded by an address and a `%` if there is an
+    /// address. [`Text::resolve`] fills in the name.
     pub(crate) fn interface(&mut self, address: Option<IpAddr>, index: u32) {
         let before = self.at;
         let mut bytes = [0; Mark::SIZE];
@@ -230,8 +233,9 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Puts names in the place of marks. `name` returns that of an interface, up to its first zero
-    /// byte, or `None` if there is no such interface any more: that reads `if` and its number.
+    /// Replaces the marks by names. `name` returns the name of an interface, up to its first zero
+    /// byte, or `None` if the interface no longer exists. Such an interface reads `if` and its
+    /// number.
     #[inline]
     pub(crate) fn resolve(&mut self, name: impl Fn(u32) -> Option<[u8; 16]>) {
         if let Some(first_mark) = self.at.first_mark {
@@ -242,8 +246,9 @@ impl<'a> Text<'a> {
     #[cold]
     #[inline(never)]
     fn resolve_from(&mut self, first_mark: usize, name: impl Fn(u32) -> Option<[u8; 16]>) {
-        // What is behind the first mark goes to the end of the buffer, and from there back, with
-        // names. These do not reach what was not read yet: the limit has kept that much free.
+        // The text from the first mark on is moved to the end of the buffer, and from there back,
+        // with names. The names do not overwrite text that is still to be moved: `limit` has
+        // reserved the space for them.
         let behind = self.at.len.saturating_sub(first_mark);
         let mut from = self.buf.len().saturating_sub(behind);
         self.copy(first_mark, from, behind);
@@ -275,7 +280,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Copies bytes within the buffer, if it has both places.
+    /// Copies bytes within the buffer, if both ranges lie in it.
     fn copy(&mut self, from: usize, to: usize, count: usize) {
         let end = from.max(to).checked_add(count);
         if end.is_some_and(|end| end <= self.buf.len()) {
@@ -308,8 +313,8 @@ impl<'a> Text<'a> {
         self.unsigned(n.unsigned_abs());
     }
 
-    /// Appends a column that holds the length of a queue in bytes or, for the
-    /// accept queue of a listener, in connections.
+    /// Appends the column of a queue: its length in bytes or, for the accept queue of a listener,
+    /// in connections.
     pub(crate) fn queue(&mut self, n: i64) {
         const EMPTY: [u8; QUEUE_WIDTH + 1] = *b"     0 ";
         if n == 0 {
@@ -327,8 +332,8 @@ impl<'a> Text<'a> {
         self.fixed(b" ");
     }
 
-    /// Appends a column that holds an address and a port (in host byte order; 0
-    /// reads `*`).
+    /// Appends the column of an address and a port. The port is in host byte order, and 0 reads
+    /// `*`.
     pub(crate) fn endpoint(&mut self, address: IpAddr, port: u16) {
         match address {
             IpAddr::V4(v4) => {
@@ -361,8 +366,8 @@ impl<'a> Text<'a> {
         self.column::<{ DIAG_WIDTH + 2 }, 8>(&cell);
     }
 
-    /// Appends what `cell` holds and spaces up to a width of `N`, of which there is one
-    /// at least.
+    /// Appends the text of `cell`, padded with spaces to a width of `N`, and with at least one
+    /// space.
     fn column<const N: usize, const M: usize>(&mut self, cell: &Cell<M>) {
         match cell.padded::<N>() {
             Some(padded) => self.fixed(padded),
@@ -373,8 +378,8 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Appends an address in the form of RFC 5952, a v4-mapped one as
-    /// `::ffff:192.0.2.1`, or in dotted quad form.
+    /// Appends an address: IPv4 in dotted quad form, IPv6 in the form of RFC 5952. A v4-mapped
+    /// address reads `::ffff:192.0.2.1`.
     pub(crate) fn address(&mut self, address: IpAddr) {
         let mut cell = Cell::<64>::new();
         match address {
@@ -392,23 +397,24 @@ impl<'a> Text<'a> {
     }
 }
 
-/// What a text has of the name of a network interface until it is looked up: [`Mark::START`], which
-/// no text has, the kind of address, the number of the interface and the address.
+/// A placeholder for the name of a network interface, until the name is looked up. It consists of
+/// [`Mark::START`], which no text contains, the kind of address, the number of the interface and
+/// the address.
 struct Mark {
     address: Option<IpAddr>,
     index: u32,
 }
 
 impl Mark {
-    /// The first byte.
+    /// The first byte of a mark.
     const START: u8 = 0;
 
-    /// Bytes without an address, and with one of IPv6.
+    /// The size of a mark in bytes: without an address, and with an IPv6 address.
     const SMALLEST: usize = 6;
     const SIZE: usize = Self::SMALLEST + 16;
 
-    /// By how much a text can grow when the name is filled in: the longest address, `%`, and a name
-    /// of 15 bytes that read `\\x..` each, without the bytes of the mark.
+    /// The most that a text can grow when the name is filled in. This is the longest address, `%`,
+    /// and a name of 15 bytes that each read `\x..`, minus the bytes of the mark.
     const GROWTH: usize = 39 + 1 + 15 * 4 - Self::SMALLEST;
 
     /// Writes the mark. Returns its size.
@@ -432,7 +438,7 @@ impl Mark {
         }
     }
 
-    /// The mark that some bytes begin with, and its size.
+    /// The mark at the start of `bytes`, and its size.
     fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
         let [_, kind, a, b, c, d, address @ ..] = bytes else {
             return None;
@@ -447,10 +453,10 @@ impl Mark {
     }
 }
 
-/// A text of less than `M` bytes that is put together before its place in the line is known:
-/// an address with its port has 45 and 6 bytes at most. What is behind the text are spaces.
+/// A short text of less than `M` bytes, followed by spaces. It is assembled before its place in the
+/// row is known. An address has at most 45 bytes, and a port with its colon at most 6.
 ///
-/// What does not fit is left out, which no caller lets happen.
+/// Text that does not fit is left out. No caller lets this happen.
 struct Cell<const M: usize> {
     bytes: [u8; M],
     len: usize,
@@ -469,7 +475,8 @@ impl<const M: usize> Cell<M> {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 
-    /// The text with spaces behind it, if `N` bytes are enough for it and one of them.
+    /// The text, padded with spaces to `N` bytes. `None` if there is no room for at least one
+    /// space.
     fn padded<const N: usize>(&self) -> Option<&[u8; N]> {
         if self.len < N {
             self.bytes.first_chunk()
@@ -478,7 +485,7 @@ impl<const M: usize> Cell<M> {
         }
     }
 
-    /// Appends the first `len` of some bytes. The others are spaces.
+    /// Appends the first `len` of these bytes. The others must be spaces.
     #[inline]
     fn prefix<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
         let room = self.bytes.get_mut(self.len..);
@@ -520,7 +527,7 @@ impl<const M: usize> Cell<M> {
             let (digits, len) = OCTETS[usize::from(octet)];
             self.prefix(digits, usize::from(len));
         }
-        // Without the last dot.
+        // Remove the last dot.
         self.len = self.len.saturating_sub(1);
     }
 
@@ -550,11 +557,11 @@ impl<const M: usize> Cell<M> {
     }
 }
 
-/// The name of an entry of a [`List`] with what stands around it: `,NAME=`.
+/// The name of an entry of a [`List`], with the comma before it and the `=` after it: `,NAME=`.
 pub(crate) struct Label<const N: usize>([u8; N]);
 
 impl<const N: usize> Label<N> {
-    /// `N` is the length of the name and 2.
+    /// A label. `N` must be the length of the name plus 2.
     pub(crate) const fn new(name: &str) -> Self {
         let name = name.as_bytes();
         assert!(name.len() + 2 == N);
@@ -569,7 +576,7 @@ impl<const N: usize> Label<N> {
     }
 }
 
-/// The [`Label`] of a name, made by the compiler.
+/// Makes the [`Label`] of a name at compile time.
 macro_rules! label {
     ($name:expr) => {{
         const LABEL: &$crate::format::Label<{ $name.len() + 2 }> =
@@ -579,7 +586,7 @@ macro_rules! label {
 }
 pub(crate) use label;
 
-/// The option list of a row: `NAME=value` joined by commas.
+/// The option list of a row: entries of the form `NAME=value`, joined by commas.
 pub(crate) struct List<'l, 'a> {
     text: &'l mut Text<'a>,
     first: bool,
@@ -596,7 +603,7 @@ impl<'l, 'a> List<'l, 'a> {
     pub(crate) fn entry<const N: usize>(&mut self, label: &Label<N>, value: impl Value) {
         if self.first {
             self.first = false;
-            // Without the comma.
+            // The first entry has no comma.
             self.text.put(label.0.get(1..).unwrap_or(&[]));
         } else {
             self.text.fixed(&label.0);
@@ -604,7 +611,8 @@ impl<'l, 'a> List<'l, 'a> {
         value.write(self.text);
     }
 
-    /// As [`List::entry`], for one that few rows have: keeps its code out of the way.
+    /// Does the same as [`List::entry`] for an entry that few rows contain. Its code is kept out of
+    /// the hot path.
     #[cold]
     #[inline(never)]
     pub(crate) fn rare_entry(&mut self, name: &str, value: impl Value) {
@@ -618,7 +626,7 @@ impl<'l, 'a> List<'l, 'a> {
     }
 }
 
-/// What an entry of a [`List`] can hold: text without white space and commas.
+/// The value of an entry of a [`List`]: text without white space and commas.
 pub(crate) trait Value {
     /// Appends the value to `text`.
     fn write(self, text: &mut Text<'_>);
@@ -698,8 +706,8 @@ impl Value for Range {
     }
 }
 
-/// Flags by name, the name of bit 0 first, joined by `|`. Bits without a name read
-/// together as a number.
+/// Flags by name, joined by `|`, bit 0 first. The bits without a name are written together as one
+/// number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flags {
     pub(crate) flags: u32,
@@ -729,8 +737,9 @@ impl Value for Flags {
     }
 }
 
-/// A name up to its first zero byte. What could break a row or a list (white space, `,`, `+`,
-/// control characters, bytes beyond ASCII) and `\\` read `\\x` and two hexadecimal digits.
+/// A name up to its first zero byte. A byte that could break a row or a list reads `\x` and two
+/// hexadecimal digits. These bytes are white space, `,`, `+`, `\`, control characters, and bytes
+/// beyond ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Name<'a>(pub(crate) &'a [u8]);
 
@@ -746,7 +755,7 @@ impl Value for Name<'_> {
     }
 }
 
-/// A digit below 16.
+/// The hexadecimal digit of a number below 16.
 fn hex_digit(digit: u8) -> u8 {
     if digit < 10 {
         b'0' | digit
@@ -755,8 +764,8 @@ fn hex_digit(digit: u8) -> u8 {
     }
 }
 
-/// The decimal digits of `n` and their number, if there are eight at most; spaces behind
-/// them. Eight digits are made at once, each a byte of one number.
+/// The decimal digits of `n`, followed by spaces, and the number of digits. `None` if `n` has more
+/// than eight digits. All digits are computed at once, each in one byte of a number.
 #[inline]
 fn short_decimal(n: u64) -> Option<([u8; 8], usize)> {
     const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
@@ -764,23 +773,24 @@ fn short_decimal(n: u64) -> Option<([u8; 8], usize)> {
     if n >= 100_000_000 {
         return None;
     }
-    // Two numbers of four digits, four of two, eight of one; the first one in the lowest bits.
-    // The factors stand for divisions by 100 and by 10, exact for what occurs.
+    // The number is split into two numbers of four digits, four of two, and eight of one. The first
+    // number is in the lowest bits. The factors replace divisions by 100 and by 10, and are exact
+    // for the numbers that occur.
     let fours = (n / 10_000) | ((n % 10_000) << 32);
     let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x0000_007f_0000_007f;
     let twos = hundreds | (fours.wrapping_sub(hundreds.wrapping_mul(100)) << 16);
     let tens = (twos.wrapping_mul(103) >> 10) & 0x000f_000f_000f_000f;
     let ones = tens | (twos.wrapping_sub(tens.wrapping_mul(10)) << 8);
 
-    // Without leading zeros, but for the last digit.
+    // Skip leading zeros, but not the last digit.
     let skip = (ones.trailing_zeros() / 8).min(7);
     let spaces = SPACES.checked_shl(64 - skip * 8).unwrap_or(0);
     let text = ((ones | ZEROS) >> (skip * 8)) | spaces;
     Some((text.to_le_bytes(), 8 - skip as usize))
 }
 
-/// The decimal digits of `n`, made at the end of `digits`. For numbers that are too long for
-/// [`short_decimal`], and for where it is not worth it.
+/// The decimal digits of `n`, at the end of `digits`. For numbers that are too long for
+/// [`short_decimal`], and for code in which speed does not matter.
 fn decimal(mut n: u64, digits: &mut [u8; MAX_DIGITS]) -> &[u8] {
     let mut start = MAX_DIGITS;
     for digit in digits.iter_mut().rev() {
@@ -794,8 +804,8 @@ fn decimal(mut n: u64, digits: &mut [u8; MAX_DIGITS]) -> &[u8] {
     digits.get(start..).unwrap_or(&[])
 }
 
-/// Where the longest run of at least two zero groups begins and how long it is;
-/// the first one of several. `(8, 0)` if there is none.
+/// The start and the length of the longest run of at least two zero groups. If several are longest,
+/// it is the first one. `(8, 0)` if there is no such run.
 fn longest_zero_run(groups: &[u16; 8]) -> (usize, usize) {
     let mut best = (groups.len(), 0);
     let mut run = 0;

@@ -24,9 +24,9 @@ use abstractions::{
 };
 use kernel::prelude::*;
 
-/// The version, as `CHANGELOG.md` has it. It goes from here to modinfo(8) and to `make dist`, by
-/// `scripts/version.sh`: the kernel's `module!` does not take one.
-#[expect(dead_code, reason = "bindings/helpers.c has what Kbuild reads here")]
+/// The version, as in `CHANGELOG.md`. `scripts/version.sh` passes it to modinfo(8) and to `make
+/// dist`, because the kernel's `module!` does not accept a version.
+#[expect(dead_code, reason = "Kbuild reads it for bindings/helpers.c")]
 const VERSION: &str = "1.0";
 
 module! {
@@ -52,7 +52,8 @@ impl procnet::Files for Files {
 }
 
 struct Knetstat {
-    // Before the notifier: fields are dropped in order, and reads need it.
+    // Declared before the notifier: fields are dropped in declaration order, and the notifier must
+    // outlive all reads.
     _files: procnet::Registration<Files>,
     _notifier: modules::Notifier,
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the rows of the files hold, column by column.
+//! The rows of the files, column by column.
 
 use crate::abstractions::ns::Reader;
 use crate::abstractions::procnet::Listing;
@@ -67,15 +67,16 @@ impl Af for Inet6 {
 
 /// The protocol of the sockets that a file shows, as a type.
 pub(crate) trait Protocol: Send {
-    /// The table that holds the sockets.
+    /// The hash table that contains the sockets.
     type Table<'n>: HashTable<'n>;
 
     /// The first line of the file.
     const HEADER: &'static str;
 
-    /// Writes the row of a socket, without its line feed, and lets the CPU fetch what the next row
-    /// is made from, but for [`Part::Columns`], which the iteration fetches. Called with the bucket
-    /// locked.
+    /// Writes the row of a socket, without its line feed. Called with the bucket locked.
+    ///
+    /// Also lets the CPU fetch the data of the next row, except [`Part::Columns`], which the
+    /// iterator fetches.
     fn row(entry: &TableEntry<'_, Self::Table<'_>>, context: &Context<'_, '_>, text: &mut Text<'_>);
 }
 
@@ -118,7 +119,7 @@ impl<P: Protocol, F: Af> Listing for Rows<P, F> {
     }
 }
 
-/// Writes rows into a line.
+/// The writer of the rows that a walk yields.
 struct Writer<'w, 'l, P> {
     text: &'w mut Text<'l>,
     context: &'w Context<'w, 'w>,
@@ -159,7 +160,7 @@ impl<'n, P: Protocol> walk::Rows<Visible<'n, P::Table<'n>>> for Writer<'_, '_, P
     }
 }
 
-/// Everything before the options.
+/// Writes everything before the options.
 fn tcp_columns(text: &mut Text<'_>, queues: [i64; 2], endpoints: [Endpoint; 2], state: State) {
     columns(text, queues, endpoints);
     text.state(state);
@@ -174,7 +175,7 @@ fn columns(text: &mut Text<'_>, queues: [i64; 2], endpoints: [Endpoint; 2]) {
     }
 }
 
-/// The option list, with what joins the row to a process.
+/// Writes the list of options, and the entries that join the row to a process.
 fn options(
     text: &mut Text<'_>,
     views: &Views<'_>,
@@ -219,7 +220,7 @@ impl Protocol for Tcp {
                 entry.prefetch_next(Part::Protocol);
                 options(text, &views, None, &sk, context);
             }
-            // A minisock is mostly followed by others, which have no such parts.
+            // Most minisocks are followed by other minisocks, which do not have these parts.
             TcpEntry::TimeWait(sk) => {
                 tcp_columns(text, [0; 2], [sk.local(), sk.foreign()], sk.substate());
             }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of socket options: name, the sockets it applies to, the field it is in, when it is
-//! shown, how its value reads.
+//! The table of socket options. It lists the name of each option, the sockets it applies to, its
+//! field, when it is shown, and how its value reads.
 //!
-//! Options are shown in the order of the table. What needs more than a field is in
-//! `sockopts/getsockopt.rs`.
+//! Options are shown in the order of the table. `sockopts/getsockopt.rs` computes the values that
+//! need more than one field.
 
 pub(crate) mod getsockopt;
 pub(crate) mod language;
@@ -40,11 +40,11 @@ use getsockopt::{
 };
 use language::options;
 
-/// What values depend on besides the socket.
+/// The data that values depend on besides the socket.
 pub(crate) struct Context<'c, 'n> {
-    /// Who reads.
+    /// The process that reads the file.
     pub(crate) reader: &'c Reader<'n>,
-    /// What a fresh socket has.
+    /// The values that a fresh socket has.
     pub(crate) defaults: &'c Defaults,
 }
 
@@ -104,11 +104,11 @@ impl<'b> Views<'b> {
     }
 }
 
-// What a line means is said in `sockopts/language.rs`.
+// `sockopts/language.rs` explains the syntax.
 options! {
     (sk, cx)
 
-    // Those of the C module, in its order.
+    // The options of the C module, in its order.
     any => {
         SO_REUSEADDR: sock_common.skc_reuse, always;
         SO_REUSEPORT: sock_common.skc_reuseport, always;
@@ -181,19 +181,19 @@ options! {
             set sk.attach_reuseport_cbpf();
         SO_ATTACH_REUSEPORT_EBPF: sock.sk_reuseport_cb unless (null_mut()),
             set sk.attach_reuseport_ebpf();
-        // `net.core.busy_read`, the default, cannot be read by a module: if it is not 0, every
+        // A module cannot read the default, `net.core.busy_read`. If that sysctl is not 0, every
         // socket shows the option.
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
         SO_BUSY_POLL: sock.sk_ll_usec unless 0;
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
         SO_PREFER_BUSY_POLL: sock.sk_prefer_busy_poll unless 0;
-        // getsockopt(2) does not know it.
+        // getsockopt(2) does not support this option.
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
         SO_BUSY_POLL_BUDGET: sock.sk_busy_poll_budget unless 0;
         SO_MAX_PACING_RATE: sock.sk_max_pacing_rate unless (u64::MAX);
         SO_RESERVE_MEM: sock.sk_reserved_mem unless 0;
     }
-    // On a connected socket, the kernel writes the field.
+    // On a connected socket, the kernel writes this field.
     listener => {
         SO_INCOMING_CPU: sock_common.skc_incoming_cpu unless (-1);
     }
@@ -211,7 +211,7 @@ options! {
         TCP_SYNCNT: inet_connection_sock.icsk_syn_retries unless 0;
         TCP_LINGER2: tcp_sock.linger2 unless 0, set sk.linger2();
     }
-    // On a connection, the kernel adjusts it.
+    // On a connection, the kernel adjusts this value.
     listener => {
         TCP_WINDOW_CLAMP: tcp_sock.window_clamp unless 0;
     }
@@ -247,7 +247,7 @@ options! {
         TCP_AO: tcp_sock.ao_info unless (null_mut()), set sk.ao(cx.reader);
     }
 
-    // IPPROTO_IP, of IPv6 sockets as well
+    // IPPROTO_IP, which also applies to IPv6 sockets
     any (flags sk.inet_flags(), sk.default_inet_flags()) => {
         IP_PKTINFO: INET_FLAGS_PKTINFO;
         IP_RECVTTL: INET_FLAGS_TTL;
@@ -276,7 +276,7 @@ options! {
         #[cfg(knetstat_has = "IP_LOCAL_PORT_RANGE")]
         IP_LOCAL_PORT_RANGE: inet_sock.local_port_range unless 0, set sk.ip_local_port_range();
     }
-    // TCP cannot set these, and uses the fields for what its SYN came with.
+    // TCP cannot set these options, and stores values from the received SYN in the fields.
     udp => {
         IP_MULTICAST_TTL: inet_sock.mc_ttl unless 1;
         IP_MULTICAST_IF: inet_sock.mc_index unless 0 or inet_sock.mc_addr unless 0,
@@ -307,7 +307,7 @@ options! {
         IPV6_RECVORIGDSTADDR: ipv6_pinfo.rxopt.bits.rxorigdstaddr unless 0;
         IPV6_RECVFRAGSIZE: ipv6_pinfo.rxopt.bits.recvfragsize unless 0;
     }
-    // The first two are one with those of IPv4.
+    // The first two options share their flags with those of IPv4.
     #[cfg(CONFIG_IPV6)]
     inet6 (flags sk.inet_flags(), Ipv6::DEFAULT_FLAGS) => {
         IPV6_TRANSPARENT: INET_FLAGS_TRANSPARENT;
@@ -326,7 +326,7 @@ options! {
         IPV6_UNICAST_HOPS: ipv6_pinfo.hop_limit unless (-1);
         IPV6_UNICAST_IF: ipv6_pinfo.ucast_oif unless 0, set sk.unicast_if();
         IPV6_MTU_DISCOVER: ipv6_pinfo.pmtudisc unless (IPV6_PMTUDISC);
-        // As the process set it: getsockopt(2) returns what the path has.
+        // The value that the process set: getsockopt(2) returns the MTU of the path.
         IPV6_MTU: ipv6_pinfo.frag_size unless 0;
         IPV6_ADDR_PREFERENCES: ipv6_pinfo.srcprefs unless 0, set sk.addr_preferences();
         IPV6_MINHOPCOUNT: ipv6_pinfo.min_hopcount unless 0;
@@ -338,7 +338,7 @@ options! {
         IPV6_RTHDR: ipv6_pinfo.opt unless (null_mut()), set sk.rthdr();
         IPV6_DSTOPTS: ipv6_pinfo.opt unless (null_mut()), set sk.dstopts();
     }
-    // As for IPv4.
+    // TCP cannot set these options either.
     #[cfg(CONFIG_IPV6)]
     udp6 => {
         IPV6_MULTICAST_HOPS: ipv6_pinfo.mcast_hops unless (IPV6_MCASTHOPS);
