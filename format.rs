@@ -67,8 +67,8 @@ const OCTETS: [([u8; 4], u8); 256] = {
 ///
 /// C header: `include/net/tcp_states.h`
 ///
-/// `TCP_NEW_SYN_RECV` is the state of a request. It reads
-/// like `TCP_SYN_RECV`, as in `/proc/net/tcp`.
+/// `TCP_NEW_SYN_RECV` is the state of a request. It reads like `TCP_SYN_RECV`, as in
+/// `/proc/net/tcp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// `TCP_ESTABLISHED`

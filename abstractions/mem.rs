@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory: values that do not move, and arrays that grow with the number of sockets.
+//! Memory: values that do not move, and arrays whose size depends on the number of sockets.
 //!
 //! C header: `include/linux/slab.h`
 //!
-//! All of it comes from `kvzalloc()`, charged to the control group of the allocating process.
+//! All memory comes from `kvzalloc()`, and is charged to the control group of the allocating
+//! process.
 
 use crate::bindings;
 use core::mem::ManuallyDrop;
@@ -16,12 +17,14 @@ use core::ptr::NonNull;
 use kernel::error::code::ENOMEM;
 use kernel::error::Result;
 
-/// Whether an allocation has to succeed.
+/// The need for an allocation to succeed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// A control group that has no memory left may have to kill a process.
+    /// The allocation must succeed. If a control group has no memory left, the kernel may kill a
+    /// process.
     Required,
-    /// There is another way: the allocation fails rather than that a process is killed.
+    /// The caller can do without the memory. The kernel lets the allocation fail, and kills no
+    /// process.
     Optional,
 }
 
@@ -43,13 +46,13 @@ fn allocate<T>(size: usize, need: Need) -> Result<NonNull<T>> {
 ///
 /// # Invariants
 ///
-/// `ptr` comes from `kvzalloc()`, and this value owns it and the initialised `T` behind it.
+/// `ptr` comes from `kvzalloc()`. This value owns the allocation, and the initialised `T` in it.
 pub(crate) struct Owned<T> {
     ptr: NonNull<T>,
 }
 
 impl<T> Owned<T> {
-    /// Allocates and moves `value` there. May sleep.
+    /// Allocates memory and moves `value` there. May sleep.
     ///
     /// # Errors
     ///
@@ -57,40 +60,45 @@ impl<T> Owned<T> {
     pub(crate) fn new(value: T) -> Result<Self> {
         const { assert!(size_of::<T>() > 0) };
         let ptr = allocate::<T>(size_of::<T>(), Need::Required)?;
-        // SAFETY: `ptr` is to `size_of::<T>()` bytes, aligned for `T`, which nobody else knows of.
+        // SAFETY: `ptr` points to `size_of::<T>()` bytes that are aligned for `T`. No other code
+        // has a pointer to them.
         unsafe { ptr.write(value) };
-        // INVARIANT: It was just allocated and initialised.
+        // INVARIANT: `ptr` was just allocated by `kvzalloc()` and initialised.
         Ok(Self { ptr })
     }
 
-    /// Where the value is.
+    /// The address of the value.
     pub(crate) fn as_ptr(&self) -> *mut T {
         self.ptr.as_ptr()
     }
 
-    /// Gives the value away.
+    /// Gives up the ownership of the value, without dropping it.
     pub(crate) fn into_raw(self) -> NonNull<T> {
         ManuallyDrop::new(self).ptr
     }
 
-    /// Takes back what [`Owned::into_raw`] gave away.
+    /// Takes back the ownership that [`Owned::into_raw`] gave up.
     ///
     /// # Safety
     ///
-    /// `ptr` must come from [`Owned::into_raw`] of an `Owned<T>`, or of one of a type with the same
-    /// layout behind which a valid `T` is by now, and must not be used by others any more.
+    /// - `ptr` must come from [`Owned::into_raw`] of an `Owned<T>`, or of an `Owned` of a type with
+    ///   the same layout.
+    /// - By now, there must be a valid `T` behind `ptr`.
+    /// - No other code may use `ptr` any more.
     pub(crate) unsafe fn from_raw(ptr: NonNull<T>) -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: By the caller's promise, `ptr` comes from an `Owned`, and so from
+        // `kvzalloc()`. There is a valid `T` behind it, which this value owns from now on.
         Self { ptr }
     }
 }
 
 impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant, there is an initialised `T`, which is ours and not used
-        // after this.
+        // SAFETY: By the type invariant, `ptr` points to an initialised `T` that this value owns.
+        // The `T` is not used after this.
         unsafe { self.ptr.drop_in_place() };
-        // SAFETY: By the type invariant, the pointer comes from `kvzalloc()` and is ours to free.
+        // SAFETY: By the type invariant, `ptr` comes from `kvzalloc()`, and this value owns the
+        // allocation.
         unsafe { bindings::kvfree(self.ptr.as_ptr().cast()) };
     }
 }
@@ -99,20 +107,20 @@ impl<T> Drop for Owned<T> {
 ///
 /// # Invariants
 ///
-/// `ptr` is dangling and `len` is 0, or `ptr` comes from `kvzalloc()` and the array owns
-/// `len` initialised elements behind it.
+/// `ptr` is dangling and `len` is 0, or `ptr` comes from `kvzalloc()` and the array owns `len`
+/// initialised elements behind it.
 pub(crate) struct Array<T> {
     ptr: NonNull<T>,
     len: usize,
 }
 
-// SAFETY: The array owns its elements, which may be sent, and `kvfree()` may be called by any task.
+// SAFETY: The array owns its elements, which may be sent. Any task may call `kvfree()`.
 unsafe impl<T: Send> Send for Array<T> {}
 
 impl<T> Array<T> {
     /// An array without elements and without memory.
     pub(crate) const fn empty() -> Self {
-        // INVARIANT: Dangling, and `len` is 0.
+        // INVARIANT: `ptr` is dangling, and `len` is 0.
         Self {
             ptr: NonNull::dangling(),
             len: 0,
@@ -124,7 +132,7 @@ impl<T> Array<T> {
 ///
 /// # Safety
 ///
-/// They must be one.
+/// All bytes zero must be a valid value of the type.
 pub(crate) unsafe trait Zeroable {}
 
 // SAFETY: An integer whose bytes are all zero is the number 0.
@@ -144,7 +152,8 @@ impl<T: Zeroable> Array<T> {
             return Ok(Self::empty());
         }
         let ptr = allocate(size, need)?;
-        // INVARIANT: It was just allocated for `len` elements, and all bytes zero are valid ones.
+        // INVARIANT: `ptr` was just allocated by `kvzalloc()` for `len` elements. All their bytes
+        // are zero, which is a valid value by the contract of [`Zeroable`].
         Ok(Self { ptr, len })
     }
 }
@@ -154,7 +163,8 @@ impl<T> Deref for Array<T> {
 
     fn deref(&self) -> &[T] {
         // SAFETY: By the type invariant, there are `len` initialised elements behind `ptr`, which
-        // is aligned and not null. The borrow of `self` keeps them from being changed or freed.
+        // is aligned and not null. The borrow of `self` keeps the elements from being changed or
+        // freed.
         unsafe { core::slice::from_raw_parts(self.ptr.as_ptr(), self.len) }
     }
 }
@@ -162,7 +172,7 @@ impl<T> Deref for Array<T> {
 impl<T> DerefMut for Array<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: By the type invariant, there are `len` initialised elements behind `ptr`, which
-        // is aligned and not null. The exclusive borrow of `self` makes this one exclusive.
+        // is aligned and not null. The exclusive borrow of `self` makes the slice exclusive.
         unsafe { core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
     }
 }
@@ -174,8 +184,8 @@ impl<T> Drop for Array<T> {
         }
         const { assert!(!core::mem::needs_drop::<T>()) };
         if self.len > 0 {
-            // SAFETY: By the type invariant, the pointer comes from `kvzalloc()` and is ours to
-            // free.
+            // SAFETY: By the type invariant, `ptr` comes from `kvzalloc()`, and the array owns the
+            // allocation.
             unsafe { bindings::kvfree(self.ptr.as_ptr().cast()) };
         }
     }

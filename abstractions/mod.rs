@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Safe abstractions over parts of the kernel that know nothing of sockets: what `rust/kernel` has,
-//! or would take.
+//! Safe abstractions over parts of the kernel that are independent of sockets. `rust/kernel`
+//! contains such abstractions, or would take them.
 
 pub(crate) mod mem;
 pub(crate) mod modules;

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keeping the text of other modules while references to sockets are held.
+//! Keeps the text of other modules in memory while a task owns references to sockets.
 //!
 //! C headers: `include/linux/module.h`, `include/linux/notifier.h`, `include/linux/rwsem.h`
 //!
-//! `sk_destruct` of a socket may be a function of a module, such as l2tp or tls, that keeps no
-//! reference to that module: it may go as soon as its sockets are closed. A task that holds a
-//! reference to a socket must therefore drop it before the text of any module is freed.
-//! `delete_module(2)` announces that to notifiers, after the module's own exit function. Ours waits
-//! for all holds, and then by `rcu_barrier()` for what the last references left to RCU.
+//! `sk_destruct` of a socket may be a function of a module, such as l2tp or tls. The socket keeps
+//! no reference to that module, which may be unloaded as soon as its sockets are closed. A task
+//! that owns a reference to a socket must therefore drop it before the text of any module is freed.
+//! `delete_module(2)` calls the module notifiers after the module's own exit function. Our notifier
+//! waits until no [`Guard`] lives. It then calls `rcu_barrier()`, which waits for what the last
+//! references left to RCU.
 //!
-//! What this does not do: keep what the exit function of a module destroys. Nor does it wait for a
-//! destructor that the kernel left to a work queue, as it does while a process listens for the end
-//! of sockets (`sock_diag_broadcast_destroy()`). Both need a destructor in a module. The walk keeps
-//! no UDP socket that can have one, for encapsulation. On TCP sockets, only kernel TLS on a network
-//! card has one, and the driver of the card keeps that module.
+//! What this does not do:
+//!
+//! - It does not keep what the exit function of a module destroys.
+//! - It does not wait for a destructor that the kernel left to a work queue. The kernel does this
+//!   while a process listens for the end of sockets (`sock_diag_broadcast_destroy()`).
+//!
+//! Both cases need a destructor in a module. The walk takes no reference to a UDP socket that can
+//! have one, for encapsulation. Among TCP sockets, only those with kernel TLS on a network card
+//! have one, and the driver of the card keeps that module.
 
 use crate::bindings;
 use core::marker::PhantomData;
@@ -23,29 +28,30 @@ use kernel::error::{
     Result, //
 };
 
-/// While it lives, no module's text is freed.
+/// A guard that keeps the text of all modules in memory while it lives.
 ///
-/// Not `Send`: a semaphore is released by the task that took it.
+/// Not `Send`: the task that took a semaphore must release it.
 ///
 /// # Invariants
 ///
-/// The task that made the value holds the semaphore of `bindings/helpers.c` for reading.
+/// The task that made the guard holds the semaphore of `bindings/helpers.c` for reading.
 pub(crate) struct Guard {
     _not_send: PhantomData<*mut ()>,
 }
 
 impl Guard {
-    /// Makes modules that go wait. May sleep: until one that is about to go has gone on.
+    /// Makes the unloading of modules wait. May sleep: a module that is already being unloaded goes
+    /// first.
     ///
     /// # Errors
     ///
-    /// `EINTR` if the task is killed meanwhile.
+    /// `EINTR` if the task is killed while it waits.
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: `down_read_killable()` wants a context that may sleep. The callers hold the mutex
-        // of an open file and no spinlock. None holds the semaphore already, nor what the notifier
-        // waits for before it takes it.
+        // SAFETY: `down_read_killable()` requires a context that may sleep. The callers hold the
+        // mutex of an open file and no spinlock. None of them holds the semaphore already, or
+        // anything that the notifier waits for before it takes the semaphore.
         to_result(unsafe { bindings::knetstat_hold_modules() })?;
-        // INVARIANT: It was just taken.
+        // INVARIANT: This task has just taken the semaphore for reading.
         Ok(Self {
             _not_send: PhantomData,
         })
@@ -54,12 +60,13 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant, this task holds the semaphore for reading.
+        // SAFETY: By the type invariant, the task that made the guard holds the semaphore for
+        // reading. The same task drops the guard, because it is not `Send`.
         unsafe { bindings::knetstat_release_modules() };
     }
 }
 
-/// The notifier, registered while this value lives.
+/// The registration of the module notifier, while this value lives.
 ///
 /// # Invariants
 ///
@@ -73,12 +80,12 @@ impl Notifier {
     ///
     /// # Errors
     ///
-    /// Those of `register_module_notifier()`.
+    /// The errors of `register_module_notifier()`.
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: The helper is to be called once before `knetstat_unwatch_modules()`. The init of
-        // the module calls this, and keeps the value.
+        // SAFETY: The helper may be called once before `knetstat_unwatch_modules()`. Only the init
+        // function of the module calls `new`, and keeps the value.
         to_result(unsafe { bindings::knetstat_watch_modules() })?;
-        // INVARIANT: It was just registered.
+        // INVARIANT: The notifier was just registered.
         Ok(Self { _private: () })
     }
 }

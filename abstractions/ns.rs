@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Namespaces: the network namespace whose sockets are shown, and the user
-//! namespace of who reads.
+//! Namespaces: the network namespace whose sockets are shown, and the user namespace of the reader.
 //!
 //! C headers: `include/net/net_namespace.h`, `include/linux/user_namespace.h`
 
@@ -25,10 +24,10 @@ impl Net<'_> {
     ///
     /// # Safety
     ///
-    /// `ptr` must point to a `struct net` that is not freed during the lifetime
-    /// that the caller gives the value.
+    /// `ptr` must point to a `struct net` that is not freed during the lifetime that the caller
+    /// gives the value.
     pub(crate) unsafe fn from_raw(ptr: NonNull<bindings::net>) -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: The caller promises that the namespace is not freed during the lifetime.
         Self {
             ptr,
             _lifetime: PhantomData,
@@ -40,43 +39,44 @@ impl Net<'_> {
         self.ptr.as_ptr()
     }
 
-    /// Whether the calling task has CAP_NET_ADMIN over the namespace. A "no" is not audited, as
-    /// nothing is refused: see `ns_capable_noaudit()`.
+    /// Whether the calling task has CAP_NET_ADMIN over the namespace. A negative answer is not
+    /// audited, because nothing is refused: see `ns_capable_noaudit()`.
     pub(crate) fn is_admin(&self) -> bool {
         // SAFETY: By the type invariant, the namespace is alive, and with it its user namespace.
-        // The check is of `current`, so it may be made by any task.
+        // Any task may make the check, which is about `current`.
         unsafe { bindings::knetstat_is_net_admin(self.ptr.as_ptr()) }
     }
 }
 
-/// An owned reference to a `struct net`: keeps the namespace alive, as an open
-/// `/proc/net/tcp` does.
+/// An owned reference to a `struct net`. It keeps the namespace alive, as an open `/proc/net/tcp`
+/// does.
 ///
 /// # Invariants
 ///
-/// `ptr` points to a `struct net` on which this value owns a reference.
+/// `ptr` points to a `struct net`, and this value owns a reference to it.
 pub(crate) struct NetRef {
     ptr: NonNull<bindings::net>,
 }
 
-// SAFETY: The reference is counted, not tied to a task: `put_net()` may be called by any.
+// SAFETY: The reference is counted and not tied to a task: any task may call `put_net()`.
 unsafe impl Send for NetRef {}
 
 impl NetRef {
-    /// Takes a reference, or `None` if the namespace is already ending. Follows
-    /// `get_proc_net()`.
+    /// Takes a reference. `None` if the namespace is already ending. Follows `get_proc_net()`.
     pub(crate) fn try_get(net: Net<'_>) -> Option<Self> {
-        // SAFETY: `maybe_get_net()` wants a namespace whose memory is there, if its references may
-        // be gone. By the type invariant of `Net`, it is not freed before this function returns.
+        // SAFETY: `maybe_get_net()` requires that the memory of the namespace is there, even if its
+        // references are gone. By the type invariant of `Net`, the namespace is not freed before
+        // this function returns.
         let ptr = unsafe { bindings::knetstat_maybe_get_net(net.as_ptr()) };
-        // INVARIANT: `maybe_get_net()` returns NULL unless it took a reference.
+        // INVARIANT: `maybe_get_net()` returns NULL unless it has taken a reference, which this
+        // value owns.
         NonNull::new(ptr).map(|ptr| Self { ptr })
     }
 
     /// Borrows the namespace.
     pub(crate) fn net(&self) -> Net<'_> {
-        // SAFETY: By the type invariant, the reference that `self` owns keeps the namespace alive
-        // for the lifetime of the borrow.
+        // SAFETY: By the type invariant, `self` owns a reference. It keeps the namespace alive for
+        // the lifetime of the borrow.
         unsafe { Net::from_raw(self.ptr) }
     }
 }
@@ -86,14 +86,14 @@ impl Drop for NetRef {
         if cfg!(knetstat_fault = "leak-namespace") {
             return;
         }
-        // SAFETY: By the type invariant, this value owns a reference, which is given back here and
-        // not used after this.
+        // SAFETY: By the type invariant, this value owns a reference. The reference is given back
+        // here and not used after this.
         unsafe { bindings::knetstat_put_net(self.ptr.as_ptr()) };
     }
 }
 
-/// The user namespace in whose terms user ids are reported: that of the process which opened the
-/// file, as `seq_user_ns()` has it.
+/// The user namespace into which user ids are translated. It is that of the process that opened the
+/// file, as in `seq_user_ns()`.
 ///
 /// # Invariants
 ///
@@ -109,10 +109,10 @@ impl UserNs<'_> {
     ///
     /// # Safety
     ///
-    /// `ptr` must point to a `struct user_namespace` that is not freed during the
-    /// lifetime that the caller gives the value.
+    /// `ptr` must point to a `struct user_namespace` that is not freed during the lifetime that the
+    /// caller gives the value.
     pub(crate) unsafe fn from_raw(ptr: *mut bindings::user_namespace) -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: The caller promises that the namespace is not freed during the lifetime.
         Self {
             ptr,
             _lifetime: PhantomData,
@@ -125,14 +125,14 @@ impl UserNs<'_> {
     }
 }
 
-/// Who reads, as the file was opened: what they may see, and in whose terms.
+/// The reader of a file: its namespaces, and its rights when the file was opened.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
     /// The network namespace whose sockets are shown.
     pub(crate) net: Net<'a>,
-    /// The user namespace in whose terms user ids are reported.
+    /// The user namespace into which user ids are translated.
     pub(crate) user_ns: UserNs<'a>,
-    /// Whether the one who opened the file had CAP_NET_ADMIN over the network namespace,
-    /// without which `sock_diag` hides SO_MARK.
+    /// Whether the process that opened the file had CAP_NET_ADMIN over the network namespace.
+    /// Without it, `sock_diag` hides SO_MARK.
     pub(crate) is_net_admin: bool,
 }

@@ -2,20 +2,19 @@
 
 //! Read-only files in `/proc/net` of every network namespace.
 //!
-//! C headers: `include/linux/proc_fs.h`, `include/linux/fs.h`,
-//! `include/net/net_namespace.h`
+//! C headers: `include/linux/proc_fs.h`, `include/linux/fs.h`, `include/net/net_namespace.h`
 //!
-//! A file consists of a header line and of whole rows, which a [`Listing`] writes for the network
-//! namespace of the file. [`Registration`] creates a set of such files in every namespace,
-//! present and future, and removes them when it is dropped or when a namespace ends. Files that
-//! are open then read as `EIO`.
+//! A file consists of a header line and whole rows. A [`Listing`] writes the rows for the network
+//! namespace of the file. [`Registration`] creates a set of such files in every namespace, present
+//! and future. It removes them when it is dropped, or when a namespace ends. Reads of files that
+//! are still open then fail with `EIO`.
 //!
-//! An open file keeps the rows that it wrote last, its window: [`WINDOW`] bytes, or more in a
-//! crowded bucket. A `while read` loop of a shell seeks back to the end of each line. The window
-//! serves such reads, so rows stay whole and are not made anew. `seq_file` starts a new listing at
-//! each such seek, and continues it at an offset that was right for the old one.
+//! An open file keeps the rows that were written last in a buffer of [`BUFFER_SIZE`] bytes, or more
+//! in a crowded bucket. A `while read` loop of a shell seeks back to the end of each line. The
+//! buffer serves such reads: rows stay whole, and are not written again. `seq_file` starts a new
+//! listing at each such seek, and continues it at an offset that was right for the old one.
 //!
-//! What this does not do: files that can be written to, and directories.
+//! What this does not do: writable files, and directories.
 
 use crate::abstractions::mem::{
     Array,
@@ -52,19 +51,20 @@ use kernel::error::{
 };
 use kernel::prelude::pr_err;
 
-/// Mode of the files: anyone may read them, as `/proc/net/tcp`.
+/// The mode of the files: anyone may read them, as with `/proc/net/tcp`.
 const MODE: bindings::umode_t = 0o444;
 
-/// Bytes of rows that an open file keeps outside of crowded buckets. Some 900 rows.
-const WINDOW: usize = 128 << 10;
+/// The size in bytes of the buffer of an open file outside crowded buckets. About 900 rows.
+const BUFFER_SIZE: usize = 128 << 10;
 
-/// Bytes of rows that an open file keeps, and that a read(2) returns at most. Some 30,000 rows.
-const MAX_WINDOW: usize = 4 << 20;
+/// The largest size in bytes of the buffer of an open file, and the most that one read(2) returns.
+/// About 30,000 rows.
+const MAX_BUFFER_SIZE: usize = 4 << 20;
 
-/// What a file shows below its header line.
+/// The rows that a file shows below its header line.
 ///
-/// Called with no lock held but the one of the open file, which sleeps. `Send`: a file that one
-/// task opened may be read and closed by others.
+/// Called with no lock held except the mutex of the open file, under which sleeping is allowed.
+/// `Send`: one task may open a file, and others may read and close it.
 pub(crate) trait Listing: Send + Sized {
     /// The first line of the file, with its line feed.
     const HEADER: &'static str;
@@ -75,52 +75,56 @@ pub(crate) trait Listing: Send + Sized {
     /// Goes back to the first row.
     fn rewind(&mut self);
 
-    /// Appends the rows that come next, as many as fit, as `reader` may see them. Appends none:
-    /// there are no more. May sleep.
+    /// Appends the next rows that `reader` may see, as many as fit. Appends none if there are no
+    /// more. May sleep.
     ///
     /// # Errors
     ///
-    /// `EINTR` if the reader was killed, `ENOMEM`, `EOVERFLOW` if an empty `text` has not enough
-    /// room for the next row. What was appended before is right, and the next call goes on behind
-    /// it.
+    /// - `EINTR` if the reader was killed.
+    /// - `ENOMEM` if there is no memory.
+    /// - `EOVERFLOW` if an empty `text` has no room for the next row.
+    ///
+    /// Rows that were appended before an error are right. The next call continues after them.
     fn fill(&mut self, reader: &Reader<'_>, text: &mut Text<'_>) -> Result;
 
-    /// Whether each further call of [`Listing::fill`] repeats some work, so that few with a larger
-    /// `text` are better.
+    /// Whether each further call of [`Listing::fill`] repeats some work. Fewer calls with a larger
+    /// `text` are then better.
     fn wants_room(&self) -> bool;
 }
 
-/// What was written last of a file, and how much of it was read.
-struct Window {
-    buf: Array<u8>,
+/// The buffer of an open file: the bytes that were written last, and the range that was read last.
+struct Buffer {
+    bytes: Array<u8>,
     /// The position in the file of the first byte.
     start: u64,
-    /// Bytes of `buf` that were written.
+    /// The number of bytes that were written.
     len: usize,
-    /// Where the last read began, and where it ended.
+    /// The start and the end of the last read.
     last_read: (u64, u64),
 }
 
-impl Window {
+impl Buffer {
     const fn new() -> Self {
         Self {
-            buf: Array::empty(),
+            bytes: Array::empty(),
             start: 0,
             len: 0,
             last_read: (0, 0),
         }
     }
 
-    /// The position behind the last byte.
+    /// The position after the last byte.
     fn end(&self) -> u64 {
         self.start.saturating_add(self.len as u64)
     }
 
-    /// Whether a read at `position` belongs to the listing that the window is of.
+    /// Whether a read at `position` continues the listing in the buffer.
     ///
-    /// It does if it goes on where the last read ended, or anywhere behind where that began: who
-    /// gives back some of what they read lands there. It does not if it begins where the last
-    /// one did, or before: who reads the same place again wants to see what has changed.
+    /// A read continues the listing if it starts at the end of the last read, or anywhere after the
+    /// start of the last read. A reader that seeks back over bytes that it did not use lands there.
+    /// A read starts a new listing if it starts at or before the start of the last read. A reader
+    /// that reads the same bytes again wants to see changes. A read at a position before the buffer
+    /// starts a new listing, too.
     fn continues_at(&self, position: u64) -> bool {
         let (begin, end) = self.last_read;
         position >= self.start && position != 0 && (position == end || position > begin)
@@ -130,7 +134,10 @@ impl Window {
     fn from(&self, position: u64) -> &[u8] {
         let skip = position.saturating_sub(self.start);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        let bytes = self.buf.get(..self.len).and_then(|buf| buf.get(skip..));
+        let bytes = self
+            .bytes
+            .get(..self.len)
+            .and_then(|bytes| bytes.get(skip..));
         bytes.unwrap_or(&[])
     }
 
@@ -140,68 +147,71 @@ impl Window {
         self.len = 0;
     }
 
-    /// Drops the bytes, and makes the window as large as what comes next is best written to: twice
-    /// as large as it is if `wants_room`, so that the work that each window repeats stays in
-    /// proportion to the rows. If there is no memory for that, the window stays as it is.
+    /// Discards the bytes, and chooses the size for the next ones. If `wants_room`, the size is
+    /// doubled, so that the work which each call repeats stays in proportion to the rows. If there
+    /// is no memory for the new size, the buffer keeps its size.
     fn advance(&mut self, wants_room: bool) -> Result {
         self.start = self.end();
         self.len = 0;
         let size = if wants_room {
-            self.buf.len().saturating_mul(2).clamp(WINDOW, MAX_WINDOW)
+            self.bytes
+                .len()
+                .saturating_mul(2)
+                .clamp(BUFFER_SIZE, MAX_BUFFER_SIZE)
         } else {
-            WINDOW
+            BUFFER_SIZE
         };
-        if self.buf.is_empty() {
-            self.buf = Array::zeroed(size, Need::Required)?;
-        } else if size != self.buf.len() {
-            if let Ok(buf) = Array::zeroed(size, Need::Optional) {
-                self.buf = buf;
+        if self.bytes.is_empty() {
+            self.bytes = Array::zeroed(size, Need::Required)?;
+        } else if size != self.bytes.len() {
+            if let Ok(bytes) = Array::zeroed(size, Need::Optional) {
+                self.bytes = bytes;
             }
         }
         Ok(())
     }
 
-    /// Makes an empty window larger.
+    /// Makes an empty buffer larger.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, or `EOVERFLOW` if it has its largest size.
+    /// `ENOMEM`, or `EOVERFLOW` if the buffer already has its largest size.
     fn grow(&mut self) -> Result {
-        if self.buf.len() >= MAX_WINDOW {
+        if self.bytes.len() >= MAX_BUFFER_SIZE {
             return Err(EOVERFLOW);
         }
-        self.buf = Array::zeroed(self.buf.len().saturating_mul(2), Need::Required)?;
+        self.bytes = Array::zeroed(self.bytes.len().saturating_mul(2), Need::Required)?;
         Ok(())
     }
 
-    /// Replaces the bytes by what `write` appends.
+    /// Replaces the bytes by those that `write` appends.
     fn fill(&mut self, write: impl FnOnce(&mut Text<'_>) -> Result) -> Result {
-        let mut text = Text::new(&mut self.buf);
+        let mut text = Text::new(&mut self.bytes);
         let written = write(&mut text);
         self.len = text.len();
         match written {
-            // What was written comes first; what stays wrong is reported at the next call.
+            // Return the bytes first. If the error persists, the next call reports it.
             Err(error) if self.len == 0 => Err(error),
             _ => Ok(()),
         }
     }
 }
 
-/// What an open file holds.
+/// The state of an open file.
 struct Open<R> {
     listing: R,
-    window: Window,
+    buffer: Buffer,
     net: NetRef,
-    /// Whether who opened the file had CAP_NET_ADMIN over the namespace.
+    /// Whether the process that opened the file had CAP_NET_ADMIN over the namespace.
     is_net_admin: bool,
 }
 
 impl<R: Listing> Open<R> {
-    /// What the file has at `position`, as far as it lies in one window; empty at the end of the
+    /// The bytes of the file from `position` to the end of the buffer. Empty at the end of the
     /// file. May sleep.
     fn bytes_at(&mut self, position: u64, user_ns: UserNs<'_>) -> Result<&[u8]> {
-        if !self.window.continues_at(position) {
-            self.window.rewind();
+        if !self.buffer.continues_at(position) {
+            self.buffer.rewind();
             self.listing.rewind();
         }
         let reader = Reader {
@@ -209,27 +219,27 @@ impl<R: Listing> Open<R> {
             user_ns,
             is_net_admin: self.is_net_admin,
         };
-        while position >= self.window.end() {
-            self.window.advance(self.listing.wants_room())?;
-            let is_first = self.window.end() == 0;
+        while position >= self.buffer.end() {
+            self.buffer.advance(self.listing.wants_room())?;
+            let is_first = self.buffer.end() == 0;
             loop {
-                let filled = self.window.fill(|text| {
+                let filled = self.buffer.fill(|text| {
                     if is_first {
                         text.str(R::HEADER);
                     }
                     self.listing.fill(&reader, text)
                 });
                 match filled {
-                    Err(EOVERFLOW) => self.window.grow()?,
+                    Err(EOVERFLOW) => self.buffer.grow()?,
                     filled => break filled?,
                 }
             }
-            if self.window.len == 0 {
+            if self.buffer.len == 0 {
                 break;
             }
             sched::cond_resched_killable()?;
         }
-        Ok(self.window.from(position))
+        Ok(self.buffer.from(position))
     }
 }
 
@@ -242,7 +252,7 @@ impl<R: Listing> Callbacks<R> {
             as unsafe extern "C" fn(*mut bindings::inode, *mut bindings::file) -> c_int,
         proc_read_iter: Self::read_iter
             as unsafe extern "C" fn(*mut bindings::kiocb, *mut bindings::iov_iter) -> isize,
-        // Moves `f_pos` and nothing else: a read goes by the position that it is given.
+        // Moves `f_pos` and nothing else: a read uses the position that it is given.
         proc_lseek: bindings::no_seek_end_llseek
             as unsafe extern "C" fn(*mut bindings::file, i64, c_int) -> i64,
         proc_release: Self::release
@@ -251,15 +261,14 @@ impl<R: Listing> Callbacks<R> {
 
     /// # Safety
     ///
-    /// To be called by procfs only, for a file that [`File::create`] created.
+    /// Only procfs may call this, for a file that [`File::create`] created.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: procfs calls with the inode of our entry, which is alive while the file is
-        // opened.
+        // SAFETY: procfs passes the inode of our entry, which is alive while the file is opened.
         let net = unsafe { bindings::knetstat_pde_data(inode) };
         let net = NonNull::new(net.cast()).map(|net| {
             // SAFETY: `create` gave the entry its namespace as data. The namespace is not freed
             // before this call returns: its end removes the entry, and `remove_proc_entry()` waits
-            // for callbacks that are under way (`proc_entry_rundown()`).
+            // for callbacks in progress (`proc_entry_rundown()`).
             unsafe { Net::from_raw(net) }
         });
         let Some(net) = net.and_then(NetRef::try_get) else {
@@ -267,14 +276,14 @@ impl<R: Listing> Callbacks<R> {
         };
         let open = Open {
             listing: R::new(),
-            window: Window::new(),
+            buffer: Buffer::new(),
             is_net_admin: net.net().is_admin(),
             net,
         };
         match Mutex::new(open) {
             Ok(open) => {
                 let open = open.into_raw().cast().as_ptr();
-                // SAFETY: `file` is being opened, so nobody else uses it yet, and procfs leaves its
+                // SAFETY: `file` is being opened, and no other code uses it yet. procfs leaves its
                 // private data to the owner of the entry.
                 unsafe { bindings::knetstat_set_file_private(file, open) };
                 0
@@ -285,26 +294,28 @@ impl<R: Listing> Callbacks<R> {
 
     /// # Safety
     ///
-    /// To be called by procfs only, once, for a file that [`Self::open`] opened.
+    /// Only procfs may call this, once, for a file that [`Self::open`] opened.
     unsafe extern "C" fn release(_: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: procfs calls with the file that is being released, which is alive.
+        // SAFETY: procfs passes the file that is being released, which is alive.
         let open = unsafe { bindings::knetstat_file_private(file) };
         if let Some(open) = NonNull::new(open.cast::<Mutex<Open<R>>>()) {
-            // SAFETY: `open` put there what `into_raw()` gave. procfs calls `proc_release` once,
-            // when no other callback for this file is under way or will be, so this is the only
-            // owner.
+            // SAFETY: `open` stored what `into_raw()` of an `Owned` of this type returned. procfs
+            // calls `proc_release` once, when no other callback for this file is in progress or
+            // follows. This is therefore the only owner.
             drop(unsafe { Owned::from_raw(open) });
         }
         0
     }
 
-    /// read(2), pread(2), and what else reads at a position. Follows `seq_read_iter()`, but for
-    /// two things: it goes on from one window to the next by calls of their own, and see
-    /// [`Window::continues_at`].
+    /// Serves read(2), pread(2), and other calls that read at a position. Follows
+    /// `seq_read_iter()`, with two differences:
+    ///
+    /// - One call returns bytes of one buffer only. The next call fills the buffer again.
+    /// - [`Buffer::continues_at`] decides whether a read starts a new listing.
     ///
     /// # Safety
     ///
-    /// To be called by procfs only, for a file that [`Self::open`] opened.
+    /// Only procfs may call this, for a file that [`Self::open`] opened.
     unsafe extern "C" fn read_iter(
         iocb: *mut bindings::kiocb,
         to: *mut bindings::iov_iter,
@@ -312,7 +323,7 @@ impl<R: Listing> Callbacks<R> {
         // SAFETY: By the caller's promise, `iocb` and `to` are the arguments of a `proc_read_iter`
         // of a file that `open` opened.
         match unsafe { Self::read(iocb, to) } {
-            // At most `MAX_WINDOW`.
+            // `count` is at most `MAX_BUFFER_SIZE`.
             Ok(count) => count as isize,
             Err(error) => error.to_errno() as isize,
         }
@@ -320,9 +331,10 @@ impl<R: Listing> Callbacks<R> {
 
     /// # Safety
     ///
-    /// As for [`Self::read_iter`].
+    /// `iocb` and `to` must be the arguments of a `proc_read_iter` of a file that [`Self::open`]
+    /// opened.
     unsafe fn read(iocb: *mut bindings::kiocb, to: *mut bindings::iov_iter) -> Result<usize> {
-        // SAFETY: `iocb` is valid during the call, and this call's alone.
+        // SAFETY: `iocb` is valid during the call, and only this call uses it.
         let (file, position) = unsafe {
             (
                 read_once!(iocb, kiocb.ki_filp),
@@ -332,32 +344,33 @@ impl<R: Listing> Callbacks<R> {
         // SAFETY: `ki_filp` is the file that is read, which stays open during the call.
         let open = unsafe { bindings::knetstat_file_private(file) };
         let open = NonNull::new(open.cast::<Mutex<Open<R>>>()).ok_or(EINVAL)?;
-        // SAFETY: `open` put there a `Mutex<Open<R>>`, and it is dropped by `release` only, which
-        // procfs calls after the last read has returned. Shared with other reads: all else is
-        // behind the mutex.
+        // SAFETY: `open` stored a pointer to a `Mutex<Open<R>>`. Only `release` drops it, and
+        // procfs calls `release` after the last read has returned. Other reads share the reference:
+        // everything else is behind the mutex.
         let open = unsafe { open.as_ref() };
-        // SAFETY: Whoever opened the file did so with credentials; these and their user namespace
-        // live as long as the file, which stays open during the call.
+        // SAFETY: The process that opened the file did so with credentials. These and their user
+        // namespace live as long as the file, which stays open during the call.
         let user_ns = unsafe { UserNs::from_raw(bindings::knetstat_file_user_ns(file)) };
-        // `rw_verify_area()` refuses positions below 0.
+        // `rw_verify_area()` refuses negative positions.
         let position = u64::try_from(position).map_err(|_| EINVAL)?;
-        // SAFETY: `to` is valid during the call, and this call's alone.
+        // SAFETY: `to` is valid during the call, and only this call uses it.
         if unsafe { bindings::knetstat_iov_iter_count(to) } == 0 {
             return Ok(0);
         }
 
         let mut open = open.lock_killable()?;
         let bytes = open.bytes_at(position, user_ns)?;
-        // SAFETY: `to` is valid during the call and this call's alone. `bytes` are initialised and
-        // stay as they are, as the mutex is held. Sleeping is allowed: no spinlock is held.
+        // SAFETY: `to` is valid during the call, and only this call uses it. `bytes` are
+        // initialised and do not change, because the mutex is held. Sleeping is allowed, because no
+        // spinlock is held.
         let count =
             unsafe { bindings::knetstat_copy_to_iter(bytes.as_ptr().cast(), bytes.len(), to) };
         if count == 0 && !bytes.is_empty() {
             return Err(EFAULT);
         }
         let end = position.saturating_add(count as u64);
-        open.window.last_read = (position, end);
-        // SAFETY: `iocb` is valid during the call, and this call's alone.
+        open.buffer.last_read = (position, end);
+        // SAFETY: `iocb` is valid during the call, and only this call uses it.
         unsafe {
             iocb.byte_add(offset_of!(kiocb.ki_pos))
                 .cast::<i64>()
@@ -370,16 +383,16 @@ impl<R: Listing> Callbacks<R> {
 /// A file to be created in every network namespace.
 pub(crate) struct File {
     name: &'static CStr,
-    /// Where the file is, for the process that loads the module.
+    /// The path of the file, for the process that loads the module.
     path: &'static CStr,
     ops: &'static bindings::proc_ops,
 }
 
-// SAFETY: All fields are references to what is never written to: strings and a constant.
+// SAFETY: All fields are references to data that is never written to: strings and a constant.
 unsafe impl Sync for File {}
 
 impl File {
-    /// A file that shows `R`. Its path is `/proc/net/` and its name.
+    /// A file that shows `R`. `path` must be `/proc/net/` followed by `name`.
     pub(crate) const fn new<R: Listing>(name: &'static CStr, path: &'static CStr) -> Self {
         Self {
             name,
@@ -388,10 +401,11 @@ impl File {
         }
     }
 
-    /// Whether the loading process sees a file of this name.
+    /// Whether the process that loads the module sees a file of this name.
     fn exists(&self) -> bool {
-        // SAFETY: `kern_path()` wants a string that ends with a zero byte, which a `CStr` does, and
-        // a context that may sleep: this is called while the module is loaded, with no lock held.
+        // SAFETY: `kern_path()` requires a string that ends with a zero byte, and a `CStr` does. It
+        // also requires a context that may sleep. This is called while the module is loaded, with
+        // no lock held.
         unsafe { bindings::knetstat_path_exists(bindings::c_string(self.path)) }
     }
 
@@ -399,15 +413,17 @@ impl File {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, which is also all that is known where the name is taken.
+    /// `ENOMEM` if there is no memory, or if the name is taken: `proc_create_data()` reports both
+    /// alike.
     fn create(&self, net: Net<'_>) -> Result {
         let ptr = net.as_ptr();
         // SAFETY: By the type invariant of `Net`, the namespace is alive.
         let directory = unsafe { read_once!(ptr, net.proc_net) };
-        // SAFETY: The name ends with a zero byte, and it and the operations are static. `proc_net`
-        // was set by `proc_net_ns_init()`, which runs before the `init` of modules. The data, the
-        // namespace, is used until the entry is removed only, which `exit` does before the
-        // namespace is freed.
+        // SAFETY:
+        // - The name ends with a zero byte. The name and the operations are static.
+        // - `proc_net_ns_init()` has set `proc_net`. It runs before the `init` of modules.
+        // - The data is the namespace. It is used only until the entry is removed, and `exit`
+        //   removes the entry before the namespace is freed.
         let entry = unsafe {
             bindings::proc_create_data(
                 bindings::c_string(self.name),
@@ -423,19 +439,20 @@ impl File {
         Ok(())
     }
 
-    /// Removes the file. Waits for reads that are under way, and releases it for those who
-    /// have it open.
+    /// Removes the file. Waits for reads in progress, and releases the file for processes that have
+    /// it open.
     ///
     /// # Safety
     ///
     /// [`Self::create`] must have created the file in this namespace.
     unsafe fn remove(&self, net: Net<'_>) {
         let ptr = net.as_ptr();
-        // SAFETY: The namespace is alive: it ends after its `exit`, which calls this.
+        // SAFETY: By the type invariant of `Net`, the namespace is alive. It ends only after its
+        // `exit`, which calls this, or after an `init` that failed and calls this.
         let directory = unsafe { read_once!(ptr, net.proc_net) };
-        // SAFETY: `proc_net` is still there: `proc_net_ns_exit()` runs after the `exit` of modules,
-        // which registered later. By the caller's promise, it has an entry of that name, which is
-        // ours.
+        // SAFETY: `proc_net` still exists: `proc_net_ns_exit()` runs after the `exit` of modules,
+        // which registered later. By the caller's promise, it contains an entry of that name, which
+        // is ours.
         unsafe { bindings::remove_proc_entry(bindings::c_string(self.name), directory) };
     }
 }
@@ -446,7 +463,7 @@ pub(crate) trait Files: 'static {
     const FILES: &'static [File];
 }
 
-/// The files of `F`, existing in every network namespace while this value lives.
+/// The files of `F`. They exist in every network namespace while this value lives.
 ///
 /// # Invariants
 ///
@@ -456,8 +473,8 @@ pub(crate) struct Registration<F> {
     _files: PhantomData<F>,
 }
 
-// SAFETY: The value can be moved to another task, since `unregister_pernet_subsys()` may be called
-// by any; nothing but `drop` touches the operations once they are registered.
+// SAFETY: The value may be moved to another task, because any task may call
+// `unregister_pernet_subsys()`. Nothing but `drop` touches the operations once they are registered.
 unsafe impl<F> Send for Registration<F> {}
 // SAFETY: A shared reference gives access to nothing: there are no methods that take one.
 unsafe impl<F> Sync for Registration<F> {}
@@ -467,8 +484,10 @@ impl<F: Files> Registration<F> {
     ///
     /// # Errors
     ///
-    /// `EEXIST` if the calling process sees a file of one of the names already, `ENOMEM` if
-    /// memory ran out or if a name is taken in some other namespace. No file is left behind.
+    /// - `EEXIST` if the calling process already sees a file with one of the names.
+    /// - `ENOMEM` if there is no memory, or if a name is taken in another namespace.
+    ///
+    /// No file is left behind.
     pub(crate) fn new() -> Result<Self> {
         for file in F::FILES {
             if file.exists() {
@@ -482,10 +501,10 @@ impl<F: Files> Registration<F> {
             exit: Self::exit as unsafe extern "C" fn(*mut bindings::net),
         });
         let ops = Owned::new(ops)?;
-        // SAFETY: The operations lie in an allocation of their own, which does not move, and stay
+        // SAFETY: The operations are in an allocation of their own, which does not move. They stay
         // there until `drop` has unregistered them.
         to_result(unsafe { bindings::register_pernet_subsys(ops.as_ptr()) })?;
-        // INVARIANT: They were just registered.
+        // INVARIANT: The operations were just registered.
         Ok(Self {
             ops,
             _files: PhantomData,
@@ -494,13 +513,14 @@ impl<F: Files> Registration<F> {
 
     /// # Safety
     ///
-    /// To be called as `init` of the pernet operations only.
+    /// Only to be called as `init` of the pernet operations.
     unsafe extern "C" fn init(net: *mut bindings::net) -> c_int {
         let Some(net) = NonNull::new(net) else {
             return ENXIO.to_errno();
         };
-        // SAFETY: `setup_net()` and `register_pernet_subsys()` call with a namespace that lives on
-        // until `exit` was called or, if this fails, at least until this call has returned.
+        // SAFETY: `setup_net()` and `register_pernet_subsys()` pass a namespace that lives until
+        // `exit` was called. If this call fails, the namespace lives at least until it has
+        // returned.
         let net = unsafe { Net::from_raw(net) };
         for (i, file) in F::FILES.iter().enumerate() {
             if let Err(error) = file.create(net) {
@@ -516,16 +536,16 @@ impl<F: Files> Registration<F> {
 
     /// # Safety
     ///
-    /// To be called as `exit` of the pernet operations only.
+    /// Only to be called as `exit` of the pernet operations.
     unsafe extern "C" fn exit(net: *mut bindings::net) {
         let Some(net) = NonNull::new(net) else {
             return;
         };
         // SAFETY: `cleanup_net()` and `unregister_pernet_subsys()` free a namespace after its
-        // `exit` at the earliest, that is after this call.
+        // `exit` at the earliest, and so after this call.
         let net = unsafe { Net::from_raw(net) };
         for file in F::FILES.iter().rev() {
-            // SAFETY: `exit` is called once for each namespace whose `init` succeeded, which
+            // SAFETY: `exit` is called once for each namespace whose `init` succeeded. That `init`
             // created all files there.
             unsafe { file.remove(net) };
         }
@@ -535,7 +555,7 @@ impl<F: Files> Registration<F> {
 impl<F> Drop for Registration<F> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant, the operations are registered. They stay valid until this
-        // returns, which calls `exit` for every namespace.
+        // call returns, which calls `exit` for every namespace.
         unsafe { bindings::unregister_pernet_subsys(self.ops.as_ptr()) };
     }
 }

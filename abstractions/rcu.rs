@@ -7,17 +7,19 @@
 use crate::bindings;
 use core::marker::PhantomData;
 
-/// While it lives, what RCU protects is not freed. Not `Send`: a section ends in the task
-/// that began it. Nothing that sleeps may be called meanwhile.
+/// A read section of RCU. While the guard lives, objects that RCU protects are not freed.
+///
+/// Not `Send`: the task that began a section must end it. Nothing that sleeps may be called while
+/// the guard lives.
 pub(crate) struct Guard {
     _not_send: PhantomData<*mut ()>,
 }
 
 impl Guard {
-    /// `rcu_read_lock()`
+    /// Begins a read section: `rcu_read_lock()`.
     pub(crate) fn new() -> Self {
-        // SAFETY: `rcu_read_lock()` may be called in any context and nests. `drop` ends the
-        // section, in the same task, as the guard is not `Send`.
+        // SAFETY: `rcu_read_lock()` may be called in any context, and it nests. `drop` ends the
+        // section in the same task, because the guard is not `Send`.
         unsafe { bindings::knetstat_rcu_read_lock() };
         Self {
             _not_send: PhantomData,
@@ -27,7 +29,8 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // SAFETY: `rcu_read_unlock()` wants a section of the calling task, which `new` began.
+        // SAFETY: `rcu_read_unlock()` requires a read section of the calling task. `new` began one,
+        // in the same task, because the guard is not `Send`.
         unsafe { bindings::knetstat_rcu_read_unlock() };
     }
 }
