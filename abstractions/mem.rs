@@ -86,8 +86,8 @@ impl<T> Owned<T> {
     /// - By now, there must be a valid `T` behind `ptr`.
     /// - No other code may use `ptr` any more.
     pub(crate) unsafe fn from_raw(ptr: NonNull<T>) -> Self {
-        // INVARIANT: By the caller's promise, `ptr` comes from an `Owned`, and so from
-        // `kvzalloc()`. There is a valid `T` behind it, which this value owns from now on.
+        // INVARIANT: By the caller's promise, `ptr` comes from an `Owned`, hence from `kvzalloc()`.
+        // There is a valid `T` behind it, which this value owns from now on.
         Self { ptr }
     }
 }

@@ -542,7 +542,7 @@ impl<F: Files> Registration<F> {
             return;
         };
         // SAFETY: `cleanup_net()` and `unregister_pernet_subsys()` free a namespace after its
-        // `exit` at the earliest, and so after this call.
+        // `exit` at the earliest, hence after this call.
         let net = unsafe { Net::from_raw(net) };
         for file in F::FILES.iter().rev() {
             // SAFETY: `exit` is called once for each namespace whose `init` succeeded. That `init`

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long the locks of buckets were held, in the build that measures it for the benchmark
-//! (KNETSTAT_MEASURE=1).
+//! The times for which the locks of buckets were held. Only in the build that measures them for the
+//! benchmark (KNETSTAT_MEASURE=1).
 
 use crate::bindings;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering;
 use kernel::prelude::pr_info;
 
-/// The figures are logged after so many times that a lock was held. Some batches are so short that
-/// nothing disturbs them.
+/// The number of measured locks after which the figures are logged. Batches are short, so that
+/// nothing disturbs some of them.
 const BATCH: u64 = 256;
 
-/// How often a lock was held since the module was loaded.
+/// The number of locks measured since the module was loaded.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// How often, of the current batch, for less than 2 to the power of the index nanoseconds,
-/// and no less than half of that. The last one takes all that is longer.
+/// A histogram of the current batch. Element n counts times that are below 2^n nanoseconds, and at
+/// least half of that. The last element also counts all longer times.
 static TIMES: [AtomicU64; 32] = [const { AtomicU64::new(0) }; 32];
 
-/// All times of the current batch, in nanoseconds.
+/// The sum of the times of the current batch, in nanoseconds.
 static TOTAL: AtomicU64 = AtomicU64::new(0);
 
 /// The longest time of the current batch, in nanoseconds.
 static LONGEST: AtomicU64 = AtomicU64::new(0);
 
-/// The time in nanoseconds.
+/// The current time in nanoseconds.
 pub(crate) fn now() -> u64 {
-    // SAFETY: `ktime_get_ns()` may be called anywhere but in an NMI.
+    // SAFETY: `ktime_get_ns()` may be called anywhere but in an NMI, and this is process context.
     unsafe { bindings::knetstat_ktime_get_ns() }
 }
 
-/// Counts that a lock was held for so many nanoseconds. It is not any more.
+/// Counts a lock that was held for `time` nanoseconds. Called after the lock was released.
 pub(crate) fn record(time: u64) {
     TOTAL.fetch_add(time, Ordering::Relaxed);
     LONGEST.fetch_max(time, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's hash tables of TCP and UDP sockets: the walk over them, and typed views of what is
-//! in them.
+//! The kernel's hash tables of TCP and UDP sockets: a walk over the tables, and typed views of
+//! their entries.
 
 #[cfg(knetstat_measure)]
 pub(crate) mod held;

@@ -1,35 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Letting the CPU fetch what a row is made from while the row before it is written.
+//! Lets the CPU fetch the memory for a row while the row before it is written.
 //!
 //! C header: `include/linux/prefetch.h`
 //!
-//! A CPU has some ten or twenty fetches from memory under way, and stands still at the next one: so
-//! the cache lines of a socket come in parts, with some work between them. Which lines these are
-//! follows at compile time from where this kernel has the fields that the columns and the table of
-//! options look at. Sockets are aligned to cache lines: their slabs are made with
-//! `SLAB_HWCACHE_ALIGN`.
+//! A CPU can have ten or twenty fetches from memory in progress, and stalls at the next one. The
+//! cache lines of a socket are therefore fetched in parts, with some work in between. The lines are
+//! known at compile time, from the offsets of the fields that the columns and the table of options
+//! read. Sockets are aligned to cache lines: their slabs are made with `SLAB_HWCACHE_ALIGN`.
 //!
-//! What this does not do: look at what it fetches. That need not even exist any more.
+//! What this does not do: read the memory that it fetches. The socket may no longer exist.
 
 use crate::bindings;
 use crate::sockopts;
 use core::ptr::NonNull;
 
-/// Bytes of a cache line. A wrong number costs time only.
+/// The size of a cache line in bytes. A wrong number only costs time.
 const LINE: usize = 64;
 
-/// Most lines of a list.
+/// The largest number of lines in a list.
 const MAX: usize = 32;
 
-/// What of a socket is fetched at a time.
+/// A part of a socket that is fetched at a time.
 #[derive(Clone, Copy)]
 pub(crate) enum Part {
-    /// What comes before the options.
+    /// The fields for the columns before the options.
     Columns,
-    /// What `struct sock` has: the options of SOL_SOCKET, user and inode.
+    /// The rest of `struct sock`: the options of SOL_SOCKET, the user and the inode.
     Socket,
-    /// What comes behind it: the options of IP, TCP and UDP.
+    /// The fields after `struct sock`: the options of IP, TCP and UDP.
     Protocol,
 }
 
@@ -48,7 +47,7 @@ impl Lines {
         }
     }
 
-    /// Adds the line of a field, unless it is there.
+    /// Adds the line of a field, unless the list already contains it.
     pub(crate) const fn with(mut self, field: usize) -> Self {
         let line = field / LINE * LINE;
         if !self.contains(line) {
@@ -70,7 +69,7 @@ impl Lines {
         false
     }
 
-    /// Those lines from `start` up to `end` that are not in `others`.
+    /// The lines from `start` up to `end` that `others` does not contain.
     const fn between(&self, start: usize, end: usize, others: &Self) -> Self {
         let mut lines = Self::new();
         let mut i = 0;
@@ -89,7 +88,7 @@ impl Lines {
     }
 }
 
-/// The lines of a kind of socket, by parts.
+/// The cache lines of a kind of socket, by part.
 struct Parts {
     columns: Lines,
     socket: Lines,
@@ -113,19 +112,20 @@ impl Parts {
             Part::Protocol => &self.protocol,
         }
         .offsets();
-        // SAFETY: The helper reads `lines`, which are so many. It does not look behind `node`: to
-        // prefetch from a bad address has no effect.
+        // SAFETY: The helper reads `lines.len()` elements of `lines`, which are there. It does not
+        // dereference `node`: a prefetch from a bad address has no effect.
         unsafe { bindings::knetstat_prefetch(node.as_ptr(), lines.as_ptr(), lines.len()) };
     }
 }
 
-/// The columns that TCP and UDP have in common.
+/// The lines of the columns that TCP and UDP have in common.
 const COLUMNS: Lines = Lines::new()
     .with(offset_of!(sock_common.skc_node))
     .with(offset_of!(sock_common.skc_family))
     .with(offset_of!(inet_sock.inet_sport));
 
-/// What each row ends with, and what the groups of flags look at.
+/// The lines that each row reads: the common columns, the entries at its end, and the words of
+/// flags.
 const EACH: Lines = COLUMNS
     .with(offset_of!(sock_common.skc_flags))
     .with(offset_of!(sock.sk_uid))
@@ -149,12 +149,12 @@ static UDP: Parts = {
     )
 };
 
-/// Fetches a part of the TCP socket with that node.
+/// Fetches a part of the TCP socket with this node.
 pub(crate) fn tcp(node: NonNull<bindings::hlist_node>, part: Part) {
     TCP.fetch(node, part);
 }
 
-/// Fetches a part of the UDP socket with that node.
+/// Fetches a part of the UDP socket with this node.
 pub(crate) fn udp(node: NonNull<bindings::hlist_node>, part: Part) {
     UDP.fetch(node, part);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A set of identities: what was shown of a crowded bucket.
+//! A set of identities: the sockets of a crowded bucket that were shown.
 
 use crate::abstractions::mem::{
     Array,
@@ -8,15 +8,15 @@ use crate::abstractions::mem::{
 };
 use kernel::error::Result;
 
-/// A set of numbers other than 0, by open addressing. At most half full.
+/// A set of nonzero numbers, with open addressing. At most half of the slots are in use.
 pub(crate) struct Seen {
-    /// The numbers, or 0 for a free slot. The length is a power of two, or 0.
+    /// The numbers, or 0 in a free slot. The length is a power of two, or 0.
     slots: Array<usize>,
     len: usize,
 }
 
 impl Seen {
-    /// An empty set, which has no memory.
+    /// An empty set without memory.
     pub(crate) const fn new() -> Self {
         Self {
             slots: Array::empty(),
@@ -24,27 +24,27 @@ impl Seen {
         }
     }
 
-    /// Whether nothing was inserted.
+    /// Whether the set is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Removes all, and frees the memory.
+    /// Removes all numbers, and frees the memory.
     pub(crate) fn clear(&mut self) {
         if !self.slots.is_empty() {
             *self = Self::new();
         }
     }
 
-    /// Makes room for `count` more. May sleep.
+    /// Makes room for `count` more numbers. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`. The set is as it was.
+    /// `ENOMEM`. The set is then unchanged.
     pub(crate) fn reserve(&mut self, count: usize) -> Result {
         let needed = self.len.saturating_add(count).saturating_mul(2);
         if needed > self.slots.len() {
-            // Twice what is needed, to amortise rehashing.
+            // Twice the size that is needed, to amortise rehashing.
             let slots = needed.saturating_mul(2).max(8).next_power_of_two();
             let mut larger = Self {
                 slots: Array::zeroed(slots, Need::Required)?,
@@ -58,7 +58,7 @@ impl Seen {
         Ok(())
     }
 
-    /// Inserts an identity. [`Seen::reserve`] must have made room for it; it is left out otherwise.
+    /// Inserts an identity. If [`Seen::reserve`] has made no room for it, it is left out.
     pub(crate) fn insert(&mut self, id: usize) {
         for index in probe(self.slots.len(), id) {
             match self.slots.get_mut(index) {
@@ -73,7 +73,7 @@ impl Seen {
         }
     }
 
-    /// Whether an identity was inserted.
+    /// Whether the set contains an identity.
     pub(crate) fn contains(&self, id: usize) -> bool {
         for index in probe(self.slots.len(), id) {
             match self.slots.get(index) {
@@ -86,7 +86,7 @@ impl Seen {
     }
 }
 
-/// The slots in which an identity may be, in the order in which they are tried.
+/// The slots that may contain an identity, in the order in which they are tried.
 fn probe(slots: usize, id: usize) -> impl Iterator<Item = usize> {
     // Fibonacci hashing.
     const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;

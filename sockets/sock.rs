@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Typed read-only views of the entries of the hash tables: a full TCP socket, a
-//! listener, a UDP socket, a TIME_WAIT minisock, a SYN_RECV request.
+//! Typed read-only views of the entries of the hash tables: a full TCP socket, a listener, a UDP
+//! socket, a TIME_WAIT minisock, a SYN_RECV request.
 //!
 //! C headers: `include/net/sock.h`, `include/linux/tcp.h`, `include/linux/udp.h`,
 //! `include/net/inet_timewait_sock.h`, `include/net/request_sock.h`
 //!
-//! A view has just the fields that the C object behind it has: reading a request
-//! as a full socket does not compile. Views borrow from the locked bucket that
-//! yielded them, so none outlives the lock. Fields are read without the socket
-//! lock, each one once, as `inet_diag` and `/proc/net/tcp` do: what a row says of
-//! two fields need not be of the same moment. Nothing here writes. What options are set
-//! is in `sockopts/getsockopt.rs`.
+//! A view offers only the fields of the C object behind it: code that reads a request as a full
+//! socket does not compile. Views borrow from the locked bucket that yielded them, and none
+//! outlives the lock. Each field is read once and without the socket lock, as `inet_diag` and
+//! `/proc/net/tcp` do. Two fields of a row need not be from the same moment.
+//!
+//! What this does not do: write to a socket, or read its options. Options are in
+//! `sockopts/getsockopt.rs`.
 
 use crate::abstractions::modules;
 use crate::abstractions::ns::{
@@ -31,16 +32,16 @@ use core::net::{
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-/// Jiffies a second.
+/// The number of jiffies in a second.
 pub(crate) const HZ: u32 = bindings::HZ;
 
 /// `tcp_jiffies32`: jiffies modulo 2^32.
 pub(crate) fn jiffies32() -> u32 {
-    // SAFETY: `jiffies` is a variable of the kernel that anyone may read at any time.
+    // SAFETY: `jiffies` is a variable of the kernel that any code may read at any time.
     unsafe { (&raw const bindings::jiffies).read_volatile() as u32 }
 }
 
-/// Address families whose sockets are shown.
+/// An address family whose sockets are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     /// `AF_INET`
@@ -64,20 +65,23 @@ impl Family {
 /// An address and a port in host byte order.
 pub(crate) type Endpoint = (IpAddr, u16);
 
-/// Any entry of a hash table, of which only `struct sock_common` may be read.
+/// An entry of a hash table, of any kind. Only its `struct sock_common` may be read.
 ///
 /// # Invariants
 ///
-/// `ptr` points to a live `struct sock_common` that stays in a hash table, and
-/// hence alive, during `'b`: its bucket is locked. Where `skc_state` is
-/// `TCP_TIME_WAIT` it is the first member of a `struct inet_timewait_sock`, where
-/// it is `TCP_NEW_SYN_RECV` that of a `struct inet_request_sock`, else that of a
-/// `struct sock`, which is a `struct tcp_sock` in a TCP table and a
-/// `struct udp_sock` in a UDP table.
+/// `ptr` points to a live `struct sock_common`. It stays in a hash table, and hence alive, during
+/// `'b`, because its bucket is locked. It is the first member of the following structure:
+///
+/// | `skc_state` | structure |
+/// |---|---|
+/// | `TCP_TIME_WAIT` | `struct inet_timewait_sock` |
+/// | `TCP_NEW_SYN_RECV` | `struct inet_request_sock` |
+/// | any other, in a TCP table | `struct sock`, which is a `struct tcp_sock` |
+/// | any other, in a UDP table | `struct sock`, which is a `struct udp_sock` |
 #[derive(Clone, Copy)]
 pub(crate) struct Entry<'b> {
     ptr: NonNull<bindings::sock_common>,
-    /// `skc_family`, read once: IPV6_ADDRFORM changes it, and a row is of one family.
+    /// `skc_family`, read once: IPV6_ADDRFORM changes it, and a row must not mix two families.
     family: u16,
     _bucket: PhantomData<&'b ()>,
 }
@@ -88,7 +92,7 @@ pub(crate) struct Entry<'b> {
 ///
 /// [`View::as_ptr`] must point to a live `struct C` as long as the view lives.
 pub(crate) unsafe trait View<C> {
-    /// The C object.
+    /// The address of the C object.
     fn as_ptr(&self) -> *const C;
 }
 
@@ -97,17 +101,17 @@ pub(crate) unsafe trait View<C> {
 macro_rules! get {
     ($view:expr, $type:ident.$($field:ident).+) => {{
         let ptr: *const $crate::bindings::$type = $crate::sockets::sock::View::as_ptr($view);
-        // SAFETY: `View` promises that `ptr` is to a live object of this type. The read is
-        // volatile, so others may write to the field meanwhile.
+        // SAFETY: `View` promises that `ptr` points to a live object of this type. The read is
+        // volatile, because others may write to the field at the same time.
         unsafe { read_once!(ptr, $type.$($field).+) }
     }};
 }
 
-/// Declares which C types stand behind a view, by its first member, and so by the entry.
+/// Declares the C types behind a view. Each of them starts at the entry of the view.
 macro_rules! views {
     ($($view:ident: $($type:ident)+;)*) => {$($(
-        // SAFETY: By the invariants of the view, its entry is the start of such an object, which
-        // stays in a locked bucket, and so alive, as long as the view lives.
+        // SAFETY: By the invariants of the view, its entry is the start of such an object. The
+        // object stays in a locked bucket, hence alive, as long as the view lives.
         unsafe impl View<bindings::$type> for $view<'_> {
             fn as_ptr(&self) -> *const bindings::$type {
                 self.entry().ptr.as_ptr().cast()
@@ -128,22 +132,22 @@ views! {
 }
 
 impl<'b> Entry<'b> {
-    /// Views an entry of a locked bucket.
+    /// Makes a view of an entry of a locked bucket.
     ///
     /// # Safety
     ///
-    /// `node` must be the `skc_node` of an entry of a TCP or UDP hash table whose
-    /// bucket stays locked during `'b`.
+    /// `node` must be the `skc_node` of an entry of a TCP or UDP hash table whose bucket stays
+    /// locked during `'b`.
     pub(crate) unsafe fn from_node(node: NonNull<bindings::hlist_node>) -> Self {
-        // SAFETY: `node` lies within a `struct sock_common`, so its start is in the same
-        // allocation.
+        // SAFETY: By the caller's promise, `node` lies within a `struct sock_common`. The start of
+        // that structure is in the same allocation.
         let ptr = unsafe { node.byte_sub(offset_of!(sock_common.skc_node)) };
         let ptr = ptr.cast::<bindings::sock_common>();
         let common = ptr.as_ptr().cast_const();
-        // SAFETY: The caller promises that the entry is in a locked bucket, so it is alive.
+        // SAFETY: The caller promises that the entry is in a locked bucket. It is therefore alive.
         let family = unsafe { read_once!(common, sock_common.skc_family) };
-        // INVARIANT: The entry cannot leave the table while the bucket is locked. Which structure
-        // surrounds the common part follows from `skc_state`, see `sk_fullsock()`.
+        // INVARIANT: The entry cannot leave the table while the bucket is locked. `skc_state`
+        // determines which structure surrounds the common part, see `sk_fullsock()`.
         Self {
             ptr,
             family,
@@ -155,7 +159,8 @@ impl<'b> Entry<'b> {
         self
     }
 
-    /// The address, which no other entry has while this one is in a table. Never printed.
+    /// The address of the entry. No other entry has this address while this one is in a table. It
+    /// is never printed.
     pub(crate) fn address(&self) -> usize {
         self.ptr.as_ptr().addr()
     }
@@ -170,7 +175,7 @@ impl<'b> Entry<'b> {
         u32::from(self.family) == family.number() && self.is_of(net)
     }
 
-    /// `net_eq()` with `sock_net()`.
+    /// Whether the entry belongs to `net`: `net_eq()` with `sock_net()`.
     #[cfg(CONFIG_NET_NS)]
     pub(crate) fn is_of(&self, net: Net<'_>) -> bool {
         get!(self, sock_common.skc_net.net) == net.as_ptr()
@@ -181,7 +186,7 @@ impl<'b> Entry<'b> {
         true
     }
 
-    /// `sk_fullsock()`: whether it is not a minisock.
+    /// Whether the entry is a full socket, and not a minisock: `sk_fullsock()`.
     fn is_full(&self) -> bool {
         !matches!(
             u32::from(get!(self, sock_common.skc_state)),
@@ -190,14 +195,14 @@ impl<'b> Entry<'b> {
     }
 
     /// Whether a reference to the entry keeps its network namespace, which is used when the last
-    /// one is dropped. A full socket with `sk_net_refcnt` keeps it. Those of the kernel often do
-    /// not, nor do minisocks.
+    /// reference is dropped. A full socket with `sk_net_refcnt` keeps it. Sockets of the kernel
+    /// often do not keep it, and minisocks never do.
     pub(crate) fn keeps_net(&self) -> bool {
         self.is_full() && get!(self, sock_common.skc_net_refcnt) != 0
     }
 
-    /// Takes a reference, or `None` if the count is 0, as it is while the entry is being linked in
-    /// or out. `keeps_order` is what [`SockRef::keeps_order`] returns.
+    /// Takes a reference. `None` if the count is 0, as it is while the entry is being linked in or
+    /// out. `keeps_order` is the value that [`SockRef::keeps_order`] returns.
     pub(crate) fn try_get<'h>(
         &self,
         _guard: &'h modules::Guard,
@@ -207,8 +212,8 @@ impl<'b> Entry<'b> {
         // SAFETY: By the type invariant, the entry is alive. The helper reads and writes nothing
         // but `skc_refcnt`, which minisocks have as well.
         let taken = unsafe { bindings::knetstat_sock_tryget(ptr.as_ptr()) };
-        // INVARIANT: The reference was just taken. A full socket is never turned into a minisock,
-        // nor the other way round.
+        // INVARIANT: The reference was just taken. A full socket never turns into a minisock, nor a
+        // minisock into a full socket.
         taken.then(|| SockRef {
             ptr,
             is_full: self.is_full(),
@@ -217,26 +222,28 @@ impl<'b> Entry<'b> {
         })
     }
 
-    /// The entry of a UDP table.
+    /// The view of an entry of a UDP table.
     ///
     /// # Safety
     ///
     /// The entry must come from a UDP table.
     pub(crate) unsafe fn into_udp(self) -> Udp<'b> {
-        // INVARIANT: UDP tables hold full sockets only, each a `struct udp_sock`.
+        // INVARIANT: The caller promises that the entry comes from a UDP table. These contain only
+        // full sockets, and each of them is a `struct udp_sock`.
         Udp(Sock(self))
     }
 
-    /// The entry of a TCP table, by its kind.
+    /// The view of an entry of a TCP table, by its kind.
     ///
     /// # Safety
     ///
     /// The entry must come from a TCP table.
     pub(crate) unsafe fn into_tcp(self) -> TcpEntry<'b> {
         let number = get!(&self, sock_common.skc_state);
-        // INVARIANT: The state tells the kind, see the type invariant of `Entry`. A socket never
-        // turns into a minisock in place: `inet_twsk_alloc()` and `inet_reqsk_alloc()` make new
-        // objects, which take its place in the bucket.
+        // INVARIANT: The caller promises that the entry comes from a TCP table. The state
+        // determines the kind, see the type invariant of `Entry`. A socket never turns into a
+        // minisock in place: `inet_twsk_alloc()` and `inet_reqsk_alloc()` make new objects, which
+        // take its place in the bucket.
         match u32::from(number) {
             bindings::TCP_TIME_WAIT => TcpEntry::TimeWait(TimeWait(self)),
             bindings::TCP_NEW_SYN_RECV => TcpEntry::Request(Request(self)),
@@ -260,7 +267,7 @@ impl<'b> Entry<'b> {
         ipv4(get!(self, sock_common.skc_rcv_saddr))
     }
 
-    /// The address and the port of the peer.
+    /// The address and port of the peer.
     fn foreign(&self) -> Endpoint {
         let port = get!(self, sock_common.skc_dport);
         (self.foreign_address(), u16::from_be(port))
@@ -275,15 +282,15 @@ impl<'b> Entry<'b> {
     }
 }
 
-/// A counted reference to any kind of socket. Pins the memory, not the place in a table.
+/// A counted reference to a socket of any kind. It keeps the memory, but not the place in a table.
 ///
-/// It lives at most as long as the hold, and so within one read(2): dropping the last reference
-/// calls `sk_destruct`, which may be in the text of any module.
+/// It lives at most as long as the [`modules::Guard`], hence within one read(2). Dropping the last
+/// reference calls `sk_destruct`, which may be in the text of any module.
 ///
 /// # Invariants
 ///
-/// `ptr` points to a socket or minisock on which this value owns a reference. `is_full` says which
-/// of the two it is.
+/// `ptr` points to a socket or minisock, and this value owns a reference to it. `is_full` is true
+/// for a full socket, and false for a minisock.
 pub(crate) struct SockRef<'h> {
     ptr: NonNull<bindings::sock>,
     is_full: bool,
@@ -292,33 +299,35 @@ pub(crate) struct SockRef<'h> {
 }
 
 impl SockRef<'_> {
-    /// The C object: a `struct sock`, or the `struct sock_common` of a minisock.
+    /// The address of the C object: a `struct sock`, or the `struct sock_common` of a minisock.
     pub(crate) fn as_ptr(&self) -> *mut bindings::sock {
         self.ptr.as_ptr()
     }
 
-    /// Whether the socket cannot have left its bucket and come back behind an entry that was behind
-    /// it and stayed.
+    /// Whether the socket keeps its order: it cannot have left its bucket and come back behind an
+    /// entry that was behind it and stayed.
     pub(crate) fn keeps_order(&self) -> bool {
         self.keeps_order
     }
 
-    /// Keeps others from moving the socket from one bucket to another, unless they are about to.
-    /// BHs must be off, as they are while a bucket is locked.
+    /// Keeps others from moving the socket from one bucket to another. `None` if one of them may be
+    /// about to move it. BHs must be off, as they are while a bucket is locked.
     ///
-    /// Who moves a full socket has its lock: `listen(2)`, `connect(2)`, `bind(2)` and disconnecting
-    /// own it by `lock_sock()`, softirqs and timers hold its spinlock by `bh_lock_sock()`. Each of
-    /// them does so from before it writes what says which bucket the socket is to be in (its state,
-    /// its hash, its address and port) until the socket is in there. Minisocks do not move.
+    /// Code that moves a full socket has its lock. `listen(2)`, `connect(2)`, `bind(2)` and
+    /// disconnecting own it by `lock_sock()`. Softirqs and timers hold its spinlock by
+    /// `bh_lock_sock()`. All of them take the lock before they write the fields that determine the
+    /// bucket: state, hash, address and port. They keep the lock until the socket is in that
+    /// bucket. Minisocks do not move.
     pub(crate) fn bh_trylock(&self) -> Option<BhLocked<'_>> {
         let locks = self.is_full && !cfg!(knetstat_fault = "no-sock-lock");
         // SAFETY: By the type invariant, this is a full socket, which the reference keeps alive.
-        // BHs are off, so no softirq on this CPU can wait for the spinlock while it is held here
-        // (on PREEMPT_RT one may, as it sleeps).
+        // Because BHs are off, no softirq on this CPU can wait for the spinlock while it is held
+        // here. On PREEMPT_RT a softirq may wait, because it sleeps.
         if locks && !unsafe { bindings::knetstat_bh_trylock_sock(self.ptr.as_ptr()) } {
             return None;
         }
-        // INVARIANT: A full socket was just locked, and nobody owns it.
+        // INVARIANT: If `locks`, this task has just taken the spinlock of a full socket that no
+        // process owns.
         Some(BhLocked {
             sk: self,
             locks,
@@ -328,20 +337,22 @@ impl SockRef<'_> {
 }
 
 impl Drop for SockRef<'_> {
-    /// May free the socket: not to be dropped under the lock of a bucket.
+    /// Gives back the reference, which may free the socket. Must not be called under the lock of a
+    /// bucket.
     fn drop(&mut self) {
-        // SAFETY: By the type invariant, this value owns a reference, which is given back here and
-        // not used after this. `sock_gen_put()` tells the kinds of sockets apart. If the destructor
-        // is in a module, its text is there, as the hold lives.
+        // SAFETY: By the type invariant, this value owns a reference. The reference is given back
+        // here and not used after this. `sock_gen_put()` distinguishes the kinds of sockets. If the
+        // destructor is in a module, the text of that module is there, because the `modules::Guard`
+        // lives.
         unsafe { bindings::sock_gen_put(self.ptr.as_ptr()) };
     }
 }
 
-/// A socket that nobody moves from one bucket to another while this value lives.
+/// A socket that no other code moves from one bucket to another while this value lives.
 ///
 /// # Invariants
 ///
-/// If `locks`, the spinlock of the socket, a full one, is held; no process owns it.
+/// If `locks`, the socket is a full one, its spinlock is held, and no process owns it.
 pub(crate) struct BhLocked<'s> {
     sk: &'s SockRef<'s>,
     locks: bool,
@@ -359,22 +370,22 @@ impl<'s> Deref for BhLocked<'s> {
 impl Drop for BhLocked<'_> {
     fn drop(&mut self) {
         if self.locks {
-            // SAFETY: By the type invariant, the spinlock is held, by this task as the value is not
-            // `Send`.
+            // SAFETY: By the type invariant, the spinlock is held. This task holds it, because the
+            // value is not `Send`.
             unsafe { bindings::knetstat_bh_unlock_sock(self.sk.ptr.as_ptr()) };
         }
     }
 }
 
-/// What a bucket of a TCP table holds.
+/// An entry of a TCP table, by its kind.
 pub(crate) enum TcpEntry<'b> {
     /// A listening socket.
     Listener(Listener<'b>),
     /// Any other full socket.
     Connection(Connection<'b>),
-    /// A connection that is over, of which the kernel remembers little.
+    /// A connection that has ended, of which the kernel keeps only a minisock.
     TimeWait(TimeWait<'b>),
-    /// A connection that a client has asked for.
+    /// A connection that a client has requested.
     Request(Request<'b>),
 }
 
@@ -402,13 +413,14 @@ impl<'b> Sock<'b> {
         self.0.foreign()
     }
 
-    /// The owner's user id as `ns` sees it. Follows `/proc/net/tcp`.
+    /// The user id of the owner, translated into `ns`. Follows `/proc/net/tcp`.
     pub(crate) fn uid(&self, ns: UserNs<'_>) -> u32 {
-        // SAFETY: By the type invariants, the socket and the user namespace are alive.
+        // SAFETY: By the type invariants, the socket and the user namespace are alive, and the
+        // socket is a full one.
         unsafe { bindings::knetstat_uid(ns.as_ptr(), self.as_ptr()) }
     }
 
-    /// The inode of the socket's file, 0 without one: `sock_i_ino()`.
+    /// The inode of the socket's file, or 0 if it has none: `sock_i_ino()`.
     pub(crate) fn inode(&self) -> u64 {
         // SAFETY: By the type invariant, the socket is alive and a full one.
         unsafe { bindings::knetstat_sock_ino(self.as_ptr()) }
@@ -440,14 +452,14 @@ impl<'b> Deref for Tcp<'b> {
 }
 
 impl Tcp<'_> {
-    /// The state that the socket had when the view was made: the one that its row
-    /// is of.
+    /// The state of the socket when the view was made. The row shows this state.
     pub(crate) fn state(&self) -> State {
         self.state
     }
 
-    /// Bytes written and not acknowledged, as `/proc/net/tcp` counts them: in the instant in which
-    /// connect(2) has chosen a sequence number and not yet sent it, anything up to 2^32.
+    /// The number of bytes written and not acknowledged, as `/proc/net/tcp` counts them. For an
+    /// instant in connect(2), it can be anything up to 2^32: a sequence number is chosen, but not
+    /// yet sent.
     pub(crate) fn send_queue(&self) -> i64 {
         let written = get!(self, tcp_sock.write_seq);
         written.wrapping_sub(get!(self, tcp_sock.snd_una)).into()
@@ -463,8 +475,8 @@ impl Tcp<'_> {
 ///
 /// # Invariants
 ///
-/// The entry is the start of a `struct tcp_sock`, of which the state was `TCP_LISTEN` when the view
-/// was made.
+/// The entry is the start of a `struct tcp_sock`. Its state was `TCP_LISTEN` when the view was
+/// made.
 #[derive(Clone, Copy)]
 pub(crate) struct Listener<'b>(Tcp<'b>);
 
@@ -477,12 +489,12 @@ impl<'b> Deref for Listener<'b> {
 }
 
 impl Listener<'_> {
-    /// Connections that wait for accept(2).
+    /// The number of connections that wait for accept(2).
     pub(crate) fn accept_queue(&self) -> i64 {
         get!(self, sock.sk_ack_backlog).into()
     }
 
-    /// The limit of the accept queue: what listen(2) was given, at most
+    /// The limit of the accept queue: the value that was passed to listen(2), at most
     /// `net.core.somaxconn`.
     pub(crate) fn backlog(&self) -> u32 {
         get!(self, sock.sk_max_ack_backlog)
@@ -493,8 +505,8 @@ impl Listener<'_> {
 ///
 /// # Invariants
 ///
-/// The entry is the start of a `struct tcp_sock`, of which the state was not `TCP_LISTEN` when the
-/// view was made.
+/// The entry is the start of a `struct tcp_sock`. Its state was not `TCP_LISTEN` when the view was
+/// made.
 #[derive(Clone, Copy)]
 pub(crate) struct Connection<'b>(Tcp<'b>);
 
@@ -507,15 +519,15 @@ impl<'b> Deref for Connection<'b> {
 }
 
 impl Connection<'_> {
-    /// Bytes received and not read, as `/proc/net/tcp` counts them.
+    /// The number of bytes received and not read, as `/proc/net/tcp` counts them.
     pub(crate) fn receive_queue(&self) -> i64 {
         let received = get!(self, tcp_sock.rcv_nxt);
         let unread = received.wrapping_sub(get!(self, tcp_sock.copied_seq)) as i32;
-        // The reader may have moved on between the two reads.
+        // The process may have read data between the reads of the two fields.
         unread.max(0).into()
     }
 
-    /// What the indicators are judged by.
+    /// The fields that determine the indicator.
     pub(crate) fn flow(&self) -> Flow {
         Flow {
             state: self.state(),
@@ -544,27 +556,28 @@ impl<'b> Deref for Udp<'b> {
 }
 
 impl Udp<'_> {
-    /// Whether the socket is of a protocol that is encapsulated in UDP, whose module may have set a
-    /// destructor: `udp_sk(sk)->encap_type`.
+    /// Whether the socket carries a protocol that is encapsulated in UDP: `udp_sk(sk)->encap_type`.
+    /// The module of such a protocol may have set a destructor.
     pub(crate) fn encapsulates(&self) -> bool {
         get!(self, udp_sock.encap_type) != 0
     }
 
-    /// Whether the process chose the port, by bind(2): `SOCK_BINDPORT_LOCK`.
+    /// Whether the process chose the port with bind(2): `SOCK_BINDPORT_LOCK`.
     pub(crate) fn is_bound_to_port(&self) -> bool {
         u32::from(get!(self, sock.sk_userlocks)) & bindings::SOCK_BINDPORT_LOCK != 0
     }
 
-    /// Memory of the datagrams received and not read: `udp_rqueue_get()`.
+    /// The memory of the datagrams received and not read, in bytes: `udp_rqueue_get()`.
     pub(crate) fn receive_queue(&self) -> i64 {
         let allocated = get!(self, sock.sk_backlog.rmem_alloc.counter);
         let unread = allocated.wrapping_sub(get!(self, udp_sock.forward_deficit));
-        // Datagrams may have come and been read between the two reads: `udp_rmem_release()` counts
-        // them in the second number, and the first one is from before they came.
+        // Datagrams may have come and been read between the reads of the two fields.
+        // `udp_rmem_release()` counts them in the second field. The first field was read before
+        // they came.
         unread.max(0).into()
     }
 
-    /// Memory of the datagrams not yet sent: `sk_wmem_alloc_get()`.
+    /// The memory of the datagrams not yet sent, in bytes: `sk_wmem_alloc_get()`.
     pub(crate) fn send_queue(&self) -> i64 {
         get!(self, sock.sk_wmem_alloc.refs.counter)
             .wrapping_sub(1)
@@ -572,7 +585,7 @@ impl Udp<'_> {
     }
 }
 
-/// A minisock in TIME_WAIT or in the FIN_WAIT2 that follows a close(2).
+/// A minisock in TIME_WAIT, or in the FIN_WAIT2 that follows close(2).
 ///
 /// # Invariants
 ///
@@ -602,7 +615,7 @@ impl<'b> TimeWait<'b> {
     }
 }
 
-/// A request: a SYN came, the handshake is not complete.
+/// A request: a SYN has come, and the handshake is not complete.
 ///
 /// # Invariants
 ///
@@ -617,10 +630,10 @@ impl<'b> Request<'b> {
 
     /// The address and port that the SYN was sent to: `ir_loc_addr`, `ir_num`.
     pub(crate) fn local(&self) -> Endpoint {
-        // The mistake of the C module, for the test that shows that KASAN sees it: `inet_sport`
+        // The mistake of the C module, for the test that shows that KASAN reports it: `inet_sport`
         // lies behind the end of a request.
         #[cfg(knetstat_fault = "oob")]
-        // SAFETY: There is none: a request is no `struct inet_sock`. `get!` would not compile.
+        // SAFETY: There is none: a request is not a `struct inet_sock`. `get!` would not compile.
         let _ = unsafe { read_once!(self.0.ptr.as_ptr(), inet_sock.inet_sport) };
 
         let port = get!(self, sock_common.skc_num);
@@ -633,7 +646,7 @@ impl<'b> Request<'b> {
     }
 }
 
-/// The state behind a number of `include/net/tcp_states.h`.
+/// The state with a number of `include/net/tcp_states.h`.
 fn state(number: u8) -> State {
     match u32::from(number) {
         bindings::TCP_ESTABLISHED => State::Established,
@@ -651,12 +664,12 @@ fn state(number: u8) -> State {
     }
 }
 
-/// An address in network byte order.
+/// Converts an address from network byte order.
 pub(crate) fn ipv4(address: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(u32::from_be(address)))
 }
 
-/// An address in network byte order.
+/// Converts an address from network byte order.
 #[cfg(CONFIG_IPV6)]
 pub(crate) fn ipv6(address: [u8; 16]) -> IpAddr {
     IpAddr::V6(Ipv6Addr::from(address))

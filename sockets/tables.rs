@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The hash tables that hold the sockets, bucket by bucket.
+//! The hash tables that contain the sockets, bucket by bucket.
 //!
 //! C headers: `include/net/inet_hashtables.h`, `include/net/udp.h`
 //!
-//! The tables are reached through `struct net`, which needs no exported symbol:
-//! `ipv4.tcp_death_row.hashinfo` (`lhash2`, then `ehash`) and `ipv4.udp_table`
-//! (`hash`), in the order of `/proc/net/tcp` and `/proc/net/udp`, with the locks
-//! that these take. A table may be private to a network namespace or shared by
-//! several: see [`Entry::matches`].
+//! The tables are reached through `struct net`, which needs no exported symbol. They are
+//! `ipv4.tcp_death_row.hashinfo` (`lhash2`, then `ehash`) and `ipv4.udp_table` (`hash`). The order
+//! and the locks are those of `/proc/net/tcp` and `/proc/net/udp`. A table may be private to a
+//! network namespace or shared by several: see [`Entry::matches`].
 //!
 //! What this does not do: look a socket up, or change anything.
 
@@ -39,30 +38,30 @@ use core::ops::{
 use core::ptr::NonNull;
 use kernel::error::Result;
 
-/// The entry that is shown next, if there is one: to be prefetched, never to be looked at.
+/// The entry that is shown next, if there is one. It may be prefetched, but never read.
 type Ahead = Option<NonNull<bindings::hlist_node>>;
 
 /// A hash table, or several that are walked as one.
 ///
 /// # Safety
 ///
-/// - [`HashTable::bucket`] yields the chain and the lock of that bucket.
-/// - [`HashTable::bucket_of`] yields the bucket that the socket was linked into last.
+/// - [`HashTable::bucket`] must yield the chain and the lock of that bucket.
+/// - [`HashTable::bucket_of`] must yield the bucket that the socket was linked into last.
 pub(crate) unsafe trait HashTable<'n>: Sized {
     /// The typed view of an entry.
     type Socket<'b>;
 
-    /// The table in which the sockets of `net` are.
+    /// The table that contains the sockets of `net`.
     fn of(net: Net<'n>) -> Self;
 
-    /// The number of buckets. Does not change while the namespace lives.
+    /// The number of buckets, which does not change while the namespace lives.
     fn len(&self) -> u32;
 
-    /// A bucket, `None` behind the last one.
+    /// The bucket with this index. `None` behind the last bucket.
     fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>>;
 
-    /// The first one of these buckets that is not empty, judged without the locks, as the
-    /// kernel's own walks do.
+    /// The first of these buckets that is not empty. It is judged without the locks, as in the
+    /// kernel's own walks.
     fn occupied(&self, buckets: Range<u32>) -> Option<u32>;
 
     /// Whether dropping the last reference to an entry may call a function of another module.
@@ -72,7 +71,7 @@ pub(crate) unsafe trait HashTable<'n>: Sized {
     /// The entry must be one of this table.
     unsafe fn has_module(&self, entry: &Entry<'_>) -> bool;
 
-    /// Whether an entry of this bucket can leave it and come back behind an entry that was behind
+    /// Whether an entry of this bucket can leave it, and come back behind an entry that was behind
     /// it and stayed.
     ///
     /// # Safety
@@ -80,15 +79,16 @@ pub(crate) unsafe trait HashTable<'n>: Sized {
     /// The entry must be one of this table.
     unsafe fn returns_behind(&self, index: u32, entry: &Entry<'_>) -> bool;
 
-    /// The bucket that a socket was linked into last, by what the kernel chooses it by.
+    /// The bucket that a socket was linked into last, from the fields by which the kernel chooses
+    /// it.
     ///
     /// # Safety
     ///
     /// The socket must come from a table of this type.
     unsafe fn bucket_of(&self, sk: &BhLocked<'_>) -> u32;
 
-    /// Lets the CPU fetch a part of what a row shows of the entry with that node, which is not
-    /// looked at and need not exist any more.
+    /// Lets the CPU fetch a part of the entry with this node. The entry is not read, and need not
+    /// exist any more.
     fn prefetch(node: NonNull<bindings::hlist_node>, part: Part);
 
     /// The typed view of an entry.
@@ -99,13 +99,14 @@ pub(crate) unsafe trait HashTable<'n>: Sized {
     unsafe fn socket(entry: Entry<'_>) -> Self::Socket<'_>;
 }
 
-/// When BHs are switched off to take a lock, which on PREEMPT_RT is a lock itself, so that the
-/// order has to be the kernel's.
+/// The time at which BHs are switched off, relative to taking a lock. On PREEMPT_RT, switching them
+/// off takes a lock itself. The order must therefore be the kernel's.
 #[derive(Clone, Copy)]
 enum Bhs {
-    /// As `spin_lock_bh()` does.
+    /// Before the lock is taken, as `spin_lock_bh()` does.
     Before,
-    /// Others take the lock with BHs on, and then call what switches them off.
+    /// After the lock is taken. Other code takes the lock with BHs on, and then calls functions
+    /// that switch them off.
     After,
 }
 
@@ -113,9 +114,10 @@ enum Bhs {
 ///
 /// # Invariants
 ///
-/// `first` is the address of the head of the chain, `lock` that of the lock which guards
-/// it. Both stay valid during `'t`, in which the table is borrowed. The kernel takes the lock in
-/// softirqs only if `bhs` is [`Bhs::Before`].
+/// - `first` is the address of the head of the chain.
+/// - `lock` is the address of the lock that guards the chain.
+/// - Both stay valid during `'t`, in which the table is borrowed.
+/// - The kernel takes the lock in softirqs only if `bhs` is [`Bhs::Before`].
 #[derive(Clone, Copy)]
 struct Chain<'t> {
     first: *const *mut bindings::hlist_node,
@@ -125,10 +127,11 @@ struct Chain<'t> {
 }
 
 impl Chain<'_> {
-    /// The first node, which may leave the chain if it is not locked.
+    /// The first node, which may leave the chain unless the bucket is locked.
     fn first(&self) -> Option<NonNull<bindings::hlist_node>> {
-        // SAFETY: By the type invariant, `first` is the address of a pointer, valid while the table
-        // is borrowed. The read is volatile, since others may write meanwhile, as `READ_ONCE()` is.
+        // SAFETY: By the type invariant, `first` is the address of a pointer, and valid while the
+        // table is borrowed. The read is volatile, as in `READ_ONCE()`, because others may write at
+        // the same time.
         node(unsafe { self.first.read_volatile() })
     }
 }
@@ -137,7 +140,7 @@ impl Chain<'_> {
 ///
 /// # Invariants
 ///
-/// `chain` is that of the bucket with that index of that table.
+/// `chain` is the chain of the bucket with number `index` of `table`.
 pub(crate) struct Bucket<'t, T> {
     table: &'t T,
     index: u32,
@@ -150,15 +153,15 @@ impl<'t, T> Bucket<'t, T> {
     fn lock(self, next: Option<Bucket<'t, T>>) -> Locked<'t, T> {
         let lock = self.chain.lock;
         // SAFETY: By the type invariant, `lock` is the initialised lock of the bucket, and no
-        // softirq takes it if it is taken with BHs on. This is process context with no lock of the
-        // tables held, as the walk locks one bucket at a time.
+        // softirq takes it if it is taken with BHs on. This is process context. No lock of the
+        // tables is held, because the walk locks one bucket at a time.
         unsafe {
             match self.chain.bhs {
                 Bhs::Before => bindings::knetstat_spin_lock_bh(lock),
                 Bhs::After => bindings::knetstat_spin_lock_then_bh_disable(lock),
             }
         }
-        // INVARIANT: It was just locked.
+        // INVARIANT: The lock of the bucket was just taken.
         Locked {
             bucket: self,
             next: next.map(|bucket| bucket.chain),
@@ -169,10 +172,10 @@ impl<'t, T> Bucket<'t, T> {
     }
 }
 
-/// A locked bucket: while it lives, its chain does not change.
+/// A locked bucket. Its chain does not change while this value lives.
 ///
-/// Not `Send`: a lock is given back by the task that took it. Nothing that sleeps
-/// may be called while it lives.
+/// Not `Send`: the task that took a lock must release it. Nothing that sleeps may be called while
+/// this value lives.
 ///
 /// # Invariants
 ///
@@ -181,7 +184,7 @@ pub(crate) struct Locked<'t, T> {
     bucket: Bucket<'t, T>,
     /// The chain that is probably shown next.
     next: Option<Chain<'t>>,
-    /// When it was locked.
+    /// The time at which the bucket was locked.
     #[cfg(knetstat_measure)]
     since: u64,
     _not_send: PhantomData<*mut ()>,
@@ -194,10 +197,11 @@ impl<'n, T: HashTable<'n>> Locked<'_, T> {
         self.iter_from(self.bucket.chain.first())
     }
 
-    /// Yields the entries that come after `sk`, which must come from a table of this type. `None`
-    /// if it is not known to be in this bucket: it has left, or somebody uses it.
+    /// Yields the entries behind `sk`, which must come from a table of this type. `None` if `sk` is
+    /// not known to be in this bucket: it has left, or its lock is taken.
     fn iter_after(&self, sk: &SockRef<'_>) -> Option<Iter<'_, T>> {
-        // From here on nobody moves it to another bucket, nor out of this one, which is locked.
+        // From here on, no other code moves the socket to another bucket. Nor can it leave this
+        // one, which is locked.
         let sk = sk.bh_trylock()?;
         let node_of_sk = node_of(&sk);
         // A socket leaves its bucket by functions that clear `pprev`:
@@ -213,12 +217,12 @@ impl<'n, T: HashTable<'n>> Locked<'_, T> {
         }
         // SAFETY: The reference keeps the socket alive, and with it its node.
         let next = unsafe { (*node_of_sk).next };
-        // INVARIANT: `sk` is linked, and into the bucket that it was linked into last, which is
-        // this one and is locked. So it is in this chain, and its successor is as well.
+        // INVARIANT: `sk` is linked. The bucket that it was linked into last is this one, which is
+        // locked. `sk` is therefore in this chain, and its successor is, too.
         Some(self.iter_from(node(next)))
     }
 
-    /// Yields a node of the locked chain, and what comes behind it.
+    /// Yields a node of the locked chain, and the entries behind it.
     fn iter_from(&self, node: Option<NonNull<bindings::hlist_node>>) -> Iter<'_, T> {
         // INVARIANT: The callers got the node from the chain under the lock, which is still held.
         Iter {
@@ -234,8 +238,8 @@ impl<T> Drop for Locked<'_, T> {
     fn drop(&mut self) {
         #[cfg(knetstat_measure)]
         let until = held::now();
-        // SAFETY: By the type invariant, the lock is held, by this task as the guard is not `Send`;
-        // and BHs are off since it was taken.
+        // SAFETY: By the type invariant, the lock is held. This task holds it, because the guard is
+        // not `Send`. BHs have been off since the lock was taken.
         unsafe { bindings::knetstat_spin_unlock_bh(self.bucket.chain.lock) };
         #[cfg(knetstat_measure)]
         held::record(until.saturating_sub(self.since));
@@ -243,16 +247,16 @@ impl<T> Drop for Locked<'_, T> {
 }
 
 /// The entries of a locked bucket. Lets the CPU fetch the columns of the entry behind the one that
-/// it yields, so that they are there when that one is shown.
+/// it yields, so that they are there when that entry is shown.
 ///
 /// # Invariants
 ///
-/// `next` is a node of a chain of a table of type `T`, which stays locked during `'b`.
+/// `next` is a node of a chain of a table of type `T`. The chain stays locked during `'b`.
 pub(crate) struct Iter<'b, T> {
     next: Option<NonNull<bindings::hlist_node>>,
-    /// What is shown behind the chain.
+    /// The entry that is shown after the chain.
     after: Ahead,
-    /// The bucket.
+    /// The number of the bucket.
     index: u32,
     _bucket: PhantomData<&'b T>,
 }
@@ -262,20 +266,20 @@ impl<'b, 'n, T: HashTable<'n>> Iterator for Iter<'b, T> {
 
     fn next(&mut self) -> Option<TableEntry<'b, T>> {
         let current = self.next?;
-        // SAFETY: By the type invariant, the node is in the locked chain, so it is alive.
+        // SAFETY: By the type invariant, the node is in the locked chain. It is therefore alive.
         let next = unsafe { (*current.as_ptr()).next };
-        // INVARIANT: It is the successor of a node of the locked chain.
+        // INVARIANT: `next` is the successor of a node of the locked chain.
         self.next = node(next);
         let ahead = self.next.or(self.after);
-        // Before anything of this one is read, which may have to come from memory.
+        // The prefetch comes before the reads of this entry, which may have to wait for memory.
         if let Some(node) = ahead {
             T::prefetch(node, Part::Columns);
         }
         // SAFETY: The chains of these tables are linked by `skc_node`, or by `skc_nulls_node`,
-        // which lies in the same place and has the same layout. The bucket stays locked during
-        // `'b`.
+        // which has the same place and layout. The bucket stays locked during `'b`.
         let entry = unsafe { Entry::from_node(current) };
-        // INVARIANT: The chain is one of a table of type `T`.
+        // INVARIANT: The chain is one of a table of type `T`, and its bucket stays locked during
+        // `'b`.
         Some(TableEntry {
             entry,
             ahead,
@@ -292,9 +296,9 @@ impl<'b, 'n, T: HashTable<'n>> Iterator for Iter<'b, T> {
 /// `entry` is in a bucket of a table of type `T`, which stays locked during `'b`.
 pub(crate) struct TableEntry<'b, T> {
     entry: Entry<'b>,
-    /// What is shown behind it.
+    /// The entry that is shown after this one.
     ahead: Ahead,
-    /// The bucket.
+    /// The number of the bucket.
     index: u32,
     _table: PhantomData<T>,
 }
@@ -322,8 +326,8 @@ impl<'b, T> Deref for TableEntry<'b, T> {
     }
 }
 
-/// The node that a link leads to, or `None` at the end of a chain: NULL in a hlist,
-/// an odd number in a hlist_nulls (`is_a_nulls()`).
+/// The node that a link points to. `None` at the end of a chain, which is NULL in an hlist, and an
+/// odd number in an hlist_nulls (`is_a_nulls()`).
 fn node(link: *mut bindings::hlist_node) -> Option<NonNull<bindings::hlist_node>> {
     NonNull::new(link).filter(|node| node.addr().get() & 1 == 0)
 }
@@ -336,7 +340,7 @@ pub(crate) struct Visible<'n, T> {
 }
 
 impl<'n, T: HashTable<'n>> Visible<'n, T> {
-    /// What a reader of that namespace's file for that family sees.
+    /// The entries for a reader of the file of this namespace and family.
     pub(crate) fn new(net: Net<'n>, family: Family) -> Self {
         Self {
             table: T::of(net),
@@ -426,22 +430,22 @@ impl<'n, T: HashTable<'n>> walk::Table for Visible<'n, T> {
     }
 }
 
-/// The node by which a socket is linked into a bucket.
+/// The node that links a socket into a bucket.
 fn node_of(sk: &SockRef<'_>) -> *const bindings::hlist_node {
     let ptr = sk.as_ptr().cast_const();
-    // SAFETY: `as_ptr()` is to a live socket or minisock: both begin with a `struct sock_common`,
-    // which has the field.
+    // SAFETY: `as_ptr()` points to a live socket or minisock. Both begin with a `struct
+    // sock_common`, which has the field.
     unsafe { ptr.byte_add(offset_of!(sock_common.skc_node)).cast() }
 }
 
-/// The TCP tables of a network namespace: first the listeners by address and port
-/// (`lhash2`), then connections, TIME_WAIT minisocks and requests (`ehash`).
+/// The TCP tables of a network namespace. Listeners by address and port come first (`lhash2`), then
+/// connections, TIME_WAIT minisocks and requests (`ehash`).
 ///
 /// # Invariants
 ///
-/// `info` points to the `struct inet_hashinfo` of a namespace that lives during `'n`, and
-/// the others are its fields, which are set before the namespace has sockets and not
-/// changed after.
+/// `info` points to the `struct inet_hashinfo` of a namespace that lives during `'n`. The other
+/// values are fields of it. They are set before the namespace has sockets, and do not change
+/// afterwards.
 pub(crate) struct TcpTable<'n> {
     info: *const bindings::inet_hashinfo,
     lhash2: *const bindings::inet_listen_hashbucket,
@@ -453,14 +457,14 @@ pub(crate) struct TcpTable<'n> {
     _net: PhantomData<&'n ()>,
 }
 
-/// One of the two tables that [`TcpTable`] is made of, and a bucket in it.
+/// A bucket of one of the two tables of a [`TcpTable`].
 enum TcpBucket {
     Listening(u32),
     Established(u32),
 }
 
 impl TcpTable<'_> {
-    /// The buckets of `lhash2`, which come first.
+    /// The number of buckets of `lhash2`, which come first.
     fn listening_buckets(&self) -> u32 {
         self.lhash2_mask.saturating_add(1)
     }
@@ -479,15 +483,15 @@ impl TcpTable<'_> {
     ///
     /// `slot` must be at most `lhash2_mask`.
     unsafe fn listening(&self, slot: u32) -> Chain<'_> {
-        // SAFETY: By the type invariant, `lhash2` has `lhash2_mask` + 1 elements, and `slot` is at
-        // most `lhash2_mask` by the caller's promise.
+        // SAFETY: By the type invariant, `lhash2` has `lhash2_mask` + 1 elements. By the caller's
+        // promise, `slot` is at most `lhash2_mask`.
         let bucket = unsafe { self.lhash2.add(slot as usize) };
         // SAFETY: `bucket` points to an element of `lhash2`, which has the field.
         let first = unsafe { bucket.byte_add(offset_of!(inet_listen_hashbucket.nulls_head.first)) };
         // SAFETY: `bucket` points to an element of `lhash2`, which has the field.
         let lock = unsafe { bucket.byte_add(offset_of!(inet_listen_hashbucket.lock)) };
-        // INVARIANT: `inet_hash()` guards the chain by this lock, which it, `inet_unhash()` and
-        // `listening_get_first()` take in process context and with BHs on.
+        // INVARIANT: `inet_hash()` guards the chain by this lock. `inet_hash()`, `inet_unhash()`
+        // and `listening_get_first()` take the lock in process context and with BHs on.
         Chain {
             first: first.cast(),
             lock: lock.cast::<bindings::spinlock_t>().cast_mut(),
@@ -502,14 +506,14 @@ impl TcpTable<'_> {
     ///
     /// `slot` must be at most `ehash_mask`.
     unsafe fn established(&self, slot: u32) -> Chain<'_> {
-        // SAFETY: By the type invariant, `ehash` has `ehash_mask` + 1 elements, and `slot` is at
-        // most `ehash_mask` by the caller's promise.
+        // SAFETY: By the type invariant, `ehash` has `ehash_mask` + 1 elements. By the caller's
+        // promise, `slot` is at most `ehash_mask`.
         let bucket = unsafe { self.ehash.add(slot as usize) };
         // SAFETY: `bucket` points to an element of `ehash`, which has the field.
         let first = unsafe { bucket.byte_add(offset_of!(inet_ehash_bucket.chain.first)) };
         let lock = slot & self.ehash_locks_mask;
-        // SAFETY: `inet_ehash_locks_alloc()` made `ehash_locks_mask` + 1 elements, and `lock` is at
-        // most the mask.
+        // SAFETY: `inet_ehash_locks_alloc()` allocated `ehash_locks_mask` + 1 elements, and `lock`
+        // is at most the mask.
         let lock = unsafe { self.ehash_locks.add(lock as usize) };
         // INVARIANT: `inet_ehash_insert()` guards the chain by this lock.
         Chain {
@@ -521,10 +525,12 @@ impl TcpTable<'_> {
     }
 }
 
-// SAFETY: `bucket` yields the chain and the lock by which `inet_hash()` links listeners into
-// `lhash2` and `inet_ehash_insert()` all else into `ehash`. These two choose the bucket by what
-// `bucket_of` goes by; they are told apart by the state, which is TCP_LISTEN before `inet_hash()`
-// and is changed only after `inet_unhash()`.
+// SAFETY:
+// - `bucket` yields the chain and the lock by which `inet_hash()` links listeners into `lhash2`,
+//   and `inet_ehash_insert()` all other entries into `ehash`.
+// - `bucket_of` uses the fields by which these two functions choose the bucket. The state tells the
+//   two tables apart. It is TCP_LISTEN before `inet_hash()`, and is changed only after
+//   `inet_unhash()`.
 unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
     type Socket<'b> = TcpEntry<'b>;
 
@@ -532,10 +538,10 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
         let net = net.as_ptr();
         // SAFETY: By the type invariant of `Net`, the namespace is alive.
         let info = unsafe { read_once!(net, net.ipv4.tcp_death_row.hashinfo) };
-        // INVARIANT: `tcp_sk_init()` sets the pointer before the namespace can be seen, and
+        // INVARIANT: `tcp_sk_init()` sets the pointer before the namespace can be seen.
         // `tcp_sk_exit_batch()` frees a private table after the last reference is gone.
-        // SAFETY: `info` points to a live `struct inet_hashinfo`, since the table lives as long as
-        // the namespace at least.
+        // SAFETY: `info` points to a live `struct inet_hashinfo`, because the table lives at least
+        // as long as the namespace.
         unsafe {
             Self {
                 info,
@@ -563,8 +569,8 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
             // SAFETY: `locate()` yields slots up to `ehash_mask`.
             TcpBucket::Established(slot) => unsafe { self.established(slot) },
         };
-        // INVARIANT: The buckets of `lhash2` come first, then those of `ehash`, as `locate()`
-        // numbers them.
+        // INVARIANT: The buckets of `lhash2` come first, then those of `ehash`, in the order in
+        // which `locate()` numbers them.
         Some(Bucket {
             table: self,
             index,
@@ -576,12 +582,12 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
         let Range { start, end } = buckets;
         let end = end.min(self.len());
         let established = self.listening_buckets();
-        // SAFETY: The slot is below the number of buckets of `lhash2`, so it is at most the mask.
+        // SAFETY: `slot` is below the number of buckets of `lhash2`, hence at most `lhash2_mask`.
         let is_listening = |slot: &u32| unsafe { self.listening(*slot) }.first().is_some();
         let is_established = |index: &u32| {
             let slot = index.saturating_sub(established);
-            // SAFETY: The index is below the number of all buckets, so that what remains without
-            // those of `lhash2` is at most `ehash_mask`.
+            // SAFETY: `index` is below the number of all buckets. Without the buckets of `lhash2`,
+            // at most `ehash_mask` remains.
             unsafe { self.established(slot) }.first().is_some()
         };
         let listening = (start..end.min(established)).find(is_listening);
@@ -589,26 +595,26 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
     }
 
     unsafe fn has_module(&self, _entry: &Entry<'_>) -> bool {
-        // See abstractions/modules.rs for kernel TLS.
+        // See `abstractions/modules.rs` for kernel TLS.
         false
     }
 
     unsafe fn returns_behind(&self, index: u32, entry: &Entry<'_>) -> bool {
-        // `inet_hash()` links IPv6 listeners with SO_REUSEPORT in at the tail. Whatever comes into
-        // `ehash` goes to the head, or takes the place of what leaves.
+        // `inet_hash()` links IPv6 listeners with SO_REUSEPORT in at the tail. New entries of
+        // `ehash` go to the head, or take the place of an entry that leaves.
         matches!(self.locate(index), Some(TcpBucket::Listening(_))) && entry.is_inet6()
     }
 
     unsafe fn bucket_of(&self, sk: &BhLocked<'_>) -> u32 {
         let ptr = sk.as_ptr().cast_const();
-        // SAFETY: `as_ptr()` is to a live socket or minisock, of which each has a state.
+        // SAFETY: `as_ptr()` points to a live socket or minisock, and each of them has a state.
         let state = unsafe { read_once!(ptr, sock_common.skc_state) };
         if u32::from(state) == bindings::TCP_LISTEN {
-            // SAFETY: Minisocks do not listen, so this is a full socket, and it is alive; `info` is
-            // valid by the type invariant.
+            // SAFETY: Minisocks do not listen. This is therefore a full socket, and it is alive.
+            // `info` is valid by the type invariant.
             return unsafe { bindings::knetstat_lhash2_slot(self.info, ptr) };
         }
-        // SAFETY: `as_ptr()` is to a live socket or minisock, of which each has a hash.
+        // SAFETY: `as_ptr()` points to a live socket or minisock, and each of them has a hash.
         let hash = unsafe { read_once!(ptr, sock_common.skc_hash) };
         self.listening_buckets()
             .saturating_add(hash & self.ehash_mask)
@@ -619,7 +625,7 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
     }
 
     unsafe fn socket(entry: Entry<'_>) -> TcpEntry<'_> {
-        // SAFETY: The caller promises that the entry is of this table, which is one of TCP.
+        // SAFETY: The caller promises that the entry is of this table, which is a TCP table.
         unsafe { entry.into_tcp() }
     }
 }
@@ -628,8 +634,8 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
 ///
 /// # Invariants
 ///
-/// `table` points to the `struct udp_table` of a namespace that lives during `'n`, and the
-/// others are its fields, which do not change while it is in use.
+/// `table` points to the `struct udp_table` of a namespace that lives during `'n`. The other values
+/// are fields of it, which do not change while the table is in use.
 pub(crate) struct UdpTable<'n> {
     table: *const bindings::udp_table,
     hash: *const bindings::udp_hslot,
@@ -644,8 +650,8 @@ impl UdpTable<'_> {
     ///
     /// `index` must be at most `mask`.
     unsafe fn slot(&self, index: u32) -> Chain<'_> {
-        // SAFETY: By the type invariant, `hash` has `mask` + 1 elements, and `index` is at most
-        // `mask` by the caller's promise.
+        // SAFETY: By the type invariant, `hash` has `mask` + 1 elements. By the caller's promise,
+        // `index` is at most `mask`.
         let slot = unsafe { self.hash.add(index as usize) };
         // SAFETY: `slot` points to an element of `hash`, which has the field.
         let first = unsafe { slot.byte_add(offset_of!(udp_hslot.head.first)) };
@@ -661,8 +667,9 @@ impl UdpTable<'_> {
     }
 }
 
-// SAFETY: `bucket` yields the chain and the lock by which `udp_lib_get_port()` links sockets into
-// `hash`, and `bucket_of` goes by what it chooses the slot by.
+// SAFETY:
+// - `bucket` yields the chain and the lock by which `udp_lib_get_port()` links sockets into `hash`.
+// - `bucket_of` uses the fields by which that function chooses the slot.
 unsafe impl<'n> HashTable<'n> for UdpTable<'n> {
     type Socket<'b> = Udp<'b>;
 
@@ -670,10 +677,10 @@ unsafe impl<'n> HashTable<'n> for UdpTable<'n> {
         let net = net.as_ptr();
         // SAFETY: By the type invariant of `Net`, the namespace is alive.
         let table = unsafe { bindings::knetstat_udp_table(net) };
-        // INVARIANT: `udp_pernet_table_alloc()` sets the pointer before the namespace can be seen,
-        // and `udp_pernet_table_free()` frees a private table after the last reference is gone.
-        // SAFETY: `table` points to a live `struct udp_table`, since it lives as long as the
-        // namespace at least.
+        // INVARIANT: `udp_pernet_table_alloc()` sets the pointer before the namespace can be seen.
+        // `udp_pernet_table_free()` frees a private table after the last reference is gone.
+        // SAFETY: `table` points to a live `struct udp_table`, because it lives at least as long as
+        // the namespace.
         unsafe {
             Self {
                 table,
@@ -692,40 +699,40 @@ unsafe impl<'n> HashTable<'n> for UdpTable<'n> {
         if index > self.mask {
             return None;
         }
-        // INVARIANT: It is the chain of this slot.
+        // INVARIANT: `chain` is the chain of this slot.
         Some(Bucket {
             table: self,
             index,
-            // SAFETY: `index` is at most `mask`, or else this has returned.
+            // SAFETY: `index` is at most `mask`. Otherwise, the function has returned above.
             chain: unsafe { self.slot(index) },
         })
     }
 
     fn occupied(&self, buckets: Range<u32>) -> Option<u32> {
         let Range { start, end } = buckets;
-        // SAFETY: The index is below the number of slots, so it is at most `mask`.
+        // SAFETY: `index` is below the number of slots, hence at most `mask`.
         let is_occupied = |index: &u32| unsafe { self.slot(*index) }.first().is_some();
         (start..end.min(self.len())).find(is_occupied)
     }
 
     unsafe fn has_module(&self, entry: &Entry<'_>) -> bool {
-        // SAFETY: The caller promises that the entry is of this table, which is one of UDP.
+        // SAFETY: The caller promises that the entry is of this table, which is a UDP table.
         unsafe { entry.into_udp() }.encapsulates()
     }
 
     unsafe fn returns_behind(&self, _index: u32, entry: &Entry<'_>) -> bool {
-        // `sk_add_node_rcu()` links IPv6 sockets with SO_REUSEPORT in at the tail. One that was
-        // bound to its port keeps that until it is closed: `__udp_disconnect()`.
+        // `sk_add_node_rcu()` links IPv6 sockets with SO_REUSEPORT in at the tail. A socket that
+        // was bound to its port keeps the port until it is closed (`__udp_disconnect()`), and
+        // leaves its bucket only once.
         //
-        // SAFETY: The caller promises that the entry is of this table, which is one of UDP.
+        // SAFETY: The caller promises that the entry is of this table, which is a UDP table.
         let sk = unsafe { entry.into_udp() };
         entry.is_inet6() && !sk.is_bound_to_port()
     }
 
     unsafe fn bucket_of(&self, sk: &BhLocked<'_>) -> u32 {
-        // SAFETY: The reference keeps the socket alive. It is a full one, since UDP tables hold no
-        // others and the caller promises that it comes from one; `table` is valid by the type
-        // invariant.
+        // SAFETY: The reference keeps the socket alive. The caller promises that it comes from a
+        // UDP table, and these contain only full sockets. `table` is valid by the type invariant.
         unsafe { bindings::knetstat_udp_slot(self.table, sk.as_ptr()) }
     }
 
@@ -734,7 +741,7 @@ unsafe impl<'n> HashTable<'n> for UdpTable<'n> {
     }
 
     unsafe fn socket(entry: Entry<'_>) -> Udp<'_> {
-        // SAFETY: The caller promises that the entry is of this table, which is one of UDP.
+        // SAFETY: The caller promises that the entry is of this table, which is a UDP table.
         unsafe { entry.into_udp() }
     }
 }

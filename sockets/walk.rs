@@ -1,55 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A walk over a hash table, bucket by bucket, that stops when the reader's buffer is full and goes
-//! on from there.
+//! A walk over a hash table, bucket by bucket. It stops when the reader's buffer is full, and
+//! continues from there.
 //!
-//! A bucket is locked, shown and unlocked in one go. So a socket that stays is shown exactly once,
-//! whatever comes and goes beside it. No lock is held between two buckets.
+//! A bucket is locked, shown and unlocked in one go. A socket that stays is therefore shown exactly
+//! once, whatever comes and goes beside it. No lock is held between two buckets.
 //!
 //! A crowded bucket is too large for that, such as 100,000 UDP sockets connected on one port. It is
-//! shown in rounds, and the lock is released after each: see [`Limits`]. [`Seen`] remembers which
-//! sockets of this bucket were shown, by their addresses. They are compared, never followed.
+//! shown in **rounds**, and the lock is released after each of them: see [`Limits`]. [`Seen`]
+//! remembers the sockets of this bucket that were shown, by their addresses. The addresses are
+//! compared, never followed.
 //!
 //! A **pass** goes from the head of the chain to its end. A round ends at an entry, the **cursor**,
-//! and the next round goes on behind it. The cursor is a reference, so that its memory stays.
+//! and the next round continues behind it. The cursor is a reference, so that the memory of the
+//! entry stays.
 //!
-//! - A read begins with a new pass. It skips what was shown. So whatever happens between two reads,
-//!   no entry is left out.
-//! - Within a pass, the cursor may leave the bucket: then the pass begins anew.
-//! - The cursor may leave and come back between two rounds. At the head, it does no harm: the pass
-//!   sees some entries again. At the end of the chain, it would be behind entries that the pass has
-//!   not seen. Few entries can come back there, see [`Table::keeps_order`]. If a pass has gone on
-//!   behind one of these, it proves nothing. Another round then visits the whole chain under one
-//!   lock, and shows what it finds.
+//! - A read begins with a new pass, which skips the entries that were shown. No entry is left out,
+//!   whatever happens between two reads.
+//! - Within a pass, the cursor may leave the bucket. The pass then begins anew.
+//! - The cursor may leave and come back between two rounds. At the head, this does no harm: the
+//!   pass visits some entries again. At the end of the chain, the cursor would be behind entries
+//!   that the pass has not visited. Few entries can come back there, see [`Table::keeps_order`]. A
+//!   pass that has continued behind one of these proves nothing. Another round then visits the
+//!   whole chain under one lock, and shows what it finds.
 //!
-//! So a bucket ends with a pass that has met each entry that stayed. `tests/host` runs this file
-//! against a table in which anything happens between two locks.
+//! A bucket therefore ends with a pass that has visited each entry that stayed. `tests/host` runs
+//! this file against a table in which anything happens between two locks.
 //!
-//! This does not keep a cursor when it returns: the reader may sleep for a year.
+//! What this does not do: keep a cursor between two reads. The reader may sleep for a year.
 
 use crate::sockets::seen::Seen;
 use core::ops::Range;
 use kernel::error::code::EOVERFLOW;
 use kernel::error::Result;
 
-/// Empty buckets that are skipped before other tasks get a chance to run.
+/// The number of empty buckets that are skipped before other tasks get a chance to run.
 const EMPTY_BUCKETS: u32 = 1024;
 
-/// Buckets that are shown before other tasks get a chance to run.
+/// The number of buckets that are shown before other tasks get a chance to run.
 const BUCKETS: usize = 64;
 
-/// How much is done while a bucket is locked. A round ends at the first limit that it reaches.
+/// The limits of the work while a bucket is locked. A round ends at the first limit that it
+/// reaches.
 pub(crate) struct Limits {
-    /// Rows.
+    /// The number of rows.
     pub(crate) rows: usize,
-    /// Bytes of rows. The last row may go beyond.
+    /// The size of the rows in bytes. The last row may exceed it.
     pub(crate) bytes: usize,
-    /// Entries that are visited, shown or not. Doubled each time that a pass lost its cursor, so
-    /// that a pass ends even if it loses one after the other.
+    /// The number of entries that are visited, shown or not. It is doubled each time a pass loses
+    /// its cursor, so that a pass ends even if it loses one cursor after the other.
     pub(crate) entries: usize,
 }
 
-/// A hash table, and which of its entries a reader sees.
+/// A hash table, and the entries in it that a reader sees.
 pub(crate) trait Table {
     /// The limits of a round.
     const LIMITS: Limits = if cfg!(knetstat_fault = "short-rounds") {
@@ -66,7 +69,8 @@ pub(crate) trait Table {
         }
     };
 
-    /// A locked bucket: its chain does not change. Nothing that sleeps may be called meanwhile.
+    /// A locked bucket. Its chain does not change. Nothing that sleeps may be called while it is
+    /// locked.
     type Locked<'t>
     where
         Self: 't;
@@ -76,31 +80,31 @@ pub(crate) trait Table {
     where
         Self: 'b;
 
-    /// Entries of a locked bucket, in the order of the chain.
+    /// The entries of a locked bucket, in the order of the chain.
     type Entries<'b>: Iterator<Item = Self::Entry<'b>>
     where
         Self: 'b;
 
-    /// Lets cursors be kept while no bucket is locked.
+    /// A guard that allows cursors to be kept while no bucket is locked.
     type Guard;
 
-    /// A reference to an entry. May sleep when it is dropped.
+    /// A reference to an entry. Dropping it may sleep.
     type Cursor<'h>;
 
     /// The number of buckets.
     fn len(&self) -> u32;
 
-    /// The first one of these buckets that has an entry, judged without a lock.
+    /// The first of these buckets that has an entry, judged without a lock.
     fn occupied(&self, buckets: Range<u32>) -> Option<u32>;
 
-    /// Locks a bucket. `None` behind the last one. `next` is the bucket that is probably shown
+    /// Locks a bucket. `None` behind the last bucket. `next` is the bucket that is probably shown
     /// next.
     fn lock(&self, index: u32, next: Option<u32>) -> Option<Self::Locked<'_>>;
 
     /// All entries of a bucket.
     fn entries<'b>(bucket: &'b Self::Locked<'_>) -> Self::Entries<'b>;
 
-    /// The entries behind `cursor`. `None` if it is not known to be in this bucket.
+    /// The entries behind `cursor`. `None` if `cursor` is not known to be in this bucket.
     fn entries_after<'b>(
         bucket: &'b Self::Locked<'_>,
         cursor: &Self::Cursor<'_>,
@@ -109,28 +113,30 @@ pub(crate) trait Table {
     /// Whether the reader sees an entry.
     fn shows(&self, entry: &Self::Entry<'_>) -> bool;
 
-    /// The address of an entry, which no other entry has while this one is in a table.
+    /// The address of an entry. No other entry has this address while this one is in a table.
     fn address(entry: &Self::Entry<'_>) -> usize;
 
-    /// Begins to keep cursors. May sleep.
+    /// Allows cursors to be kept while the guard lives. May sleep.
     ///
     /// # Errors
     ///
     /// `EINTR` if the reader was killed.
     fn guard(&self) -> Result<Self::Guard>;
 
-    /// Whether a reference to the entry keeps all that is used when the last one is dropped.
+    /// Whether a reference to the entry keeps everything that is used when the last reference is
+    /// dropped.
     fn lasts(&self, entry: &Self::Entry<'_>) -> bool;
 
-    /// Takes a reference to an entry. `None` if it has none that could be shared, as an entry has
-    /// while it is being linked in or out.
+    /// Takes a reference to an entry. `None` if its count of references is 0, as it is while the
+    /// entry is being linked in or out.
     fn cursor<'h>(
         &self,
         entry: &Self::Entry<'_>,
         guard: &'h Self::Guard,
     ) -> Option<Self::Cursor<'h>>;
 
-    /// Whether the entry cannot have come to lie behind another one that was behind it, and stayed.
+    /// Whether the entry keeps its order: it cannot have come to lie behind an entry that was
+    /// behind it and stayed.
     fn keeps_order(cursor: &Self::Cursor<'_>) -> bool;
 
     /// Lets other tasks run. May sleep.
@@ -143,32 +149,31 @@ pub(crate) trait Table {
 
 /// The buffer that rows are written to.
 pub(crate) trait Rows<T: Table> {
-    /// The end of what was written up to some moment.
+    /// The end of the rows at some moment.
     type Position;
 
-    /// Bytes written, and kept for what [`Rows::complete`] adds.
+    /// The number of bytes written, or reserved for [`Rows::complete`].
     fn len(&self) -> usize;
 
-    /// Where the rows end now.
+    /// The current end of the rows.
     fn position(&self) -> Self::Position;
 
-    /// Appends the row of an entry, or nothing if it does not fit: false. Called with the bucket
-    /// locked: must not sleep.
+    /// Appends the row of an entry. If it does not fit, appends nothing and returns false. Called
+    /// with the bucket locked: must not sleep.
     fn push(&mut self, entry: &T::Entry<'_>) -> bool;
 
-    /// Removes what was written after `position`, which must not be older than the last
-    /// [`Rows::complete`].
+    /// Removes the rows after `position`, which must not be older than the last [`Rows::complete`].
     fn truncate(&mut self, position: Self::Position);
 
-    /// Completes the rows: looks up what would take too long under a lock.
+    /// Completes the rows with lookups that would take too long under a lock.
     fn complete(&mut self);
 }
 
-/// Where a walk has got to. Holds no lock and no reference.
+/// The place that a walk has reached. It holds no lock and owns no reference.
 pub(crate) struct Walk {
-    /// The bucket that is shown next, or the first one that may be.
+    /// The first bucket that may be shown next.
     bucket: u32,
-    /// What earlier rounds have shown of it.
+    /// The entries of this bucket that earlier rounds have shown.
     seen: Seen,
 }
 
@@ -181,26 +186,29 @@ impl Walk {
         }
     }
 
-    /// Whether some of a crowded bucket was shown. The next call visits that part again, so it is
-    /// best given a larger buffer.
+    /// Whether a part of a crowded bucket was shown. The next call visits that part again. A larger
+    /// buffer makes such calls fewer.
     pub(crate) fn is_in_crowd(&self) -> bool {
         !self.seen.is_empty()
     }
 
-    /// Writes the rows that come next, as many as fit. Writes none at the end. May sleep.
+    /// Writes the next rows, as many as fit. Writes none at the end. May sleep.
     ///
     /// # Errors
     ///
-    /// `EINTR` if the reader was killed, `ENOMEM` if there is no memory to remember the sockets of
-    /// a crowded bucket, `EOVERFLOW` if a row does not fit even into an empty buffer. What was
-    /// written before is right, and the next call goes on behind it.
+    /// - `EINTR` if the reader was killed.
+    /// - `ENOMEM` if there is no memory to remember the sockets of a crowded bucket.
+    /// - `EOVERFLOW` if a row does not fit even into an empty buffer.
+    ///
+    /// Rows that were written before an error are right. The next call continues after them.
     pub(crate) fn fill<T: Table>(&mut self, table: &T, rows: &mut impl Rows<T>) -> Result {
         let mut occupied = find_occupied(table, self.bucket)?;
         let mut shown: usize = 0;
         while let Some(bucket) = occupied {
             self.enter(bucket);
-            // Found before the bucket is shown, so that the CPU can fetch what is in there
-            // meanwhile. The empty buckets in between count as visited.
+            // The next bucket is found before this one is shown, so that the CPU can fetch its
+            // contents meanwhile. The empty buckets in between count as visited: a socket added to
+            // one of them from now on may be missed.
             let next = find_occupied(table, bucket.saturating_add(1))?;
             if !self.show_bucket(table, next, rows)? {
                 return Ok(());
@@ -216,7 +224,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Goes to a bucket. Forgets what was shown of another one.
+    /// Moves to a bucket. Forgets what was shown of another bucket.
     fn enter(&mut self, bucket: u32) {
         if bucket != self.bucket {
             self.bucket = bucket;
@@ -224,7 +232,8 @@ impl Walk {
         }
     }
 
-    /// Writes what was not shown yet of the current bucket. False if the buffer was full before.
+    /// Writes the entries of the current bucket that were not shown yet. Returns false if the
+    /// buffer became full before the end.
     fn show_bucket<T: Table>(
         &mut self,
         table: &T,
@@ -249,7 +258,7 @@ impl Walk {
                     rows.complete();
                     return Ok(true);
                 }
-                // The bucket is shown as a whole, next time.
+                // The next call shows the bucket as a whole.
                 Ended::NoRoom if !is_first => {
                     rows.truncate(start);
                     return Ok(false);
@@ -260,7 +269,7 @@ impl Walk {
         self.show_crowd(table, next, rows)
     }
 
-    /// Does what [`Walk::show_bucket`] does, in rounds.
+    /// Does the same as [`Walk::show_bucket`], in rounds.
     fn show_crowd<T: Table>(
         &mut self,
         table: &T,
@@ -272,7 +281,7 @@ impl Walk {
         let mut entries = T::LIMITS.entries;
         // Whether the next round visits the whole chain.
         let mut whole = false;
-        // Whether the pass has met each entry up to the cursor that stayed.
+        // Whether the pass has visited each entry up to the cursor that stayed.
         let mut complete = true;
         loop {
             self.seen.reserve(T::LIMITS.rows)?;
@@ -318,15 +327,16 @@ impl Walk {
     }
 }
 
-/// What is done while a bucket is locked once.
+/// The work while a bucket is locked once.
 struct Round<'w, 'h, T: Table> {
     limits: Limits,
-    /// In a crowded bucket: what was shown of it, and what lets a cursor be kept.
+    /// In a crowded bucket: the entries that were shown, and the guard that allows a cursor to be
+    /// kept.
     crowd: Option<(&'w mut Seen, &'h T::Guard)>,
 }
 
 impl<'h, T: Table> Round<'_, 'h, T> {
-    /// Writes rows until a limit is reached.
+    /// Writes rows until the chain ends, a limit is reached, or a row does not fit.
     fn show<'b>(
         &mut self,
         table: &T,
@@ -359,8 +369,8 @@ impl<'h, T: Table> Round<'_, 'h, T> {
                 let Some((_, guard)) = self.crowd.as_ref() else {
                     return Ended::Limit(None);
                 };
-                // Not every entry can be kept. The round goes on to one that can, unless it is
-                // full: then the next one begins at the head.
+                // Not every entry can be the cursor. The round continues to one that can, unless
+                // the round is full. In that case, the next round begins at the head.
                 let cursor = if table.lasts(&entry) {
                     table.cursor(&entry, guard)
                 } else {
@@ -375,11 +385,11 @@ impl<'h, T: Table> Round<'_, 'h, T> {
     }
 }
 
-/// Why a round ended.
+/// The reason for the end of a round.
 enum Ended<C> {
     /// The chain ended.
     Chain,
-    /// A limit was reached, at this entry if it can be kept.
+    /// A limit was reached, at this entry if it can be the cursor.
     Limit(Option<C>),
     /// A row did not fit.
     NoRoom,
