@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The values of socket options that are more than a field, one function for each, and what a fresh
-//! socket has. By level, as in the kernel.
+//! The values of socket options that are more than a field, one function for each, and the values
+//! that a fresh socket has. By level, as in the kernel.
 //!
 //! C sources: named in the files of the folder
 //!
-//! A function returns what getsockopt(2) would return for that socket, or `None` while
-//! the socket has what a fresh one has. Where it deviates, it says so. It does not take
-//! the lock of the socket: fields are read once each, and what can be freed is read in a
-//! read section of RCU.
+//! A function returns the value that getsockopt(2) would return for the socket, or `None` if the
+//! option has the value of a fresh socket. Its comment says where it deviates from that. Functions
+//! do not take the lock of the socket. Each field is read once. Memory that can be freed is read in
+//! a read section of RCU.
 
 mod ip;
 #[cfg(CONFIG_IPV6)]
@@ -37,26 +37,26 @@ pub(crate) const MAX_TIMEOUT: i64 = bindings::MAX_SCHEDULE_TIMEOUT as i64;
 #[allow(dead_code, reason = "not every kernel has every option")]
 pub(crate) const DELACK_MAX: u32 = bindings::TCP_DELACK_MAX;
 
-/// `IPV6_PMTUDISC_WANT`, as the field has it.
+/// `IPV6_PMTUDISC_WANT`, in the type of the field.
 #[cfg(CONFIG_IPV6)]
 pub(crate) const IPV6_PMTUDISC: u8 = bindings::IPV6_PMTUDISC_WANT as u8;
 
-/// `IPV6_DEFAULT_MCASTHOPS`, as the field has it.
+/// `IPV6_DEFAULT_MCASTHOPS`, in the type of the field.
 #[cfg(CONFIG_IPV6)]
 pub(crate) const IPV6_MCASTHOPS: u8 = bindings::IPV6_DEFAULT_MCASTHOPS as u8;
 
-/// The congestion control of a namespace, by its address: to be compared with, not followed.
+/// The congestion control of a namespace, by its address. The address is compared, never followed.
 #[derive(Clone, Copy)]
 pub(crate) struct Congestion(usize);
 
 impl Congestion {
-    /// The address as a pointer that leads nowhere.
+    /// The address as a pointer that must not be followed.
     pub(crate) fn ops(self) -> *mut bindings::tcp_congestion_ops {
         core::ptr::without_provenance_mut(self.0)
     }
 }
 
-/// What a fresh socket of the namespace has, where sysctls say so.
+/// The values of a fresh socket of the namespace that depend on sysctls.
 #[allow(dead_code, reason = "not every kernel has every option")]
 pub(crate) struct Defaults {
     pub(crate) congestion: Congestion,
@@ -82,7 +82,7 @@ impl Defaults {
     pub(crate) fn of(net: Net<'_>) -> Self {
         let rto_max_ms = sysctl!(net, ipv4.sysctl_tcp_rto_max_ms);
         let rto_min_us = sysctl!(net, ipv4.sysctl_tcp_rto_min_us);
-        // SAFETY: Conversions of numbers, which may be called in any context.
+        // SAFETY: These functions convert numbers, and may be called in any context.
         let (rto_max, rto_min) = unsafe {
             (
                 bindings::knetstat_msecs_to_jiffies(rto_max_ms as u32),
@@ -108,17 +108,17 @@ impl Defaults {
     }
 }
 
-/// `Some(value)` if the option is not what it is by default.
+/// `Some(value)` unless the option has its default.
 fn unless<T: PartialEq>(default: T, value: T) -> Option<T> {
     (value != default).then_some(value)
 }
 
-/// A number as getsockopt(2) returns it: with a sign.
+/// A number as getsockopt(2) returns it, with a sign.
 pub(crate) fn signed(number: u32) -> i32 {
     number as i32
 }
 
-/// The seconds of a time in jiffies.
+/// Converts jiffies to seconds.
 pub(crate) fn seconds(jiffies: u32) -> u32 {
     jiffies / HZ
 }
@@ -126,19 +126,20 @@ pub(crate) fn seconds(jiffies: u32) -> u32 {
 /// `jiffies_to_msecs()`
 #[allow(dead_code, reason = "not every kernel has every option")]
 pub(crate) fn jiffies_to_msecs(jiffies: u32) -> u32 {
-    // SAFETY: A conversion of numbers, which may be called in any context.
+    // SAFETY: This function converts a number, and may be called in any context.
     unsafe { bindings::knetstat_jiffies_to_msecs(jiffies) }
 }
 
 /// `jiffies_to_usecs()`
 #[allow(dead_code, reason = "not every kernel has every option")]
 pub(crate) fn jiffies_to_usecs(jiffies: u32) -> u32 {
-    // SAFETY: A conversion of numbers, which may be called in any context.
+    // SAFETY: This function converts a number, and may be called in any context.
     unsafe { bindings::knetstat_jiffies_to_usecs(jiffies) }
 }
 
-/// The name of a network interface, up to its first zero byte. `None` if it is gone or being
-/// renamed. Takes long if there are many: not to be called with a bucket locked.
+/// The name of a network interface, up to its first zero byte. `None` if the interface no longer
+/// exists or is being renamed. Takes long if there are many interfaces: must not be called with a
+/// bucket locked.
 pub(crate) fn interface_name(
     net: Net<'_>,
     index: u32,
@@ -160,7 +161,7 @@ impl Value for Device {
     }
 }
 
-/// An address and, behind a `%`, the interface.
+/// An address, followed by a `%` and the interface if there is one.
 pub(crate) struct Scoped {
     address: IpAddr,
     device: Option<Device>,
@@ -175,13 +176,13 @@ impl Value for Scoped {
     }
 }
 
-/// The interface with that number, or `None` for 0, which is none.
+/// The interface with this number. `None` for 0, which stands for no interface.
 fn device(index: i32) -> Option<Device> {
     let index = u32::try_from(index).ok()?;
     (index != 0).then_some(Device(index))
 }
 
-/// A timeout in jiffies as `sock_get_timeout()` reports it, `None` for no limit.
+/// A timeout in jiffies as `sock_get_timeout()` reports it. `None` for no limit.
 fn timeout(jiffies: i64) -> Option<Milliseconds> {
     let jiffies = unless(MAX_TIMEOUT, jiffies)?;
     let jiffies = u64::try_from(jiffies).unwrap_or(0);

@@ -21,11 +21,11 @@
 //! }
 //! ```
 //!
-//! becomes a function that appends the options of a socket to the list of its row:
+//! This becomes a function that appends the options of a socket to the list of its row:
 //!
 //! ```ignore
 //! pub(crate) fn show(views: &Views<'_>, cx: &Context<'_, '_>, list: &mut List<'_, '_>) {
-//!     // One branch tells that all rare options of `any` are at their defaults.
+//!     // One branch skips all rare options of `any` if they are at their defaults.
 //!     let mut rare = Rare::default();
 //!     if let Some(sk) = views.any {
 //!         rare.any |= 0 | differs(get!(&sk, sock.sk_mark), 0);
@@ -60,7 +60,8 @@
 //! }
 //! ```
 //!
-//! and a function that adds the cache lines of these fields to a list, for `sockets/prefetch.rs`:
+//! It also becomes a function that adds the cache lines of these fields to a list, for
+//! `sockets/prefetch.rs`:
 //!
 //! ```ignore
 //! pub(crate) const fn lines(mut lines: Lines, protocol: &[u8]) -> Lines {
@@ -99,12 +100,12 @@
 //! - `FIELDS` are the fields that the option depends on, joined by `or`. Each is
 //!   `TYPE.FIELD unless DEFAULT`, where `DEFAULT` is the value that a fresh socket has. In a group
 //!   of flags, it is the name of one flag.
-//! - `WHEN` says when the option is shown, and as what:
+//! - `WHEN` says when the option is shown, and with which value:
 //!
 //!   | when | shown if | value |
 //!   |---|---|---|
 //!   | nothing | the field or flag is not at its default | the field or flag |
-//!   | `map FUNCTION` | the field is not at its default | what the function returns for it |
+//!   | `map FUNCTION` | the field is not at its default | the result of the function |
 //!   | `set EXPRESSION` | a field is not at its default, and the value is `Some` | the expression |
 //!   | `always` | always | the field |
 //!   | `always EXPRESSION` | always | the expression |
@@ -116,7 +117,7 @@
 //!
 //! These do not compile:
 //! - a field that `bindings/layout.c` does not list;
-//! - a field of a C type that is not behind the view of these sockets;
+//! - a field of a C type that the view of these sockets does not have;
 //! - a default of another type than the field;
 //! - a rare group with a field that has no default.
 
@@ -156,13 +157,15 @@ impl<T> ToBits for *mut T {
     }
 }
 
-/// 0 if both are the same. Results can be joined by `|`, so that one branch does for all of them.
+/// Returns 0 if both are the same. Results can be joined by `|`, so that one branch is enough for
+/// all of them.
 #[inline]
 pub(crate) fn differs<T: ToBits>(value: T, default: T) -> u64 {
     value.to_bits() ^ default.to_bits()
 }
 
-/// The result of the guards of the rare groups, by sockets: not 0 if there is something to show.
+/// The results of the guards of the rare groups, by sockets. A result is not 0 if there is
+/// something to show.
 #[derive(Default)]
 pub(crate) struct Rare {
     pub(crate) any: u64,
@@ -177,7 +180,7 @@ pub(crate) const fn is_looked_at(sockets: &[u8], protocol: &[u8]) -> bool {
     )
 }
 
-/// Turns the table of options into code; see the module's documentation.
+/// Turns the table of options into code: see the module's documentation.
 macro_rules! options {
     (
         ($sk:ident, $cx:ident)

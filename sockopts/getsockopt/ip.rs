@@ -28,33 +28,33 @@ use core::net::{
     Ipv4Addr, //
 };
 
-/// The longest list of multicast groups that is shown whole.
+/// The largest number of multicast groups in a list. The others are counted.
 const MAX_GROUPS: usize = 1024;
 
-/// How many groups beyond these are counted, at most: it is done with a bucket locked.
+/// The largest number of other groups that are counted: this is done with a bucket locked.
 const MAX_COUNTED: usize = 4096;
 
 impl<'b> Sock<'b> {
-    /// `inet_flags`, a bit for each `INET_FLAGS_` flag.
+    /// `inet_flags`, with a bit for each `INET_FLAGS_` flag.
     pub(crate) fn inet_flags(&self) -> u64 {
         // SAFETY: `View` promises that the pointer is to a live `struct inet_sock`.
         unsafe { bindings::inet_flags(self.as_ptr(), self.is_inet6()) }
     }
 
-    /// `inet_test_bit()`.
+    /// Whether a flag is set: `inet_test_bit()`.
     pub(super) fn inet_flag(&self, flag: u32) -> bool {
         self.inet_flags() >> flag & 1 == 1
     }
 
-    /// What a fresh socket has of `inet_flags`, as far as the options of this level go:
-    /// `inet_create()` sets IP_MULTICAST_ALL, `inet6_create()` does not.
+    /// The `inet_flags` of a fresh socket, for the options of this level. `inet_create()` sets
+    /// IP_MULTICAST_ALL, `inet6_create()` does not.
     pub(crate) fn default_inet_flags(&self) -> u64 {
         1 << bindings::INET_FLAGS_MC_LOOP
             | u64::from(!self.is_inet6()) << bindings::INET_FLAGS_MC_ALL
     }
 
-    /// A type of service or traffic class, if the process set it: on TCP the last two
-    /// bits are the kernel's, for ECN, and setsockopt(2) leaves them as they are.
+    /// A type of service or traffic class, if the process set it. On TCP, the last two bits are the
+    /// kernel's, for ECN, and setsockopt(2) does not change them.
     pub(super) fn traffic_class(&self, class: u8) -> Option<Hex> {
         let is_tcp = self.inet_flag(bindings::INET_FLAGS_IS_ICSK);
         let kernels = if is_tcp { bindings::INET_ECN_MASK } else { 0 };
@@ -67,18 +67,19 @@ impl<'b> Sock<'b> {
         self.traffic_class(get!(self, inet_sock.tos))
     }
 
-    /// IP_OPTIONS: there are some. They are not shown.
+    /// IP_OPTIONS, if there are any. Their contents are not shown.
     pub(crate) fn ip_options(&self) -> Option<bool> {
         let _guard = rcu::Guard::new();
         let options = core::ptr::NonNull::new(get!(self, inet_sock.inet_opt))?;
         let ptr = options.as_ptr();
-        // SAFETY: In a read section of RCU, by which `do_ip_setsockopt()` frees them. What else
-        // frees them, `inet_sock_destruct()`, runs after the socket has left the locked bucket.
+        // SAFETY: This is a read section of RCU, which began before `inet_opt` was read.
+        // `do_ip_setsockopt()` frees the options by RCU. `inet_sock_destruct()` frees them, too,
+        // but only after the socket has left the locked bucket.
         let length = unsafe { read_once!(ptr, ip_options_rcu.opt.optlen) };
         (length != 0).then_some(true)
     }
 
-    /// IP_UNICAST_IF by name, where getsockopt(2) returns the number in network byte order.
+    /// IP_UNICAST_IF by name. getsockopt(2) returns the number in network byte order.
     pub(crate) fn ip_unicast_if(&self) -> Option<Device> {
         device(get!(self, inet_sock.uc_index))
     }
@@ -91,7 +92,7 @@ impl<'b> Sock<'b> {
             .then_some(Scoped { address, device })
     }
 
-    /// IP_LOCAL_PORT_RANGE, where getsockopt(2) returns both ends in one number.
+    /// IP_LOCAL_PORT_RANGE. getsockopt(2) returns both ends in one number.
     pub(crate) fn ip_local_port_range(&self) -> Option<Range> {
         let range = unless(0, get!(self, inet_sock.local_port_range))?;
         Some(Range {
@@ -111,21 +112,22 @@ impl<'b> Sock<'b> {
         if !self.is_inet6() {
             return None;
         }
-        // SAFETY: By the type invariant, the socket is alive, and it is one of IPv6.
+        // SAFETY: By the type invariant, the socket is alive. It is an IPv6 socket, as checked
+        // above.
         if !unsafe { bindings::owns_pinet6(self.as_ptr()) } {
             return None;
         }
-        // IPV6_ADDRFORM, which turns the socket into one of IPv4, leaves the pointer as it is, and
-        // the structure is part of the socket.
+        // IPV6_ADDRFORM turns the socket into an IPv4 socket, but leaves the pointer as it is. The
+        // structure is part of the socket.
         let ptr = core::ptr::NonNull::new(get!(self, inet_sock.pinet6))?;
-        // INVARIANT: `inet6_sk_generic()`: the structure lies in the same allocation as the socket.
-        // A child that still points to that of its listener is left out above.
+        // INVARIANT: The structure lies in the same allocation as the socket: `inet6_sk_generic()`.
+        // A child that still points to the structure of its listener was left out above.
         Some(Ipv6 { sk: *self, ptr })
     }
 }
 
-/// Writes a list of groups, joined by `+`. Of those beyond [`MAX_GROUPS`], how many there are:
-/// `more:36`, up to [`MAX_COUNTED`].
+/// Writes a list of groups, joined by `+`. Groups beyond [`MAX_GROUPS`] are only counted, up to
+/// [`MAX_COUNTED`]: `more:36`.
 pub(super) fn write_groups(text: &mut Text<'_>, mut groups: impl Iterator<Item = Scoped>) {
     for (i, group) in groups.by_ref().take(MAX_GROUPS).enumerate() {
         if i > 0 {
@@ -149,8 +151,8 @@ impl Value for Groups4<'_> {
         let mut next = get!(&self.0, inet_sock.mc_list);
         let groups = core::iter::from_fn(|| {
             let entry = core::ptr::NonNull::new(next)?.as_ptr();
-            // SAFETY: In a read section of RCU, which began before the list was entered, and by
-            // which `ip_mc_leave_group()` and `ip_mc_drop_socket()` free the entries of the list.
+            // SAFETY: This is a read section of RCU, which began before the list was entered.
+            // `ip_mc_leave_group()` and `ip_mc_drop_socket()` free the entries of the list by RCU.
             let (group, index) = unsafe {
                 next = read_once!(entry, ip_mc_socklist.next_rcu);
                 (

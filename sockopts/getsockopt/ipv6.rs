@@ -30,9 +30,10 @@ use core::ptr::NonNull;
 ///
 /// # Invariants
 ///
-/// `ptr` points to the `struct ipv6_pinfo` of the socket, which is part of its allocation. What
-/// that points to belongs to the socket, too. On older kernels, neither holds for a moment of the
-/// child of a v4-mapped connection, so [`Sock::ipv6`] makes no view of such a child.
+/// `ptr` points to the `struct ipv6_pinfo` of the socket, which is part of its allocation. The
+/// objects that this structure points to belong to the socket, too. On older kernels, neither is
+/// true of the child of a v4-mapped connection for a moment. [`Sock::ipv6`] therefore makes no view
+/// of such a child.
 #[derive(Clone, Copy)]
 pub(crate) struct Ipv6<'b> {
     pub(super) sk: Sock<'b>,
@@ -47,15 +48,15 @@ impl<'b> Deref for Ipv6<'b> {
     }
 }
 
-// SAFETY: By the type invariant, `ptr` is to a `struct ipv6_pinfo` in the allocation of the socket,
-// which stays in a locked bucket, and so alive, as long as its view `sk` lives.
+// SAFETY: By the type invariant, `ptr` points to a `struct ipv6_pinfo` in the allocation of the
+// socket. The socket stays in a locked bucket, hence alive, as long as its view `sk` lives.
 unsafe impl View<bindings::ipv6_pinfo> for Ipv6<'_> {
     fn as_ptr(&self) -> *const bindings::ipv6_pinfo {
         self.ptr.as_ptr()
     }
 }
 
-// SAFETY: `sk` is a view of the socket, and so points to a live `struct sock_common` as long as it
+// SAFETY: `sk` is a view of the socket. It points to a live `struct sock_common` as long as `sk`
 // and this value live.
 unsafe impl View<bindings::sock_common> for Ipv6<'_> {
     fn as_ptr(&self) -> *const bindings::sock_common {
@@ -63,7 +64,8 @@ unsafe impl View<bindings::sock_common> for Ipv6<'_> {
     }
 }
 
-/// Declares options that are an extension header each: there are some, which are not shown.
+/// Declares options that are an extension header each. An option is shown if the header is set. Its
+/// contents are not shown.
 macro_rules! headers {
     ($($(#[$meta:meta])* $name:ident: $field:ident;)*) => {$(
         $(#[$meta])*
@@ -71,8 +73,8 @@ macro_rules! headers {
             let _guard = rcu::Guard::new();
             let options = NonNull::new(get!(self, ipv6_pinfo.opt))?;
             let ptr = options.as_ptr();
-            // SAFETY: In a read section of RCU, which began before `opt` was read, and by which
-            // `txopt_put()` frees the options.
+            // SAFETY: This is a read section of RCU, which began before `opt` was read.
+            // `txopt_put()` frees the options by RCU.
             let header = unsafe { read_once!(ptr, ipv6_txoptions.$field) };
             (!header.is_null()).then_some(true)
         }
@@ -80,7 +82,7 @@ macro_rules! headers {
 }
 
 impl<'b> Ipv6<'b> {
-    /// What a fresh socket has of `inet_flags`, as far as the options of this level go.
+    /// The `inet_flags` of a fresh socket, for the options of this level.
     pub(crate) const DEFAULT_FLAGS: u64 =
         1 << bindings::INET_FLAGS_MC6_LOOP | 1 << bindings::INET_FLAGS_MC6_ALL;
 
@@ -90,7 +92,7 @@ impl<'b> Ipv6<'b> {
             .then(|| self.inet_flag(bindings::INET_FLAGS_AUTOFLOWLABEL))
     }
 
-    /// IPV6_V6ONLY. bind(2) to an address of IPv6 sets it, see `__inet6_bind()`.
+    /// IPV6_V6ONLY. bind(2) to an IPv6 address sets it, see `__inet6_bind()`.
     pub(crate) fn v6only(&self, defaults: &Defaults) -> Option<bool> {
         let (address, _) = self.local();
         let is_mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
@@ -106,13 +108,12 @@ impl<'b> Ipv6<'b> {
         self.traffic_class(get!(self, ipv6_pinfo.tclass))
     }
 
-    /// IPV6_MULTICAST_IF by name, where getsockopt(2) returns the number.
+    /// IPV6_MULTICAST_IF by name. getsockopt(2) returns the number.
     pub(crate) fn multicast_if(&self) -> Option<Device> {
         device(get!(self, ipv6_pinfo.mcast_oif))
     }
 
-    /// IPV6_UNICAST_IF by name, where getsockopt(2) returns the number in network byte
-    /// order.
+    /// IPV6_UNICAST_IF by name. getsockopt(2) returns the number in network byte order.
     pub(crate) fn unicast_if(&self) -> Option<Device> {
         device(get!(self, ipv6_pinfo.ucast_oif))
     }
@@ -161,9 +162,9 @@ impl Value for Groups6<'_> {
         let mut next = get!(&self.0, ipv6_pinfo.ipv6_mc_list);
         let groups = core::iter::from_fn(|| {
             let entry = core::ptr::NonNull::new(next)?.as_ptr();
-            // SAFETY: In a read section of RCU, which began before the list was entered, and by
-            // which `ipv6_sock_mc_drop()` and `__ipv6_sock_mc_close()` free the entries of the
-            // list.
+            // SAFETY: This is a read section of RCU, which began before the list was entered.
+            // `ipv6_sock_mc_drop()` and `__ipv6_sock_mc_close()` free the entries of the list by
+            // RCU.
             let (group, index) = unsafe {
                 next = read_once!(entry, ipv6_mc_socklist.next);
                 (

@@ -26,12 +26,12 @@ use crate::sockets::sock::{
 };
 
 impl Sock<'_> {
-    /// `sk_flags`, a bit for each `SOCK_` flag.
+    /// `sk_flags`, with a bit for each `SOCK_` flag.
     pub(crate) fn flags(&self) -> u64 {
         get!(self, sock_common.skc_flags)
     }
 
-    /// `sock_flag()`.
+    /// Whether a flag is set: `sock_flag()`.
     fn flag(&self, flag: bindings::sock_flags) -> bool {
         self.flags() >> flag & 1 == 1
     }
@@ -54,7 +54,7 @@ impl Sock<'_> {
         .then_some(true)
     }
 
-    /// SO_TIMESTAMP_NEW, the form with 64-bit times; also on if SO_TIMESTAMPNS_NEW is.
+    /// SO_TIMESTAMP_NEW, the form with 64-bit times. It is also on if SO_TIMESTAMPNS_NEW is on.
     pub(crate) fn timestamp_new(&self) -> Option<bool> {
         (self.flag(bindings::SOCK_RCVTSTAMP) && self.flag(bindings::SOCK_TSTAMP_NEW))
             .then_some(true)
@@ -72,7 +72,7 @@ impl Sock<'_> {
             .then_some(true)
     }
 
-    /// SO_TIMESTAMPING, by the names of its flags without `SOF_TIMESTAMPING_`.
+    /// SO_TIMESTAMPING: the names of its flags without `SOF_TIMESTAMPING_`.
     pub(crate) fn timestamping(&self) -> Option<Timestamping> {
         const NAMES: &[&str] = &[
             "TX_HARDWARE",
@@ -106,19 +106,19 @@ impl Sock<'_> {
         })
     }
 
-    /// Whether `sk_userlocks` says that the process set something.
+    /// Whether the process set something, by `sk_userlocks`.
     pub(super) fn user_locked(&self, lock: u32) -> bool {
         u32::from(get!(self, sock.sk_userlocks)) & lock != 0
     }
 
-    /// SO_RCVBUF in bytes, as the process gave it, if it did: the kernel stores and
-    /// getsockopt(2) returns twice as much.
+    /// SO_RCVBUF in bytes, if the process set it. This is the value that the process gave: the
+    /// kernel stores twice as much, and getsockopt(2) returns that.
     pub(crate) fn rcvbuf(&self) -> Option<i32> {
         self.user_locked(bindings::SOCK_RCVBUF_LOCK)
             .then(|| get!(self, sock.sk_rcvbuf) / 2)
     }
 
-    /// SO_SNDBUF in bytes, as the process gave it, if it did.
+    /// SO_SNDBUF in bytes, if the process set it. This is the value that the process gave.
     pub(crate) fn sndbuf(&self) -> Option<i32> {
         self.user_locked(bindings::SOCK_SNDBUF_LOCK)
             .then(|| get!(self, sock.sk_sndbuf) / 2)
@@ -134,8 +134,8 @@ impl Sock<'_> {
         timeout(get!(self, sock.sk_sndtimeo))
     }
 
-    /// SO_LINGER, if `l_onoff` is set: `l_linger`, an `int`, of which a longer time keeps the
-    /// lower bits.
+    /// SO_LINGER, if `l_onoff` is set: `l_linger`, which is an `int`. Only the lower bits of a
+    /// longer time remain.
     pub(crate) fn linger(&self) -> Option<Seconds> {
         self.flag(bindings::SOCK_LINGER)
             .then(|| Seconds((get!(self, sock.sk_lingertime) / u64::from(HZ)) as i32))
@@ -147,19 +147,19 @@ impl Sock<'_> {
         (bytes != 1 && !self.was_subflow()).then_some(bytes)
     }
 
-    /// Whether MPTCP owns or owned the socket, which may have fallen back to TCP since:
+    /// Whether MPTCP owns or owned the socket, which may have fallen back to TCP since.
     /// `mptcp_sockopt_sync_locked()` sets SO_RCVLOWAT to 0, which no process can.
     pub(super) fn was_subflow(&self) -> bool {
         get!(self, sock.sk_rcvlowat) == 0
     }
 
-    /// SO_MARK, to those who may see it.
+    /// SO_MARK, if the reader has CAP_NET_ADMIN.
     pub(crate) fn mark(&self, reader: &Reader<'_>) -> Option<Hex> {
         let mark = unless(0, get!(self, sock.sk_mark))?;
         reader.is_net_admin.then_some(Hex(mark))
     }
 
-    /// SO_BINDTODEVICE by name; SO_BINDTOIFINDEX is the same by number.
+    /// SO_BINDTODEVICE by name. SO_BINDTOIFINDEX is the same option by number.
     pub(crate) fn bindtodevice(&self) -> Option<Device> {
         device(get!(self, sock_common.skc_bound_dev_if))
     }
@@ -174,13 +174,13 @@ impl Sock<'_> {
         (self.filter() == bindings::KNETSTAT_EBPF).then_some(true)
     }
 
-    /// Which kind of filter is attached.
+    /// The kind of filter that is attached.
     fn filter(&self) -> u32 {
         if get!(self, sock.sk_filter).is_null() {
             return bindings::KNETSTAT_NO_PROGRAM;
         }
         // SAFETY: By the type invariant, the socket is alive. The helper follows `sk_filter` in a
-        // read section of RCU, by which `sk_filter_release_rcu()` frees it.
+        // read section of RCU, and `sk_filter_release_rcu()` frees the filter by RCU.
         unsafe { bindings::knetstat_filter(self.as_ptr()) }
     }
 
@@ -194,17 +194,18 @@ impl Sock<'_> {
         (self.reuseport_program() == bindings::KNETSTAT_EBPF).then_some(true)
     }
 
-    /// Which kind of program selects the socket of the group.
+    /// The kind of program that selects the socket of the group.
     fn reuseport_program(&self) -> u32 {
         if get!(self, sock.sk_reuseport_cb).is_null() {
             return bindings::KNETSTAT_NO_PROGRAM;
         }
         // SAFETY: By the type invariant, the socket is alive. The helper follows the pointers in a
-        // read section of RCU, by which `reuseport_free_rcu()` and `sk_reuseport_prog_free()` free.
+        // read section of RCU. `reuseport_free_rcu()` and `sk_reuseport_prog_free()` free the
+        // objects by RCU.
         unsafe { bindings::knetstat_reuseport_program(self.as_ptr()) }
     }
 
-    /// SO_TXTIME: the clock, and the flags.
+    /// SO_TXTIME: the clock and the flags.
     pub(crate) fn txtime(&self) -> Option<TxTime> {
         self.flag(bindings::SOCK_TXTIME).then(|| TxTime {
             clock: get!(self, sock.sk_clockid),
@@ -215,18 +216,18 @@ impl Sock<'_> {
 }
 
 impl Udp<'_> {
-    /// SO_INCOMING_CPU of a socket that was never connected. While one is, the kernel writes the
-    /// field, `sk_incoming_cpu_update()`, and disconnecting leaves it as it is. A socket that was
-    /// connected has a hash for sending, which `__ip4_datagram_connect()` and its twin of IPv6 set,
-    /// and which is never 0 (`net_tx_rndhash()`) nor cleared.
+    /// SO_INCOMING_CPU of a socket that was never connected. While a socket is connected, the
+    /// kernel writes the field (`sk_incoming_cpu_update()`), and disconnecting leaves the field as
+    /// it is. A socket that was connected has a hash for sending. `__ip4_datagram_connect()` and
+    /// its IPv6 counterpart set the hash. It is never 0 (`net_tx_rndhash()`), and never cleared.
     pub(crate) fn incoming_cpu(&self) -> Option<i32> {
         let cpu = get!(self, sock_common.skc_incoming_cpu);
         (get!(self, sock.sk_txhash) == 0).then_some(cpu)
     }
 }
 
-/// The value of SO_TIMESTAMPING: `RAW_HARDWARE|BIND_PHC|bind_phc:1`, the last being the number
-/// of the clock.
+/// The value of SO_TIMESTAMPING: `RAW_HARDWARE|BIND_PHC|bind_phc:1`. The last part is the number of
+/// the clock.
 pub(crate) struct Timestamping {
     flags: Flags,
     bind_phc: Option<i32>,

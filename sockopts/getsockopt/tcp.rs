@@ -26,7 +26,7 @@ impl Tcp<'_> {
         u32::from(get!(self, tcp_sock.nonagle)) & bindings::TCP_NAGLE_OFF != 0
     }
 
-    /// `nonagle` as it is without TCP_CORK.
+    /// `nonagle` without the bit of TCP_CORK.
     pub(crate) fn without_cork(&self) -> u8 {
         get!(self, tcp_sock.nonagle) & !(bindings::TCP_NAGLE_CORK as u8)
     }
@@ -36,8 +36,8 @@ impl Tcp<'_> {
         (u32::from(get!(self, tcp_sock.nonagle)) & bindings::TCP_NAGLE_CORK != 0).then_some(true)
     }
 
-    /// TCP_DEFER_ACCEPT in seconds: the kernel stores the number of retransmits of
-    /// the SYN-ACK that the time is long enough for. Follows `retrans_to_secs()`.
+    /// TCP_DEFER_ACCEPT in seconds. The kernel stores the number of retransmits of the SYN-ACK for
+    /// which the time is long enough. Follows `retrans_to_secs()`.
     pub(crate) fn defer_accept(&self) -> u32 {
         let retransmits = get!(
             self,
@@ -53,8 +53,8 @@ impl Tcp<'_> {
         seconds
     }
 
-    /// TCP_MAXSEG in bytes, if the process limited it: on a listener the limit, on a
-    /// connection what the segments have.
+    /// TCP_MAXSEG in bytes, if the process limited it. On a listener it is the limit, on a
+    /// connection the size of its segments.
     pub(crate) fn maxseg(&self) -> Option<u32> {
         let limit = unless(0, get!(self, tcp_sock.rx_opt.user_mss))?;
         if self.is_under_repair() {
@@ -66,7 +66,7 @@ impl Tcp<'_> {
         }
     }
 
-    /// TCP_LINGER2 in seconds, -1 for no FIN_WAIT2 at all.
+    /// TCP_LINGER2 in seconds. -1 stands for no FIN_WAIT2 at all.
     pub(crate) fn linger2(&self) -> Option<i32> {
         let jiffies = unless(0, get!(self, tcp_sock.linger2))?;
         Some(if jiffies < 0 {
@@ -76,37 +76,38 @@ impl Tcp<'_> {
         })
     }
 
-    /// TCP_QUICKACK, if it is off. The process may have set that, or the kernel, as it does when
-    /// requests and responses alternate.
+    /// TCP_QUICKACK, if it is off. Either the process or the kernel may have switched it off. The
+    /// kernel does this when requests and responses alternate.
     pub(crate) fn quickack(&self, defaults: &Defaults) -> Option<bool> {
         let pingpong = get!(self, inet_connection_sock.icsk_ack.pingpong);
         (pingpong >= defaults.pingpong_threshold).then_some(false)
     }
 
-    /// TCP_CONGESTION by name, if it was set or is not the one of the namespace.
+    /// TCP_CONGESTION by name, if the process set it or it is not the one of the namespace.
     pub(crate) fn congestion(&self) -> Option<ModuleName> {
         let guard = rcu::Guard::new();
         let ops = get!(self, inet_connection_sock.icsk_ca_ops);
         let ops = core::ptr::NonNull::new(ops)?;
         let ptr = ops.as_ptr();
-        // SAFETY: In a read section of RCU, which began before `icsk_ca_ops` was read. `ops` is not
-        // freed before the section ends:
+        // SAFETY: This is a read section of RCU, which began before `icsk_ca_ops` was read. `ops`
+        // is not freed before the section ends:
         // - `tcp_set_congestion_control()` drops the reference to the old algorithm and then stores
         //   the new pointer, both in one read section. A socket that ends drops its reference only
         //   after it has left the bucket, which is locked.
         // - A module without references is freed after two waits for read sections. After the
         //   first, in `tcp_unregister_congestion_control()`, no socket points into the module. The
-        //   second, in `free_module()`, is for whoever read the pointer during the first.
+        //   second, in `free_module()`, is for a reader that read the pointer during the first.
         // - For an algorithm in BPF, `call_rcu_tasks()` in `bpf_struct_ops_map_free()` makes both
-        //   waits. Without CONFIG_PREEMPTION, that is a single wait, on which the kernel's own
-        //   `inet_sk_diag_fill()` relies as well.
+        //   waits. Without CONFIG_PREEMPTION, both are one wait. The kernel's own
+        //   `inet_sk_diag_fill()` relies on that as well.
         let name = unsafe { read_once!(ptr, tcp_congestion_ops.name) };
         drop(guard);
         Some(ModuleName(name))
     }
 
-    /// TCP_ULP by name and, of kernel TLS with keys, what `sock_diag` reports: `tls_get_info()`. To
-    /// everybody if that is what it does, and else to those who may see SO_MARK.
+    /// TCP_ULP by name. For kernel TLS with keys, also the details that `sock_diag` reports:
+    /// `tls_get_info()`. If `sock_diag` reports it to every reader, so does this. Otherwise, only
+    /// readers with CAP_NET_ADMIN see it.
     pub(crate) fn ulp(&self, reader: &Reader<'_>) -> Option<Ulp> {
         if !cfg!(knetstat_has = "ULP_INFO_FOR_ALL") && !reader.is_net_admin {
             return None;
@@ -116,18 +117,19 @@ impl Tcp<'_> {
         let ops = get!(self, inet_connection_sock.icsk_ulp_ops);
         let ops = core::ptr::NonNull::new(ops)?;
         let ptr = ops.as_ptr();
-        // SAFETY: In a read section of RCU, which began before `icsk_ulp_ops` was read. The module
-        // that `ops` lies in does not go before the section ends: `tcp_unregister_ulp()` waits for
-        // readers by `synchronize_rcu()`.
+        // SAFETY: This is a read section of RCU, which began before `icsk_ulp_ops` was read. The
+        // module that `ops` lies in is not freed before the section ends: `tcp_unregister_ulp()`
+        // waits for readers by `synchronize_rcu()`.
         let found = unsafe { read_once!(ptr, tcp_ulp_ops.name) };
         for (to, from) in name.iter_mut().zip(found) {
             *to = from;
         }
         let tls = if name.starts_with(b"tls\0") {
             let context = get!(self, inet_connection_sock.icsk_ulp_data);
-            // SAFETY: A socket keeps the ULP that it was given, and that of this name sets the
-            // pointer to a `struct tls_context` in `tls_ctx_create()`. `tls_ctx_free()` frees it by
-            // RCU; for a socket with TLS in hardware, after it has left the locked bucket.
+            // SAFETY: A socket keeps the ULP that it was given. The ULP of this name sets the
+            // pointer to a `struct tls_context` in `tls_ctx_create()`. This is a read section of
+            // RCU, and `tls_ctx_free()` frees the context by RCU. For a socket with TLS in
+            // hardware, it is freed after the socket has left the locked bucket.
             core::ptr::NonNull::new(context).map(|context| unsafe { Tls::of(context.cast()) })
         } else {
             None
@@ -143,15 +145,15 @@ impl Tcp<'_> {
         get!(self, tcp_sock.repair) != 0
     }
 
-    /// TCP_NOTSENT_LOWAT in bytes, which getsockopt(2) returns with a sign.
+    /// TCP_NOTSENT_LOWAT in bytes. getsockopt(2) returns it with a sign.
     pub(crate) fn notsent_lowat(&self) -> Option<i32> {
         let bytes = unless(0, get!(self, tcp_sock.notsent_lowat) as i32)?;
-        // `mptcp_sockopt_sync_locked()` gives subflows the largest number.
+        // `mptcp_sockopt_sync_locked()` sets the largest number on subflows.
         (bytes != -1 || !self.was_subflow()).then_some(bytes)
     }
 
-    /// TCP_MD5SIG: the socket has keys. That is for those who may see SO_MARK, as in
-    /// `tcp_diag_get_aux()`; the keys are never shown.
+    /// TCP_MD5SIG, if the socket has keys and the reader has CAP_NET_ADMIN, as in
+    /// `tcp_diag_get_aux()`. The keys are never shown.
     #[cfg(CONFIG_TCP_MD5SIG)]
     pub(crate) fn md5sig(&self, reader: &Reader<'_>) -> Option<bool> {
         if !reader.is_net_admin {
@@ -160,16 +162,17 @@ impl Tcp<'_> {
         let _guard = rcu::Guard::new();
         let info = core::ptr::NonNull::new(get!(self, tcp_sock.md5sig_info))?;
         let ptr = info.as_ptr();
-        // SAFETY: In a read section of RCU, which began before `md5sig_info` was read. While a
-        // socket is in a bucket, only `tcp_md5_do_add()` replaces the pointer, if it fails, and
-        // then it frees the object by `kfree_rcu()`. How a socket that ends frees it depends on the
-        // kernel, and 7.3 does not use RCU. But none does so before `inet_csk_destroy_sock()`, when
-        // the socket has left its bucket, and this one is in a bucket that is locked.
+        // SAFETY: This is a read section of RCU, which began before `md5sig_info` was read.
+        // - While a socket is in a bucket, only `tcp_md5_do_add()` replaces the pointer, if it
+        //   fails. It then frees the object by `kfree_rcu()`.
+        // - A socket that ends frees the object in a way that depends on the kernel, and 7.3 does
+        //   not use RCU. But no kernel does so before `inet_csk_destroy_sock()`, when the socket
+        //   has left its bucket. This socket is in a bucket that is locked.
         let first = unsafe { read_once!(ptr, tcp_md5sig_info.head.first) };
         (!first.is_null()).then_some(true)
     }
 
-    /// TCP_AO: the socket uses the TCP Authentication Option, with the same limits.
+    /// TCP_AO, if the socket uses the TCP Authentication Option and the reader has CAP_NET_ADMIN.
     #[cfg(CONFIG_TCP_AO)]
     pub(crate) fn ao(&self, reader: &Reader<'_>) -> Option<bool> {
         (reader.is_net_admin && !get!(self, tcp_sock.ao_info).is_null()).then_some(true)
@@ -185,8 +188,8 @@ impl Value for ModuleName {
     }
 }
 
-/// The value of TCP_ULP: `tls|version:1.3|cipher:aes-gcm-128|rxconf:sw|txconf:sw`, in the
-/// words of `ss`.
+/// The value of TCP_ULP, in the words of `ss`:
+/// `tls|version:1.3|cipher:aes-gcm-128|rxconf:sw|txconf:sw`.
 pub(crate) struct Ulp {
     name: ModuleName,
     tls: Option<Tls>,
@@ -201,7 +204,7 @@ impl Value for Ulp {
     }
 }
 
-/// How kernel TLS is set up on a socket. Keys are not read.
+/// The configuration of kernel TLS on a socket. Keys are not read.
 struct Tls {
     version: u16,
     cipher: u16,
@@ -213,13 +216,15 @@ struct Tls {
 }
 
 impl Tls {
+    /// Reads the configuration.
+    ///
     /// # Safety
     ///
-    /// `context` must point to a `struct tls_context` that is not freed meanwhile.
+    /// `context` must point to a `struct tls_context` that is not freed during the call.
     unsafe fn of(context: core::ptr::NonNull<bindings::tls_context>) -> Self {
         let ptr = context.as_ptr();
-        // SAFETY: The caller promises that `ptr` is to a live `struct tls_context`, of which all
-        // these are fields.
+        // SAFETY: The caller promises that `ptr` points to a live `struct tls_context`. All these
+        // are fields of it.
         unsafe {
             Self {
                 version: read_once!(ptr, tls_context.prot_info.version),
@@ -233,8 +238,8 @@ impl Tls {
         }
     }
 
-    /// Whether one direction has keys. If the kernel refused some, it remembers the version
-    /// and the cipher all the same.
+    /// Whether at least one direction has keys. If the kernel refused keys, it still remembers the
+    /// version and the cipher.
     fn has_keys(&self) -> bool {
         u32::from(self.rx_conf) != bindings::TLS_BASE
             || u32::from(self.tx_conf) != bindings::TLS_BASE

@@ -5,7 +5,7 @@
 use crate::sockets::sock::Udp;
 
 impl Udp<'_> {
-    /// `udp_flags`, a bit for each `UDP_FLAGS_` flag.
+    /// `udp_flags`, with a bit for each `UDP_FLAGS_` flag.
     pub(crate) fn udp_flags(&self) -> u64 {
         get!(self, udp_sock.udp_flags)
     }
