@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * The headers of the kernel with all that the module touches, and the declarations of helpers.c.
- */
+/* The kernel's headers for everything that the module uses, and the declarations of helpers.c. */
 #ifndef KNETSTAT_BINDINGS_H
 #define KNETSTAT_BINDINGS_H
 
@@ -23,7 +21,7 @@
 #include <net/tls.h>
 #include <net/udp.h>
 
-/* Kernels that have bit-fields instead: numbers of our own, for knetstat_inet_flags(). */
+/* Some kernels have bit-fields instead. These numbers are our own, for knetstat_inet_flags(). */
 #ifndef KNETSTAT_HAS_INET_FLAGS
 enum {
 	INET_FLAGS_PKTINFO,
@@ -46,7 +44,7 @@ enum {
 };
 #endif
 #ifndef KNETSTAT_HAS_INET_FLAGS_OF_IPV6
-/* Behind all that a kernel with INET_FLAGS_* of IPv4 alone has. */
+/* Some kernels have INET_FLAGS_* for IPv4 only. These numbers are beyond all of theirs. */
 enum {
 	INET_FLAGS_MC6_LOOP = 48,
 	INET_FLAGS_MC6_ALL,
@@ -59,7 +57,7 @@ enum {
 };
 #endif
 
-/* What knetstat_filter() and knetstat_reuseport_program() return. */
+/* The results of knetstat_filter() and knetstat_reuseport_program(). */
 enum knetstat_program {
 	KNETSTAT_NO_PROGRAM,
 	KNETSTAT_CLASSIC,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Static inlines and macros of the kernel as functions that Rust can call. Most are the C that they
- * are named after; those that do more say so.
+ * Static inlines and macros of the kernel as functions that Rust can call. Most of them consist of
+ * the C that they are named after. Those that do more have a comment.
  */
 
 #include <linux/bpf.h>
@@ -32,7 +32,7 @@
 
 #include "bindings.h"
 
-/* Not MODULE_VERSION(): that has a section of its own, for the sake of built-in modules. */
+/* Not MODULE_VERSION(): it uses a section of its own, for the sake of built-in modules. */
 MODULE_INFO(version, KNETSTAT_VERSION);
 
 void knetstat_spin_lock_bh(spinlock_t *lock)
@@ -41,9 +41,9 @@ void knetstat_spin_lock_bh(spinlock_t *lock)
 }
 
 /*
- * For locks that others take with BHs on, as those of lhash2, and switch BHs off under it, as
- * sock_i_ino() does. On PREEMPT_RT that takes a lock, too: the order must be theirs. See
- * inet_unhash(). To be undone by knetstat_spin_unlock_bh().
+ * For locks, such as those of lhash2, that other code takes with BHs on. That code switches BHs off
+ * under the lock, as sock_i_ino() does. On PREEMPT_RT, switching them off takes a lock, too, and
+ * the order must be the same everywhere. See inet_unhash(). knetstat_spin_unlock_bh() undoes both.
  */
 void knetstat_spin_lock_then_bh_disable(spinlock_t *lock)
 {
@@ -56,7 +56,7 @@ void knetstat_spin_unlock_bh(spinlock_t *lock)
 	spin_unlock_bh(lock);
 }
 
-/* Hints only. The node may even be gone. */
+/* These are hints only: the node may no longer exist. */
 void knetstat_prefetch(const struct hlist_node *node, const u16 *lines, size_t count)
 {
 	const u8 *sk = (const u8 *)container_of(node, struct sock, sk_node);
@@ -65,16 +65,16 @@ void knetstat_prefetch(const struct hlist_node *node, const u16 *lines, size_t c
 		prefetch(sk + lines[i]);
 }
 
-/* The reference count lies in struct sock_common: also right for minisocks. */
+/* The reference count is in struct sock_common, which minisocks have, too. */
 bool knetstat_sock_tryget(struct sock *sk)
 {
 	return refcount_inc_not_zero(&sk->sk_refcnt);
 }
 
 /*
- * Takes the spinlock of a full socket, unless that is contended or a process owns the socket, as
- * bh_lock_sock() and sock_owned_by_user() do it in softirqs. BHs must be off. lockdep learns no
- * order of locks from a trylock.
+ * Takes the spinlock of a full socket, unless it is contended or a process owns the socket.
+ * bh_lock_sock() and sock_owned_by_user() do the same in softirqs. BHs must be off. lockdep learns
+ * no order of locks from a trylock.
  */
 bool knetstat_bh_trylock_sock(struct sock *sk)
 {
@@ -107,7 +107,7 @@ u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk)
 	return hash & h->lhash2_mask;
 }
 
-/* The table of a namespace. */
+/* The UDP table of a namespace. */
 const struct udp_table *knetstat_udp_table(const struct net *net)
 {
 #ifdef KNETSTAT_HAS_UDP_TABLE_OF_NET
@@ -118,11 +118,11 @@ const struct udp_table *knetstat_udp_table(const struct net *net)
 }
 
 /*
- * Whether what pinet6 points to, and what that points to in turn, belongs to this socket of IPv6.
+ * Whether the object behind pinet6, and the objects that it points to, belong to this IPv6 socket.
  *
- * Without opt_child_init, tcp_v6_syn_recv_sock() links the child of a v4-mapped connection in while
- * that still has the pointers of its listener, and replaces them before the state changes from
- * TCP_SYN_RECV, which is a store-release.
+ * Without opt_child_init, tcp_v6_syn_recv_sock() links in the child of a v4-mapped connection while
+ * the child still has the pointers of its listener. It replaces them before the state changes from
+ * TCP_SYN_RECV. That change is a store-release.
  */
 bool knetstat_owns_pinet6(const struct sock *sk)
 {
@@ -136,8 +136,9 @@ bool knetstat_owns_pinet6(const struct sock *sk)
 }
 
 /*
- * The flags of struct inet_sock as one word, by the numbers of INET_FLAGS_*: of kernels that have
- * bit-fields instead, see bindings.h. "inet6" is what the caller read of the family.
+ * The flags of struct inet_sock as one word, by the numbers of INET_FLAGS_*. For kernels that have
+ * bit-fields instead, see bindings.h. "inet6" is true if the caller has read AF_INET6 as the
+ * family.
  */
 u64 knetstat_inet_flags(const struct sock *sk, bool inet6)
 {
@@ -186,13 +187,13 @@ u64 knetstat_inet_flags(const struct sock *sk, bool inet6)
 	return flags;
 }
 
-/* The slot of udp_table.hash that udp_lib_get_port() puts a socket into. */
+/* The slot of udp_table.hash into which udp_lib_get_port() puts a socket. */
 u32 knetstat_udp_slot(const struct udp_table *table, const struct sock *sk)
 {
 	return udp_hashfn(sock_net(sk), udp_sk(sk)->udp_port_hash, table->mask);
 }
 
-/* As the calling process sees it. */
+/* Whether the calling process sees the path. */
 bool knetstat_path_exists(const char *name)
 {
 	struct path path;
@@ -218,7 +219,7 @@ void *knetstat_pde_data(const struct inode *inode)
 	return pde_data(inode);
 }
 
-/* As seq_user_ns() has it: that of whoever opened the file. */
+/* The user namespace of the process that opened the file, as in seq_user_ns(). */
 struct user_namespace *knetstat_file_user_ns(const struct file *file)
 {
 	return file->f_cred->user_ns;
@@ -260,7 +261,10 @@ void knetstat_mutex_unlock(struct mutex *lock)
 	mutex_unlock(lock);
 }
 
-/* As /proc/net/tcp has it, which before 7.x is that of the file, and so root's for an orphan. */
+/*
+ * The user that /proc/net/tcp shows. Before 7.x, it is that of the file, and hence root for an
+ * orphan.
+ */
 u32 knetstat_uid(struct user_namespace *ns, const struct sock *sk)
 {
 #ifdef KNETSTAT_HAS_SOCK_I_UID
@@ -309,12 +313,13 @@ enum knetstat_program knetstat_reuseport_program(const struct sock *sk)
 }
 
 /*
- * The name of a device, or false if there is no such device, or none with a name right now.
+ * The name of a device. False if there is no such device, or if it has no name right now.
  *
  * netdev_get_name() is not exported, nor is the seqlock by which it notices that dev_change_name()
- * has come between. So the copy is looked up: a name that is half the old and half the new one is
- * found only if it hashes like the one under which the device is listed, and is still what the
- * device is called at that moment. Between the two names, a device is listed under neither.
+ * has come between. The copy of the name is therefore looked up. A name that is half the old and
+ * half the new one is found only under two conditions. It must hash like the name under which the
+ * device is listed, and it must be the name of the device at that moment. Between the two names, a
+ * device is listed under neither.
  */
 bool knetstat_device_name(struct net *net, int index, u8 *name)
 {
@@ -366,14 +371,14 @@ u64 knetstat_sock_ino(const struct sock *sk)
 	return sock_i_ino((struct sock *)sk);
 }
 
-/* Held for reading by tasks that hold references to sockets: see abstractions/modules.rs. */
+/* Held for reading by tasks that own references to sockets: see abstractions/modules.rs. */
 static DECLARE_RWSEM(knetstat_modules);
 
-/* Called by delete_module(2) after the module's exit, and before its text is freed. */
+/* delete_module(2) calls this after the module's exit, and before it frees the module's text. */
 static int knetstat_module_event(struct notifier_block *nb, unsigned long event, void *module)
 {
 	if (event == MODULE_STATE_GOING) {
-		/* No reference is held that was taken before. */
+		/* No reference is left that was taken before. */
 		down_write(&knetstat_modules);
 		up_write(&knetstat_modules);
 		/* sk_destruct() leaves sockets with SOCK_RCU_FREE to RCU. */
@@ -382,7 +387,7 @@ static int knetstat_module_event(struct notifier_block *nb, unsigned long event,
 	return NOTIFY_DONE;
 }
 
-/* Before all others: some of these take the module apart. */
+/* Comes before all other notifiers, because some of them take the module apart. */
 static struct notifier_block knetstat_module_notifier = {
 	.notifier_call = knetstat_module_event,
 	.priority = INT_MAX,
@@ -408,7 +413,7 @@ void knetstat_release_modules(void)
 	up_read(&knetstat_modules);
 }
 
-/* For an "optional" one, the kernel neither tries hard to find the memory nor kills a process. */
+/* If "optional", the kernel does not try hard to find the memory, and kills no process. */
 void *knetstat_kvzalloc(size_t size, bool optional)
 {
 	return kvzalloc(size, GFP_KERNEL_ACCOUNT | (optional ? __GFP_NORETRY | __GFP_NOWARN : 0));
@@ -430,13 +435,13 @@ u64 knetstat_ktime_get_ns(void)
 	return ktime_get_ns();
 }
 
-/* Only for builds that break a rule: sleeping under a lock, or for long between two. */
+/* Only for builds that break a rule: they sleep under a lock, or for long between two locks. */
 void knetstat_test_sleep(void)
 {
 	msleep(15);
 }
 
-/* Only for the build that widens the window in which a socket can change its table. */
+/* Only for the build that gives a socket more time to change its table. */
 void knetstat_test_delay(void)
 {
 	mdelay(5);

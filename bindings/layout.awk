@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes layout.rs of the assembly that the kernel's compiler made of layout.c: reads it twice, first
-# the constants with one field set, then the marks.
+# Makes layout.rs from the assembly that the kernel's compiler made from layout.c. Reads the
+# assembly twice: first the constants with one field set, then the marks.
 
 function fail(what) {
 	print "layout.awk: " what > "/dev/stderr"
@@ -9,7 +9,7 @@ function fail(what) {
 	exit 1
 }
 
-# The bits of a datum of so many bytes at the current offset of the current constant.
+# Notes the bits of a datum of this many bytes, at the current offset of the current constant.
 function datum(bytes, value,    bit, ones) {
 	if (symbol == "")
 		return
@@ -19,37 +19,37 @@ function datum(bytes, value,    bit, ones) {
 	} else {
 		value += value < 0 ? 2 ^ (bytes * 8) : 0
 		if (value >= 2 ^ 53)
-			fail("a datum that awk cannot hold: " $0)
+			fail("a datum is too large for awk: " $0)
 		for (; value > 0 && value % 2 == 0; bit++)
 			value /= 2
 		for (; value > 0; value = (value - 1) / 2) {
 			if (value % 2 != 1)
-				fail("bits that do not lie side by side: " $0)
+				fail("bits are not adjacent: " $0)
 			ones++
 		}
 	}
 	if (ones > 0) {
 		bit += offset * 8
-		# A field may lie in several data, if the compiler prints byte by byte.
+		# The compiler may print one field as several data, for example byte by byte.
 		if (!(symbol in first)) {
 			first[symbol] = bit
 			width[symbol] = 0
 		} else if (bit != first[symbol] + width[symbol]) {
-			fail("data that do not lie side by side: " $0)
+			fail("data are not adjacent: " $0)
 		}
 		width[symbol] += ones
 	}
 	offset += bytes
 }
 
-# The type of Rust that holds so many bits.
+# The Rust type for this many bits.
 function type_of(bits, is_signed) {
 	return (is_signed ? "i" : "u") (bits <= 8 ? 8 : bits <= 16 ? 16 : bits <= 32 ? 32 : 64)
 }
 
 FNR == 1 { pass++ }
 
-# First: labels and data, as gas and LLVM write them.
+# First pass: labels and data, as gas and LLVM write them.
 pass == 1 && /^[A-Za-z_.$][A-Za-z0-9_.$]*:/ {
 	symbol = substr($1, 1, length($1) - 1)
 	if (symbol !~ /(^|\.)probe(\.[0-9]+)?$/)
@@ -65,7 +65,7 @@ pass == 1 && ($1 == ".quad" || $1 == ".xword" || $1 == ".8byte") { datum(8, $2);
 pass == 1 && /^\t\.section|^\t\.text|^\t\.data/ { symbol = ""; next }
 pass == 1 { next }
 
-# Then: the marks.
+# Second pass: the marks.
 match($0, /"->[^"]*"/) {
 	n = split(substr($0, RSTART + 3, RLENGTH - 4), mark, " ")
 	for (i = 1; i <= n; i++)

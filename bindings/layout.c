@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the module has to know of the kernel's types and constants, as the kernel's own compiler
- * sees them. This file is compiled to assembly only, with the kernel's own flags; layout.awk turns
- * the marks in it into layout.rs.
+ * The kernel's types and constants that the module uses, as the kernel's own compiler sees them.
+ * This file is compiled to assembly only, with the kernel's own flags. layout.awk turns the marks
+ * in the assembly into layout.rs.
  *
- * INTEGER(type, field): an integer, a bool or a bit-field. A constant in which it alone has all its
- * bits set shows where these are, whatever kind of field this kernel makes of it.
- * POINTER(type, field, to), VOID_POINTER(type, field): a pointer to a structure, or to anything.
- * ADDRESS(type, field): something of which only the address is taken.
- * BYTES(type, field): an array of characters, or something else that is read as bytes.
- * SIZE(type): one that is pointed at. VALUE(type): one that Rust holds. CONSTANT(name).
+ * - INTEGER(type, field): an integer, a bool or a bit-field. In a constant, this field alone has
+ *   all its bits set. These bits show where the field is, whatever kind of field this kernel has.
+ * - POINTER(type, field, to), VOID_POINTER(type, field): a pointer to a structure, or to anything.
+ * - ADDRESS(type, field): a field of which only the address is taken.
+ * - BYTES(type, field): an array of characters, or another field that is read as bytes.
+ * - SIZE(type): a type that Rust uses through pointers only.
+ * - VALUE(type): a type that Rust stores by value.
+ * - CONSTANT(name): a constant.
  */
 
 #include "bindings.h"
@@ -25,11 +27,11 @@
 			     : : "i"(((struct type){ .field = -1 }).field + 0 < 0), "i"(&probe)); \
 	} while (0)
 #define INTEGER(type, field) INTEGER_AS_TEXT(type, field, "")
-/* As an integer of Rust that is the same on every kernel. */
+/* An integer whose Rust type is the same on every kernel. */
 #define INTEGER_AS(type, field, rust) INTEGER_AS_TEXT(type, field, " " #rust)
-/* One that this kernel has not: what it is instead. */
+/* A field that this kernel does not have, and the value to use instead. */
 #define ABSENT(type, field, rust, value) MARK("absent " #type " " #field " " #rust, value)
-/* Four bytes, whatever they are made of. */
+/* Four bytes, whatever their type is. */
 #define FOUR_BYTES(type, field)								\
 	do {										\
 		_Static_assert(sizeof(MEMBER(type, field)) == 4, #type "." #field);	\
@@ -89,7 +91,7 @@ void knetstat_layout(void)
 #ifdef KNETSTAT_HAS_SK_INO
 	ADDRESS(sock, sk_ino);
 #else
-	/* sock_i_ino() follows it. */
+	/* sock_i_ino() follows this pointer instead. */
 	MARK("address sock sk_ino", offsetof(struct sock, sk_socket));
 #endif
 	INTEGER(sock, sk_no_check_tx);

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bindings to what the module reads and calls.
+//! Bindings to the types, fields and functions that the module uses.
 //!
 //! C header: `bindings/bindings.h`
 //!
-//! No bindgen: that sees the kernel's headers through libclang, while most kernels are built by
-//! gcc, numbers anonymous members differently from kernel to kernel, and does not sign-extend
-//! bit-fields. Here the kernel's own compiler says where each field is, how wide it is and whether
-//! it has a sign, see `layout.c`; so a field has one name and one type on every kernel. Functions
-//! are declared by hand; a host test compares them with `bindings.h`.
+//! The bindings are not made by bindgen. It reads the kernel's headers through libclang, while most
+//! kernels are built by gcc. It numbers anonymous members differently from kernel to kernel, and
+//! does not sign-extend bit-fields. Here, the kernel's own compiler reports where each field is,
+//! how wide it is, and whether it is signed: see `layout.c`. A field therefore has one name and one
+//! type on every kernel. Functions are declared by hand, and a host test compares them with
+//! `bindings.h`.
 //!
-//! What differs between kernels is told by their headers, see `probes.mk`, never by a version, and
-//! is dealt with in this folder. Outside of it, `knetstat_has` marks only what a user sees: options
-//! that some kernels lack (`sockopts.rs`), and to whom one is shown (`sockopts/getsockopt/tcp.rs`).
+//! Differences between kernels are found by their headers (`probes.mk`), never by a version, and
+//! handled in this folder. Outside this folder, `knetstat_has` marks only what a user sees. These
+//! are options that some kernels lack (`sockopts.rs`), and the readers who see an option
+//! (`sockopts/getsockopt/tcp.rs`).
 
 #![allow(
     non_camel_case_types,
@@ -26,8 +28,8 @@ pub(crate) use kernel::ffi::{
     c_void, //
 };
 
-/// Declares C types that are not looked into: so many bytes as the kernel's compiler says, which
-/// can hold pointers. Of the first kind, there are only pointers.
+/// Declares C types whose contents Rust does not know. They have the size that the kernel's
+/// compiler reports, and may contain pointers. Rust uses types of this kind through pointers only.
 macro_rules! opaque {
     ($($type:ident: $size:literal,)*) => {$(
         #[repr(C)]
@@ -35,7 +37,7 @@ macro_rules! opaque {
     )*};
 }
 
-/// As [`opaque`], for types that Rust holds by value, and so aligned.
+/// Does the same as [`opaque`] for types that Rust stores by value. These are aligned.
 macro_rules! value {
     ($($type:ident: $size:literal,)*) => {$(
         #[derive(Clone, Copy)]
@@ -53,7 +55,7 @@ mod layout;
 
 pub(crate) use layout::*;
 
-/// C types that are pointed at only.
+/// Declares C types that Rust uses through pointers only.
 macro_rules! incomplete {
     ($($type:ident)*) => {$(
         #[allow(dead_code, reason = "not every kernel has every option")]
@@ -78,7 +80,7 @@ incomplete! {
     user_namespace
 }
 
-/// A link of a hash chain. That of a `hlist_nulls` has the same layout.
+/// A link of a hash chain. The link of an `hlist_nulls` has the same layout.
 #[repr(C)]
 pub(crate) struct hlist_node {
     pub(crate) next: *mut hlist_node,
@@ -94,8 +96,8 @@ pub(crate) type spinlock_t = spinlock;
 pub(crate) type loff_t = i64;
 pub(crate) type umode_t = u16;
 
-/// Reads a bit-field of `WIDTH` bits that begins at a bit of an object, once, as a little-endian
-/// CPU numbers them. Extends its sign, if it has one.
+/// Reads a bit-field once. It has `WIDTH` bits and begins at bit `BIT` of the object, by the
+/// numbers of a little-endian CPU. If the bit-field is signed, its sign is extended.
 ///
 /// # Safety
 ///
@@ -106,22 +108,22 @@ pub(crate) unsafe fn read_bitfield<const BIT: usize, const WIDTH: usize, const S
 ) -> i64 {
     const { assert!(cfg!(target_endian = "little") && WIDTH > 0 && WIDTH <= 32) };
     let (word, shift) = if BIT % 8 + WIDTH <= 8 {
-        // SAFETY: The object has the byte in which the bit-field lies.
+        // SAFETY: By the caller's promise, the object has the byte in which the bit-field lies.
         let word = unsafe { ptr.add(BIT / 8).read_volatile() };
         (u64::from(word), BIT % 8)
     } else if BIT % 16 + WIDTH <= 16 {
-        // SAFETY: The object has these two bytes, aligned, as C puts a bit-field into a unit of its
-        // type, which is two bytes at least.
+        // SAFETY: The object has these two bytes, and they are aligned. C puts a bit-field into a
+        // unit of its type, which is at least two bytes.
         let word = unsafe { ptr.add(BIT / 16 * 2).cast::<u16>().read_volatile() };
         (u64::from(word), BIT % 16)
     } else {
         const { assert!(BIT % 32 + WIDTH <= 32 || BIT % 16 + WIDTH <= 16) };
-        // SAFETY: The object has these four bytes, aligned, as C puts a bit-field into a unit of
-        // its type, which is four bytes at least.
+        // SAFETY: The object has these four bytes, and they are aligned. C puts a bit-field into a
+        // unit of its type, which is at least four bytes.
         let word = unsafe { ptr.add(BIT / 32 * 4).cast::<u32>().read_volatile() };
         (u64::from(word), BIT % 32)
     };
-    // The bits at the top, then down again.
+    // Move the bits to the top, then down again.
     let top = word << (64 - shift - WIDTH);
     if SIGNED {
         (top as i64) >> (64 - WIDTH)
@@ -130,7 +132,7 @@ pub(crate) unsafe fn read_bitfield<const BIT: usize, const WIDTH: usize, const S
     }
 }
 
-/// A constant C structure of pointers, of which those that are named are set and all else is zero.
+/// Makes a constant C structure of pointers. The named fields are set, and all others are zero.
 macro_rules! c_struct {
     ($type:ident { $($field:ident: $value:expr,)* }) => {{
         const WORDS: usize = size_of::<$crate::bindings::$type>() / size_of::<*const ()>();
@@ -138,7 +140,7 @@ macro_rules! c_struct {
         $(
             words[offset_of!($type.$field) / size_of::<*const ()>()] = $value as *const ();
         )*
-        // SAFETY: Both have the same size, and an opaque type is valid whatever its bytes are.
+        // SAFETY: Both types have the same size. An opaque type is valid whatever its bytes are.
         unsafe { core::mem::transmute::<[*const (); WORDS], $crate::bindings::$type>(words) }
     }};
 }
@@ -146,7 +148,7 @@ macro_rules! c_struct {
 pub(crate) type knetstat_program = u32;
 pub(crate) type sock_flags = u32;
 
-// Of the kernel itself: exported, and the same on every kernel.
+// Symbols of the kernel itself. They are exported, and the same on every kernel.
 unsafe extern "C" {
     pub(crate) static jiffies: usize;
 
@@ -165,7 +167,7 @@ unsafe extern "C" {
     pub(crate) fn unregister_pernet_subsys(ops: *mut pernet_operations);
 }
 
-// Those of `bindings.h`, which `helpers.c` has.
+// Functions that `bindings.h` declares and `helpers.c` defines.
 #[allow(
     dead_code,
     reason = "some are for builds that measure, or that break a rule"
@@ -223,13 +225,13 @@ unsafe extern "C" {
     pub(crate) fn knetstat_test_delay();
 }
 
-/// The characters of a string, for C.
+/// The characters of a string, as a pointer for C.
 pub(crate) fn c_string(text: &'static CStr) -> *const c_char {
     text.to_bytes_with_nul().as_ptr()
 }
 
-/// The flags of an `inet_sock` as one word, by the numbers of `INET_FLAGS_*`. `inet6` is what was
-/// read of its family.
+/// The flags of an `inet_sock` as one word, by the numbers of `INET_FLAGS_*`. `inet6` is true if
+/// the caller has read `AF_INET6` as the family.
 ///
 /// # Safety
 ///
@@ -240,22 +242,22 @@ pub(crate) unsafe fn inet_flags(
     #[allow(unused_variables, reason = "not every kernel needs it")] inet6: bool,
 ) -> u64 {
     #[cfg(knetstat_has = "INET_FLAGS_OF_IPV6")]
-    // SAFETY: The caller promises that the object is there.
+    // SAFETY: The caller promises that `sk` points to a live `struct inet_sock`.
     let flags = unsafe { read_once!(sk, inet_sock.inet_flags) };
     #[cfg(not(knetstat_has = "INET_FLAGS_OF_IPV6"))]
-    // SAFETY: The helper wants a live `struct inet_sock`, as the caller promises.
+    // SAFETY: The helper requires a live `struct inet_sock`, which the caller promises.
     let flags = unsafe { knetstat_inet_flags(sk.cast(), inet6) };
     flags
 }
 
-/// Whether what `pinet6` points to, and what that points to in turn, belongs to this socket.
+/// Whether the object behind `pinet6`, and the objects that it points to, belong to this socket.
 ///
 /// # Safety
 ///
-/// `sk` must point to a live socket of IPv6.
+/// `sk` must point to a live IPv6 socket.
 #[cfg(CONFIG_IPV6)]
 #[inline]
 pub(crate) unsafe fn owns_pinet6(sk: *const inet_sock) -> bool {
-    // SAFETY: The helper wants a live socket of IPv6, as the caller promises.
+    // SAFETY: The helper requires a live IPv6 socket, which the caller promises.
     cfg!(knetstat_has = "OPT_CHILD_INIT") || unsafe { knetstat_owns_pinet6(sk.cast()) }
 }

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What kernels differ in, told by their headers, never by their versions. Included by Kbuild.
+# The differences between kernels, found by their headers, never by their versions. Included by
+# Kbuild.
 #
-# $(call knetstat_probe,NAME,HEADER,TEXT): if the header has the text as a word, C has
+# $(call knetstat_probe,NAME,HEADER,TEXT): if the header contains the text as a word, C has
 # KNETSTAT_HAS_NAME and Rust has cfg(knetstat_has = "NAME").
 
 knetstat_probe = $(if $(shell grep -swq -- '$(3)' $(srctree)/include/$(2) && echo y),$(1))
@@ -22,9 +23,10 @@ knetstat_has += $(call knetstat_probe,SOCK_I_UID,net/sock.h,sock_i_uid)
 knetstat_has += $(call knetstat_probe,SYSCTL_TCP_RTO_MIN_US,net/netns/ipv4.h,sysctl_tcp_rto_min_us)
 knetstat_has += $(call knetstat_probe,SYSCTL_TCP_PINGPONG_THRESH,net/netns/ipv4.h,sysctl_tcp_pingpong_thresh)
 knetstat_has += $(call knetstat_probe,TLS_TX_MAX_PAYLOAD_LEN,net/tls.h,tx_max_payload_len)
-# Where the child of a v4-mapped connection is complete before it is linked in.
+# With it, the child of a v4-mapped connection is complete before it is linked in.
 knetstat_has += $(call knetstat_probe,OPT_CHILD_INIT,net/tcp.h,opt_child_init)
-# Where sock_diag tells an upper layer protocol who asks, it reports the protocol to all.
+# With it, sock_diag tells an upper layer protocol whether the reader has CAP_NET_ADMIN, and reports
+# the protocol to every reader.
 knetstat_has += $(call knetstat_probe,ULP_INFO_FOR_ALL,net/tcp.h,net_admin)
 
 ccflags-y += $(addprefix -DKNETSTAT_HAS_,$(knetstat_has))

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * What kernel/lib.rs needs of C: the module's entry and exit, and the log.
- */
+/* The C side of kernel/lib.rs: the module's entry and exit, and the log. */
 
 #include <linux/bug.h>
 #include <linux/init.h>

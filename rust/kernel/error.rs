@@ -23,19 +23,20 @@ impl Error {
     /// The largest `errno`.
     const MAX: c_int = 4095;
 
-    /// `errno` must be negative.
+    /// The error with this number, which must be negative.
     const fn from_code(errno: c_int) -> Self {
         match NonZeroI32::new(errno) {
-            // INVARIANT: Just looked at.
+            // INVARIANT: The number was just checked to be in the range.
             Some(number) if -Self::MAX <= errno && errno < 0 => Self(number),
             _ => panic!("not an errno"),
         }
     }
 
-    /// The error of a number that a C function returned: `EINVAL` if it is none.
+    /// The error with the number that a C function returned. `EINVAL` if the number is not an
+    /// error.
     pub fn from_errno(errno: c_int) -> Self {
         match NonZeroI32::new(errno) {
-            // INVARIANT: Just looked at.
+            // INVARIANT: The number was just checked to be in the range.
             Some(number) if (-Self::MAX..0).contains(&errno) => Self(number),
             _ => code::EINVAL,
         }
@@ -53,7 +54,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// The result of a C function that returns 0 or an error.
+/// Converts the result of a C function that returns 0 or an error.
 pub fn to_result(errno: c_int) -> Result {
     if errno < 0 {
         Err(Error::from_errno(errno))
@@ -62,7 +63,8 @@ pub fn to_result(errno: c_int) -> Result {
     }
 }
 
-/// The errors that the module uses. Their numbers are those of every architecture it builds for.
+/// The errors that the module uses. Their numbers are the same on every architecture for which the
+/// module is built.
 pub mod code {
     use super::Error;
 

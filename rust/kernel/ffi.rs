@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! C types, as the `ffi` crate of Rust for Linux maps them: `char` has no sign, `long` is as
+//! C types, as the `ffi` crate of Rust for Linux maps them: `char` is unsigned, and `long` is as
 //! long as a pointer.
 
 #![allow(non_camel_case_types, missing_docs)]

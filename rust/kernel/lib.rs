@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stands for the `kernel` crate where the kernel has none, or none that can be linked against: see
-//! the README beside this file.
+//! A stand-in for the `kernel` crate, if the kernel has none, or none that can be linked against.
+//! See `rust/README.md`.
 //!
-//! It has what the module uses and nothing else, by the names and with the meaning of Rust for
-//! Linux, so that the module's sources do not know by which of the two they are built.
+//! It contains only what the module uses, with the names and meanings of Rust for Linux. The
+//! module's sources therefore do not know with which of the two crates they are built.
 
 #![no_std]
 
@@ -15,7 +15,7 @@ pub mod print;
 
 use core::marker::PhantomData;
 
-/// The C side of the glue, `glue.c`.
+/// The C functions of `glue.c`.
 mod glue {
     unsafe extern "C" {
         /// `printk()` of `length` bytes with a log level from 0 to 7.
@@ -26,13 +26,13 @@ mod glue {
     }
 }
 
-/// What `module!` makes a module of.
+/// The type that `module!` makes a module of.
 pub trait Module: Sized + Sync + Send {
     /// Called when the module is loaded.
     fn init(module: &'static ThisModule) -> error::Result<Self>;
 }
 
-/// `THIS_MODULE`, of which the module uses nothing.
+/// `THIS_MODULE`. The module uses nothing of it.
 pub struct ThisModule {
     _private: PhantomData<()>,
 }
@@ -45,10 +45,10 @@ impl ThisModule {
     };
 }
 
-/// Declares the module: its type, and what modinfo(8) shows.
+/// Declares the module: its type, and the fields that modinfo(8) shows.
 ///
-/// The two functions are what `glue.c` registers by `module_init()` and `module_exit()`. The kernel
-/// calls them once each, the second only after the first has succeeded.
+/// `glue.c` registers the two functions with `module_init()` and `module_exit()`. The kernel calls
+/// each of them once, and the second only after the first has succeeded.
 #[macro_export]
 macro_rules! module {
     (
@@ -59,7 +59,7 @@ macro_rules! module {
         $(version: $version:literal,)?
         license: $license:literal $(,)?
     ) => {
-        /// The prefix of what the module logs.
+        /// The prefix of the module's log messages.
         const __LOG_PREFIX: &str = concat!($name, ": ");
 
         $($crate::modinfo!("author=", $author);)*
@@ -73,8 +73,8 @@ macro_rules! module {
 
             struct Slot(UnsafeCell<Option<$type>>);
 
-            // SAFETY: `init_module()` and `cleanup_module()` are all that touch the value, and the
-            // kernel never runs the two at once.
+            // SAFETY: Only `init_module()` and `cleanup_module()` touch the value, and the kernel
+            // never runs both at once.
             unsafe impl Sync for Slot {}
 
             static MODULE: Slot = Slot(UnsafeCell::new(None));
@@ -82,13 +82,14 @@ macro_rules! module {
 
             /// # Safety
             ///
-            /// To be called once, when the module is loaded.
+            /// Only to be called once, when the module is loaded.
             #[unsafe(no_mangle)]
             #[unsafe(link_section = ".init.text")]
             unsafe extern "C" fn knetstat_glue_init() -> $crate::ffi::c_int {
                 match <$type as $crate::Module>::init(&THIS_MODULE) {
                     Ok(module) => {
-                        // SAFETY: Nobody else has a reference: see `Slot`.
+                        // SAFETY: No other reference to the value exists. Only `init_module()` and
+                        // `cleanup_module()` make one, and the kernel never runs both at once.
                         unsafe { *MODULE.0.get() = Some(module) };
                         0
                     }
@@ -98,11 +99,12 @@ macro_rules! module {
 
             /// # Safety
             ///
-            /// To be called once, when the module is unloaded.
+            /// Only to be called once, when the module is unloaded.
             #[unsafe(no_mangle)]
             #[unsafe(link_section = ".exit.text")]
             unsafe extern "C" fn knetstat_glue_exit() {
-                // SAFETY: Nobody else has a reference: see `Slot`.
+                // SAFETY: No other reference to the value exists. Only `init_module()` and
+                // `cleanup_module()` make one, and the kernel never runs both at once.
                 drop(unsafe { (*MODULE.0.get()).take() });
             }
         }
@@ -116,9 +118,9 @@ macro_rules! modinfo {
     ($key:literal, $value:literal) => {
         const _: () = {
             const TEXT: &str = concat!($key, $value, "\0");
-            // `#[used(linker)]`, which `#[used]` is from some release on, would mark the section
-            // such that the linker keeps it apart from that of the C files, and the kernel reads
-            // but one.
+            // From some release of Rust on, `#[used]` means `#[used(linker)]`. This marks the
+            // section such that the linker keeps it apart from that of the C files. The kernel
+            // reads only one of them.
             #[used(compiler)]
             #[unsafe(link_section = ".modinfo")]
             static MODINFO: [u8; TEXT.len()] = {
@@ -135,14 +137,15 @@ macro_rules! modinfo {
     };
 }
 
-/// Stops the CPU's task. The sources have nothing that panics; the compiler cannot know that.
+/// Stops the current task. The sources contain nothing that panics, but the compiler cannot know
+/// that.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // SAFETY: `BUG()` may be called in any context.
     unsafe { glue::knetstat_glue_bug() };
-    // It does not return. objtool cannot know that, and wants to see an end.
+    // `BUG()` does not return. objtool cannot know that, and requires an end.
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: An undefined instruction, which traps and so does not return.
+    // SAFETY: An undefined instruction traps. It therefore does not return.
     unsafe {
         core::arch::asm!("ud2", options(noreturn))
     };

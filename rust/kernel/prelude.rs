@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is imported by a glob.
+//! The names that a glob imports.
 
 pub use crate::error::{
     Error,

@@ -4,14 +4,14 @@
 //!
 //! C header: `include/linux/printk.h`
 //!
-//! `printk()` formats the arguments of Rust by `%pA` only if the kernel has Rust. So a line is
-//! formatted here, into a buffer on the stack; what does not fit is cut off.
+//! `printk()` formats the arguments of Rust by `%pA` only if the kernel has Rust. A line is
+//! therefore formatted here, into a buffer on the stack. Text that does not fit is cut off.
 
 use crate::glue;
 use core::fmt;
 use core::fmt::Write;
 
-/// Bytes that a line may have.
+/// The size of a line in bytes.
 const LINE: usize = 512;
 
 struct Buffer {
@@ -36,10 +36,11 @@ pub fn line(level: i32, arguments: fmt::Arguments<'_>) {
         bytes: [0; LINE],
         len: 0,
     };
-    // Writing into the buffer never fails; an error of an argument's own cuts the line off.
+    // Writing into the buffer never fails. If formatting an argument fails, the line is cut off
+    // there.
     let _ = buffer.write_fmt(arguments);
-    // SAFETY: The helper reads `len` bytes, which are there. `printk()` may be called in any
-    // context.
+    // SAFETY: The helper reads `len` bytes of the buffer, which are there. `printk()` may be called
+    // in any context.
     unsafe { glue::knetstat_glue_printk(level, buffer.bytes.as_ptr(), buffer.len) };
 }
 
