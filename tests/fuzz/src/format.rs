@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `format.rs` on any input, against what the standard library prints.
+//! Compares `format.rs` with the output of the standard library, on any input.
 //!
-//! An input is the size of a buffer and a number of calls. After each call the [`Text`] must have
-//! grown by the text that the model says, or, if that does not fit, be full. Nothing around the
-//! buffer may be written to.
+//! An input is the size of a buffer and a list of calls. After each call, the [`Text`] must have
+//! grown by the text that the model expects. If that text does not fit, the [`Text`] must be full.
+//! Nothing around the buffer may be written to.
 
 #![no_main]
 
@@ -18,13 +18,13 @@ use libfuzzer_sys::fuzz_target;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Bytes on both sides of the buffer.
+/// The number of bytes on both sides of the buffer.
 const FENCE: usize = 64;
 
-/// What is in the buffer and around it before anything is written.
+/// The value of all bytes in and around the buffer before anything is written.
 const BLANK: u8 = 0xa5;
 
-/// Numbers that matter, and that hardly any input would hold.
+/// Numbers that matter, and that inputs hardly ever contain.
 const EDGES: [u64; 6] = [
     0,
     10,
@@ -34,7 +34,8 @@ const EDGES: [u64; 6] = [
     u64::MAX,
 ];
 
-/// A number, shifted to the right since few are small otherwise, or one of [`EDGES`].
+/// A number. It is shifted to the right, because few random numbers are small, or is one of
+/// [`EDGES`].
 #[derive(Arbitrary, Clone, Copy, Debug)]
 struct Number(u64, u8);
 
@@ -56,7 +57,7 @@ impl Number {
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Address {
     V4([u8; 4]),
-    /// Groups, and a bit for each that is zero.
+    /// The groups, and a bit for each group that is zero.
     V6([u16; 8], u8),
     Mapped([u8; 4]),
 }
@@ -78,7 +79,7 @@ impl From<Address> for IpAddr {
     }
 }
 
-/// What an entry of a list can hold.
+/// The value of an entry of a list.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Value<'a> {
     Bool(bool),
@@ -100,7 +101,7 @@ enum Value<'a> {
 const FLAGS: [&[&str]; 3] = [&[], &["RED", "GREEN", "BLUE"], &["F"; 40]];
 
 impl Value<'_> {
-    /// What the row must say.
+    /// The expected text of the value.
     fn text(&self) -> String {
         match *self {
             Value::Bool(value) => u8::from(value).to_string(),
@@ -144,7 +145,7 @@ impl Value<'_> {
         }
     }
 
-    /// Appends an entry, in one of the two ways there are.
+    /// Appends an entry in one of the two ways.
     fn write(&self, list: &mut List<'_, '_>, rare: bool) {
         macro_rules! entry {
             ($value:expr) => {
@@ -212,7 +213,7 @@ enum Call<'a> {
 }
 
 impl Call<'_> {
-    /// What the call must append.
+    /// The text that the call must append.
     fn text(&self) -> Vec<u8> {
         match self {
             Call::Put(bytes) => return bytes.to_vec(),
@@ -272,7 +273,7 @@ impl Call<'_> {
     }
 }
 
-/// A buffer of this size, and what is written to it.
+/// The size of a buffer, and the calls that write to it.
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
     room: u16,
@@ -285,7 +286,7 @@ fuzz_target!(|input: Input<'_>| {
     let mut line = Text::new(&mut buffer[FENCE..FENCE + room]);
     let mut text = Vec::new();
     let mut full = false;
-    // Where the text once ended.
+    // The former ends of the text.
     let mut positions = vec![line.position()];
     let mut lengths = vec![0];
     for call in &input.calls {
@@ -301,7 +302,7 @@ fuzz_target!(|input: Input<'_>| {
             let more = call.text();
             full = text.len() + more.len() > room;
             let fits = if full {
-                // As much as the call wrote before something did not fit.
+                // The bytes that the call wrote before something did not fit.
                 line.len().checked_sub(text.len()).expect("not shorter")
             } else {
                 more.len()

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `diag.rs` around the wrap of the clock, and over all states.
+//! Tests of `diag.rs` around the wrap of the clock, and in all states.
 //!
-//! That the fields mean what the indicators say is for the guests to show, by real
-//! traffic.
+//! The tests in the guests show by real traffic that the fields mean what the indicators say.
 
 use crate::diag::Flow;
 use crate::format::State;
@@ -25,7 +24,7 @@ const STATES: [State; 11] = [
     State::Closing,
 ];
 
-/// A connection that is well.
+/// A connection without problems.
 fn healthy(state: State) -> Flow {
     Flow {
         state,
@@ -73,12 +72,12 @@ fn indicators_that_meet() {
 }
 
 proptest! {
-    /// Wherever the clocks stand, an ACK of up to a second ago, or from a moment after the clock was
-    /// read, is recent, and one of up to a day ago is not.
+    /// An ACK is recent if it came up to a second ago, or just after the clock was read. It is not
+    /// recent if it came earlier, up to a day ago. This is true wherever the clocks stand.
     #[test]
     fn age_is_right_across_the_wrap(
         acked: u32,
-        // As many of the few moments around now as of all the rest.
+        // The few moments around now get as many cases as all others.
         age in prop_oneof![-i64::from(HZ)..=2 * i64::from(HZ), 0..=86_400 * i64::from(HZ)],
     ) {
         let flow = Flow { packets_out: 1, rcv_tstamp: acked, ..healthy(State::Established) };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `format.rs` against the standard library's own printing.
+//! Compares `format.rs` with the standard library's own printing.
 
 use crate::format::{
     label, Flags, Hex, List, Milliseconds, Name, Range, Seconds, State, Text, Value, TCP_HEADER,
@@ -9,7 +9,7 @@ use crate::format::{
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The text that `write` writes into a buffer of `room` bytes, and whether it was too long.
+/// Returns the text that `write` writes into a buffer of `room` bytes, and whether it was too long.
 fn written_into(room: usize, write: impl FnOnce(&mut Text<'_>)) -> (String, bool) {
     let mut buf = vec![b'!'; room];
     let mut line = Text::new(&mut buf);
@@ -33,7 +33,7 @@ fn value(value: impl Value) -> String {
     written(|line| value.write(line))
 }
 
-/// Addresses at the corners of RFC 5952, and those that `std::net` has a name for.
+/// Addresses at the edge cases of RFC 5952, and those for which `std::net` has a name.
 fn special_ipv6() -> Vec<Ipv6Addr> {
     let mut all: Vec<Ipv6Addr> = [
         "::",
@@ -60,7 +60,7 @@ fn special_ipv6() -> Vec<Ipv6Addr> {
     .iter()
     .map(|text| text.parse().expect("an address"))
     .collect();
-    // Every pattern of zero and other groups.
+    // Every pattern of zero groups and other groups.
     for pattern in 0..=255_u32 {
         let groups: Vec<u16> = (0..8)
             .map(|i| if (pattern >> i) & 1 == 1 { 0xa0 + i } else { 0 })
@@ -131,7 +131,7 @@ fn flags_read_by_name() {
     assert_eq!(colours(6), "GREEN|BLUE");
     assert_eq!(colours(0x8000_0001), "RED|0x80000000");
     assert_eq!(colours(0x18), "0x18");
-    // A name for each bit, and for more bits than there are.
+    // There is a name for each bit, and there are more names than bits.
     assert_eq!(
         value(Flags {
             flags: u32::MAX,
@@ -150,7 +150,7 @@ fn names_cannot_break_a_row() {
     assert_eq!(value(Name(b"\n\t\x7f\xff")), "\\x0a\\x09\\x7f\\xff");
 }
 
-/// The header's words stand where the columns of a row begin or end.
+/// The words of the header stand where the columns of a row begin or end.
 #[test]
 fn header_and_rows_have_the_same_columns() {
     let row = written(|line| {
@@ -175,7 +175,7 @@ fn header_and_rows_have_the_same_columns() {
         let column = column(TCP_HEADER, word);
         assert!(row[column..].starts_with(text), "{word} in {row:?}");
     }
-    // Every word of the header begins a column of its own, with nothing but spaces between.
+    // Every word of the header begins a column of its own, with only spaces in between.
     assert_eq!(
         TCP_HEADER,
         format!(
@@ -215,7 +215,7 @@ fn state_labels_fill_their_column() {
 fn any_ipv6() -> impl Strategy<Value = Ipv6Addr> {
     prop_oneof![
         any::<[u16; 8]>().prop_map(Ipv6Addr::from),
-        // Addresses with many zeros, and mapped ones, which random ones never are.
+        // Addresses with many zeros, and mapped addresses. Random addresses are never like these.
         proptest::array::uniform8(prop_oneof![Just(0_u16), Just(0_u16), any::<u16>()])
             .prop_map(Ipv6Addr::from),
         any::<[u8; 4]>().prop_map(|v4| Ipv4Addr::from(v4).to_ipv6_mapped()),
@@ -261,7 +261,7 @@ proptest! {
         prop_assert_eq!(value(Range { first, last }), format!("{first}-{last}"));
     }
 
-    /// What was written, read again, gives the same bits.
+    /// The written text, read again, gives the same bits.
     #[test]
     fn flags_are_all_shown(flags: u32, shift in 0..32_u32) {
         let flags = flags >> shift;
@@ -275,7 +275,7 @@ proptest! {
         prop_assert_eq!(shown, flags);
     }
 
-    /// No two names read the same, and none contains what separates entries and fields.
+    /// Each name reads differently, and none contains a separator of entries or fields.
     #[test]
     fn name_reads_back(name: Vec<u8>) {
         let name: Vec<u8> = name.into_iter().filter(|byte| *byte != 0).take(100).collect();
@@ -308,7 +308,7 @@ proptest! {
         let text = written(|line| line.endpoint(address, port));
         let port = if port == 0 { "*".to_owned() } else { port.to_string() };
         prop_assert_eq!(&text, &format!("{:<23} ", format!("{address}:{port}")));
-        // The other way round: what was written parses to the same endpoint.
+        // The opposite direction: the text parses to the same endpoint.
         let (host, service) = text.trim_end().rsplit_once(':').expect("a colon");
         prop_assert_eq!(host.parse::<IpAddr>().expect("an address"), address);
         prop_assert_eq!(SocketAddr::new(address, service.parse().unwrap_or(0)).port().to_string(),
@@ -327,8 +327,8 @@ proptest! {
         prop_assert_eq!(text, expected.join(","));
     }
 
-    /// In a buffer that is too small, a piece of text is there whole or not at all, nothing follows
-    /// one that was left out, and nothing is written behind the end.
+    /// In a buffer that is too small, a piece of text is written as a whole or not at all. Nothing
+    /// follows a piece that was left out, and nothing is written behind the end.
     #[test]
     fn what_does_not_fit_is_left_out(room in 0..80_usize, n: u64, address in any_ipv6(), port: u16) {
         let write = |line: &mut Text<'_>| {
@@ -358,7 +358,7 @@ proptest! {
         prop_assert_eq!(line.len(), if fits { keep } else { 0 });
     }
 
-    /// Rows with the names of interfaces in them, in a buffer that is too small for some.
+    /// Rows that contain names of interfaces, in a buffer that is too small for some of them.
     #[test]
     fn names_of_interfaces(
         room in 0..2000_usize,
@@ -367,7 +367,7 @@ proptest! {
         let mut buf = vec![b'!'; room];
         let mut line = Text::new(&mut buf);
         let mut expected = String::new();
-        // For the rows whose names are not filled in yet.
+        // The number of bytes reserved for rows whose names are not filled in yet.
         let mut kept = 0;
         for (row, resolve) in rows {
             let start = line.position();
@@ -380,7 +380,7 @@ proptest! {
             let text: String = row.iter().map(Piece::text).collect();
             if line.is_full() {
                 line.truncate(start);
-                // As much is kept free as the longest names take.
+                // The space for the longest names is reserved.
                 let most: usize = row.iter().map(Piece::most).sum();
                 prop_assert!(line.len() + kept + most > room, "refuses a row for nothing");
             } else {
@@ -408,7 +408,7 @@ enum Piece {
 }
 
 impl Piece {
-    /// How it reads with the name.
+    /// The text of the piece, with the name.
     fn text(&self) -> String {
         match self {
             Piece::Text(text) => text.clone(),
@@ -430,7 +430,7 @@ impl Piece {
         }
     }
 
-    /// The most that is kept for it.
+    /// The most bytes that are reserved for the piece.
     fn most(&self) -> usize {
         match self {
             Piece::Text(text) => text.len(),
@@ -452,7 +452,7 @@ fn piece() -> impl Strategy<Value = Piece> {
     ]
 }
 
-/// Interfaces with names of all lengths, with odd ones, and one that is gone.
+/// Interfaces with names of all lengths, with unusual names, and one that no longer exists.
 fn name(index: u32) -> Option<[u8; 16]> {
     let name: &[u8] = match index {
         0 => b"eth0",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files of the module that touch nothing of C, compiled for the host as they are, for the tests
-//! beside this file.
+//! The files of the module that use nothing of C. They are compiled for the host without change,
+//! for the tests beside this file.
 
 #![expect(dead_code, reason = "the tests need less than the module")]
 #![cfg_attr(
@@ -19,7 +19,7 @@ mod format;
 mod sockets;
 mod sockopts;
 
-/// Flags for the tests of the table's language.
+/// Flags for the tests of the language of the table.
 mod bindings {
     pub(crate) const FLAG_LOOP: u32 = 3;
     pub(crate) const FLAG_CORK: u32 = 40;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The walk of the module, and what it remembers.
+//! The walk of the module, and the set of entries that it remembers.
 
 #[path = "../../../sockets/seen.rs"]
 mod seen;
@@ -14,12 +14,12 @@ mod walk_model;
 #[cfg(test)]
 mod walk_tests;
 
-/// As the module's list of cache lines, with room for each field.
+/// A stand-in for the module's list of cache lines, with room for each field.
 pub(crate) mod prefetch {
     #[derive(Clone, Copy, Default)]
     pub(crate) struct Lines(pub(crate) Fields);
 
-    /// Offsets, and how many there are.
+    /// Offsets, and their number.
     #[derive(Clone, Copy, Default)]
     pub(crate) struct Fields([usize; 16], usize);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The language of the table of options, which needs nothing of the kernel.
+//! The language of the table of options, which uses nothing of the kernel.
 
 #[path = "../../../sockopts/language.rs"]
 pub(crate) mod language;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `mem.rs` of the module, on the host: the same arrays, from the host's allocator.
+//! A stand-in for the module's `mem.rs` on the host: the same arrays, from the host's allocator.
 
 use kernel::error::code::ENOMEM;
 use kernel::error::Result;
@@ -12,12 +12,13 @@ thread_local! {
     static IS_LOCKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread holds a spinlock from now on, under which nothing may be allocated.
+/// Says whether this thread holds a spinlock from now on. Nothing may be allocated under a
+/// spinlock.
 pub(crate) fn set_locked(is_locked: bool) {
     IS_LOCKED.set(is_locked);
 }
 
-/// Whether allocations of this thread fail from now on.
+/// Says whether allocations of this thread fail from now on.
 pub(crate) fn fail(fails: bool) {
     FAILS.set(fails);
 }

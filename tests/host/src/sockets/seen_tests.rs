@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `seen.rs` against the standard library's set.
+//! Compares `seen.rs` with the standard library's set.
 
 use crate::sockets::seen::Seen;
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ proptest! {
         let mut seen = Seen::new();
         let mut expected = HashSet::new();
         for ids in rounds {
-            // Addresses of objects differ by multiples of their size.
+            // The addresses of objects differ by multiples of their size.
             let ids = ids.iter().map(|id| id << 7);
             seen.reserve(ids.len()).unwrap();
             for id in ids {

@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A simulated hash table for `sockets/walk.rs`, in which anything that the kernel does to a chain happens
+//! A simulated hash table for `sockets/walk.rs`. Anything that the kernel does to a chain happens
 //! between two locks.
 //!
-//! What the kernel does (`include/net/sock.h`, `net/ipv4/inet_hashtables.c`, `net/ipv4/udp.c`): it
-//! links an entry in at the head of a chain or, if it is an IPv6 socket with SO_REUSEPORT, at the
-//! tail; unlinks it; puts another one in its place (a request becomes a connection, that becomes a
-//! TIME_WAIT). An entry that was unlinked may be linked in again anywhere, and if nobody refers to
-//! it, its address may be that of another one. A network namespace may end, and with it all its
-//! entries. A new trick of a new kernel is added here first.
+//! The kernel changes chains as follows (`include/net/sock.h`, `net/ipv4/inet_hashtables.c`,
+//! `net/ipv4/udp.c`):
 //!
-//! The model checks each step: a bucket is not left locked for more entries or bytes than it may,
-//! memory is not used after it was freed, a namespace not after it has ended. What it cannot show
-//! is whether `tables.rs` and `sock.rs` do what they promise: see the tests in the guests.
+//! - It links an entry in at the head of a chain. An IPv6 socket with SO_REUSEPORT goes to the
+//!   tail.
+//! - It unlinks an entry. This entry may be linked in again anywhere. If nobody refers to it, its
+//!   address may become that of another entry.
+//! - It puts another entry in the place of one. A request becomes a connection, and a connection
+//!   becomes a TIME_WAIT.
+//! - A network namespace ends, and with it all its entries.
+//!
+//! If a new kernel changes chains in a new way, that is added here first.
+//!
+//! The model checks each step:
+//!
+//! - A bucket is not locked for more entries or bytes than allowed.
+//! - Memory is not used after it was freed.
+//! - A namespace is not used after it has ended.
+//!
+//! The model cannot show whether `tables.rs` and `sock.rs` keep their promises: see the tests in
+//! the guests.
 
 use crate::abstractions::mem;
 use crate::sockets::walk::{Limits, Rows, Table};
@@ -22,31 +33,31 @@ use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// More locks than any walk here takes once nothing changes any more.
+/// A number of locks that no walk here takes once nothing changes any more.
 const MANY_LOCKS: usize = 3000;
 
-/// What an entry is like. It stays so as long as the entry lives.
+/// The kind of an entry, which stays the same as long as the entry lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kind {
-    /// Whether the reader sees it: it is of its namespace and family.
+    /// Whether the reader sees the entry: it belongs to the reader's namespace and family.
     pub(crate) is_shown: bool,
-    /// Whether it can be linked in at the tail.
+    /// Whether the entry can be linked in at the tail.
     pub(crate) goes_to_tail: bool,
-    /// Whether it can be linked in again after it has left.
+    /// Whether the entry can be linked in again after it has left.
     pub(crate) returns: bool,
-    /// Whether a reference keeps its namespace, or the reader does.
+    /// Whether a reference, or the reader, keeps the namespace of the entry.
     pub(crate) lasts: bool,
-    /// Bytes of its row.
+    /// The size of the row in bytes.
     pub(crate) bytes: usize,
 }
 
 impl Kind {
-    /// Whether it cannot come back behind an entry that was behind it.
+    /// Whether the entry cannot come back behind an entry that was behind it.
     fn keeps_order(self) -> bool {
         !self.goes_to_tail || !self.returns
     }
 
-    /// A socket of the reader.
+    /// A socket that the reader sees.
     pub(crate) const PLAIN: Self = Self {
         is_shown: true,
         goes_to_tail: false,
@@ -54,17 +65,17 @@ impl Kind {
         lasts: true,
         bytes: 1,
     };
-    /// An IPv6 socket of the reader with SO_REUSEPORT.
+    /// An IPv6 socket with SO_REUSEPORT that the reader sees.
     pub(crate) const TAIL: Self = Self {
         goes_to_tail: true,
         ..Self::PLAIN
     };
-    /// The same, of UDP and bound to its port: it leaves once.
+    /// The same for UDP, bound to its port: it leaves only once.
     pub(crate) const BOUND: Self = Self {
         returns: false,
         ..Self::TAIL
     };
-    /// A socket of the kernel in another namespace, which ends before it.
+    /// A socket of the kernel in another namespace, which ends before the socket.
     pub(crate) const FOREIGN: Self = Self {
         is_shown: false,
         lasts: false,
@@ -72,49 +83,50 @@ impl Kind {
     };
 }
 
-/// A piece of memory that holds an entry, or did.
+/// A piece of memory that contains an entry, or did so.
 #[derive(Clone, Debug)]
 struct Entry {
     kind: Kind,
-    /// Tells those apart that are at one address, one after the other.
+    /// Distinguishes the entries that are at one address, one after the other.
     generation: u32,
-    /// The bucket in which it is.
+    /// The bucket that contains the entry.
     bucket: Option<u32>,
-    /// References of the walk.
+    /// The number of references that the walk owns.
     cursors: usize,
-    /// Whether its count of references is 0 while it is in a table.
+    /// Whether the count of references is 0 while the entry is in a table.
     is_unreferenced: bool,
-    /// Whether somebody owns the socket.
+    /// Whether a process owns the socket.
     is_owned: bool,
-    /// Whether its namespace has ended.
+    /// Whether the namespace of the entry has ended.
     has_no_namespace: bool,
-    /// Whether it was ever unlinked or replaced.
+    /// Whether the entry was ever unlinked or replaced.
     has_left: bool,
-    /// Whether it has been in its bucket since the listing began.
+    /// Whether the entry has been in its bucket since the listing began.
     has_stayed: bool,
 }
 
-/// An address: the place in [`State::entries`].
+/// An address: an index into [`State::entries`].
 pub(crate) type Address = usize;
 
-/// Something that happens between two locks.
+/// An event between two locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// The entry leaves its bucket if it is in one, and is linked in at the head of this one.
+    /// The entry leaves its bucket, if it is in one. It is then linked in at the head of this
+    /// bucket.
     Head(Address, u32),
-    /// As `Head`, at the tail; at the head if it does not go there.
+    /// The same at the tail, or at the head if the entry does not go to the tail.
     Tail(Address, u32),
     /// The entry leaves.
     Unlink(Address),
     /// Another entry of the same kind takes the place of this one, which is freed.
     Replace(Address),
-    /// A new entry, at the address of this one if that is free, is linked in at the head.
+    /// A new entry is linked in at the head. It has the address of this one, if that is free.
     Reuse(Address, u32),
-    /// Somebody owns the socket from now on, or does not any more.
+    /// A process begins or ceases to own the socket.
     Own(Address),
-    /// Its count of references is 0 from now on, or is not any more.
+    /// The count of references becomes 0, or ceases to be 0.
     Unreference(Address),
-    /// The namespaces that a reference does not keep end.
+    /// All namespaces end that no reference keeps.
     EndNamespaces,
 }
 
@@ -122,7 +134,7 @@ pub(crate) enum Change {
 struct State {
     chains: Vec<Vec<Address>>,
     entries: Vec<Entry>,
-    /// Entries that were shown, by address and generation, with the bucket.
+    /// The entries that were shown, by address and generation, with the bucket.
     shown: Vec<((Address, u32), u32)>,
 }
 
@@ -188,7 +200,7 @@ impl State {
             }
             Change::Own(address) => self.entries[address].is_owned ^= true,
             Change::Unreference(address) => {
-                // The walk has none either.
+                // The walk owns no reference either.
                 let entry = &mut self.entries[address];
                 entry.is_unreferenced ^= entry.cursors == 0;
             }
@@ -220,7 +232,7 @@ impl Entry {
     }
 }
 
-/// What happens, in order: called before each lock with the number of the lock.
+/// The events, in their order. Called before each lock, with the number of the lock.
 pub(crate) trait Script {
     fn next(&mut self, lock: usize, change: &mut dyn FnMut(Change));
 }
@@ -231,38 +243,39 @@ impl<F: FnMut(usize, &mut dyn FnMut(Change))> Script for F {
     }
 }
 
-/// How a pass is going, for the limits of a lock.
+/// The progress of a pass, for the limits of a lock.
 #[derive(Clone, Copy, Default)]
 struct Pass {
-    /// Cursors that were lost in this bucket.
+    /// The number of cursors that were lost in this bucket.
     lost: u32,
-    /// Whether the pass has gone on behind an entry that does not keep its place.
+    /// Whether the pass has continued behind an entry that does not keep its order.
     is_doubtful: bool,
-    /// Whether the last lock was to the end of such a pass: the next may visit the whole chain.
+    /// Whether the last round reached the end of such a pass. The next round may then visit the
+    /// whole chain.
     may_be_whole: bool,
 }
 
-/// What the model, its locked bucket and its cursors have in common.
+/// The state that the model, its locked bucket and its cursors share.
 struct Shared {
     state: RefCell<State>,
     is_locked: Cell<bool>,
-    holds: Cell<usize>,
+    guards: Cell<usize>,
     bucket: Cell<u32>,
     pass: Cell<Pass>,
     limits: Limits,
 }
 
-/// A table, with what happens to it. The limits of a round are parameters.
+/// A table, and the events in it. The limits of a round are parameters.
 pub(crate) struct Model<'s, const ROWS: usize, const BYTES: usize, const ENTRIES: usize> {
     shared: Rc<Shared>,
     script: RefCell<&'s mut dyn Script>,
     locks: Cell<usize>,
-    /// Pauses until the reader is killed.
+    /// The number of pauses until the reader is killed.
     pub(crate) lives: Cell<usize>,
 }
 
 impl<'s, const R: usize, const B: usize, const E: usize> Model<'s, R, B, E> {
-    /// Chains of entries of these kinds, each in its order, and entries that are in none.
+    /// Makes chains of entries of these kinds, in their order, and entries that are in no chain.
     pub(crate) fn new(chains: &[&[Kind]], others: &[Kind], script: &'s mut dyn Script) -> Self {
         let mut state = State::default();
         for (bucket, kinds) in (0..).zip(chains) {
@@ -284,7 +297,7 @@ impl<'s, const R: usize, const B: usize, const E: usize> Model<'s, R, B, E> {
             shared: Rc::new(Shared {
                 state: RefCell::new(state),
                 is_locked: Cell::new(false),
-                holds: Cell::new(0),
+                guards: Cell::new(0),
                 bucket: Cell::new(0),
                 pass: Cell::new(Pass::default()),
                 limits: Self::LIMITS,
@@ -295,7 +308,7 @@ impl<'s, const R: usize, const B: usize, const E: usize> Model<'s, R, B, E> {
         }
     }
 
-    /// Begins a new listing: what is there now and stays has to be listed.
+    /// Begins a new listing. Entries that are in a bucket now and stay must be listed.
     pub(crate) fn begin(&self) {
         let mut state = self.shared.state.borrow_mut();
         state.shown.clear();
@@ -306,14 +319,14 @@ impl<'s, const R: usize, const B: usize, const E: usize> Model<'s, R, B, E> {
 
     /// Checks that nothing is kept between two reads.
     pub(crate) fn check_idle(&self) {
-        assert_eq!(self.shared.holds.get(), 0, "modules are held");
+        assert_eq!(self.shared.guards.get(), 0, "a guard lives");
         assert!(!self.shared.is_locked.get(), "a bucket is locked");
         for entry in &self.shared.state.borrow().entries {
             assert_eq!(entry.cursors, 0, "a reference is left");
         }
     }
 
-    /// Checks a listing that has come to its end.
+    /// Checks a listing that is complete.
     pub(crate) fn check_listing(&self) {
         let state = self.shared.state.borrow();
         for (address, entry) in state.entries.iter().enumerate() {
@@ -426,15 +439,15 @@ impl<const R: usize, const B: usize, const E: usize> Table for Model<'_, R, B, E
     }
 
     fn address(entry: &TableEntry<'_>) -> usize {
-        // 0 is no address.
+        // 0 is not an address.
         entry.address + 1
     }
 
     fn guard(&self) -> Result<Guard> {
         self.pause()?;
-        // What was lost counts within one read only.
+        // Lost cursors count within one read only.
         self.shared.pass.set(Pass::default());
-        self.shared.holds.set(self.shared.holds.get() + 1);
+        self.shared.guards.set(self.shared.guards.get() + 1);
         Ok(Guard(self.shared.clone()))
     }
 
@@ -471,16 +484,16 @@ impl<const R: usize, const B: usize, const E: usize> Table for Model<'_, R, B, E
     }
 }
 
-/// A locked bucket. Counts what is done.
+/// A locked bucket. It counts what is done while it is locked.
 pub(crate) struct Locked<'t> {
     shared: &'t Shared,
     chain: Vec<Address>,
     visited: Cell<usize>,
-    /// Entries that were visited for want of one at which the round could have ended.
+    /// The number of entries that were visited because the round could not end at them.
     excused: Cell<usize>,
     bytes: Cell<usize>,
     rows: Cell<usize>,
-    /// Whether the end of the chain was seen.
+    /// Whether the walk has seen the end of the chain.
     has_ended: Cell<bool>,
 }
 
@@ -557,12 +570,12 @@ impl<'b> Iterator for Entries<'b> {
     }
 }
 
-/// Lets cursors be kept.
+/// A guard that allows cursors to be kept.
 pub(crate) struct Guard(Rc<Shared>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.holds.set(self.0.holds.get() - 1);
+        self.0.guards.set(self.0.guards.get() - 1);
     }
 }
 
@@ -592,7 +605,7 @@ impl Drop for Cursor<'_> {
 pub(crate) struct Buffer {
     room: usize,
     len: usize,
-    /// Bytes up to which the rows are complete.
+    /// The number of bytes up to which the rows are complete.
     complete: usize,
     rows: Vec<(usize, (Address, u32), u32)>,
 }
@@ -607,7 +620,7 @@ impl Buffer {
         }
     }
 
-    /// Hands the rows to the reader. Whether there were some.
+    /// Hands the rows to the reader. Returns whether there were any.
     pub(crate) fn read<const R: usize, const B: usize, const E: usize>(
         self,
         model: &Model<'_, R, B, E>,
@@ -638,7 +651,7 @@ impl<const R: usize, const B: usize, const E: usize> Rows<Model<'_, R, B, E>> fo
         if len > self.room {
             return false;
         }
-        // The last row may go beyond the limit.
+        // The last row may exceed the limit.
         assert!(
             entry.bucket.bytes.get() < shared.limits.bytes,
             "too many bytes under one lock"

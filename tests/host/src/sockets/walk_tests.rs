@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `walk.rs` as it is, on a table in which anything happens between two locks: small ones in every
-//! way, large ones at random.
+//! Tests of `walk.rs` on a table in which anything happens between two locks. Small tables are
+//! changed in every way, large ones at random.
 
 use crate::abstractions::mem;
 use crate::sockets::walk::Walk;
@@ -12,13 +12,13 @@ use proptest::prelude::*;
 /// All ways to make some choices, one after the other.
 #[derive(Default)]
 struct Choices {
-    /// What was chosen, and of how many.
+    /// Each choice, and the number of possible choices.
     made: Vec<(usize, usize)>,
     next: usize,
 }
 
 impl Choices {
-    /// A number below `count`.
+    /// Returns a number below `count`.
     fn choose(&mut self, count: usize) -> usize {
         if self.next == self.made.len() {
             self.made.push((0, count));
@@ -32,7 +32,7 @@ impl Choices {
         choice
     }
 
-    /// Goes on to the next way. False if there is none.
+    /// Goes to the next way. Returns false if there is none.
     fn advance(&mut self) -> bool {
         self.next = 0;
         while let Some((choice, count)) = self.made.pop() {
@@ -45,7 +45,7 @@ impl Choices {
     }
 }
 
-/// Before each lock, any of some changes, as long as there are any left.
+/// A script that makes any of some changes before each lock, until none are left.
 struct Some<'c> {
     choices: &'c mut Choices,
     changes: &'c [Change],
@@ -64,7 +64,7 @@ impl Script for Some<'_> {
     }
 }
 
-/// Reads a listing to its end, by buffers of these sizes and then of the last one.
+/// Reads a listing to its end, with buffers of these sizes. The last size is repeated.
 fn read<const R: usize, const B: usize, const E: usize>(
     model: &Model<'_, R, B, E>,
     rooms: &[usize],
@@ -84,7 +84,7 @@ fn read<const R: usize, const B: usize, const E: usize>(
     model.check_listing();
 }
 
-/// Lists a table in every way. Returns how many there are.
+/// Lists a table in every way. Returns the number of ways.
 fn every_way<const R: usize, const B: usize, const E: usize>(
     chains: &[&[Kind]],
     others: &[Kind],
@@ -108,7 +108,7 @@ fn every_way<const R: usize, const B: usize, const E: usize>(
     }
 }
 
-/// Sockets of which all but one move, to the tail or to the head.
+/// All sockets but one move, to the tail or to the head.
 #[test]
 fn all_but_one_move() {
     let mut ways = 0;
@@ -122,12 +122,12 @@ fn all_but_one_move() {
             ways += every_way::<2, 100, 2>(chain, &[], &moves, most, rooms);
             ways += every_way::<1, 100, 2>(chain, &[], &moves, 3, rooms);
         }
-        // New ones come in at the tail, and stay there.
+        // New sockets come in at the tail, and stay there.
         let others = [Kind::BOUND; 2];
         let mut come = moves.clone();
         come.extend([Change::Tail(4, 0), Change::Tail(5, 0)]);
         ways += every_way::<1, 100, 2>(chain, &others, &come, 3, &[100]);
-        // Some of them never go to the tail.
+        // Some of the sockets never go to the tail.
         for plain in 0..1 << 4 {
             let kind = |address: usize| match plain >> address & 1 {
                 0 => Kind::TAIL,
@@ -141,7 +141,7 @@ fn all_but_one_move() {
     assert!(ways > 100_000, "{ways}");
 }
 
-/// Five sockets and a second bucket, and all that the kernel does.
+/// Five sockets, a second bucket, and everything that the kernel does.
 #[test]
 fn whatever_the_kernel_does() {
     let mut ways = 0;
@@ -175,7 +175,7 @@ fn whatever_the_kernel_does() {
     assert!(ways > 100_000, "{ways}");
 }
 
-/// An entry whose row is larger than the limit of a round is shown all the same, by itself.
+/// A row that is larger than the limit of a round is shown by itself.
 #[test]
 fn rows_of_many_bytes() {
     let large = Kind {
@@ -189,7 +189,7 @@ fn rows_of_many_bytes() {
     }
 }
 
-/// Sockets that somebody owns whenever the walk looks, so that it never finds its place again.
+/// A process owns the sockets whenever the walk looks, and the walk never finds its place again.
 #[test]
 fn always_lost() {
     for sockets in [5, 20, 100] {
@@ -234,14 +234,15 @@ fn change(entries: usize) -> impl Strategy<Value = Change> {
     ]
 }
 
-/// What happens to a reader before a read.
+/// An event before a read.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// It reads on.
+    /// The reader reads on.
     Nothing,
-    /// It goes back to the start.
+    /// The reader goes back to the start.
     Rewind,
-    /// It is killed after so many pauses; somebody else goes on with the open file.
+    /// The reader is killed after this number of pauses. Another process continues with the open
+    /// file.
     Kill(usize),
     /// There is no memory.
     NoMemory,
@@ -261,7 +262,7 @@ const ENTRIES: usize = 40;
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// Large tables, much that happens, and readers that stop, seek, are killed and go on.
+    /// Large tables, many changes, and readers that stop, seek, are killed and continue.
     #[test]
     fn at_random(
         chains in prop::collection::vec(prop::collection::vec(kind(), 0..12), 3),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `sockopts/language.rs`: a table of every kind of group and entry, against the same written out
-//! by hand, on sockets in which each field and flag is at its default or not.
+//! Tests of `sockopts/language.rs` with a table that contains every kind of group and entry. The
+//! expected text is written by hand. In the sockets, each field and flag is at its default or not.
 
 use super::language::{differs, options};
 use crate::format::{label, List, Text};
@@ -9,7 +9,7 @@ use crate::sockets::prefetch::Lines;
 use std::fmt::Write;
 use std::marker::PhantomData;
 
-/// The fields of a socket, which here is of one C type.
+/// The fields of a socket. All of them are of one C type here.
 #[derive(Clone, Copy)]
 struct Fields {
     reuse: u8,
@@ -103,7 +103,7 @@ mod table {
     }
 }
 
-/// What the table shows of a socket with these views, as a row has it.
+/// The options that the table shows of a socket with these views, as in a row.
 fn shown(views: &Views<'_>, is_net_admin: bool) -> String {
     let mut buf = [0; 512];
     let mut text = Text::new(&mut buf);
@@ -116,7 +116,7 @@ fn shown(views: &Views<'_>, is_net_admin: bool) -> String {
     String::from_utf8(buf[..len].to_vec()).unwrap()
 }
 
-/// The same, written out.
+/// The same options, written by hand.
 fn expected(fields: &Fields, is_tcp: bool, is_inet6: bool, is_net_admin: bool) -> String {
     let mut text = format!("REUSE={}", fields.reuse);
     let mut add = |name: &str, value: i64| write!(text, ",{name}={value}").unwrap();
@@ -199,7 +199,8 @@ fn cache_lines_of_a_protocol() {
     let lines = |protocol| table::lines(Lines::default(), protocol).0;
     let mut tcp = offsets![reuse linger mark priority];
     let udp = tcp.clone();
-    // `any` comes first in the table; the flags, and what some sockets have only, are not looked at.
+    // `any` comes first in the table. Flags are not read, nor are fields that only some sockets
+    // have.
     tcp.extend(offsets![first second buffers]);
     assert_eq!(lines(b"tcp").iter().collect::<Vec<_>>(), tcp);
     assert_eq!(lines(b"udp").iter().collect::<Vec<_>>(), udp);
