@@ -3,7 +3,7 @@
 #
 # Puts load on guests that this project did not write, while four readers go over all files: the
 # network stressors of stress-ng, then network selftests of the kernel, which have to pass as they
-# did without the module. See tests/guest/src/load.rs.
+# did without the module. See tests/load/src/main.rs.
 #
 # usage: vm/load.sh [KERNEL]...    (the default: debug debian-13-backports)
 #
@@ -25,7 +25,7 @@ check_host
 tools=$("$VM/load-tools.sh")
 for kernel; do
 	(load_guest "$kernel" && [[ $ARCH == amd64 ]]) || die_usage "the selftests are built for amd64, unlike $kernel"
-	program=$("$VM/program.sh" knetstat-guest-tests "$kernel")
+	program=$("$VM/program.sh" knetstat-load "$kernel")
 	ko=$("$VM/module.sh" "$kernel")
 	dir=$CACHE/log/load-$kernel
 	remove_tree "$dir"
@@ -33,5 +33,5 @@ for kernel; do
 	"$VM/run.sh" --no-module --timeout 7200 --dir "$dir" --log "$CACHE/log/load-$kernel.kernel.log" \
 		--with "$program" --with "$ko" "$kernel" \
 		"KNETSTAT_KO=\$KNETSTAT_DIR/${ko##*/} KNETSTAT_LOAD=$(in_cache "$tools") KNETSTAT_READS=$KNETSTAT_READS \
-		KNETSTAT_STRESS=$KNETSTAT_STRESS KNETSTAT_ONLY=$KNETSTAT_ONLY \$KNETSTAT_DIR/${program##*/} load"
+		KNETSTAT_STRESS=$KNETSTAT_STRESS KNETSTAT_ONLY=$KNETSTAT_ONLY \$KNETSTAT_DIR/${program##*/}"
 done

@@ -84,6 +84,14 @@ pub fn guest() -> &'static Guest {
     GUEST.get().expect("guest::init() comes first")
 }
 
+/// A number from the environment, or the default if the variable is not set.
+pub fn number(name: &str, default: u64) -> Result<u64> {
+    match std::env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name}={text}")),
+        Err(_) => Ok(default),
+    }
+}
+
 /// Polls until `done` says so; fails after `seconds` (or longer on the slow kernels) with
 /// what `done` last returned as its reason.
 pub fn wait_for(

@@ -13,40 +13,28 @@ mod cursors;
 mod diag;
 mod examples;
 mod faults;
-mod grammar;
 mod groups;
-mod guest;
-mod harness;
 mod idle_reader;
-mod klog;
 mod lifecycle;
-mod load;
-mod load_readers;
 mod memory_group;
 mod module_script;
-mod modules;
 mod namespaces;
-mod netns;
 mod one_to_one;
-mod options;
 mod phc;
 mod random_options;
 mod reader;
 mod reads;
-mod reference;
 mod reserve_mem;
 mod rights;
-mod rows;
 mod scripts;
-mod skips;
 mod sock_diag;
-mod sockets;
 mod states;
-mod tls;
 mod userfault;
-mod volume;
 
 use anyhow::Result;
+use knetstat_guest_tests::{
+    guest, harness, klog, modules, netns, options, reference, rows, sockets, tls,
+};
 use libtest_mimic::Arguments;
 use std::process::ExitCode;
 
@@ -64,13 +52,6 @@ fn main() -> Result<ExitCode> {
     if std::env::args().nth(1).as_deref() == Some(reader::CHILD) {
         reader::serve()?;
         return Ok(ExitCode::SUCCESS);
-    }
-
-    // What is no part of `make test`, as it takes a guest for itself, and long.
-    match std::env::args().nth(1).as_deref() {
-        Some("load") => return load::main().map(|()| ExitCode::SUCCESS),
-        Some("volume") => return volume::main().map(|()| ExitCode::SUCCESS),
-        _ => (),
     }
 
     let mut arguments = Arguments::from_args();

@@ -6,14 +6,14 @@
 //! `KNETSTAT_SOCKETS` (100,000), `KNETSTAT_READS` (10,000 listings) and `KNETSTAT_LOADS` (500) say
 //! how many. To be started without the module, on a kernel with `slab_nomerge`.
 
-use crate::guest::{guest, Scale};
-use crate::load_readers::{come_first, gone, read_on, Counts, READERS};
-use crate::netns::in_fresh;
-use crate::options::{ao_add, md5sig, named, set_bytes, table};
-use crate::rows::File;
-use crate::sockets::{connect_later, deafen, disconnect, local, set_int, Plan};
-use crate::{grammar, klog, modules, tls};
 use anyhow::{anyhow, ensure, Context, Result};
+use knetstat_guest_tests::background_readers::{come_first, gone, read_on, Counts, READERS};
+use knetstat_guest_tests::guest::{guest, number, Scale};
+use knetstat_guest_tests::netns::in_fresh;
+use knetstat_guest_tests::options::{ao_add, md5sig, named, set_bytes, table};
+use knetstat_guest_tests::rows::File;
+use knetstat_guest_tests::sockets::{connect_later, deafen, disconnect, local, set_int, Plan};
+use knetstat_guest_tests::{grammar, guest, klog, modules, tls};
 use rand::rngs::ThreadRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::Rng;
@@ -26,7 +26,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 /// How much there is to do, or was done.
 #[derive(Clone, Copy)]
@@ -768,13 +768,6 @@ impl Held {
     }
 }
 
-fn number(name: &str, default: u64) -> Result<u64> {
-    match env::var(name) {
-        Ok(text) => text.parse().with_context(|| format!("{name}={text}")),
-        Err(_) => Ok(default),
-    }
-}
-
 /// All of it once, with the module loaded for it and unloaded after it.
 fn all(volume: Volume) -> Result<()> {
     let (counts, made) = (Counts::default(), Made::default());
@@ -795,7 +788,8 @@ fn all(volume: Volume) -> Result<()> {
     Ok(())
 }
 
-pub fn main() -> Result<()> {
+fn main() -> Result<()> {
+    guest::init()?;
     let volume = Volume {
         sockets: number("KNETSTAT_SOCKETS", 100_000)?,
         listings: number("KNETSTAT_READS", 10_000)?,

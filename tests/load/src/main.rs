@@ -7,10 +7,10 @@
 //! `KNETSTAT_LOAD` says where both are (see `vm/load-tools.sh`), `KNETSTAT_READS` how many listings
 //! have to be read (10,000). To be started without the module.
 
-use crate::guest::guest;
-use crate::load_readers::{come_first, read_on, Counts, READERS};
-use crate::{grammar, klog, modules};
 use anyhow::{anyhow, bail, ensure, Context, Result};
+use knetstat_guest_tests::background_readers::{come_first, read_on, Counts, READERS};
+use knetstat_guest_tests::guest::{guest, number};
+use knetstat_guest_tests::{grammar, guest, klog, modules};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -345,15 +345,8 @@ fn selftests(only: &str) -> impl Iterator<Item = (&'static str, &'static str)> +
         .filter(move |(folder, command)| format!("{folder}/{command}").contains(only))
 }
 
-fn number(name: &str, default: u64) -> Result<u64> {
-    match env::var(name) {
-        Ok(text) => text.parse().with_context(|| format!("{name}={text}")),
-        Err(_) => Ok(default),
-    }
-}
-
-/// The whole of it.
-pub fn main() -> Result<()> {
+fn main() -> Result<()> {
+    guest::init()?;
     let tools = Tools {
         dir: env::var("KNETSTAT_LOAD").context("KNETSTAT_LOAD")?.into(),
     };
