@@ -7,10 +7,10 @@
 //! by `lifecycle::no_memory_*`. Here, the same open file goes on after the failure.
 
 use crate::crowds::udp_crowd;
+use crate::features::Feature;
 use crate::guest::{guest, wait_for, Scale};
 use crate::harness::{skip, Case};
 use crate::lifecycle::{load, nothing_left, unloaded, FailNth};
-use crate::modules;
 use crate::netns::in_fresh;
 use crate::reader;
 use crate::reader::Reader;
@@ -18,6 +18,7 @@ use crate::reads::{each_once, inodes, same_text};
 use crate::rows::File;
 use crate::sockets::Plan;
 use crate::userfault::UserFault;
+use crate::{memory_group, modules};
 use anyhow::{bail, ensure, Context, Result};
 use rand::Rng;
 use socket2::Socket;
@@ -299,7 +300,10 @@ impl NoPages {
         let attributes = Path::new("/sys/kernel/debug/fail_page_alloc");
         let me = Path::new("/proc/thread-self/make-it-fail");
         if !attributes.exists() || !me.exists() {
-            return skip("this kernel injects no faults (fail_page_alloc)");
+            return skip(
+                Feature::Config("CONFIG_FAIL_PAGE_ALLOC"),
+                "there is no fail_page_alloc in debugfs",
+            );
         }
         let me = fs::OpenOptions::new().write(true).open(me)?;
         let new = Self { attributes, me };
@@ -379,7 +383,6 @@ fn no_pages_to_go_on() -> Result<()> {
 /// How often it is tried to have a reader killed by its control group.
 const MOST_TRIES: u32 = 10;
 
-const GROUPS: &str = "/sys/fs/cgroup";
 const GROUP: &str = "/sys/fs/cgroup/knetstat-adversity";
 
 /// A memory control group, removed at the end.
@@ -387,14 +390,7 @@ struct Group;
 
 impl Group {
     fn new() -> Result<Self> {
-        let controllers = fs::read_to_string(Path::new(GROUPS).join("cgroup.controllers"));
-        let has_memory = controllers
-            .is_ok_and(|text| text.split_ascii_whitespace().any(|name| name == "memory"));
-        if !has_memory {
-            return skip("this kernel has no memory control groups");
-        }
-        fs::write(Path::new(GROUPS).join("cgroup.subtree_control"), "+memory")?;
-        fs::create_dir(GROUP).context(GROUP)?;
+        memory_group::create("knetstat-adversity")?;
         Ok(Self)
     }
 
@@ -543,7 +539,10 @@ fn in_a_page_fault() -> Result<()> {
     reader.does("open tcpstat")?;
     let answer = reader.ask("fault")?;
     if answer.errno == libc::ENOSYS {
-        return skip("this kernel has no userfaultfd(2)");
+        return skip(
+            Feature::Config("CONFIG_USERFAULTFD"),
+            "there is no userfaultfd(2)",
+        );
     }
     ensure!(answer.errno == 0, "userfaultfd: {answer:?}");
     let mut fault = UserFault::take(reader.pid(), answer.len.try_into()?)?;

@@ -3,6 +3,7 @@
 //! Crowded buckets: thousands of sockets on one port or in one bucket, read in pieces, in peace
 //! and while sockets come and go.
 
+use crate::features::Feature;
 use crate::guest::guest;
 use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
@@ -309,7 +310,10 @@ fn last_shown_goes_away(crowd: Crowd, count: usize) -> Result<()> {
 fn one_bucket() -> Result<()> {
     let sysctl = |name: &str| format!("/proc/sys/net/ipv4/{name}");
     if !fs::exists(sysctl("tcp_child_ehash_entries"))? {
-        return skip("this kernel has no net.ipv4.tcp_child_ehash_entries");
+        return skip(
+            Feature::Sysctl("tcp_child_ehash_entries"),
+            "there is no such file",
+        );
     }
     fs::write(sysctl("tcp_child_ehash_entries"), "1")?;
     in_fresh(|| {

@@ -7,6 +7,7 @@
 //! listed so far. A socket that does not move must be listed exactly once, and no socket twice.
 //! `/proc/net/tcp` and `/proc/net/udp` say which sockets are in the bucket, and in which order.
 
+use crate::features::Feature;
 use crate::guest::{guest, wait_for, Scale};
 use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
@@ -556,7 +557,10 @@ fn every_move(kind: &'static Kind, reading: &Reading) -> Result<()> {
 /// The same in a namespace that has a UDP table of its own.
 fn in_private_table(kind: &'static Kind) -> Result<()> {
     if !fs::exists(PRIVATE_TABLE)? {
-        return skip("this kernel has no net.ipv4.udp_child_hash_entries");
+        return skip(
+            Feature::Sysctl("udp_child_hash_entries"),
+            format!("there is no {PRIVATE_TABLE}"),
+        );
     }
     fs::write(PRIVATE_TABLE, "128")?;
     in_fresh(|| {

@@ -4,14 +4,14 @@
 //! go away again.
 
 use crate::guest::wait_for;
-use crate::harness::{skip, Case};
+use crate::harness::Case;
 use crate::netns::in_fresh;
 use crate::rows::Row;
 use crate::sockets::{
     connect_later, deafen, drain, local, row, set_int, state, stuff, tcp_info, undeafen,
     wait_state, Pair, Plan,
 };
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use socket2::Socket;
 use std::net::Shutdown;
 use std::process::Command;
@@ -365,7 +365,7 @@ fn link_that_drops_acks() -> Result<()> {
     } else if run("tc", "qdisc replace dev lo root netem loss 100%").unwrap_or(false) {
         ("tc", "qdisc del dev lo root")
     } else {
-        return skip("this guest has neither nftables nor netem");
+        bail!("this guest has neither nftables nor netem");
     };
     client.send(b"x")?;
     wait_diag(plan, &client, "ESTB", ">#")?;

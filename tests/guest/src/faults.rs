@@ -7,6 +7,7 @@
 //! for is forced: there the test must fail, within its own deadline.
 
 use crate::cursors::lengthen;
+use crate::features::Feature;
 use crate::guest::{guest, wait_for};
 use crate::harness::{skip, Case};
 use crate::klog;
@@ -517,7 +518,10 @@ fn connection_between_tables() -> Result<()> {
     let sysctl = "/proc/sys/net/ipv4/tcp_child_ehash_entries";
     in_fresh(|| {
         if !fs::exists(sysctl)? {
-            return skip("this kernel has no net.ipv4.tcp_child_ehash_entries");
+            return skip(
+                Feature::Sysctl("tcp_child_ehash_entries"),
+                "there is no such file",
+            );
         }
         fs::write(sysctl, "1")?;
         in_fresh(|| {

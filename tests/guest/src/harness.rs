@@ -2,29 +2,54 @@
 
 //! Test cases for `libtest-mimic`: skips with a reason, and an order for those that need one.
 
-use crate::guest::guest;
-use crate::skips::may_skip;
+use crate::features::Feature;
 use anyhow::Result;
 use libtest_mimic::{Completion, Failed, Trial};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
-/// The error of a test that cannot be done in this guest.
+/// The error of a test that cannot run in this guest.
 #[derive(Debug)]
-pub struct Skip(pub String);
+pub struct Skip {
+    /// The feature that the guest lacks.
+    feature: Feature,
+    /// How the test found out.
+    reason: String,
+}
 
 impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "skipped: {}", self.0)
+        write!(f, "skipped: {}", self.reason)
     }
 }
 
 impl std::error::Error for Skip {}
 
-/// Ends a test as skipped.
-pub fn skip<T>(reason: impl Into<String>) -> Result<T> {
-    Err(Skip(reason.into()).into())
+/// Ends a test as skipped, for this reason. That counts as a failure if the guest has the feature
+/// after all.
+pub fn skip<T>(feature: Feature, reason: impl Into<String>) -> Result<T> {
+    Err(Skip {
+        feature,
+        reason: reason.into(),
+    }
+    .into())
+}
+
+impl Skip {
+    /// What becomes of the test.
+    fn judge(&self) -> Result<Completion, Failed> {
+        let Self { feature, reason } = self;
+        match feature.is_here() {
+            Ok(false) => Ok(Completion::ignored_with(self.to_string())),
+            Ok(true) => Err(Failed::from(format!(
+                "skipped ({reason}), but this guest has {feature}"
+            ))),
+            Err(err) => Err(Failed::from(format!(
+                "skipped ({reason}), but whether this guest has {feature} is unknown: {err:#}"
+            ))),
+        }
+    }
 }
 
 /// A test.
@@ -76,7 +101,6 @@ static HEAVY: Mutex<()> = Mutex::new(());
 /// Makes trials of the cases: first those that run beside others, then the rest, in order.
 pub fn trials(mut cases: Vec<Case>) -> Vec<Trial> {
     cases.sort_by_key(|case| case.alone);
-    let guest = &guest().name;
     let mut before: Vec<Weak<()>> = Vec::new();
     let mut trials = Vec::new();
     for case in cases {
@@ -106,12 +130,7 @@ pub fn trials(mut cases: Vec<Case>) -> Vec<Trial> {
             match result {
                 Ok(()) => Ok(Completion::Completed),
                 Err(err) => match err.downcast_ref::<Skip>() {
-                    Some(Skip(reason)) if may_skip(guest, &name) => {
-                        Ok(Completion::ignored_with(format!("skipped: {reason}")))
-                    }
-                    Some(Skip(reason)) => Err(Failed::from(format!(
-                        "skipped ({reason}), but not listed for {guest} in tests/guest/skips.txt"
-                    ))),
+                    Some(skip) => skip.judge(),
                     None => Err(Failed::from(format!("{err:#}"))),
                 },
             }

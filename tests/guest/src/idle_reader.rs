@@ -8,6 +8,7 @@
 //! reader pins no other network namespace is tested in `faults.rs`.
 
 use crate::cursors::{inodes_of, lengthen, read_lines};
+use crate::features::Feature;
 use crate::guest::{guest, wait_for};
 use crate::harness::{skip, Case, Skip};
 use crate::memory_group::InGroup;
@@ -422,7 +423,7 @@ impl L2tp {
     fn load() -> Result<Self> {
         match run("modprobe", "l2tp_netlink") {
             Ok(()) => Ok(Self),
-            Err(_) => skip("this kernel has no L2TP"),
+            Err(err) => skip(Feature::Config("CONFIG_L2TP"), format!("no L2TP: {err:#}")),
         }
     }
 
@@ -471,9 +472,10 @@ fn end_at_tunnel(newer: &mut Vec<Socket>, first: usize) -> Result<fs::File> {
 /// A reader stops at the socket of a tunnel. The tunnel is deleted, then the modules are unloaded,
 /// and only then the reader closes its file.
 fn l2tp_tunnel_is_freed() -> Result<()> {
-    if allocated_udp_sockets()?.is_none() {
-        return skip("UDP sockets share a slab cache with others: boot with slab_nomerge");
-    }
+    ensure!(
+        allocated_udp_sockets()?.is_some(),
+        "UDP sockets share a slab cache with others: boot with slab_nomerge"
+    );
     const OLDER: usize = 300;
     // After a failure, this one is dropped last.
     let l2tp = L2tp::load()?;

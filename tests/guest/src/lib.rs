@@ -4,6 +4,8 @@
 //! `tests/volume`.
 
 pub mod background_readers;
+pub mod build_tree;
+pub mod features;
 pub mod grammar;
 pub mod guest;
 pub mod harness;
@@ -13,6 +15,5 @@ pub mod netns;
 pub mod options;
 pub mod reference;
 pub mod rows;
-pub mod skips;
 pub mod sockets;
 pub mod tls;

@@ -3,6 +3,7 @@
 //! Loading and unloading, and what is left behind.
 
 use crate::crowds::udp_crowd;
+use crate::features::Feature;
 use crate::guest::{guest, Scale};
 use crate::harness::{skip, Case};
 use crate::netns::{enter_fresh, in_fresh};
@@ -425,7 +426,10 @@ impl FailNth {
         let debugfs = Path::new("/sys/kernel/debug/failslab");
         let fail_nth = Path::new("/proc/thread-self/fail-nth");
         if !fail_nth.exists() || !debugfs.exists() {
-            return skip("this kernel injects no faults (failslab)");
+            return skip(
+                Feature::Config("CONFIG_FAILSLAB"),
+                "there is no failslab in debugfs",
+            );
         }
         // Allocations that may sleep are to fail as well, and quietly.
         fs::write(debugfs.join("ignore-gfp-wait"), "N")?;

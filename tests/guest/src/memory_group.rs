@@ -2,6 +2,7 @@
 
 //! A memory control group that the test process is a member of.
 
+use crate::features::Feature;
 use crate::harness::skip;
 use anyhow::{Context, Result};
 use std::fs;
@@ -9,21 +10,31 @@ use std::path::{Path, PathBuf};
 
 const ROOT: &str = "/sys/fs/cgroup";
 
+/// Creates a group below the root, and returns its directory. Skips the test if the kernel has no
+/// such groups.
+pub fn create(name: &str) -> Result<PathBuf> {
+    let root = Path::new(ROOT);
+    let has_memory = fs::read_to_string(root.join("cgroup.controllers"))
+        .is_ok_and(|text| text.split_ascii_whitespace().any(|name| name == "memory"));
+    if !has_memory {
+        return skip(
+            Feature::Config("CONFIG_MEMCG"),
+            "there are no memory control groups",
+        );
+    }
+    fs::write(root.join("cgroup.subtree_control"), "+memory").context("+memory")?;
+    let group = root.join(name);
+    fs::create_dir(&group).with_context(|| group.display().to_string())?;
+    Ok(group)
+}
+
 /// The whole process in a group of its own. Dropping this moves it back to the root group.
 pub struct InGroup(PathBuf);
 
 impl InGroup {
     /// Creates the group and enters it. Skips the test if the kernel has no such groups.
     pub fn enter(name: &str) -> Result<Self> {
-        let controllers = Path::new(ROOT).join("cgroup.controllers");
-        let has_memory = fs::read_to_string(controllers)
-            .is_ok_and(|text| text.split_ascii_whitespace().any(|name| name == "memory"));
-        if !has_memory {
-            return skip("this kernel has no memory control groups");
-        }
-        fs::write(Path::new(ROOT).join("cgroup.subtree_control"), "+memory").context("+memory")?;
-        let group = Self(Path::new(ROOT).join(name));
-        fs::create_dir(&group.0).with_context(|| format!("{:?}", group.0))?;
+        let group = Self(create(name)?);
         fs::write(group.0.join("cgroup.procs"), "0").context("cgroup.procs")?;
         Ok(group)
     }

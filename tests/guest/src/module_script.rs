@@ -3,13 +3,15 @@
 //! `make load`, `unload`, `install` and `uninstall`, which are `scripts/module.sh`: what they do,
 //! and what they say in one line where they cannot.
 
+use crate::build_tree;
+use crate::build_tree::release;
+use crate::features::Feature;
 use crate::guest::{guest, Scale};
 use crate::harness::{skip, Case};
 use crate::modules;
 use crate::reference::compare;
 use crate::rows::File;
-use anyhow::{ensure, Context, Result};
-use std::os::unix::ffi::OsStrExt;
+use anyhow::{bail, ensure, Context, Result};
 use std::os::unix::fs::{chown, symlink, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -18,9 +20,6 @@ use std::{fs, io};
 
 /// Where the checkout is in the guests.
 const CHECKOUT: &str = "/knetstat";
-
-/// Where the kernels' build trees are.
-const TREES: &str = "/cache";
 
 const NOBODY: u32 = 65534;
 
@@ -59,7 +58,7 @@ impl Checkout {
     fn new(name: &str) -> Result<Self> {
         let from = Path::new(CHECKOUT);
         if !from.join("scripts/module.sh").exists() {
-            return skip(format!("there is no checkout in {CHECKOUT}"));
+            bail!("there is no checkout in {CHECKOUT}");
         }
         let dir = std::env::temp_dir().join(format!("knetstat-{name}"));
         fs::create_dir_all(&dir)?;
@@ -175,11 +174,6 @@ fn then_loaded(f: impl FnOnce() -> Result<()>) -> Result<()> {
         false => modules::insert(&guest().ko, "").context("loading knetstat"),
     };
     result.and(again).and_then(|()| works())
-}
-
-fn release() -> Result<String> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    Ok(release.trim().to_owned())
 }
 
 /// Only root can change what the kernel has loaded and what is installed.
@@ -311,26 +305,8 @@ fn name_taken() -> Result<()> {
 
 /// The build tree of the guest's kernel, if it is not where `make` looks for it.
 fn tree() -> Result<Option<PathBuf>> {
-    let release = release()?;
-    let of_this_kernel = |tree: &Path| {
-        let text = fs::read_to_string(tree.join("include/generated/utsrelease.h"));
-        text.is_ok_and(|text| text.contains(&format!("\"{release}\"")))
-    };
-    if of_this_kernel(&Path::new("/lib/modules").join(&release).join("build")) {
-        return Ok(None);
-    }
-    let prefix = format!("{}-", guest().name);
-    for dir in fs::read_dir(TREES)? {
-        let dir = dir?;
-        let tree = dir.path();
-        if dir.file_name().as_bytes().starts_with(prefix.as_bytes())
-            && tree.join(".complete").exists()
-            && of_this_kernel(&tree)
-        {
-            return Ok(Some(tree));
-        }
-    }
-    skip(format!("no build tree of Linux {release} in {TREES}"))
+    let tree = build_tree::find()?;
+    Ok((tree != build_tree::usual_place()?).then_some(tree))
 }
 
 /// A `/lib/modules` of its own, in which the guest's kernel has no modules. To index those of
@@ -469,7 +445,10 @@ fn install_elsewhere() -> Result<()> {
 fn install_and_uninstall() -> Result<()> {
     // The guest's headers are those for compiling elsewhere; make says that it has no such compiler.
     if cfg!(target_arch = "aarch64") {
-        return skip("the build tree is for a cross compiler");
+        return skip(
+            Feature::NativeBuildTree,
+            "the build tree is for a cross compiler",
+        );
     }
     let checkout = Checkout::built("install")?;
     let lib_modules = LibModules::new(tree()?.as_deref())?;

@@ -3,8 +3,7 @@
 //! Kernel modules: the one under test, and those that help to test it.
 
 use crate::guest::guest;
-use crate::harness::skip;
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
 use nix::errno::Errno;
 use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags};
 use std::ffi::CString;
@@ -18,12 +17,10 @@ pub fn insert(ko: &Path, parameters: &str) -> nix::Result<()> {
     finit_module(file, &parameters, ModuleInitFlags::empty())
 }
 
-/// Loads one of `tests/modules`, as [`insert`]; skips the test where it was not built.
+/// Loads one of `tests/modules`, as [`insert`].
 pub fn insert_helper(name: &str, parameters: &str) -> Result<()> {
     let ko = guest().dir.join(format!("{name}.ko"));
-    if !ko.exists() {
-        return skip(format!("there is no {}", ko.display()));
-    }
+    ensure!(ko.exists(), "there is no {}", ko.display());
     insert(&ko, parameters).with_context(|| format!("loading {name}"))
 }
 

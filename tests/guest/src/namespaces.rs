@@ -3,6 +3,7 @@
 //! Network namespaces and user namespaces: each file shows its own, as its reader may see it.
 
 use crate::crowds::udp_crowd;
+use crate::features::Feature;
 use crate::guest::wait_for;
 use crate::harness::{skip, Case};
 use crate::netns::{in_fresh, set_lo_up};
@@ -140,14 +141,17 @@ const UDP: ([&str; 2], usize, usize) = (["128", "4096"], 2000, 10);
 
 /// A namespace with a hash table of its own.
 fn private_table(
-    child_entries: &str,
+    child_entries: &'static str,
     entries: &str,
     (sizes, crowd, pairs): ([&str; 2], usize, usize),
 ) -> Result<()> {
     let tcp = crowd == TCP.1;
     let sysctl = |name: &str| format!("/proc/sys/net/ipv4/{name}");
     if !Path::new(&sysctl(child_entries)).exists() {
-        return skip(format!("this kernel has no net.ipv4.{child_entries}"));
+        return skip(
+            Feature::Sysctl(child_entries),
+            format!("there is no {}", sysctl(child_entries)),
+        );
     }
     for size in sizes {
         fs::write(sysctl(child_entries), size)?;
@@ -224,7 +228,7 @@ fn user_namespace() -> Result<()> {
         .read_to_string(&mut errors)?;
     let status = child.wait()?;
     if let Some(reason) = said.strip_prefix("skip ") {
-        return skip(reason.trim());
+        return skip(Feature::Config("CONFIG_USER_NS"), reason.trim());
     }
     ensure!(status.success(), "the child failed: {errors}");
     result

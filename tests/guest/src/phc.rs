@@ -4,6 +4,7 @@
 //! the socket is bound to, see `sock_timestamping_bind_phc()`. The module `tests/modules/phc` is
 //! such a device.
 
+use crate::features::Feature;
 use crate::harness::{skip, Case};
 use crate::modules;
 use crate::netns::in_fresh;
@@ -28,7 +29,10 @@ pub fn cases() -> Vec<Case> {
 fn with_device() -> Result<()> {
     if let Err(err) = modules::insert_helper("phc", "") {
         return match err.downcast_ref() {
-            Some(Errno::ENODEV) => skip("this kernel has no PTP clocks"),
+            Some(Errno::ENODEV) => skip(
+                Feature::Config("CONFIG_PTP_1588_CLOCK"),
+                "this kernel has no PTP clocks",
+            ),
             _ => Err(err),
         };
     }

@@ -4,7 +4,7 @@
 //! what sysctls do not do to rows.
 
 use crate::guest::guest;
-use crate::harness::{skip, Case};
+use crate::harness::Case;
 use crate::netns::in_fresh;
 use crate::options::{
     get_bytes, int, named, names, names_always_shown, set_bytes, table, Early, Fresh, Opt, Role,
@@ -368,7 +368,7 @@ fn device_names() -> Result<()> {
             .args(["type", "dummy"])
             .output();
         match added {
-            Err(err) => return skip(format!("ip: {err}")),
+            Err(err) => return Err(err).context("running ip"),
             Ok(output) if !output.status.success() => {
                 println!(
                     "device_names: {:?} refused: {}",

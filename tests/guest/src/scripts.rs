@@ -6,6 +6,7 @@
 //! prints of a regular file with the same text. While sockets come and go, it must print whole
 //! rows, and each socket that stays exactly once and in the same order.
 
+use crate::features::Feature;
 use crate::guest::{guest, Scale};
 use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
@@ -519,7 +520,10 @@ fn difference(read: &[u64], expected: &[u64]) -> String {
 /// quadratic never keeps them: at 8,000 rows, it took from two to seven times as long.
 fn linear() -> Result<()> {
     if matches!(guest().scale, Scale::Emulated | Scale::Slowest) {
-        return skip("times mean nothing where all code is emulated");
+        return skip(
+            Feature::NativeSpeed,
+            "times mean nothing where all code is emulated",
+        );
     }
     for is_tcp in [true, false] {
         let file = Plan::V4.file(is_tcp);

@@ -2,6 +2,7 @@
 
 //! Kernel TLS: what TCP_ULP says of it, in the words of `ss`, and without a key.
 
+use crate::features::Feature;
 use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
 use crate::sockets::{local, row, Plan};
@@ -122,7 +123,10 @@ fn as_ss_says(plan: Plan) -> Result<()> {
                 let pair = plan.pair()?;
                 let socket = &pair.client;
                 if let Err(err) = setsockopt(socket, libc::IPPROTO_TCP, libc::TCP_ULP, b"tls") {
-                    return skip(format!("no kernel TLS here: {err}"));
+                    return skip(
+                        Feature::Config("CONFIG_TLS"),
+                        format!("no kernel TLS: {err}"),
+                    );
                 }
                 // Without keys, it is the name and no more.
                 let before = row(file, socket)?;

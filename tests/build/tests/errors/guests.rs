@@ -64,28 +64,3 @@ fn guests_are_described() {
         assert!(output.status.success(), "{guest}: {output:?}");
     }
 }
-
-/// The tests that guests may skip are listed for guests that exist, each once.
-#[test]
-fn skips_are_of_guests() {
-    let list = fs::read_to_string(project().join("tests/guest/skips.txt")).unwrap();
-    let guests = guests();
-    let mut tests = Vec::new();
-    for line in list
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-    {
-        let mut words = line.split_whitespace();
-        tests.push(words.next().unwrap());
-        let listed: Vec<_> = words.collect();
-        assert!(!listed.is_empty(), "{line}");
-        for (at, guest) in listed.iter().enumerate() {
-            assert!(guests.iter().any(|name| name == guest), "{guest}: {line}");
-            assert!(!listed[..at].contains(guest), "{guest} twice: {line}");
-        }
-    }
-    let mut once = tests.clone();
-    once.sort();
-    once.dedup();
-    assert_eq!(once.len(), tests.len(), "{tests:?}");
-}

@@ -5,12 +5,12 @@
 use super::answers::set_bytes;
 use super::opt::{Early, Opt, Role, When, PLANS};
 use super::subject::{Fresh, Subject};
-use super::table::{table, OF_THE_C_MODULE};
+use super::table::{named, table, OF_THE_C_MODULE};
 use crate::guest::{guest, Scale};
 use crate::harness::{skip, Case};
 use crate::netns::{enter_fresh, in_namespace_of};
 use crate::sockets::{row, Plan};
-use anyhow::{ensure, Result};
+use anyhow::{bail, ensure, Result};
 use socket2::Socket;
 use std::collections::BTreeSet;
 use std::fs;
@@ -74,7 +74,7 @@ fn few_are_lacking(count: usize) -> Result<()> {
         LACKING.load(Ordering::Relaxed),
     );
     if tested < count {
-        return skip(format!("{tested} of {count} options were tested"));
+        bail!("only {tested} of {count} options were tested");
     }
     println!("{} options round-tripped", tested - lacking);
     let most = guest().scale(10, 20, 30);
@@ -94,6 +94,7 @@ struct Outcome {
 /// Tests all entries of this name.
 fn one_option(name: &str, fresh: &Fresh) -> Result<()> {
     let mut outcome = Outcome::default();
+    let needs = named(name).needs;
     let entries = || {
         let entries = table().iter().enumerate();
         entries.filter(|(_, opt)| opt.name == name)
@@ -125,7 +126,7 @@ fn one_option(name: &str, fresh: &Fresh) -> Result<()> {
             "{name} was set on no kind of socket: {refused:?}"
         );
         LACKING.fetch_add(1, Ordering::Relaxed);
-        return skip("this kernel has it not");
+        return skip(needs, "this kernel refuses it on all sockets");
     }
     if !shown {
         wrong.insert(format!("was accepted by {accepted:?}, and never shown"));

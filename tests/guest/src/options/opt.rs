@@ -3,6 +3,7 @@
 //! What the tests know of an option: its number, its values, and when and how a row shows it.
 
 use super::values::{int, ints, raw, Try};
+use crate::features::Feature;
 use crate::sockets::Plan;
 use libc::{c_int, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET, SOL_UDP};
 
@@ -69,6 +70,8 @@ pub struct Opt {
     pub undo: Option<(c_int, Vec<u8>)>,
     /// Takes effect (also) before bind(2).
     pub early: Early,
+    /// A kernel that refuses the option lacks this.
+    pub needs: Feature,
 }
 
 impl Opt {
@@ -84,6 +87,7 @@ impl Opt {
             tries: vec![],
             undo: None,
             early: Early::No,
+            needs: Feature::Option(name),
         }
     }
 
@@ -112,6 +116,11 @@ impl Opt {
     /// When it can be set.
     pub fn early(self, early: Early) -> Self {
         Self { early, ..self }
+    }
+
+    /// The feature that it needs, if a kernel that defines it may refuse it.
+    pub fn needs(self, needs: Feature) -> Self {
+        Self { needs, ..self }
     }
 
     /// More values to try.

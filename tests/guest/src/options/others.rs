@@ -7,6 +7,7 @@ use super::opt::{Role, When, PLANS};
 use super::subject::{names, names_always_shown, Fresh, Subject, BACKLOG};
 use super::table::{table, OF_THE_C_MODULE, TCP_AO_ADD_KEY, TCP_IS_MPTCP};
 use super::values::{ao_add, md5sig, SECRET};
+use crate::features::Feature;
 use crate::guest::guest;
 use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
@@ -208,7 +209,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 fn mptcp() -> Result<()> {
     for enabled in ["1", "0"] {
         if fs::write("/proc/sys/net/mptcp/enabled", enabled).is_err() {
-            return skip("this kernel has no MPTCP");
+            return skip(Feature::Config("CONFIG_MPTCP"), "no net.mptcp.enabled");
         }
         for plan in PLANS {
             let protocol = Some(Protocol::from(IPPROTO_MPTCP));

@@ -11,6 +11,7 @@ use super::values::{
     ao_add, classic_program, ebpf_program, forget, int, lingers, md5sig, mreq6, mreqn, raw, times,
     Try,
 };
+use crate::features::Feature;
 use crate::sockets::Plan;
 use libc::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -199,6 +200,7 @@ fn sol_socket() -> Vec<Opt> {
             .tries([1_000_000_u64, 1 << 40, u64::MAX - 1, 1].map(|rate| raw(rate.to_ne_bytes())))
             .undo_raw(u64::MAX.to_ne_bytes()),
         sol("SO_RESERVE_MEM", SO_RESERVE_MEM)
+            .needs(Feature::MemoryGroup)
             .ints(&[1, 4096, 100_000])
             .undo(0),
         sol("SO_INCOMING_CPU", SO_INCOMING_CPU)
@@ -275,6 +277,7 @@ fn ipproto_tcp() -> Vec<Opt> {
             .tries([raw(md5sig(Plan::V4, false, true))])
             .undo_by(TCP_MD5SIG, md5sig(Plan::V4, false, false)),
         tcp("TCP_AO", TCP_AO_ADD_KEY)
+            .needs(Feature::Config("CONFIG_TCP_AO"))
             .answer(Presence)
             .when(Set)
             .tries([raw(ao_add(Plan::V4, false))]),
