@@ -11,14 +11,14 @@ use crate::table;
 use crate::table::digits;
 use crate::turns::Turns;
 use anyhow::{ensure, Context, Result};
+use knetstat_child::{Child, EntryPoint};
 use procfs::net::TcpState;
 use serde::Serialize;
 use std::fmt;
 use std::fs;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What the command is called, before its path is known.
@@ -323,11 +323,14 @@ fn words(command: &[String]) -> Vec<&str> {
     command.iter().map(String::as_str).collect()
 }
 
-/// The first argument of a process that has sockets open.
-pub const HOLDER: &str = "holder";
+/// The entry point of a process that has sockets open.
+pub const HOLDER: EntryPoint = EntryPoint {
+    name: "holder",
+    main: hold,
+};
 
 /// Processes that have sockets open, until this value is dropped.
-struct Holders(Vec<(Child, ChildStdin)>);
+struct Holders(Vec<Child>);
 
 impl Holders {
     /// Starts so many, with so many sockets each.
@@ -335,19 +338,11 @@ impl Holders {
         let mut progress = Progress::new("starting processes that have sockets open", processes);
         let mut holders = Self(Vec::with_capacity(processes));
         for _ in 0..processes {
-            let mut child = Command::new("/proc/self/exe")
-                .args([HOLDER, &each.to_string()])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .context("starting a holder")?;
-            let stdin = child.stdin.take().context("no pipe")?;
-            let stdout = child.stdout.take().context("no pipe")?;
-            holders.0.push((child, stdin));
+            let mut child =
+                Child::start(&HOLDER, &[each.to_string()]).context("starting a holder")?;
             // It says that it has all its sockets.
-            let mut line = String::new();
-            let said = BufReader::new(stdout).read_line(&mut line);
-            ensure!(said? > 0, "a holder has ended");
+            child.line()?.context("a holder has ended")?;
+            holders.0.push(child);
             progress.add(1);
         }
         Ok(holders)
@@ -356,16 +351,16 @@ impl Holders {
 
 impl Drop for Holders {
     fn drop(&mut self) {
-        // All at once.
-        let children: Vec<_> = self.0.drain(..).map(|(child, _)| child).collect();
-        for mut child in children {
-            let _ = child.wait();
+        // All at once. Each closes its connections by itself, so that none is left in TIME_WAIT.
+        self.0.iter_mut().for_each(Child::close);
+        for child in self.0.drain(..) {
+            let _ = child.end();
         }
     }
 }
 
 /// What such a process does.
-pub fn hold(arguments: &[String]) -> Result<()> {
+fn hold(arguments: &[String]) -> Result<()> {
     let each = arguments.first().context("how many?")?.parse()?;
     let population = Population::of(Kind::Established, Family::V4, each)?;
     println!("{}", population.rows());

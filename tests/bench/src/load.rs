@@ -23,6 +23,7 @@ use crate::progress::Progress;
 use crate::stats::{median, summary, Summary};
 use crate::table;
 use anyhow::{bail, ensure, Context, Result};
+use knetstat_child::{Child, EntryPoint};
 use nix::errno::Errno;
 use nix::sched::{sched_setaffinity, CpuSet};
 use nix::unistd::Pid;
@@ -30,9 +31,8 @@ use serde::Serialize;
 use socket2::{SockAddr, Socket};
 use std::fs::File;
 use std::hint::spin_loop;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
@@ -204,7 +204,7 @@ impl Plan {
             (reader(self.theirs, Some(period)), paced_window),
         ];
         let mut samples: [Vec<Sample>; 5] = Default::default();
-        let _occupant = Companion::start(&[OCCUPY.to_owned()])?;
+        let _occupant = companion(&[OCCUPY.to_owned()])?;
         let mut progress = Progress::new(format!("load: {}", self.name), rounds);
         let begun = Instant::now();
         // The first round warms up.
@@ -256,19 +256,19 @@ impl Plan {
     fn measure(&self, reader: Option<Reader>, window: Duration) -> Result<Sample> {
         let reader = reader.map(Reader::start).transpose()?;
         let mut workers = (0..self.workers)
-            .map(|cpu| Companion::start(&[WORK.to_owned(), self.name.to_owned(), cpu.to_string()]))
+            .map(|cpu| companion(&[WORK.to_owned(), self.name.to_owned(), cpu.to_string()]))
             .collect::<Result<Vec<_>>>()?;
         thread::sleep(window);
         for worker in &mut workers {
-            worker.end();
+            worker.close();
         }
         let mut operations_per_second = 0.0;
         for worker in workers {
-            operations_per_second += worker.stop()?;
+            operations_per_second += stop(worker)?;
         }
         Ok(Sample {
             operations_per_second,
-            rows_per_second: reader.map_or(Ok(0.0), Companion::stop)?,
+            rows_per_second: reader.map_or(Ok(0.0), stop)?,
         })
     }
 
@@ -301,15 +301,12 @@ fn stay_on(cpu: usize) -> Result<()> {
 /// The last CPU, see [`stay_on`].
 const LAST: usize = usize::MAX;
 
-/// This program as a process of its own, which does its part until its input ends, and then
-/// prints how much it did a second.
-struct Companion {
-    child: Child,
-    output: BufReader<ChildStdout>,
-}
-
-/// The first argument of a companion.
-pub const COMPANION: &str = "companion";
+/// The entry point of a process that does its part of a load until its input ends, and then prints how
+/// much it did a second.
+pub const COMPANION: EntryPoint = EntryPoint {
+    name: "companion",
+    main: accompany,
+};
 
 /// What a companion does: nothing, until it is told to stop.
 const OCCUPY: &str = "occupy";
@@ -323,52 +320,25 @@ const WORK: &str = "work";
 /// What it says when it begins.
 const READY: &str = "ready";
 
-impl Companion {
-    /// Starts it, and waits until it begins.
-    fn start(arguments: &[String]) -> Result<Self> {
-        let mut child = Command::new("/proc/self/exe")
-            .arg(COMPANION)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting a companion")?;
-        let output = BufReader::new(child.stdout.take().context("no pipe")?);
-        let mut companion = Self { child, output };
-        let said = companion.line()?;
-        ensure!(said == READY, "a companion says {said:?}");
-        Ok(companion)
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.output.read_line(&mut line).context("a companion")?;
-        Ok(line.trim_end().to_owned())
-    }
-
-    /// Lets it end.
-    fn end(&mut self) {
-        drop(self.child.stdin.take());
-    }
-
-    /// Lets it end, and says how much it did a second.
-    fn stop(mut self) -> Result<f64> {
-        self.end();
-        let said = self.line()?;
-        said.parse()
-            .with_context(|| format!("a companion says {said:?}"))
-    }
+/// Starts a companion, and waits until it begins.
+fn companion(arguments: &[String]) -> Result<Child> {
+    let mut companion = Child::start(&COMPANION, arguments).context("starting a companion")?;
+    let said = companion.line().context("a companion")?;
+    ensure!(said.as_deref() == Some(READY), "a companion says {said:?}");
+    Ok(companion)
 }
 
-impl Drop for Companion {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Lets a companion end, and says how much it did a second.
+fn stop(mut companion: Child) -> Result<f64> {
+    companion.close();
+    let said = companion.line().context("a companion")?;
+    let said = said.unwrap_or_default();
+    said.parse()
+        .with_context(|| format!("a companion says {said:?}"))
 }
 
 /// Does what a companion is to do.
-pub fn accompany(arguments: &[String]) -> Result<()> {
+fn accompany(arguments: &[String]) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
         [OCCUPY] => return occupy(),
@@ -437,10 +407,10 @@ fn read_again_and_again(file: &str, period: Option<Duration>) -> Result<f64> {
 }
 
 impl Reader {
-    fn start(self) -> Result<Companion> {
+    fn start(self) -> Result<Child> {
         let mut arguments = vec![READ.to_owned(), self.file.to_owned()];
         arguments.extend(self.period.map(|period| period.as_micros().to_string()));
-        Companion::start(&arguments)
+        companion(&arguments)
     }
 }
 

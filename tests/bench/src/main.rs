@@ -39,21 +39,9 @@ use std::process::ExitCode;
 
 fn main() -> Result<ExitCode> {
     keep_memory();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.split_first() {
-        Some((first, _)) if first == spawner::CHILD => {
-            spawner::serve()?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Some((first, rest)) if first == load::COMPANION => {
-            load::accompany(rest)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Some((first, rest)) if first == command::HOLDER => {
-            command::hold(rest)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        _ => {}
+    let entry_points = [&spawner::ENTRY_POINT, &load::COMPANION, &command::HOLDER];
+    if let Some(result) = knetstat_child::dispatch(&entry_points) {
+        return result.map(|()| ExitCode::SUCCESS);
     }
 
     let options = Options::parse();

@@ -6,18 +6,22 @@
 //! takes milliseconds, which would count as the command's.
 
 use anyhow::{ensure, Context, Result};
+use knetstat_child::{Child, EntryPoint};
 use memchr::memchr_iter;
 use procfs::process::Process;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{BufRead, Read, Write};
+use std::process::{self, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The first argument of the process.
-pub const CHILD: &str = "spawner";
+/// The entry point of the process.
+pub const ENTRY_POINT: EntryPoint = EntryPoint {
+    name: "spawner",
+    main: |_| serve(),
+};
 
 /// A command to run.
 #[derive(Serialize, Deserialize)]
@@ -56,25 +60,13 @@ pub struct Printed {
 }
 
 /// The process, as its parent sees it. It ends with this value.
-pub struct Spawner {
-    child: Child,
-    requests: ChildStdin,
-    replies: BufReader<ChildStdout>,
-}
+pub struct Spawner(Child);
 
 impl Spawner {
     pub fn start() -> Result<Self> {
-        let mut child = Command::new("/proc/self/exe")
-            .arg(CHILD)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting a process to run commands")?;
-        Ok(Self {
-            requests: child.stdin.take().context("no pipe")?,
-            replies: BufReader::new(child.stdout.take().context("no pipe")?),
-            child,
-        })
+        let child =
+            Child::start(&ENTRY_POINT, &[""; 0]).context("starting a process to run commands")?;
+        Ok(Self(child))
     }
 
     /// Runs a command with its output going to /dev/null, and says how many seconds it took from
@@ -106,9 +98,9 @@ impl Spawner {
             command: command.iter().map(ToString::to_string).collect(),
             what,
         };
-        send(&mut self.requests, &request)?;
+        send(self.0.requests()?, &request)?;
         let reply: Reply =
-            receive(&mut self.replies)?.context("the process that runs commands is gone")?;
+            receive(self.0.replies())?.context("the process that runs commands is gone")?;
         ensure!(
             reply.error.is_none(),
             "{}: {}",
@@ -119,15 +111,8 @@ impl Spawner {
     }
 }
 
-impl Drop for Spawner {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// What the process does, until the parent is gone.
-pub fn serve() -> Result<()> {
+fn serve() -> Result<()> {
     let mut requests = io::stdin().lock();
     let mut replies = io::stdout().lock();
     while let Some(request) = receive::<Request>(&mut requests)? {
@@ -175,7 +160,7 @@ fn execute(request: &Request) -> Result<Reply> {
 
 /// The most memory that a process has until it ends: looked up again and again, as it is gone as
 /// soon as the process ends.
-fn watch(child: &mut Child) -> Result<u64> {
+fn watch(child: &mut process::Child) -> Result<u64> {
     let process = Process::new(child.id().try_into()?)?;
     let mut peak = 0;
     while child.try_wait()?.is_none() {

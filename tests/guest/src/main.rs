@@ -41,18 +41,13 @@ use std::process::ExitCode;
 
 fn main() -> Result<ExitCode> {
     guest::init()?;
-    let child = match std::env::args().nth(1).as_deref() {
-        Some(namespaces::USER_NAMESPACE_CHILD) => Some(namespaces::user_namespace_child()),
-        Some(rights::READER) => Some(rights::reader()),
-        _ => None,
-    };
-    if let Some(result) = child {
+    let entry_points = [
+        &reader::ENTRY_POINT,
+        &namespaces::USER_NAMESPACE,
+        &rights::READER,
+    ];
+    if let Some(result) = knetstat_child::dispatch(&entry_points) {
         return result.map(|()| ExitCode::SUCCESS);
-    }
-
-    if std::env::args().nth(1).as_deref() == Some(reader::CHILD) {
-        reader::serve()?;
-        return Ok(ExitCode::SUCCESS);
     }
 
     let mut arguments = Arguments::from_args();

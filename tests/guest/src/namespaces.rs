@@ -12,19 +12,23 @@ use crate::rows::{File, Row};
 use crate::sockets::{ino, local, Plan};
 use crate::states::{every_tcp_state, Scene};
 use anyhow::{ensure, Context, Result};
+use knetstat_child::{Child, EntryPoint};
 use nix::sched::{unshare, CloneFlags};
 use nix::unistd::{setgroups, setresgid, setresuid, Gid, Uid};
 use socket2::Socket;
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::{fs, thread};
 
-/// What makes this program the child that [`user_namespace`] starts.
-pub const USER_NAMESPACE_CHILD: &str = "--user-namespace-child";
+/// The entry point of the child that [`user_namespace`] starts.
+pub const USER_NAMESPACE: EntryPoint = EntryPoint {
+    name: "user-namespace",
+    main: |_| user_namespace_child(),
+};
 
 /// A user who may do nothing.
 const NOBODY: u32 = 65534;
@@ -193,15 +197,9 @@ fn is_owned(row: &Row) -> bool {
 
 /// A user without rights, in a user namespace and a network namespace of its own.
 fn user_namespace() -> Result<()> {
-    let mut child = Command::new("/proc/self/exe")
-        .arg(USER_NAMESPACE_CHILD)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let mut said = String::new();
-    BufReader::new(child.stdout.take().context("stdout")?).read_line(&mut said)?;
-    let result = if said == "ready\n" {
+    let mut child = Child::spawn(USER_NAMESPACE.command().stderr(Stdio::piped()))?;
+    let said = child.line()?.unwrap_or_default();
+    let result = if said == "ready" {
         // Seen from outside, the same sockets belong to that user.
         let net = format!("/proc/{}/net", child.id());
         File::ALL.into_iter().try_for_each(|file| {
@@ -218,24 +216,15 @@ fn user_namespace() -> Result<()> {
     } else {
         Ok(())
     };
-    // End of its input: it may go.
-    drop(child.stdin.take());
-    let mut errors = String::new();
-    child
-        .stderr
-        .take()
-        .context("stderr")?
-        .read_to_string(&mut errors)?;
-    let status = child.wait()?;
+    let ended = child.end();
     if let Some(reason) = said.strip_prefix("skip ") {
         return skip(Feature::Config("CONFIG_USER_NS"), reason.trim());
     }
-    ensure!(status.success(), "the child failed: {errors}");
-    result
+    ended.and(result)
 }
 
 /// The child's side of [`user_namespace`].
-pub fn user_namespace_child() -> Result<()> {
+fn user_namespace_child() -> Result<()> {
     setgroups(&[])?;
     let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
     setresgid(gid, gid, gid)?;

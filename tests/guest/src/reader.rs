@@ -5,21 +5,25 @@
 use crate::rows::File;
 use crate::userfault::UserFault;
 use anyhow::{bail, ensure, Context, Result};
+use knetstat_child::{Child, EntryPoint};
 use nix::sched::{setns, CloneFlags};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use rand::Rng;
 use std::fs;
 use std::io;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What makes this program the process.
-pub const CHILD: &str = "--reader-child";
+/// The entry point of the process.
+pub const ENTRY_POINT: EntryPoint = EntryPoint {
+    name: "reader",
+    main: |_| serve(),
+};
 
 /// Threads of a process that reads wildly.
 pub const THREADS: usize = 4;
@@ -36,47 +40,32 @@ pub struct Answer {
 }
 
 /// The process, as the tests see it. It is killed at the end of this value.
-pub struct Reader {
-    child: Child,
-    requests: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
+pub struct Reader(Child);
 
 impl Reader {
     /// Starts it in the network namespace of the calling thread.
     pub fn start() -> Result<Self> {
-        let mut child = Command::new("/proc/self/exe")
-            .arg(CHILD)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting a reader")?;
-        let mut reader = Self {
-            requests: child.stdin.take().context("no pipe")?,
-            answers: BufReader::new(child.stdout.take().context("no pipe")?),
-            child,
-        };
+        let mut reader = Self(Child::start(&ENTRY_POINT, &[""; 0]).context("starting a reader")?);
         // Its answer comes when all its memory is there.
         reader.ask("hello")?;
         Ok(reader)
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.0.id()
     }
 
     /// Sends a request, and does not wait.
     pub fn send(&mut self, request: &str) -> Result<()> {
-        Ok(writeln!(self.requests, "{request}")?)
+        self.0.send(request)
     }
 
     /// The answer to what was sent; `None` if it was killed meanwhile.
     pub fn answer(&mut self) -> Result<Option<Answer>> {
-        let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
+        let Some(line) = self.0.line()? else {
             return Ok(None);
-        }
-        let (errno, len) = line.trim().split_once(' ').context("no answer")?;
+        };
+        let (errno, len) = line.split_once(' ').context("no answer")?;
         Ok(Some(Answer {
             errno: errno.parse()?,
             len: len.parse()?,
@@ -100,7 +89,7 @@ impl Reader {
     /// All that was read since the file was opened, or since it was last sought in.
     pub fn text(&mut self) -> Result<String> {
         let mut text = vec![0; self.does("text")?];
-        self.answers.read_exact(&mut text)?;
+        self.0.replies().read_exact(&mut text)?;
         Ok(String::from_utf8(text)?)
     }
 
@@ -135,10 +124,10 @@ impl Reader {
 
     /// SIGKILL. It must be gone within this time.
     pub fn kill(&mut self, seconds: u64) -> Result<ExitStatus> {
-        self.child.kill()?;
+        self.0.kill()?;
         let deadline = Instant::now() + Duration::from_secs(seconds);
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.0.try_wait()? {
                 return Ok(status);
             }
             ensure!(
@@ -147,13 +136,6 @@ impl Reader {
             );
             thread::sleep(Duration::from_millis(1));
         }
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -15,18 +15,22 @@ use crate::rows::File;
 use crate::sock_diag::{self, Diag};
 use crate::sockets::{row, IntoPair};
 use anyhow::{bail, ensure, Context, Result};
+use knetstat_child::{duplicate_of, Child, EntryPoint};
 use libc::IPPROTO_MPTCP;
 use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 use nix::unistd::{fchown, Uid};
 use socket2::{Protocol, Socket, Type};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Stdio;
 use std::{fs, io};
 
-/// What makes this program a reader.
-pub const READER: &str = "--rights-reader";
+/// The entry point of a reader.
+pub const READER: EntryPoint = EntryPoint {
+    name: "rights-reader",
+    main: read_as_told,
+};
 
 /// What a reader does that another one has started beside itself.
 const AT_ONCE: &str = "at-once";
@@ -377,8 +381,7 @@ fn names(view: &View) -> BTreeSet<String> {
 
 /// The side of the reader: says "ready", waits for a line, prints what it sees, and waits for the
 /// end of its input.
-pub fn reader() -> Result<()> {
-    let arguments: Vec<_> = std::env::args().skip(2).collect();
+fn read_as_told(arguments: &[String]) -> Result<()> {
     let (task, numbers) = arguments.split_first().context("no task")?;
     if task == AT_ONCE {
         return Source::open()?.read()?.print(&mut io::stdout().lock());
@@ -416,10 +419,9 @@ pub fn reader() -> Result<()> {
         Some(source) if task != "hands" => source.read()?.print(&mut out)?,
         Some(_) => (),
         None => {
-            let status = Command::new(WITHOUT[0])
-                .args(&WITHOUT[1..])
-                .arg(std::env::current_exe()?)
-                .args([READER, AT_ONCE])
+            let status = READER
+                .command_by(&WITHOUT)?
+                .arg(AT_ONCE)
                 .stdin(Stdio::null())
                 .status()?;
             ensure!(status.success(), "the other reader: {status}");
@@ -433,85 +435,44 @@ pub fn reader() -> Result<()> {
 /// A reader that was started.
 struct Started {
     child: Child,
-    out: BufReader<ChildStdout>,
     /// The numbers of its descriptors.
     numbers: Vec<String>,
 }
 
 impl Started {
     fn new(reader: &Reader, handed: Option<&Source>) -> Result<Self> {
-        let me = std::env::current_exe()?;
-        let me = me.to_str().context("a path that is no text")?;
-        let mut words = [reader.by, &[me, READER, reader.task.word()]]
-            .concat()
-            .into_iter();
-        let mut command = Command::new(words.next().context("no command")?);
-        command.args(words);
+        let mut command = match reader.by {
+            [] => READER.command(),
+            by => READER.command_by(by)?,
+        };
+        command.arg(reader.task.word());
         for fd in handed.into_iter().flat_map(Source::descriptors) {
             // It is to outlive exec(2).
             fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
             command.arg(fd.as_raw_fd().to_string());
         }
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("{command:?}"))?;
-        let mut out = BufReader::new(child.stdout.take().context("stdout")?);
-        let mut line = String::new();
-        out.read_line(&mut line)?;
+        let mut child = Child::spawn(command.stderr(Stdio::piped()))?;
+        let line = child.line()?.unwrap_or_default();
         let mut numbers = line.split_ascii_whitespace().map(str::to_owned);
         if numbers.next().as_deref() != Some("ready") {
-            bail!("{command:?}: {line:?} {:?}", Self::end(child));
+            bail!("{command:?}: {line:?} {:?}", child.end());
         }
         Ok(Self {
             numbers: numbers.collect(),
             child,
-            out,
         })
-    }
-
-    /// What the process said of errors, when it ends.
-    fn end(mut child: Child) -> Result<String> {
-        drop(child.stdin.take());
-        let mut errors = String::new();
-        child
-            .stderr
-            .take()
-            .context("stderr")?
-            .read_to_string(&mut errors)?;
-        let status = child.wait()?;
-        ensure!(status.success(), "{status}: {errors}");
-        Ok(errors)
     }
 
     /// Lets it go on, and says what it sees.
     fn look(&mut self) -> Result<View> {
-        writeln!(self.child.stdin.as_ref().context("stdin")?)?;
-        View::parse(&mut self.out)
+        self.child.send("")?;
+        View::parse(self.child.replies())
     }
 
     /// Takes its descriptors, by pidfd_getfd(2).
     fn take(&self) -> Result<Source> {
-        let taken = |ret: libc::c_long| -> io::Result<OwnedFd> {
-            match ret {
-                0.. => {
-                    // SAFETY: The system call has just made this descriptor.
-                    Ok(unsafe { OwnedFd::from_raw_fd(ret as RawFd) })
-                }
-                _ => Err(io::Error::last_os_error()),
-            }
-        };
-        // SAFETY: No memory is at stake.
-        let ret = unsafe { libc::syscall(libc::SYS_pidfd_open, self.child.id(), 0) };
-        let process = taken(ret).context("pidfd_open")?;
         let take = |number: &String| -> Result<_> {
-            let number: RawFd = number.parse()?;
-            // SAFETY: No memory is at stake.
-            let ret =
-                unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
-            taken(ret).context("pidfd_getfd")
+            duplicate_of(self.child.id(), number.parse()?).context("pidfd_getfd")
         };
         Source::from_descriptors(self.numbers.iter().map(take).collect::<Result<_>>()?)
     }
@@ -663,7 +624,7 @@ fn look(reader: &Reader) -> Result<BTreeMap<String, Seen>> {
         _ => started.look()?,
     };
     let after = root()?;
-    Started::end(started.child)?;
+    started.child.end()?;
     compare(reader, &view, [&before, &after])
 }
 

@@ -5,10 +5,11 @@
 //! The process that reads makes the memory. The test takes over its descriptor, to learn of the
 //! fault and to resolve it.
 
+use knetstat_child::{duplicate_of, new_descriptor};
 use std::fs;
 use std::io;
 use std::io::Read;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 
 /// Where the memory is, in a part of the address space that is free.
 const START: u64 = 0x10_0000_0000;
@@ -42,22 +43,13 @@ nix::ioctl_readwrite!(uffdio_zeropage, 0xaa, 0x04, UffdioRange);
 /// The descriptor of the memory. Its faults are resolved at the end of this value.
 pub struct UserFault(fs::File);
 
-/// The descriptor that a system call has just made, or its error.
-fn made(ret: libc::c_long) -> io::Result<OwnedFd> {
-    if ret < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: The system call has just made this descriptor, so nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(ret as RawFd) })
-}
-
 impl UserFault {
     /// Makes the memory, in this process.
     pub fn new() -> io::Result<Self> {
         // SAFETY: The call takes a number and no memory.
         let ret =
             unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC | libc::O_NONBLOCK) };
-        let fd = made(ret)?;
+        let fd = new_descriptor(ret)?;
         let mut api = UffdioApi {
             api: UFFD_API,
             features: 0,
@@ -101,12 +93,7 @@ impl UserFault {
 
     /// Takes over the descriptor of another process.
     pub fn take(pid: u32, number: RawFd) -> io::Result<Self> {
-        // SAFETY: The call takes numbers and no memory.
-        let process = made(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-        // SAFETY: The call takes numbers and no memory.
-        let taken =
-            made(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) })?;
-        Ok(Self(taken.into()))
+        Ok(Self(duplicate_of(pid, number)?.into()))
     }
 
     /// Whether there is a page fault that was not reported before.
