@@ -9,8 +9,7 @@ use crate::progress::note;
 use crate::readers::{Reader, LARGE};
 use crate::spawner::Spawner;
 use crate::stats::{ratio, summary, Interval, Summary};
-use crate::table;
-use crate::table::digits;
+use crate::table::{digits, Columns};
 use crate::turns::Turns;
 use anyhow::Result;
 use serde::Serialize;
@@ -37,27 +36,15 @@ pub struct Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "This build and the other one, by turns")?;
-        let mut table = table::with_header([
-            "sockets",
-            "us/row",
-            "quartiles",
-            "the other's",
-            "quartiles",
-            "times the other's (95%)",
-            "passes",
-        ]);
-        for compared in &self.populations {
-            let [ours, other] = &compared.us_per_row;
-            table.add_row([
-                compared.name.clone(),
-                table::time(ours.median),
-                table::quartiles(ours),
-                table::time(other.median),
-                table::quartiles(other),
-                compared.ratio.to_string(),
-                ours.n.to_string(),
-            ]);
-        }
+        let table = Columns::new()
+            .column("sockets", |compared: &Compared| compared.name.clone())
+            .times("us/row", |compared| &compared.us_per_row[0])
+            .times("the other's", |compared| &compared.us_per_row[1])
+            .column("times the other's (95%)", |compared| {
+                compared.ratio.to_string()
+            })
+            .column("passes", |compared| compared.us_per_row[0].n.to_string())
+            .of(&self.populations);
         writeln!(f, "{table}")
     }
 }

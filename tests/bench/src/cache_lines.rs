@@ -6,7 +6,7 @@
 use crate::options::Options;
 use crate::progress::note;
 use crate::stats::{summary, Summary};
-use crate::table;
+use crate::table::{digits, Columns};
 use anyhow::Result;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -44,16 +44,11 @@ impl fmt::Display for CacheLines {
             READ.len(),
             OBJECT * 64
         )?;
-        let mut table = table::with_header(["objects", "us/object", "quartiles", "passes"]);
-        for measured in &self.0 {
-            let times = &measured.us_per_object;
-            table.add_row([
-                table::digits(measured.objects),
-                table::time(times.median),
-                table::quartiles(times),
-                times.n.to_string(),
-            ]);
-        }
+        let table = Columns::new()
+            .column("objects", |measured: &Measured| digits(measured.objects))
+            .times("us/object", |measured| &measured.us_per_object)
+            .column("passes", |measured| measured.us_per_object.n.to_string())
+            .of(&self.0);
         writeln!(f, "{table}")
     }
 }

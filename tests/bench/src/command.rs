@@ -7,8 +7,7 @@ use crate::population::{Family, Kind, Population};
 use crate::progress::{note, Progress};
 use crate::spawner::Spawner;
 use crate::stats::{ratio, summary, Interval, Summary};
-use crate::table;
-use crate::table::digits;
+use crate::table::{digits, text, Columns};
 use crate::turns::Turns;
 use anyhow::{ensure, Context, Result};
 use knetstat_child::{Child, EntryPoint};
@@ -89,28 +88,14 @@ impl fmt::Display for Outcome {
             "The command: {}, its output to /dev/null",
             Size { rows, processes }
         )?;
-        let mut table = table::with_header([
-            "command",
-            "rows printed",
-            "seconds",
-            "quartiles",
-            "times ours (95%)",
-            "peak KiB",
-            "runs",
-        ]);
-        for figures in &self.commands {
-            table.add_row([
-                figures.command.clone(),
-                digits(figures.printed),
-                table::time(figures.seconds.median),
-                table::quartiles(&figures.seconds),
-                figures
-                    .ratio_to_ours
-                    .map_or_else(String::new, |r| r.to_string()),
-                digits(figures.peak as usize),
-                figures.seconds.n.to_string(),
-            ]);
-        }
+        let table = Columns::new()
+            .column("command", |figures: &Figures| figures.command.clone())
+            .column("rows printed", |figures| digits(figures.printed))
+            .times("seconds", |figures| &figures.seconds)
+            .column("times ours (95%)", |figures| text(&figures.ratio_to_ours))
+            .column("peak KiB", |figures| digits(figures.peak as usize))
+            .column("runs", |figures| figures.seconds.n.to_string())
+            .of(&self.commands);
         write!(f, "{table}")
     }
 }

@@ -11,7 +11,7 @@ use crate::bpf;
 use crate::options::Options;
 use crate::population::{Family, Kind, Population};
 use crate::progress::{note, Progress};
-use crate::table;
+use crate::table::{text, Columns};
 use anyhow::{ensure, Context, Result};
 use nix::sys::stat::fstat;
 use rand::Rng;
@@ -642,28 +642,17 @@ impl fmt::Display for Consistency {
             self.listeners_on_one_port,
             self.short_lived_per_second
         )?;
-        let mut table = table::with_header([
-            "reader",
-            "read size",
-            "sockets",
-            "reads",
-            "rows",
-            "missing",
-            "repeated",
-        ]);
-        for tally in &self.figures {
-            table.add_row([
-                tally.reader.to_owned(),
-                tally
-                    .read_size
-                    .map_or_else(String::new, |size| format!("{} KiB", size >> 10)),
-                tally.sockets.to_string(),
-                tally.reads.to_string(),
-                tally.rows.to_string(),
-                tally.missing.to_string(),
-                tally.repeated.to_string(),
-            ]);
-        }
+        let table = Columns::new()
+            .column("reader", |tally: &Tally| tally.reader.to_owned())
+            .column("read size", |tally| {
+                text(&tally.read_size.map(|size| format!("{} KiB", size >> 10)))
+            })
+            .column("sockets", |tally| tally.sockets.to_string())
+            .column("reads", |tally| tally.reads.to_string())
+            .column("rows", |tally| tally.rows.to_string())
+            .column("missing", |tally| tally.missing.to_string())
+            .column("repeated", |tally| tally.repeated.to_string())
+            .of(&self.figures);
         write!(f, "{table}")?;
         if self.others_cut_short {
             write!(f, "\nThe others read as often as there was time for.")?;

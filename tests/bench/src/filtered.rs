@@ -8,8 +8,7 @@ use crate::population::{Family, Kind, Population};
 use crate::progress::note;
 use crate::spawner::Spawner;
 use crate::stats::{ratio, summary, Interval, Summary};
-use crate::table;
-use crate::table::digits;
+use crate::table::{digits, Columns};
 use crate::turns::Turns;
 use anyhow::{ensure, Context, Result};
 use serde::Serialize;
@@ -195,21 +194,20 @@ impl fmt::Display for Filtered {
             self.matches,
             digits(self.rows)
         )?;
-        let mut table =
-            table::with_header(["query", "ms", "quartiles", "times ours (95%)", "passes"]);
-        for (number, measured) in self.queries.iter().enumerate() {
-            let ratio = match number {
+        let queries: Vec<_> = self.queries.iter().enumerate().collect();
+        let table = Columns::new()
+            .column("query", |(_, measured): &(usize, &Measured)| {
+                measured.query.to_owned()
+            })
+            .times("ms", |(_, measured)| &measured.milliseconds)
+            .column("times ours (95%)", |(number, measured)| match number {
                 0 => "1".to_owned(),
                 _ => measured.ratio_to_ours.to_string(),
-            };
-            table.add_row([
-                measured.query.to_owned(),
-                table::time(measured.milliseconds.median),
-                table::quartiles(&measured.milliseconds),
-                ratio,
-                measured.milliseconds.n.to_string(),
-            ]);
-        }
+            })
+            .column("passes", |(_, measured)| {
+                measured.milliseconds.n.to_string()
+            })
+            .of(&queries);
         write!(f, "{table}")
     }
 }

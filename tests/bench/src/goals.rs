@@ -6,6 +6,7 @@ use crate::population::{Family, Kind};
 use crate::readers::Role;
 use crate::scenarios::{Measured, Outcome, Scenario};
 use crate::table;
+use crate::table::{text, Columns};
 use serde::Serialize;
 use std::fmt;
 
@@ -26,19 +27,18 @@ pub struct Goals(Vec<Goal>);
 impl fmt::Display for Goals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Goals")?;
-        let mut table = table::with_header(["goal", "here", ""]);
-        for goal in &self.0 {
-            table.add_row([
-                goal.goal.clone(),
-                goal.value.map_or_else(String::new, table::time),
+        let table = Columns::new()
+            .column("goal", |goal: &Goal| goal.goal.clone())
+            .column("here", |goal| text(&goal.value.map(table::time)))
+            .column("", |goal| {
                 match goal.is_met {
                     Some(true) => "met",
                     Some(false) => "NOT MET",
                     None => "not measured",
                 }
-                .to_owned(),
-            ]);
-        }
+                .to_owned()
+            })
+            .of(&self.0);
         writeln!(f, "{table}")
     }
 }

@@ -10,7 +10,7 @@ use crate::scenarios::Scenario;
 use crate::spawner::Spawner;
 use crate::stats::{ratio, summary, Interval, Summary};
 use crate::table;
-use crate::table::digits;
+use crate::table::{digits, Columns};
 use crate::turns::Turns;
 use anyhow::{Context, Result};
 use procfs::{Current, Meminfo};
@@ -48,25 +48,17 @@ pub struct Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Growth: {}", self.name)?;
-        let mut table = table::with_header([
-            "rows",
-            "us/row",
-            "quartiles",
-            "floor, us/row",
-            "times the floor (95%)",
-            "passes",
-        ]);
-        for measured in &self.sizes {
-            let times = &measured.us_per_row;
-            table.add_row([
-                digits(measured.rows),
-                table::time(times.median),
-                table::quartiles(times),
-                table::time(measured.floor_us_per_row.median),
-                measured.ratio_to_floor.to_string(),
-                times.n.to_string(),
-            ]);
-        }
+        let table = Columns::new()
+            .column("rows", |measured: &Measured| digits(measured.rows))
+            .times("us/row", |measured| &measured.us_per_row)
+            .column("floor, us/row", |measured| {
+                table::time(measured.floor_us_per_row.median)
+            })
+            .column("times the floor (95%)", |measured| {
+                measured.ratio_to_floor.to_string()
+            })
+            .column("passes", |measured| measured.us_per_row.n.to_string())
+            .of(&self.sizes);
         writeln!(f, "{table}")?;
         match &self.stopped {
             Some(reason) => writeln!(f, "  {reason}"),

@@ -20,7 +20,7 @@ use crate::consistency::PROC_NET;
 use crate::options::Options;
 use crate::population::{Family, Kind, Population};
 use crate::progress::note;
-use crate::table;
+use crate::table::Columns;
 use anyhow::{bail, ensure, Context, Result};
 use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags};
 use nix::net::if_::if_nametoindex;
@@ -379,39 +379,26 @@ impl fmt::Display for Holds {
              the host did meanwhile: compare the last column with that of the connections, whose \
              buckets hold few sockets, and the longest time of all with that of quieter batches"
         )?;
-        let mut table = table::with_header([
-            "sockets",
-            "file",
-            "reads",
-            "holds",
-            "mean",
-            "99% below",
-            "99.9% below",
-            "99.99% below",
-            "longest",
-            "of half the batches",
-            "of a tenth",
-            "of the quietest",
-            "over 65.5 per s held",
-        ]);
-        for figures in &self.populations {
-            let us = |ns: u64| format!("{:.1}", ns as f64 / 1000.0);
-            table.add_row([
-                format!("{} {}", figures.sockets, figures.what),
-                figures.file.to_owned(),
-                figures.reads.to_string(),
-                figures.holds.to_string(),
-                format!("{:.2}", figures.mean / 1000.0),
-                us(figures.below_99),
-                us(figures.below_99_9),
-                us(figures.below_99_99),
-                us(figures.longest),
-                us(figures.longest_of_half),
-                us(figures.longest_of_tenth),
-                us(figures.longest_of_quietest),
-                format!("{:.0}", figures.long_per_second),
-            ]);
-        }
+        let us = |ns: u64| format!("{:.1}", ns as f64 / 1000.0);
+        let table = Columns::new()
+            .column("sockets", |figures: &Figures| {
+                format!("{} {}", figures.sockets, figures.what)
+            })
+            .column("file", |figures| figures.file.to_owned())
+            .column("reads", |figures| figures.reads.to_string())
+            .column("holds", |figures| figures.holds.to_string())
+            .column("mean", |figures| format!("{:.2}", figures.mean / 1000.0))
+            .column("99% below", |figures| us(figures.below_99))
+            .column("99.9% below", |figures| us(figures.below_99_9))
+            .column("99.99% below", |figures| us(figures.below_99_99))
+            .column("longest", |figures| us(figures.longest))
+            .column("of half the batches", |figures| us(figures.longest_of_half))
+            .column("of a tenth", |figures| us(figures.longest_of_tenth))
+            .column("of the quietest", |figures| us(figures.longest_of_quietest))
+            .column("over 65.5 per s held", |figures| {
+                format!("{:.0}", figures.long_per_second)
+            })
+            .of(&self.populations);
         write!(f, "{table}")
     }
 }

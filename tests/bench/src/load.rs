@@ -21,7 +21,7 @@ use crate::options::Options;
 use crate::population::{Family, Kind, Population};
 use crate::progress::Progress;
 use crate::stats::{median, summary, Summary};
-use crate::table;
+use crate::table::{text, Columns};
 use anyhow::{bail, ensure, Context, Result};
 use knetstat_child::{Child, EntryPoint};
 use nix::errno::Errno;
@@ -538,31 +538,36 @@ impl fmt::Display for Load {
              other sockets (median and quartiles of up to {} windows of {:.1} s or more)",
             self.sockets, self.rounds, self.window
         )?;
-        let mut table = table::with_header([
-            "load",
-            "alone, 1/s",
-            "reader",
-            "reads/s",
-            "rows/s",
-            "beside it",
-            "quartiles",
-        ]);
+        // Each reader of each load, the first of a load with what they share.
+        let mut rows = Vec::new();
         for load in &self.loads {
             for (number, beside) in load.readers.iter().enumerate() {
-                let once = |text: String| if number == 0 { text } else { String::new() };
-                table.add_row([
-                    once(load.load.to_owned()),
-                    once(format!("{:.0}", load.per_second.median)),
-                    beside.file.to_owned(),
-                    beside
-                        .pace
-                        .map_or("all it can".to_owned(), |pace| format!("{pace:.1}")),
-                    format!("{:.0}", beside.rows_per_second),
-                    format!("{:.3}", beside.ratio.median),
-                    format!("{:.3}-{:.3}", beside.ratio.q1, beside.ratio.q3),
-                ]);
+                rows.push(((number == 0).then_some(load), beside));
             }
         }
+        let table = Columns::new()
+            .column("load", |(load, _): &(Option<&Figures>, &Beside)| {
+                text(&load.map(|load| load.load))
+            })
+            .column("alone, 1/s", |(load, _)| {
+                text(&load.map(|load| format!("{:.0}", load.per_second.median)))
+            })
+            .column("reader", |(_, beside)| beside.file.to_owned())
+            .column("reads/s", |(_, beside)| {
+                beside
+                    .pace
+                    .map_or("all it can".to_owned(), |pace| format!("{pace:.1}"))
+            })
+            .column("rows/s", |(_, beside)| {
+                format!("{:.0}", beside.rows_per_second)
+            })
+            .column("beside it", |(_, beside)| {
+                format!("{:.3}", beside.ratio.median)
+            })
+            .column("quartiles", |(_, beside)| {
+                format!("{:.3}-{:.3}", beside.ratio.q1, beside.ratio.q3)
+            })
+            .of(&rows);
         write!(f, "{table}")
     }
 }

@@ -7,7 +7,7 @@ use crate::options::Options;
 use crate::population::{Family, Kind, Population};
 use crate::progress::note;
 use crate::stats::median;
-use crate::table;
+use crate::table::Columns;
 use anyhow::{ensure, Context, Result};
 use procfs::{Current, Meminfo};
 use serde::Serialize;
@@ -163,31 +163,20 @@ impl fmt::Display for Memory {
              (medians of {} rounds). MemFree leaves out pages that a CPU has in stock",
             self.rounds
         )?;
-        let mut table = table::with_header([
-            "sockets, and where the reader is",
-            "file",
-            "files",
-            "held",
-            "Slab",
-            "VmallocUsed",
-            "MemFree",
-            "MemAvailable",
-            "left after close",
-        ]);
-        for figures in &self.cases {
-            let kib = |bytes: f64| format!("{:.1}", bytes / 1024.0);
-            table.add_row([
-                figures.what.clone(),
-                figures.file.to_owned(),
-                figures.files.to_string(),
-                kib(figures.held),
-                kib(figures.slab),
-                kib(figures.vmalloc),
-                kib(figures.mem_free),
-                kib(figures.mem_available),
-                kib(figures.left),
-            ]);
-        }
+        let kib = |bytes: f64| format!("{:.1}", bytes / 1024.0);
+        let table = Columns::new()
+            .column("sockets, and where the reader is", |figures: &Figures| {
+                figures.what.clone()
+            })
+            .column("file", |figures| figures.file.to_owned())
+            .column("files", |figures| figures.files.to_string())
+            .column("held", |figures| kib(figures.held))
+            .column("Slab", |figures| kib(figures.slab))
+            .column("VmallocUsed", |figures| kib(figures.vmalloc))
+            .column("MemFree", |figures| kib(figures.mem_free))
+            .column("MemAvailable", |figures| kib(figures.mem_available))
+            .column("left after close", |figures| kib(figures.left))
+            .of(&self.cases);
         write!(f, "{table}")
     }
 }

@@ -9,7 +9,7 @@ use crate::readers::{Reader, LARGE};
 use crate::scenarios::Scenario;
 use crate::spawner::Spawner;
 use crate::stats::{ratio, summary, Interval, Summary};
-use crate::table;
+use crate::table::Columns;
 use crate::turns::Turns;
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -48,23 +48,16 @@ pub struct Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Read sizes: {}", self.name)?;
-        let mut table = table::with_header([
-            "read(2) of",
-            "us/row",
-            "quartiles",
-            "times 128 KiB (95%)",
-            "passes",
-        ]);
-        for measured in &self.sizes {
-            let times = &measured.us_per_row;
-            table.add_row([
-                format!("{} KiB", measured.read_bytes >> 10),
-                table::time(times.median),
-                table::quartiles(times),
-                measured.ratio_to_128_kib.to_string(),
-                times.n.to_string(),
-            ]);
-        }
+        let table = Columns::new()
+            .column("read(2) of", |measured: &Measured| {
+                format!("{} KiB", measured.read_bytes >> 10)
+            })
+            .times("us/row", |measured| &measured.us_per_row)
+            .column("times 128 KiB (95%)", |measured| {
+                measured.ratio_to_128_kib.to_string()
+            })
+            .column("passes", |measured| measured.us_per_row.n.to_string())
+            .of(&self.sizes);
         writeln!(f, "{table}")
     }
 }

@@ -9,7 +9,7 @@ use crate::readers::{set_floor_row, Pass, Reader, Role};
 use crate::spawner::Spawner;
 use crate::stats::{ratio, summary, Interval, Summary};
 use crate::table;
-use crate::table::digits;
+use crate::table::{digits, text, Columns};
 use crate::turns::Turns;
 use anyhow::{bail, ensure, Context, Result};
 use serde::Serialize;
@@ -122,43 +122,40 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.name)?;
-        let mut table = table::with_header([
-            "reader",
-            "us/row",
-            "quartiles",
-            "times ours (95%)",
-            "bytes/row",
-            "passes",
-        ]);
-        let mut stopped = Vec::new();
-        for measured in &self.readers {
-            let mark = if let Some(rows) = measured.stopped_after_rows {
-                stopped.push((&measured.reader, rows));
-                "at least "
-            } else {
-                ""
-            };
-            let times = &measured.us_per_row;
-            let ratio = match measured.role {
+        let mark = |measured: &Measured| match measured.stopped_after_rows {
+            Some(_) => "at least ",
+            None => "",
+        };
+        let table = Columns::new()
+            .column("reader", |measured: &Measured| measured.reader.clone())
+            .column("us/row", |measured| {
+                format!(
+                    "{}{}",
+                    mark(measured),
+                    table::time(measured.us_per_row.median)
+                )
+            })
+            .column("quartiles", |measured| {
+                table::quartiles(&measured.us_per_row)
+            })
+            .column("times ours (95%)", |measured| match measured.role {
                 Role::Ours => "1".to_owned(),
-                _ => format!("{mark}{}", measured.ratio_to_ours),
-            };
-            table.add_row([
-                measured.reader.clone(),
-                format!("{mark}{}", table::time(times.median)),
-                table::quartiles(times),
-                ratio,
-                measured
-                    .bytes_per_row
-                    .map_or_else(String::new, |bytes| format!("{bytes:.0}")),
-                times.n.to_string(),
-            ]);
-        }
+                _ => format!("{}{}", mark(measured), measured.ratio_to_ours),
+            })
+            .column("bytes/row", |measured| {
+                text(&measured.bytes_per_row.map(|bytes| format!("{bytes:.0}")))
+            })
+            .column("passes", |measured| measured.us_per_row.n.to_string())
+            .of(&self.readers);
         writeln!(f, "{table}")?;
-        for (reader, rows) in stopped {
+        for measured in &self.readers {
+            let Some(rows) = measured.stopped_after_rows else {
+                continue;
+            };
             writeln!(
                 f,
-                "  {reader}: its time was up after {} of {} rows; it slows down with every row.",
+                "  {}: its time was up after {} of {} rows; it slows down with every row.",
+                measured.reader,
                 digits(rows),
                 digits(self.rows)
             )?;

@@ -6,20 +6,47 @@ use crate::stats::Summary;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-/// An empty table. The first column is for names, the others are for numbers.
-pub fn with_header<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(header);
-    for column in table.column_iter_mut() {
-        column.set_padding((2, 0));
-        if column.index > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+/// The text of a cell, by the row.
+type Cell<'a, T> = Box<dyn Fn(&T) -> String + 'a>;
+
+/// The columns of a table: the header of each, and its cells.
+pub struct Columns<'a, T>(Vec<(&'a str, Cell<'a, T>)>);
+
+impl<'a, T> Columns<'a, T> {
+    pub fn new() -> Self {
+        Self(Vec::new())
     }
-    table
+
+    /// One more column.
+    pub fn column(mut self, header: &'a str, cell: impl Fn(&T) -> String + 'a) -> Self {
+        self.0.push((header, Box::new(cell)));
+        self
+    }
+
+    /// Two more: the median of times, and their quartiles.
+    pub fn times(self, header: &'a str, times: impl Fn(&T) -> &Summary + Copy + 'a) -> Self {
+        self.column(header, move |row| time(times(row).median))
+            .column("quartiles", move |row| quartiles(times(row)))
+    }
+
+    /// The table of these rows. The first column is for names, the others are for numbers.
+    pub fn of(self, rows: &[T]) -> Table {
+        let mut table = Table::new();
+        table
+            .load_preset(NOTHING)
+            .set_content_arrangement(ContentArrangement::Disabled)
+            .set_header(self.0.iter().map(|(header, _)| *header));
+        for column in table.column_iter_mut() {
+            column.set_padding((2, 0));
+            if column.index > 0 {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        for row in rows {
+            table.add_row(self.0.iter().map(|(_, cell)| cell(row)));
+        }
+        table
+    }
 }
 
 /// A time with three digits, or more before the point.
@@ -35,6 +62,11 @@ pub fn time(value: f64) -> String {
 /// The quartiles of times.
 pub fn quartiles(times: &Summary) -> String {
     format!("{}-{}", time(times.q1), time(times.q3))
+}
+
+/// What there is, or nothing.
+pub fn text(value: &Option<impl ToString>) -> String {
+    value.as_ref().map_or_else(String::new, ToString::to_string)
 }
 
 /// A number with commas: 100,000.
