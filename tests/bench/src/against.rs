@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Our file from two builds of the module, loaded by turns over the same sockets.
+//! Two builds of the module, compared: each is loaded in turn, and reads the same sockets.
 
 use crate::holds::replace_by;
 use crate::options::Options;
@@ -17,17 +17,17 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-/// What both builds took of one population.
+/// The times of both builds for one population.
 #[derive(Serialize)]
 struct Compared {
     name: String,
-    /// Microseconds a row: this build, the other one.
+    /// Microseconds per row: this build, then the other.
     us_per_row: [Summary; 2],
-    /// How many times as long as the other one this build takes.
+    /// The time of this build divided by that of the other.
     ratio: Interval,
 }
 
-/// What both builds took.
+/// The times of both builds.
 #[derive(Serialize)]
 pub struct Outcome {
     populations: Vec<Compared>,
@@ -35,7 +35,7 @@ pub struct Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "This build and the other one, by turns")?;
+        writeln!(f, "This build and the other one, in turn")?;
         let table = Columns::new()
             .column("sockets", |compared: &Compared| compared.name.clone())
             .times("us/row", |compared| &compared.us_per_row[0])
@@ -65,7 +65,7 @@ pub fn run(other: &Path, options: &Options, spawner: &mut Spawner) -> Result<Out
             for _ in 0..options.scale(25, 7) {
                 for &turn in turns.next_round() {
                     replace_by(builds[turn])?;
-                    // Counts, and warms up.
+                    // Checks the number of rows, and warms the caches.
                     reader.count(spawner, rows)?;
                     let pass = reader.pass(spawner, false, Duration::MAX)?;
                     samples[turn].push(pass.seconds * 1e6 / rows as f64);

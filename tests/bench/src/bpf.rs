@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The BPF iterators over TCP and UDP sockets, `iter/tcp` and `iter/udp`, as files.
+//! Files that run the BPF iterators over TCP and UDP sockets, `iter/tcp` and `iter/udp`.
 
 use anyhow::{ensure, Context, Result};
 use nix::errno::Errno;
@@ -8,21 +8,21 @@ use nix::mount::{mount, MsFlags};
 use std::path::Path;
 use std::process::Command;
 
-/// Where the kernel says what its BPF socket iterators need to know.
+/// The kernel's type information, which the iterators need.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// Where programs and links are kept.
+/// The directory in which programs and links are pinned.
 const BPF_FS: &str = "/sys/fs/bpf";
 
-/// The files: each opening starts an iterator, which prints a line for each socket, its inode.
+/// The files. Opening one starts an iterator, which prints the inode of each socket on a line.
 pub const TCP: &str = "/sys/fs/bpf/knetstat/tcp";
 pub const UDP: &str = "/sys/fs/bpf/knetstat/udp";
 
-/// Makes the files, with bpftool and programs that lie in `dir`.
+/// Makes the files, with the bpftool and the programs in `dir`.
 ///
 /// # Errors
 ///
-/// The reason why there are none.
+/// The reason why there are no such files.
 pub fn pin(dir: &Path) -> Result<()> {
     let (bpftool, programs) = (dir.join("bpftool"), dir.join("sockets.bpf.o"));
     ensure!(
@@ -40,7 +40,7 @@ pub fn pin(dir: &Path) -> Result<()> {
         MsFlags::empty(),
         None::<&str>,
     ) {
-        // It is there already.
+        // The directory exists already.
         Err(Errno::EBUSY) => {}
         mounted => mounted.with_context(|| format!("mounting {BPF_FS}"))?,
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What memory alone costs: the cache lines of a socket that a row is made from, read by an
-//! ordinary program from as many objects, and nothing done with them.
+//! The cost of memory alone: a loop in user space that reads the cache lines from which a row is
+//! made, of as many objects as there are sockets, and does nothing with them.
 
 use crate::options::Options;
 use crate::progress::note;
@@ -16,22 +16,22 @@ use std::fmt;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// `struct tcp_sock` of 7.3, in cache lines of 64 bytes.
+/// The size of `struct tcp_sock` in Linux 7.3, in cache lines of 64 bytes.
 const OBJECT: usize = 37;
 
-/// Those that the row of a connection is made from, see `knetstat_prefetch_tcp()`.
+/// The lines from which the row of a connection is made; see `knetstat_prefetch_tcp()`.
 const READ: [usize; 23] = [
     0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 15, 18, 19, 21, 22, 25, 26, 27, 30, 35, 36,
 ];
 
-/// What the objects of one number took.
+/// The times for one number of objects.
 #[derive(Serialize)]
 struct Measured {
     objects: usize,
     us_per_object: Summary,
 }
 
-/// What they all took.
+/// The times for each number of objects.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub struct CacheLines(Vec<Measured>);
@@ -40,7 +40,8 @@ impl fmt::Display for CacheLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "Memory of this machine: {} cache lines of each object of {} bytes, objects in random order",
+            "Memory of this machine: {} cache lines of each object of {} bytes, objects in random \
+             order",
             READ.len(),
             OBJECT * 64
         )?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command `knetstat`, beside ss: with processes, with filters, and how much memory it takes.
+//! The command `knetstat` compared with ss: plain, with processes, with filters; time and memory.
 
 use crate::options::Options;
 use crate::population::{Family, Kind, Population};
@@ -20,22 +20,22 @@ use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What the command is called, before its path is known.
+/// The name of the command, before its path is known.
 const OURS: &str = "knetstat";
 
-/// A filter that no socket passes, one that all pass, and one that only knetstat has.
+/// A filter that no socket passes, one that all sockets pass, and one that only knetstat has.
 const NONE: &[&str] = &["-tan", "dport", "=", ":9"];
 const ALL: &[&str] = &["-tan", "src", "127.0.0.0/8"];
 const OPTION: &[&str] = &["-tan", "TCP_NODELAY=1"];
-/// All that the rows have.
+/// All columns of the rows, without a filter.
 const PLAIN: &[&str] = &["-tan"];
 const PROCESSES: &[&str] = &["-tanp"];
 
-/// How much more memory may be taken by a hundred times as many rows, in KiB: pages come one by
-/// one, and not always the same.
+/// The growth of memory that is accepted for a hundred times as many rows, in KiB. The number of
+/// pages varies a little from run to run.
 const SLACK: u64 = 256;
 
-/// So many sockets, of so many processes.
+/// A number of sockets, and of processes that own them.
 #[derive(Clone, Copy)]
 pub struct Size {
     rows: usize,
@@ -49,16 +49,16 @@ impl fmt::Display for Size {
     }
 }
 
-/// After so much time no further round begins, on a machine that is busy.
+/// No round starts after this time; a busy machine then gets fewer rounds.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Rounds that there are in any case.
+/// The least number of rounds, however long they take.
 const LEAST_ROUNDS: usize = 3;
 
-/// How often that is looked up, as the end of a run may be missed.
+/// Runs for the peak of memory: a single one may end before its peak is seen.
 const PEAKS: usize = 5;
 
-/// What was measured with one number of sockets.
+/// The figures for one number of sockets.
 #[derive(Serialize)]
 pub struct Outcome {
     rows: usize,
@@ -66,17 +66,17 @@ pub struct Outcome {
     commands: Vec<Figures>,
 }
 
-/// What a command took.
+/// The figures of a command.
 #[derive(Serialize)]
 struct Figures {
     command: String,
     is_ours: bool,
-    /// Rows that it printed.
+    /// The number of rows that it printed.
     printed: usize,
     seconds: Summary,
-    /// Times ours with the same arguments.
+    /// Its time divided by that of knetstat with the same arguments.
     ratio_to_ours: Option<Interval>,
-    /// The most memory that it had, in KiB.
+    /// Its peak of memory, in KiB.
     peak: u64,
 }
 
@@ -100,7 +100,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Without processes, memory does not grow with the rows.
+/// Checks that memory does not grow with the number of rows, unless processes are asked for.
 pub fn check(outcomes: &[Outcome]) -> Result<()> {
     let Some((first, more)) = outcomes.split_first() else {
         return Ok(());
@@ -125,7 +125,7 @@ pub fn check(outcomes: &[Outcome]) -> Result<()> {
     Ok(())
 }
 
-/// What is measured.
+/// The sizes that are measured.
 pub fn all(options: &Options) -> Vec<Size> {
     let size = |rows, processes| Size { rows, processes };
     if options.quick {
@@ -135,7 +135,7 @@ pub fn all(options: &Options) -> Vec<Size> {
     }
 }
 
-/// What is measured without the module.
+/// The size that is measured without the module.
 pub fn here(options: &Options) -> Size {
     Size {
         rows: options.scale(100_000, 10_000),
@@ -154,17 +154,17 @@ pub fn run(size: Size, options: &Options, spawner: &mut Spawner) -> Result<Outco
         let cases = [PLAIN, PROCESSES, NONE, ALL, OPTION];
         measure(size, &cases, rounds, options, spawner)
     } else {
-        // This one.
+        // The first process is this one.
         let _population = Population::of(Kind::Established, Family::V4, size.rows)?;
         measure(size, &[PLAIN, NONE, ALL, OPTION], rounds, options, spawner)
     }
 }
 
-/// A command with its arguments, and what it took so far.
+/// A command with its arguments, and its times so far.
 struct Contestant {
     name: String,
     command: Vec<String>,
-    /// Which one is ours with these arguments, if this one is not.
+    /// The index of knetstat with the same arguments, if this is another command.
     ours: Option<usize>,
     printed: usize,
     peak: u64,
@@ -260,16 +260,17 @@ fn measure(
     })
 }
 
-/// Where [`write_files`] puts the files, and what runs a command that finds these in `/proc/net`:
-/// the shell's own, as exec(3) keeps its PID.
+/// The directory that [`write_files`] fills, and a script that runs a command with that directory
+/// in place of `/proc/net`. The mount is on the directory of the shell's PID, which exec(3) keeps.
 const FILES: &str = "net";
 const WITH_FILES: &str = r#"mount --bind "$1" /proc/$$/net && shift && exec "$@""#;
 
-/// What a row of such a connection says in the module's file, but for its inode.
+/// The options in the row of such a connection, without its inode.
 const OPTIONS: &str =
     "SO_REUSEADDR=0,SO_REUSEPORT=0,SO_KEEPALIVE=0,TCP_NODELAY=0,TCP_DEFER_ACCEPT=0";
 
-/// Writes the module's files as they would be, from `/proc/net/tcp`, where all are connections.
+/// Writes files as the module would show them, from `/proc/net/tcp`, which must list connections
+/// only.
 fn write_files(dir: &Path, rows: usize) -> Result<()> {
     fs::create_dir_all(dir)?;
     let mut written = 0;
@@ -314,18 +315,18 @@ pub const HOLDER: EntryPoint = EntryPoint {
     main: hold,
 };
 
-/// Processes that have sockets open, until this value is dropped.
+/// Processes that have sockets open. Dropping this ends them.
 struct Holders(Vec<Child>);
 
 impl Holders {
-    /// Starts so many, with so many sockets each.
+    /// Starts this many processes, with this many sockets each.
     fn start(processes: usize, each: usize) -> Result<Self> {
         let mut progress = Progress::new("starting processes that have sockets open", processes);
         let mut holders = Self(Vec::with_capacity(processes));
         for _ in 0..processes {
             let mut child =
                 Child::start(&HOLDER, &[each.to_string()]).context("starting a holder")?;
-            // It says that it has all its sockets.
+            // The line says that all its sockets are open.
             child.line()?.context("a holder has ended")?;
             holders.0.push(child);
             progress.add(1);
@@ -344,7 +345,7 @@ impl Drop for Holders {
     }
 }
 
-/// What such a process does.
+/// The main function of such a process.
 fn hold(arguments: &[String]) -> Result<()> {
     let each = arguments.first().context("how many?")?.parse()?;
     let population = Population::of(Kind::Established, Family::V4, each)?;

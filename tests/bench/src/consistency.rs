@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Long-lived sockets that a read misses or repeats while others come and go beside them: in our
-//! files, in the kernel's own, with ss, which asks `sock_diag`, and with the BPF iterators where
-//! the kernel has them.
+//! Long-lived sockets that a read misses or repeats while other sockets come and go. The readers
+//! are our files, the kernel's own files, ss (which uses `sock_diag`), and the BPF iterators if the
+//! kernel has them.
 //!
-//! [`Consistency::check`] is to be called once the figures are printed: of ours, it accepts
-//! no row that is missing or repeated.
+//! [`Consistency::check`] is to be called after the figures are printed. It fails if one of our
+//! files missed or repeated a row.
 
 use crate::bpf;
 use crate::options::Options;
@@ -26,16 +26,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
-/// Bytes that a read(2) asks for.
+/// The sizes that read(2) is called with, in bytes.
 const READ_SIZES: [usize; 2] = [4 << 10, 128 << 10];
 
-/// Time for all others together, some of which take longer.
+/// The time for all readers but ours together; some of them are slow.
 const THEIR_TIME: Duration = Duration::from_secs(180);
 
-/// The same where all code is emulated, and fewer sockets are read less often.
+/// The same if all code is emulated; then there are fewer sockets and fewer reads.
 const THEIR_TIME_EMULATED: Duration = Duration::from_secs(2400);
 
-/// What the long-lived sockets are, in thousandths of all.
+/// The kinds of long-lived sockets, in thousandths of all.
 const LONG_LIVED: [(Kind, Family, usize); 8] = [
     (Kind::Established, Family::V4, 200),
     (Kind::Established, Family::V6, 200),
@@ -47,13 +47,13 @@ const LONG_LIVED: [(Kind, Family, usize); 8] = [
     (Kind::UdpOnePort, Family::V4, 100),
 ];
 
-/// Short-lived sockets that a thread has at a time, at most.
+/// The most short-lived sockets that a thread has at a time.
 const POOL: usize = 100;
 
-/// The pause between two short-lived sockets: some of them lock a crowded bucket for long.
+/// The pause between two short-lived sockets. Some of them lock a crowded bucket for long.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// One of so many short connections ends in TIME_WAIT, which stays for a minute.
+/// One short connection in this many ends in TIME_WAIT, which stays for a minute.
 const TIME_WAITS: u32 = 64;
 
 /// The directory of the files.
@@ -94,7 +94,7 @@ struct Reader {
     /// Whether there is a line before the rows.
     has_header: bool,
     source: Source,
-    /// The inode in a row, if it has one.
+    /// Finds the inode in a row, if it has one.
     ino: fn(&str) -> Option<u64>,
 }
 
@@ -102,7 +102,7 @@ struct Reader {
 enum Source {
     /// A file, read with each of [`READ_SIZES`].
     File(&'static str),
-    /// A command, run as often as the files are read in all.
+    /// A command. It is run as often as a file is read in all sizes together.
     Command(&'static [&'static str]),
 }
 
@@ -189,35 +189,35 @@ impl Reader {
     }
 }
 
-/// What was read, and what was wrong with it.
+/// The reads of all readers, and what was wrong with them.
 #[derive(Serialize)]
 pub struct Consistency {
-    /// Long-lived sockets.
+    /// The number of long-lived sockets.
     sockets: usize,
-    /// Of these, the UDP sockets on one port.
+    /// The number of UDP sockets on one port among these.
     udp_on_one_port: usize,
-    /// Of these, the listeners on one port.
+    /// The number of listeners on one port among these.
     listeners_on_one_port: usize,
-    /// Sockets that were opened and closed beside them, a second.
+    /// Sockets that were opened and closed meanwhile, per second.
     short_lived_per_second: f64,
-    /// Whether time was up for all but ours before the last round.
+    /// Whether the time of the other readers was up before the last round.
     others_cut_short: bool,
-    /// Why the BPF iterators are not among the readers, if they are not.
+    /// The reason why the BPF iterators are missing, if they are.
     why_no_iterators: Option<String>,
     figures: Vec<Tally>,
 }
 
-/// Reads by one reader.
+/// The reads of one reader.
 #[derive(Serialize)]
 struct Tally {
     reader: &'static str,
-    /// Bytes that a read(2) asks for; `None` of a command.
+    /// The size that read(2) is called with, in bytes; `None` for a command.
     read_size: Option<usize>,
     is_ours: bool,
     /// Long-lived sockets that each read must list.
     sockets: usize,
     reads: u64,
-    /// All rows, those of short-lived sockets among them.
+    /// All rows, including those of short-lived sockets.
     rows: u64,
     /// Long-lived sockets that a read did not list, over all reads.
     missing: u64,
@@ -235,9 +235,9 @@ struct Contestant {
     tally: Tally,
 }
 
-/// Reads the files in turns beside the churn.
+/// Reads the files in turn while sockets come and go.
 pub fn run(options: &Options) -> Result<Consistency> {
-    // With each size of reads, so twice as many of each file.
+    // Rounds for each size of read(2); each file is read twice as often.
     let (sockets, rounds, their_time) = match options.is_emulated() {
         true => (
             options.scale(5_000, 2_000),
@@ -301,7 +301,7 @@ pub fn run(options: &Options) -> Result<Consistency> {
 }
 
 impl Consistency {
-    /// Fails if a read of ours was not as it must be.
+    /// Fails if a read of our files missed or repeated a socket.
     pub fn check(&self) -> Result<()> {
         for tally in self.figures.iter().filter(|tally| tally.is_ours) {
             ensure!(
@@ -316,8 +316,8 @@ impl Consistency {
     }
 }
 
-/// Lets all read in turns, so many rounds, as far as there is time for those that are not ours.
-/// Returns whether that was up before the last round.
+/// Runs all readers in turn for a number of rounds. Readers other than ours stop when their time is
+/// up; returns whether that happened before the last round.
 fn read_all(
     long_lived: &mut LongLived,
     rounds: usize,
@@ -390,7 +390,7 @@ fn output_of(command: &[&str], text: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// The inode at the end of a row of ours. A minisock has none.
+/// The inode at the end of a row of our files. A minisock has none.
 fn our_ino(row: &str) -> Option<u64> {
     let (rest, ino) = row.rsplit_once('=')?;
     rest.ends_with(",ino").then(|| ino.parse().ok())?
@@ -401,7 +401,7 @@ fn their_ino(row: &str) -> Option<u64> {
     row.split_ascii_whitespace().nth(9)?.parse().ok()
 }
 
-/// The inode in a row of ss. Like a minisock, an orphan has none.
+/// The inode in a row of ss. Minisocks and orphans have none.
 fn ss_ino(row: &str) -> Option<u64> {
     let mut fields = row.split_ascii_whitespace();
     fields
@@ -457,7 +457,7 @@ impl Tally {
 #[derive(Default)]
 struct Inodes {
     indexes: HashMap<u64, usize>,
-    /// How often the current read listed each.
+    /// How often the current read has listed each socket.
     times: Vec<u32>,
 }
 
@@ -510,13 +510,13 @@ impl LongLived {
     }
 }
 
-/// The address of the first socket of a population.
+/// The local address of the first socket of a population.
 fn first_address(population: &Population) -> Result<SocketAddr> {
     let first = population.sockets().first().context("no sockets")?;
     first.local_addr()?.as_socket().context("no address")
 }
 
-/// Sets a flag at the end of a scope, however it is left.
+/// A guard that sets a flag when it is dropped.
 struct StopAtEnd<'a>(&'a AtomicBool);
 
 impl Drop for StopAtEnd<'_> {
@@ -525,10 +525,10 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Threads whose sockets come and go.
+/// Threads that open and close sockets.
 struct Churn {
     stop: AtomicBool,
-    /// Sockets opened so far.
+    /// The number of sockets opened so far.
     opened: AtomicU64,
     /// The port of the crowded bucket of the UDP table.
     udp_port: u16,
@@ -558,7 +558,7 @@ impl Churn {
         ]
     }
 
-    /// Opens sockets until it is told to stop, and closes them in any order.
+    /// Opens sockets until the flag is set, and closes them in random order.
     fn run(&self, mut open: impl FnMut() -> Result<[Socket; 2]>) -> Result<()> {
         let mut rng = rand::rng();
         let mut pool = Vec::new();
@@ -599,7 +599,7 @@ impl Churn {
     fn udp(&self) -> Result<()> {
         let mut rng = rand::rng();
         self.run(|| {
-            // An address that the long-lived ones do not use.
+            // An address that no long-lived socket uses.
             let ip = Ipv4Addr::new(127, 100, rng.random(), rng.random());
             let crowded = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
             crowded.set_reuse_address(true)?;

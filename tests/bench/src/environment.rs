@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the figures come from.
+//! The machine and the guest that the figures come from.
 
 use crate::options::Options;
 use crate::population::sysctl;
@@ -19,11 +19,11 @@ pub struct Environment {
     pub kernel: String,
     pub cpus: usize,
     pub memory_mib: u64,
-    /// Buckets of the TCP table of connections.
+    /// Buckets of the hash table of TCP connections.
     pub tcp_buckets: String,
-    /// Buckets of the UDP table.
+    /// Buckets of the UDP hash table.
     pub udp_buckets: String,
-    /// What it takes to start ss, in milliseconds; part of what ss takes.
+    /// The time to start ss, in milliseconds. Every time of ss includes it.
     pub ss_start_ms: f64,
     pub host: Option<String>,
     pub is_quick: bool,
@@ -48,7 +48,8 @@ impl Environment {
     }
 }
 
-/// The size of a table; the kernel has a minus before it where network namespaces share one.
+/// The size of a hash table. The kernel prints a minus before it if network namespaces share the
+/// table.
 fn buckets(name: &str) -> Result<String> {
     Ok(sysctl(name)?.trim().trim_start_matches('-').to_owned())
 }

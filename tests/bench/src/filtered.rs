@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A query that picks a few of many connections: by ss, whose filter the kernel applies, and by
-//! grep on files, which have every row.
+//! A query that matches few of many connections: by ss, whose filter runs in the kernel, and by
+//! grep(1) on files that list every row.
 
 use crate::options::Options;
 use crate::population::{Family, Kind, Population};
@@ -19,23 +19,23 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::process::Command;
 use std::time::Duration;
 
-/// All rows there are.
+/// The number of rows in all.
 const ROWS: usize = 100_000;
 
 /// The port that the query is for.
 const PORT: u16 = 443;
 
-/// Connections to that port.
+/// The number of connections to that port.
 const MATCHES: usize = 50;
 
-/// Where they go to, an address that no other socket uses.
+/// The address of their listener, which no other socket uses.
 const SERVER: Ipv4Addr = Ipv4Addr::new(127, 90, 0, 1);
 
-/// A way to find the connections to [`PORT`]. The first is ours.
+/// A way to find the connections to [`PORT`]. The first one uses our file.
 struct Query {
     name: &'static str,
     command: &'static [&'static str],
-    /// The two ends in a line of its output.
+    /// Finds the two addresses in a line of its output.
     ends: fn(&str) -> Option<Ends>,
 }
 
@@ -44,7 +44,7 @@ type Ends = (SocketAddr, SocketAddr);
 const QUERIES: [Query; 3] = [
     Query {
         name: "grep ':443 *[A-Z]' /proc/net/tcpstat",
-        // Behind the peer's address comes the state, behind our own comes an address.
+        // A state follows the peer's address; another address follows the local one.
         command: &["grep", ":443 *[A-Z]", "/proc/net/tcpstat"],
         ends: |line| columns(line, 2),
     },
@@ -71,7 +71,7 @@ fn columns(line: &str, first: usize) -> Option<Ends> {
     Some((next()?, next()?))
 }
 
-/// Addresses as `/proc/net/tcp` has them.
+/// Addresses as `/proc/net/tcp` prints them.
 fn hexadecimal(line: &str) -> Option<Ends> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let mut next = || {
@@ -83,17 +83,17 @@ fn hexadecimal(line: &str) -> Option<Ends> {
     Some((next()?, next()?))
 }
 
-/// What one query took.
+/// The times of one query.
 #[derive(Serialize)]
 struct Measured {
     query: &'static str,
     milliseconds: Summary,
     samples: Vec<f64>,
-    /// How many times as long as ours it takes.
+    /// Its time divided by that of the query on our file.
     ratio_to_ours: Interval,
 }
 
-/// What all queries took.
+/// The times of all queries.
 #[derive(Serialize)]
 pub struct Filtered {
     rows: usize,
@@ -101,7 +101,7 @@ pub struct Filtered {
     queries: Vec<Measured>,
 }
 
-/// Connections to [`PORT`]: the ends that are to be found, and all sockets.
+/// Connections to [`PORT`]: the addresses that a query must find, and the sockets.
 fn connections() -> Result<(BTreeSet<Ends>, Vec<Socket>)> {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     let to = SocketAddr::from((SERVER, PORT));
@@ -116,7 +116,7 @@ fn connections() -> Result<(BTreeSet<Ends>, Vec<Socket>)> {
         let local = client.local_addr()?.as_socket().context("no address")?;
         ends.insert((local, to));
         for socket in [&client, &server] {
-            // By RST, lest there be TIME_WAIT minisocks.
+            // Ends it by RST, so that no TIME_WAIT minisock is left.
             socket.set_linger(Some(Duration::ZERO))?;
         }
         sockets.extend([client, server]);
@@ -125,7 +125,8 @@ fn connections() -> Result<(BTreeSet<Ends>, Vec<Socket>)> {
 }
 
 impl Query {
-    /// Holds what it finds against what there is. Returns how many bytes it prints.
+    /// Compares the connections that it finds with those that exist. Returns the number of bytes
+    /// that it prints.
     fn check(&self, expected: &BTreeSet<Ends>) -> Result<u64> {
         let (program, arguments) = self.command.split_first().context("no command")?;
         let output = Command::new(program).args(arguments).output()?;
@@ -144,7 +145,7 @@ impl Query {
     }
 }
 
-/// Opens the sockets, and lets all queries run by turns.
+/// Opens the sockets, and runs all queries in turn.
 pub fn run(options: &Options, spawner: &mut Spawner) -> Result<Filtered> {
     let passes = options.scale(25, 5);
     note(format_args!("a filtered query, {} rows", digits(ROWS)));

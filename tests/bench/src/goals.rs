@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module is to reach, and whether it did in this run.
+//! The goals of the module, and whether this run met them.
 
 use crate::population::{Family, Kind};
 use crate::readers::Role;
@@ -10,7 +10,7 @@ use crate::table::{text, Columns};
 use serde::Serialize;
 use std::fmt;
 
-/// A goal, and what came of it.
+/// A goal, and its outcome.
 #[derive(Serialize)]
 pub struct Goal {
     pub goal: String,
@@ -43,7 +43,7 @@ impl fmt::Display for Goals {
     }
 }
 
-/// Computes the goals from what was measured.
+/// Computes the outcome of each goal from the measurements.
 pub fn all(outcomes: &[Outcome]) -> Goals {
     let find = |kind, rows| {
         let scenario = Scenario {
@@ -95,7 +95,7 @@ pub fn all(outcomes: &[Outcome]) -> Goals {
     Goals(goals)
 }
 
-/// How many times as long as ours the fastest reader of a role takes.
+/// The time of the fastest reader of a role, divided by that of our file.
 fn ratio(outcome: Option<&Outcome>, role: Role) -> Option<f64> {
     outcome?
         .of(role)

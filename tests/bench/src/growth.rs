@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Our file and the floor as the number of sockets grows.
+//! The time per row of our file and of the floor, as the number of sockets grows.
 
 use crate::options::Options;
 use crate::population::{Family, Kind, Population};
@@ -17,17 +17,17 @@ use procfs::{Current, Meminfo};
 use serde::Serialize;
 use std::fmt;
 
-/// What a socket is taken to need before any was opened, in bytes.
+/// The first estimate of a socket's memory, in bytes.
 const FIRST_GUESS: u64 = 6 << 10;
 
-/// A size from which on it shows what memory a socket takes: before, much comes from slabs that
-/// former sockets have left behind.
+/// The number of sockets from which on their memory can be measured. With fewer, much of it comes
+/// from slabs that earlier sockets have left behind.
 const ENOUGH: usize = 300_000;
 
-/// Memory that is left to the rest of the guest.
+/// The memory that is left to the rest of the guest.
 const RESERVE: u64 = 256 << 20;
 
-/// What so many sockets took.
+/// The times for one number of sockets.
 #[derive(Serialize)]
 pub struct Measured {
     pub rows: usize,
@@ -36,12 +36,12 @@ pub struct Measured {
     pub ratio_to_floor: Interval,
 }
 
-/// The growth of one kind of sockets.
+/// The times for one kind of socket, by number.
 #[derive(Serialize)]
 pub struct Outcome {
     pub name: String,
     pub sizes: Vec<Measured>,
-    /// Why it did not grow further, if it was to.
+    /// The reason why it did not grow to the last size, if it did not.
     pub stopped: Option<String>,
 }
 
@@ -67,10 +67,10 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What grows.
+/// The kinds of sockets that are measured.
 pub const KINDS: [Kind; 2] = [Kind::Established, Kind::Udp];
 
-/// Opens more and more sockets, and reads at some sizes.
+/// Opens more and more sockets, and measures at each size.
 pub fn run(kind: Kind, options: &Options, spawner: &mut Spawner) -> Result<Outcome> {
     let sizes: &[usize] = options.scale(
         &[10_000, 30_000, 100_000, 300_000, 1_000_000],
@@ -124,7 +124,7 @@ fn measure(scenario: Scenario, options: &Options, spawner: &mut Spawner) -> Resu
     let mut counted = Vec::new();
     for reader in &readers {
         let pass = reader.count(spawner, rows)?;
-        // That of ours, when the floor's turn comes.
+        // The floor comes second, and gets rows as long as ours.
         let row_bytes = pass.row_bytes.context("no bytes were counted")?;
         set_floor_row(row_bytes as f64 / rows as f64)?;
         counted.push(pass);
@@ -147,8 +147,8 @@ fn measure(scenario: Scenario, options: &Options, spawner: &mut Spawner) -> Resu
     })
 }
 
-/// Free memory, in bytes. Not what is "available": the kernel takes the inodes of sockets for
-/// reclaimable, and hardly anything else is cached here.
+/// Free memory, in bytes. MemAvailable would count the inodes of sockets, which the kernel
+/// considers reclaimable; hardly anything else is cached here.
 fn free() -> Result<u64> {
     Ok(Meminfo::current().context("/proc/meminfo")?.mem_free)
 }

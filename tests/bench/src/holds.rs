@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long a bucket's lock is held during a read, and with it, but for listeners, BHs are off.
+//! The time for which a read holds the lock of a bucket. BHs are off meanwhile, except for
+//! listeners.
 //!
-//! Wants a build of the module that logs these times: `vm/module.sh --make KNETSTAT_MEASURE=1
-//! uml`, as `$KNETSTAT_DIR/measure/knetstat.ko`. It is loaded in the place of the normal one,
-//! `$KNETSTAT_KO`, which is loaded again at the end. The time to get a lock, and that of what
-//! waited for BHs to be on again, do not count; that of looking at the clock twice does.
+//! This needs a build of the module that logs these times, in
+//! `$KNETSTAT_DIR/measure/knetstat.ko`: `vm/module.sh --make KNETSTAT_MEASURE=1 uml`. It replaces
+//! the normal module, `$KNETSTAT_KO`, which is loaded again at the end. The times include reading
+//! the clock twice. They do not include waiting for the lock, or the BHs that run after it.
 //!
-//! In UML, the longest times say little: they contain what the host did meanwhile, which has
-//! other processes to run. How much that is, is seen where a bucket holds one socket: if as many
-//! times are long there, for each second that locks are held, it is not the crowd that makes
-//! them long. The clock of UML goes in steps of 256 ns.
+//! In UML, the longest times say little, because the host runs other processes meanwhile. A
+//! population with one socket in each bucket shows how much that adds: if as many times are long
+//! there, per second that locks are held, then the crowd is not the reason. UML's clock has steps
+//! of 256 ns.
 //!
-//! The module logs in batches, and some of them the host leaves alone. The longest time of such a
-//! batch is due to the module. So the longest time of each batch is looked at too: a piece of a
-//! bucket that takes long by itself takes long in every read, and thus in many batches.
+//! The module logs in batches, and the host leaves some of them alone. The longest time of such a
+//! batch is due to the module. So the longest time of each batch is reported too: a slow part of a
+//! bucket is slow in every read, and so in many batches.
 
 use crate::consistency::PROC_NET;
 use crate::options::Options;
@@ -35,51 +36,51 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fmt, fs};
 
-/// The measuring build, in the directory that is shared with the host.
+/// The path of the measuring build, in the directory that is shared with the host.
 const MEASURING: &str = "measure/knetstat.ko";
 
-/// Bytes that a read(2) asks for.
+/// The size that read(2) is called with, in bytes.
 const READ_SIZE: usize = 128 << 10;
 
-/// How the module's line begins.
+/// The beginning of the module's lines in the log.
 const LINE: &str = "locks held: ";
 
-/// Times are long from this power of two on, in nanoseconds: 65.5 us.
+/// The power of two from which on a time counts as long, in nanoseconds: 65.5 us.
 const LONG: usize = 16;
 
-/// Times for each population.
+/// The times of all populations.
 #[derive(Serialize)]
 pub struct Holds {
     populations: Vec<Figures>,
 }
 
-/// Times for one population.
+/// The times of one population.
 #[derive(Serialize)]
 struct Figures {
     what: &'static str,
     file: &'static str,
     sockets: usize,
     reads: u64,
-    /// How often a lock was held, as far as it was logged.
+    /// The number of times that were logged.
     holds: u64,
     /// Nanoseconds.
     mean: f64,
-    /// Bounds in nanoseconds, powers of two: that many of the times were shorter.
+    /// Powers of two, in nanoseconds: this percentage of the times was shorter.
     below_99: u64,
     below_99_9: u64,
     below_99_99: u64,
-    /// Times of 65.5 us or more, for each second that locks were held.
+    /// The number of times of 65.5 us or more, per second that locks were held.
     long_per_second: f64,
-    /// In nanoseconds, with what the host did meanwhile.
+    /// In nanoseconds. It includes whatever the host did meanwhile.
     longest: u64,
-    /// The longest times of the batches, in nanoseconds: that of the quietest batch, and those
-    /// below which a tenth and a half of them are.
+    /// The longest time of a batch, in nanoseconds: of the quietest batch, and the bounds below
+    /// which a tenth and a half of the batches are.
     longest_of_quietest: u64,
     longest_of_tenth: u64,
     longest_of_half: u64,
     batches: usize,
-    /// How often a lock was held for less than two to the power of the index, in nanoseconds, and
-    /// no less than half of that.
+    /// The number of times below two to the power of the index, in nanoseconds, and not below half
+    /// of that.
     histogram: Vec<u64>,
 }
 
@@ -90,7 +91,7 @@ struct Plan {
     file: &'static str,
     full: usize,
     quick: usize,
-    /// In how many multicast groups each socket is, on a machine with many interfaces.
+    /// The number of multicast groups that each socket is in, on a machine with many interfaces.
     groups: Option<u32>,
 }
 
@@ -119,7 +120,8 @@ const PLANS: [Plan; 5] = [
         quick: 4_000,
         groups: None,
     },
-    // Just below what is shown as a whole: the longest that a lock is held for rows without groups.
+    // Just below the size up to which a bucket is shown as a whole: the longest time without
+    // groups.
     Plan {
         what: "UDP sockets on one port, in no group",
         kind: Kind::UdpOnePort,
@@ -138,10 +140,10 @@ const PLANS: [Plan; 5] = [
     },
 ];
 
-/// Interfaces that the groups are joined on, and that are there as long as these plans run.
+/// The number of interfaces that groups are joined on. They exist while these plans run.
 const INTERFACES: u32 = 3000;
 
-/// Reads crowds with the measuring build.
+/// Reads each population with the measuring build.
 pub fn run(options: &Options) -> Result<Holds> {
     let measuring = options.dir.join(MEASURING);
     ensure!(
@@ -174,7 +176,7 @@ pub fn run(options: &Options) -> Result<Holds> {
     Ok(Holds { populations })
 }
 
-/// Unloads the module, if it is loaded, and loads this build of it.
+/// Unloads the module if it is loaded, and loads this build.
 pub fn replace_by(build: &Path) -> Result<()> {
     if Path::new("/sys/module/knetstat").exists() {
         delete_module(c"knetstat", DeleteModuleFlags::O_NONBLOCK).context("unloading knetstat")?;
@@ -238,7 +240,7 @@ impl Plan {
         note(format_args!("holds: {sockets} {}", self.what));
         let population = Population::of(self.kind, Family::V4, sockets)?;
         join_groups(&population, self.groups.unwrap_or(0))?;
-        // Anew for each, so that the figures begin anew.
+        // Reloaded for each population, so that its figures start at zero.
         replace_by(measuring)?;
         let mut log = Log::open()?;
         let mut times = Times::default();
@@ -250,7 +252,7 @@ impl Plan {
             let mut from = File::open(&path).context(path.clone())?;
             while from.read(&mut buf).context(path.clone())? > 0 {}
             reads += 1;
-            // Soon, before the log is overwritten.
+            // Now, before the log is overwritten.
             log.drain(|line| times.add(line))?;
         }
         let holds = times.counts.iter().sum();
@@ -282,18 +284,18 @@ impl Plan {
     }
 }
 
-/// What the module has logged.
+/// The times that the module has logged.
 #[derive(Default)]
 struct Times {
     /// Nanoseconds.
     total: u64,
-    /// Of each batch, in nanoseconds.
+    /// The longest time of each batch, in nanoseconds.
     longest: Vec<u64>,
     counts: Vec<u64>,
 }
 
 impl Times {
-    /// Adds up what a line of the log says, if it is one of these.
+    /// Adds the figures of a line of the log, if the module wrote it.
     fn add(&mut self, line: &str) -> Result<()> {
         let Some((_, figures)) = line.split_once(LINE) else {
             return Ok(());
@@ -312,7 +314,7 @@ impl Times {
         Ok(())
     }
 
-    /// The least power of two below which that part of the times is.
+    /// The least power of two below which this part of the times is.
     fn bound(&self, part: f64) -> u64 {
         let wanted = self.counts.iter().sum::<u64>() as f64 * part;
         let mut below = 0;
@@ -338,7 +340,7 @@ fn numbers(figures: &str) -> Result<Vec<u64>> {
         .collect()
 }
 
-/// The kernel's log, from the time on at which it was opened.
+/// The kernel's log, from the moment at which it was opened.
 struct Log {
     kmsg: File,
 }

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much a load on loopback slows down beside a reader of ours, and beside one of the
-//! kernel's own file.
+//! The slowdown of a load on loopback while our file, or the kernel's own, is read.
 //!
-//! Every round has a window without a reader and one beside each, in turns, so that what else
-//! happens on the machine hits all of them. Our reader gets more rows in a window than the
-//! other: so there are also readers that begin a read at the same fixed times.
+//! Every round has one interval without a reader and one with each reader, in turn, so that other
+//! work on the machine affects all of them. Our reader gets more rows in an interval than the
+//! other one. So there are also readers that start a read at the same fixed times.
 //!
-//! The reader has the last CPU, and the workers of the load are dealt out from the first one on.
-//! With fewer workers than CPUs they do not share a CPU with the reader, and what they lose is
-//! due to locks and caches. On loopback, the CPU that sends also receives, in a BH.
+//! The reader runs on the last CPU; the workers of the load get the CPUs from the first one on.
+//! With fewer workers than CPUs they do not share a CPU with the reader, and their loss is due to
+//! locks and caches. On loopback, the CPU that sends also receives, in a BH.
 //!
-//! In UML, the threads of a process take turns in user space: so the reader and each worker are
-//! processes of their own. And a load may be slower alone than beside a reader, probably as
-//! waking an idle CPU takes system calls of the host, which would count in favour of a reader, the
-//! more the longer it takes: so in every window, a process of the lowest priority keeps the last
-//! CPU busy.
+//! In UML, the threads of a process take turns in user space, so the reader and each worker are
+//! processes of their own. A load can be slower alone than with a reader, probably because waking
+//! an idle CPU costs system calls of the host. That would favour slow readers. So in every
+//! interval, a process of the lowest priority keeps the last CPU busy.
 
 use crate::options::Options;
 use crate::population::{Family, Kind, Population};
@@ -46,57 +44,57 @@ const CONNECTIONS: usize = 8;
 /// Datagrams sent before they are received.
 const BURST: u64 = 32;
 
-/// Bytes that a reader reads at a time.
+/// The size that a reader calls read(2) with, in bytes.
 const READ_SIZE: usize = 128 << 10;
 
-/// What part of the time the slower one of the paced readers reads, one in so many.
+/// The slower one of the paced readers reads for one part in this many of the time.
 const PACE: f64 = 2.5;
 
-/// The longest sleep of a reader between two looks whether it is to stop.
+/// The longest sleep of a reader before it checks whether it is to stop.
 const NAP: Duration = Duration::from_millis(5);
 
-/// After so much time no further round of a load begins, on a machine that is busy.
+/// No round of a load starts after this time; a busy machine then gets fewer rounds.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Rounds that there are in any case.
+/// The least number of rounds, however long they take.
 const LEAST_ROUNDS: usize = 3;
 
-/// Whole reads for the time that one takes.
+/// The number of whole reads from which the time of one is computed.
 const CALIBRATION: usize = 3;
 
-/// How each load went.
+/// The figures of all loads.
 #[derive(Serialize)]
 pub struct Load {
     /// Other sockets in the file that is read.
     sockets: usize,
     rounds: usize,
-    /// Seconds without a reader, and beside one that reads all the time.
-    window: f64,
+    /// The length of an interval without a reader, or with one that never pauses, in seconds.
+    interval: f64,
     loads: Vec<Figures>,
 }
 
-/// How one load went.
+/// The figures of one load.
 #[derive(Serialize)]
 struct Figures {
     load: &'static str,
-    /// Operations a second without a reader.
+    /// Operations per second without a reader.
     per_second: Summary,
     readers: Vec<Beside>,
 }
 
-/// How a load went beside a reader.
+/// The figures of a load with one reader.
 #[derive(Serialize)]
 struct Beside {
     file: &'static str,
-    /// Reads of the whole file a second that were asked for; `None`: as many as there can be.
+    /// Whole reads per second that the reader aims at; `None`: as many as possible.
     pace: Option<f64>,
-    /// Rows that the reader got a second, the median of all rounds.
+    /// Rows per second that the reader got, the median of all rounds.
     rows_per_second: f64,
-    /// Operations a second, relative to those without a reader in the same round.
+    /// Operations per second, relative to those without a reader in the same round.
     ratio: Summary,
 }
 
-/// A load: what it is, how many workers make it, and what files the readers read.
+/// A load: its kind, the number of workers, and the files that the readers read.
 struct Plan {
     name: &'static str,
     workers: usize,
@@ -148,41 +146,41 @@ const TCP: Plan = Plan {
 pub fn run(options: &Options) -> Result<Load> {
     let sockets = options.scale(20_000, 4_000);
     let rounds = options.scale(12, 4);
-    let window = Duration::from_millis(options.scale(500, 200));
+    let interval = Duration::from_millis(options.scale(500, 200));
     let mut loads = Vec::new();
     let mut others: Option<(Kind, Population)> = None;
     for plan in PLANS {
         if others.as_ref().is_none_or(|(kind, _)| *kind != plan.kind) {
-            // The former ones are closed first.
+            // The sockets of the load before are closed first.
             drop(others.take());
             others = Some((plan.kind, Population::of(plan.kind, Family::V4, sockets)?));
         }
-        loads.push(plan.run(rounds, window).context(plan.name)?);
+        loads.push(plan.run(rounds, interval).context(plan.name)?);
     }
     Ok(Load {
         sockets,
         rounds,
-        window: window.as_secs_f64(),
+        interval: interval.as_secs_f64(),
         loads,
     })
 }
 
-/// A reader, as it is asked for.
+/// A reader that is to be started.
 #[derive(Clone, Copy)]
 struct Reader {
     file: &'static str,
-    /// The time from the begin of a read to that of the next one.
+    /// The time from the start of a read to the start of the next one.
     period: Option<Duration>,
 }
 
-/// What came out of a window.
+/// The figures of an interval.
 struct Sample {
     operations_per_second: f64,
     rows_per_second: f64,
 }
 
 impl Plan {
-    fn run(&self, rounds: usize, window: Duration) -> Result<Figures> {
+    fn run(&self, rounds: usize, interval: Duration) -> Result<Figures> {
         let mut times = Vec::new();
         for _ in 0..CALIBRATION {
             let begun = Instant::now();
@@ -191,17 +189,17 @@ impl Plan {
             times.push(begun.elapsed().as_secs_f64());
         }
         let period = Duration::from_secs_f64(median(&times) * PACE);
-        // Whole periods, so that each window has the same number of reads.
-        let periods = window.div_duration_f64(period).ceil();
-        let paced_window = period.mul_f64(periods);
+        // Whole periods, so that each interval has the same number of reads.
+        let periods = interval.div_duration_f64(period).ceil();
+        let paced_interval = period.mul_f64(periods);
 
         let reader = |file, period| Some(Reader { file, period });
-        let windows = [
-            (None, window),
-            (reader(self.ours, None), window),
-            (reader(self.theirs, None), window),
-            (reader(self.ours, Some(period)), paced_window),
-            (reader(self.theirs, Some(period)), paced_window),
+        let intervals = [
+            (None, interval),
+            (reader(self.ours, None), interval),
+            (reader(self.theirs, None), interval),
+            (reader(self.ours, Some(period)), paced_interval),
+            (reader(self.theirs, Some(period)), paced_interval),
         ];
         let mut samples: [Vec<Sample>; 5] = Default::default();
         let _occupant = companion(&[OCCUPY.to_owned()])?;
@@ -212,10 +210,10 @@ impl Plan {
             if round > LEAST_ROUNDS && begun.elapsed() >= LIMIT {
                 break;
             }
-            for turn in 0..windows.len() {
-                let turn = (turn + round) % windows.len();
-                let (reader, window) = windows[turn];
-                let sample = self.measure(reader, window)?;
+            for turn in 0..intervals.len() {
+                let turn = (turn + round) % intervals.len();
+                let (reader, interval) = intervals[turn];
+                let sample = self.measure(reader, interval)?;
                 if round > 0 {
                     samples[turn].push(sample);
                 }
@@ -224,7 +222,7 @@ impl Plan {
         }
 
         let alone: Vec<f64> = operations(&samples[0]).collect();
-        let readers = windows
+        let readers = intervals
             .iter()
             .zip(&samples)
             .filter_map(|((reader, _), samples)| {
@@ -252,13 +250,13 @@ impl Plan {
         })
     }
 
-    /// Lets all workers work for a while, beside a reader if there is one.
-    fn measure(&self, reader: Option<Reader>, window: Duration) -> Result<Sample> {
+    /// Runs all workers for an interval, with a reader if there is one.
+    fn measure(&self, reader: Option<Reader>, interval: Duration) -> Result<Sample> {
         let reader = reader.map(Reader::start).transpose()?;
         let mut workers = (0..self.workers)
             .map(|cpu| companion(&[WORK.to_owned(), self.name.to_owned(), cpu.to_string()]))
             .collect::<Result<Vec<_>>>()?;
-        thread::sleep(window);
+        thread::sleep(interval);
         for worker in &mut workers {
             worker.close();
         }
@@ -272,7 +270,7 @@ impl Plan {
         })
     }
 
-    /// What a worker does until it is told to stop; says how many operations it did a second.
+    /// Works until it is told to stop. Returns the operations per second.
     fn work_again_and_again(&self, cpu: usize) -> Result<f64> {
         let mut work = (self.work)()?;
         stay_on(cpu)?;
@@ -290,7 +288,7 @@ fn operations(samples: &[Sample]) -> impl Iterator<Item = f64> + '_ {
     samples.iter().map(|sample| sample.operations_per_second)
 }
 
-/// Keeps the calling thread on a CPU, or on the last one if there are not so many.
+/// Keeps the calling thread on a CPU, or on the last one if there are fewer.
 fn stay_on(cpu: usize) -> Result<()> {
     let last = thread::available_parallelism()?.get() - 1;
     let mut set = CpuSet::new();
@@ -301,23 +299,23 @@ fn stay_on(cpu: usize) -> Result<()> {
 /// The last CPU, see [`stay_on`].
 const LAST: usize = usize::MAX;
 
-/// The entry point of a process that does its part of a load until its input ends, and then prints how
-/// much it did a second.
+/// The entry point of a companion: a process that works until its input ends, and then prints how
+/// much it did per second.
 pub const COMPANION: EntryPoint = EntryPoint {
     name: "companion",
     main: accompany,
 };
 
-/// What a companion does: nothing, until it is told to stop.
+/// The task of a companion that keeps the last CPU busy.
 const OCCUPY: &str = "occupy";
 
-/// Reads a file: its name, and the period in microseconds if there is one.
+/// The task of a reader. Arguments: a file, and the period in microseconds if there is one.
 const READ: &str = "read";
 
-/// Is one of the workers of a load: its name, and the CPU.
+/// The task of a worker. Arguments: the name of the load, and a CPU.
 const WORK: &str = "work";
 
-/// What it says when it begins.
+/// The line that a companion prints when it begins.
 const READY: &str = "ready";
 
 /// Starts a companion, and waits until it begins.
@@ -328,7 +326,7 @@ fn companion(arguments: &[String]) -> Result<Child> {
     Ok(companion)
 }
 
-/// Lets a companion end, and says how much it did a second.
+/// Ends a companion, and returns how much it did per second.
 fn stop(mut companion: Child) -> Result<f64> {
     companion.close();
     let said = companion.line().context("a companion")?;
@@ -337,7 +335,7 @@ fn stop(mut companion: Child) -> Result<f64> {
         .with_context(|| format!("a companion says {said:?}"))
 }
 
-/// Does what a companion is to do.
+/// The main function of a companion.
 fn accompany(arguments: &[String]) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
@@ -359,7 +357,7 @@ fn accompany(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Says that the companion begins. What is returned gets true when it is to stop.
+/// Prints that the companion begins. The flag that is returned gets true when it is to stop.
 fn begin() -> &'static AtomicBool {
     let stop = &*Box::leak(Box::new(AtomicBool::new(false)));
     thread::spawn(|| {
@@ -370,7 +368,7 @@ fn begin() -> &'static AtomicBool {
     stop
 }
 
-/// Keeps the CPU busy with what gives way to everything else, until told to stop.
+/// Keeps the last CPU busy at the lowest priority, until it is told to stop.
 fn occupy() -> Result<()> {
     stay_on(LAST)?;
     let stop = begin();
@@ -384,7 +382,7 @@ fn occupy() -> Result<()> {
     Ok(())
 }
 
-/// Reads until it is told to stop, and says how many rows it got a second.
+/// Reads until it is told to stop. Returns the rows per second.
 fn read_again_and_again(file: &str, period: Option<Duration>) -> Result<f64> {
     stay_on(LAST)?;
     let stop = begin();
@@ -414,7 +412,7 @@ impl Reader {
     }
 }
 
-/// Reads a file to its end, or until told to stop, and counts the rows.
+/// Reads a file to its end, or until it is told to stop, and counts the rows.
 fn read_rows(file: &str, stop: &AtomicBool) -> Result<usize> {
     let path = format!("{}/{file}", crate::consistency::PROC_NET);
     let mut from = File::open(&path).with_context(|| path.clone())?;
@@ -430,14 +428,14 @@ fn read_rows(file: &str, stop: &AtomicBool) -> Result<usize> {
     Ok(lines.saturating_sub(1))
 }
 
-/// What a worker does over and over.
+/// The work of a worker.
 trait Work {
-    /// Does some operations, and says how many.
+    /// Does some operations, and returns their number.
     fn step(&mut self) -> Result<u64>;
 }
 
 /// Requests and responses over connections that stay. One worker has both ends, so no time is
-/// spent on waking up another one.
+/// spent on waking another process.
 struct PingPong {
     connections: Vec<[TcpStream; 2]>,
 }
@@ -477,7 +475,7 @@ fn exchange(client: &mut (impl Read + Write), server: &mut (impl Read + Write)) 
     Ok(())
 }
 
-/// A connection for each request, reset at its end so that nothing stays.
+/// A connection for each request, ended by RST so that no TIME_WAIT is left.
 struct Connect {
     listener: Socket,
     to: SockAddr,
@@ -535,10 +533,10 @@ impl fmt::Display for Load {
         writeln!(
             f,
             "Load: operations a second beside a reader, relative to those without one, with {} \
-             other sockets (median and quartiles of up to {} windows of {:.1} s or more)",
-            self.sockets, self.rounds, self.window
+             other sockets (median and quartiles of up to {} intervals of {:.1} s or more)",
+            self.sockets, self.rounds, self.interval
         )?;
-        // Each reader of each load, the first of a load with what they share.
+        // Each reader of each load. The first one also shows the figures without a reader.
         let mut rows = Vec::new();
         for load in &self.loads {
             for (number, beside) in load.readers.iter().enumerate() {

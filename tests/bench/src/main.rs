@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How fast knetstat is inside a guest, beside the kernel's own files and ss.
+//! The benchmark: the speed of knetstat in a guest, compared with the kernel's own files and ss.
 //!
 //! Readers take turns in the same run, so that ratios mean something on any machine. The number
-//! of rows that each one lists is held against the number of sockets that were opened.
+//! of rows that each of them lists is compared with the number of sockets that were opened.
 
 mod against;
 mod bpf;
@@ -45,7 +45,7 @@ fn main() -> Result<ExitCode> {
     }
 
     let options = Options::parse();
-    // Before there are any sockets.
+    // Before any socket is opened; see spawner.rs.
     let mut spawner = Spawner::start()?;
     if options.here {
         return here(&options, &mut spawner);
@@ -115,7 +115,7 @@ fn main() -> Result<ExitCode> {
     finish(&report, &options)
 }
 
-/// What can be measured without the module.
+/// Measures what needs no module.
 fn here(options: &Options, spawner: &mut Spawner) -> Result<ExitCode> {
     let mut report = Report::default();
     report.add("environment", Environment::look(options, spawner));
@@ -136,7 +136,7 @@ fn finish(report: &Report, options: &Options) -> Result<ExitCode> {
     })
 }
 
-/// Lets freed memory stay with the process: in UML, page faults take most of the time otherwise.
+/// Keeps freed memory in the process. Otherwise, page faults take most of the time in UML.
 fn keep_memory() {
     // SAFETY: No memory is at stake, and no other thread runs yet that might allocate.
     unsafe {

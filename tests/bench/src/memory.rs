@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that the kernel holds for a file that is open and was read from.
+//! The kernel memory that is allocated for a file that is open and was read from.
 
 use crate::consistency::PROC_NET;
 use crate::options::Options;
@@ -16,36 +16,36 @@ use std::io::Read;
 use std::time::Duration;
 use std::{fmt, thread};
 
-/// Bytes of the first read(2) of each file.
+/// The size of the first read(2) of each file, in bytes.
 const FIRST_READ: usize = 4 << 10;
 
-/// Bytes of the reads after that, where there are more.
+/// The size of later reads, in bytes.
 const READ_SIZE: usize = 128 << 10;
 
-/// Time for the kernel to free what it frees late.
+/// The time after which the kernel has freed what it frees late.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// What an open file holds.
+/// The memory of an open file, in all cases.
 #[derive(Serialize)]
 pub struct Memory {
     rounds: usize,
     cases: Vec<Figures>,
 }
 
-/// The medians of one case, in bytes for each file.
+/// The medians of one case, in bytes per file.
 #[derive(Serialize)]
 struct Figures {
     what: String,
     file: &'static str,
     files: usize,
-    /// Fields of `/proc/meminfo`. The first two get less, the other two more.
+    /// Fields of `/proc/meminfo`. The first two fall, the other two rise.
     mem_free: f64,
     mem_available: f64,
     slab: f64,
     vmalloc: f64,
-    /// Slab and Vmalloc.
+    /// The sum of Slab and VmallocUsed.
     held: f64,
-    /// What of MemFree is not there again once all files are closed.
+    /// The part of MemFree that does not come back when all files are closed.
     left: f64,
 }
 
@@ -95,7 +95,7 @@ impl Sample {
     }
 }
 
-/// Opens so many files and reads from each: once, and then at least `rows` rows.
+/// Opens this many files, and reads from each: once, and then at least `rows` rows.
 fn measure(
     what: String,
     file: &'static str,

@@ -1,47 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the command line and the guest's environment say.
+//! The options of the command line and of the guest's environment.
 
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
-/// How fast knetstat is inside a guest, beside the kernel's own files and ss.
+/// Measures the speed of knetstat in a guest, compared with the kernel's own files and ss.
 ///
-/// Runs as root in a guest with the module loaded (but see --here). Tables go to standard output,
-/// progress to standard error.
+/// Runs as root in a guest with the module loaded (but see --here). Prints tables on standard
+/// output, progress on standard error.
 #[derive(Parser, Clone, Debug)]
 #[command(version)]
 pub struct Options {
-    /// Smaller sizes and fewer rounds: a few minutes
+    /// Use smaller sizes and fewer rounds: a few minutes
     #[arg(long)]
     pub quick: bool,
 
-    /// Only these parts
+    /// Run only these parts
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Part>,
 
-    /// Where to write the figures as JSON
+    /// Write the figures as JSON to this file
     #[arg(long)]
     pub json: Option<PathBuf>,
 
-    /// Another build of the module, to be compared with this one by turns, and nothing else
+    /// Compare this build of the module with the loaded one, in turn, and do nothing else
     #[arg(long)]
     pub against: Option<PathBuf>,
 
-    /// Only the part `command`, on a kernel without the module: its rows come from a file. Needs
-    /// network and mount namespaces of its own
+    /// Run only the part `command`, on a kernel without the module: the rows come from a file.
+    /// Needs network and mount namespaces of its own
     #[arg(long)]
     pub here: bool,
 
-    /// What machine the guest runs on, for the report
+    /// Name the machine that the guest runs on, for the report
     #[arg(long)]
     pub host: Option<String>,
 
-    /// How fast the guest is; vm/lib.sh says more
+    /// The speed of the guest: the SCALE of its file, see vm/lib.sh
     #[arg(long, env = "KNETSTAT_SCALE", default_value = "fast")]
     pub guest: String,
 
-    /// Where test-only modules lie, and where files may be written
+    /// The directory of the test modules, in which files may be written
     #[arg(long, env = "KNETSTAT_DIR")]
     pub dir: PathBuf,
 }
@@ -49,23 +49,23 @@ pub struct Options {
 /// A part of the benchmark.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Part {
-    /// All readers side by side
+    /// All readers, compared
     Readers,
-    /// A query that picks a few of many connections, by ss and by grep
+    /// A query that matches few of many connections, by ss and by grep
     Filtered,
-    /// Our file with reads of several sizes
+    /// Our file, read in pieces of several sizes
     ReadSizes,
     /// Our file as the number of sockets grows
     Growth,
-    /// Rows that are missing or repeated beside a churn of sockets
+    /// Rows that are missing or repeated while sockets come and go
     Consistency,
-    /// How much a load slows down beside a reader
+    /// The slowdown of a load while a file is read
     Load,
-    /// How long locks are held
+    /// The time for which locks are held
     Holds,
-    /// Memory that an open file holds
+    /// The memory of an open file
     Memory,
-    /// The command in tools/, beside ss
+    /// The command knetstat, compared with ss
     Command,
 }
 
@@ -75,12 +75,12 @@ impl Options {
         self.against.is_none() && self.only.is_empty() || self.only.contains(&part)
     }
 
-    /// Whether all of the guest's code is emulated, so that everything takes twenty times as long.
+    /// Whether all code of the guest is emulated, and some twenty times slower.
     pub fn is_emulated(&self) -> bool {
         self.guest == "emulated"
     }
 
-    /// Picks a size.
+    /// Chooses a size: the second one with --quick.
     pub fn scale<T>(&self, full: T, quick: T) -> T {
         if self.quick {
             quick

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sockets by the thousand.
+//! Populations: thousands of sockets of one kind.
 
 use crate::progress::{note, Progress};
 use anyhow::{ensure, Context, Result};
@@ -11,25 +11,25 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fmt, fs};
 
-/// The most file descriptors that this process may have.
+/// The limit of file descriptors that this process sets for itself.
 const MAX_FDS: u64 = 4 << 20;
 
-/// What a process has open but for its sockets, and more.
+/// File descriptors of a process other than its sockets, with some room.
 const SPARE_FDS: u64 = 100;
 
-/// How long a TIME_WAIT minisock surely stays; the kernel's TCP_TIMEWAIT_LEN is 60 s.
+/// The time for which a TIME_WAIT minisock surely stays. The kernel's TCP_TIMEWAIT_LEN is 60 s.
 const TIME_WAIT: Duration = Duration::from_secs(55);
 
-/// Connections for which there are surely enough local ports, between two addresses.
+/// The number of connections between two addresses for which there are enough local ports.
 const BLOCK: usize = 10_000;
 
-/// The first port that sockets bind to, where it does not have to be free.
+/// The first port that sockets are bound to.
 const FIRST_PORT: usize = 2_000;
 
-/// Ports from [`FIRST_PORT`] on, for UDP.
+/// The number of ports from [`FIRST_PORT`] on, for UDP.
 const UDP_PORTS: usize = 60_000;
 
-/// Addresses that listeners are spread over.
+/// The number of addresses that listeners are spread over.
 const LISTENER_ADDRESSES: usize = 64;
 
 /// The address family of a population.
@@ -47,7 +47,7 @@ impl Family {
         }
     }
 
-    /// The `index`th address of the loopback interface that a kind uses. IPv6 has but one.
+    /// The `index`th loopback address of a kind. IPv6 has only one.
     fn address(self, kind: Kind, index: usize) -> IpAddr {
         match self {
             Family::V4 => {
@@ -59,7 +59,7 @@ impl Family {
     }
 }
 
-/// What the sockets of a population are.
+/// The kind of the sockets of a population.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// Both ends of TCP connections on loopback, idle.
@@ -68,11 +68,11 @@ pub enum Kind {
     Listeners,
     /// TCP listeners on one port, by SO_REUSEPORT.
     ReuseportListeners,
-    /// TIME_WAIT minisocks. They go away by themselves: see [`Population::expires`].
+    /// TIME_WAIT minisocks. They expire: see [`Population::expires`].
     TimeWait,
     /// UDP sockets, bound to addresses and ports of their own.
     Udp,
-    /// UDP sockets on one local port, connected, which share a bucket.
+    /// Connected UDP sockets on one local port, all in one bucket.
     UdpOnePort,
 }
 
@@ -90,18 +90,18 @@ impl fmt::Display for Kind {
 }
 
 impl Kind {
-    /// Whether the rows are in the TCP files.
+    /// Whether the TCP files list them.
     pub fn is_tcp(self) -> bool {
         !matches!(self, Kind::Udp | Kind::UdpOnePort)
     }
 }
 
-/// Sockets of one kind. They go away with this value.
+/// Sockets of one kind. Dropping this closes them.
 pub struct Population {
     kind: Kind,
     family: Family,
     sockets: Vec<Socket>,
-    /// How many rows there are to see.
+    /// The number of rows in a listing.
     rows: usize,
     begun: Option<Instant>,
 }
@@ -118,30 +118,30 @@ impl Population {
         }
     }
 
-    /// A population of so many rows.
+    /// A population of this many rows.
     pub fn of(kind: Kind, family: Family, rows: usize) -> Result<Self> {
         let mut population = Self::new(kind, family);
         population.grow_to(rows)?;
         Ok(population)
     }
 
-    /// How many rows these sockets have in the file of their family and protocol.
+    /// The number of rows that these sockets have in the file of their family and protocol.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The sockets. A TIME_WAIT minisock has none any more.
+    /// The sockets. A TIME_WAIT minisock no longer has one.
     pub fn sockets(&self) -> &[Socket] {
         &self.sockets
     }
 
-    /// Until when all rows are there; `None`: they stay.
+    /// The time until which all rows exist; `None`: they stay.
     pub fn expires(&self) -> Option<Instant> {
         let begun = self.begun?;
         (self.kind == Kind::TimeWait).then_some(begun + TIME_WAIT)
     }
 
-    /// Opens sockets until there are so many rows. For connections, an even number.
+    /// Opens sockets until there are this many rows, an even number for connections.
     pub fn grow_to(&mut self, rows: usize) -> Result<()> {
         raise_limits(rows as u64)?;
         self.begun.get_or_insert_with(Instant::now);
@@ -176,8 +176,8 @@ impl Population {
         .with_context(|| what)
     }
 
-    /// Connects until there are so many rows, of which each connection makes `each`. A listener
-    /// serves a block of connections, and is closed then.
+    /// Connects until there are this many rows; each connection adds `each`. A listener serves a
+    /// block of connections, and is then closed.
     fn connect_until(&mut self, rows: usize, each: usize, progress: &mut Progress) -> Result<()> {
         while self.rows < rows {
             let block = self.rows / each / BLOCK;
@@ -193,7 +193,7 @@ impl Population {
                 if self.kind == Kind::Established {
                     self.sockets.extend([client, server]);
                 } else {
-                    // The end that closes first is in TIME_WAIT then.
+                    // The end that closes first goes to TIME_WAIT.
                     drop(client);
                     drop(server);
                 }
@@ -239,8 +239,8 @@ impl Population {
                 .bind(&at.into())
                 .with_context(|| format!("bind {at}"))?;
         } else {
-            // Addresses differ for the sake of bind(2), which looks for conflicts by address and
-            // port; the bucket is that of the port.
+            // Addresses differ, because bind(2) looks for conflicts by address and port. The bucket
+            // depends on the port alone.
             socket.set_reuse_address(true)?;
             let at = self.endpoint(index, FIRST_PORT)?;
             socket
@@ -269,7 +269,7 @@ impl Population {
 impl Drop for Population {
     fn drop(&mut self) {
         match self.kind {
-            // By RST, lest there be TIME_WAIT minisocks.
+            // Closed by RST, so that no TIME_WAIT minisock is left.
             Kind::Established => {
                 for socket in &self.sockets {
                     let _ = socket.set_linger(Some(Duration::ZERO));
@@ -296,7 +296,7 @@ fn end_time_wait() -> Result<()> {
     Ok(())
 }
 
-/// Lets this process have a file descriptor for each of so many rows, and some more.
+/// Raises the limit of file descriptors, so that this many sockets can be open.
 pub fn raise_limits(rows: u64) -> Result<()> {
     let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).context("RLIMIT_NOFILE")?;
     if rows + SPARE_FDS <= limit {
@@ -314,7 +314,7 @@ pub fn raise_limits(rows: u64) -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, MAX_FDS, MAX_FDS).context("RLIMIT_NOFILE")
 }
 
-/// Makes the kernel keep so many TIME_WAIT minisocks, and give none of their ports to others.
+/// Lets the kernel keep this many TIME_WAIT minisocks, and reuse none of their ports.
 fn keep_time_wait(count: usize) -> Result<()> {
     set_sysctl("net/ipv4/tcp_tw_reuse", 0)?;
     let name = "net/ipv4/tcp_max_tw_buckets";

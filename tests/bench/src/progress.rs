@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Progress, in lines on standard error.
+//! Progress messages on standard error.
 
 use std::fmt::Display;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// The time between two lines about the same thing.
+/// The time between two lines about the same work.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Prints a line, with the time since the first one.
+/// Prints a line that begins with the time since the first one.
 pub fn note(text: impl Display) {
     static BEGUN: OnceLock<Instant> = OnceLock::new();
     let seconds = BEGUN.get_or_init(Instant::now).elapsed().as_secs();
     eprintln!("[{:2}:{:02}] {text}", seconds / 60, seconds % 60);
 }
 
-/// Something that has many steps. Says every few seconds how far it is.
+/// Work with many steps. Every few seconds, a line shows how far it is.
 pub struct Progress {
     what: String,
     total: usize,
@@ -25,14 +25,14 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Says that it begins.
+    /// Prints that the work begins.
     pub fn new(what: impl Into<String>, total: usize) -> Self {
         let what = what.into();
         note(&what);
         Self::quiet(what, total)
     }
 
-    /// Says nothing unless it takes long.
+    /// Prints nothing unless the work takes long.
     pub fn quiet(what: impl Into<String>, total: usize) -> Self {
         Self {
             what: what.into(),
@@ -42,7 +42,7 @@ impl Progress {
         }
     }
 
-    /// So many more steps are done.
+    /// Adds this many steps to those that are done.
     pub fn add(&mut self, steps: usize) {
         self.done += steps;
         if self.last.elapsed() >= INTERVAL {

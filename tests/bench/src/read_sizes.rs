@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Our file with reads of several sizes.
+//! Our file, read in pieces of several sizes.
 
 use crate::options::Options;
 use crate::population::{Family, Kind, Population};
@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt;
 
-/// What read(2) is asked for.
+/// The sizes that read(2) is called with, in bytes.
 const SIZES: [usize; 7] = [
     4 << 10,
     16 << 10,
@@ -26,17 +26,17 @@ const SIZES: [usize; 7] = [
     1 << 20,
 ];
 
-/// What reads of one size took.
+/// The times with one size.
 #[derive(Serialize)]
 pub struct Measured {
     pub read_bytes: usize,
     pub us_per_row: Summary,
     pub samples: Vec<f64>,
-    /// How many times as long as reads of 128 KiB.
+    /// The time divided by that with 128 KiB.
     pub ratio_to_128_kib: Interval,
 }
 
-/// What reads of all sizes took.
+/// The times with all sizes.
 #[derive(Serialize)]
 pub struct Outcome {
     pub name: String,
@@ -62,7 +62,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Over what it is run.
+/// The populations that are read.
 pub fn all(options: &Options) -> [Scenario; 2] {
     [Kind::Established, Kind::Udp].map(|kind| Scenario {
         kind,
@@ -71,7 +71,7 @@ pub fn all(options: &Options) -> [Scenario; 2] {
     })
 }
 
-/// Opens the sockets, and reads with all sizes by turns.
+/// Opens the sockets, and reads with all sizes in turn.
 pub fn run(scenario: Scenario, options: &Options, spawner: &mut Spawner) -> Result<Outcome> {
     let Scenario { kind, family, rows } = scenario;
     note(format_args!("read sizes: {scenario}"));
@@ -86,7 +86,7 @@ pub fn run(scenario: Scenario, options: &Options, spawner: &mut Spawner) -> Resu
     let mut turns = Turns::of(SIZES.len());
     for _ in 0..options.scale(15, 7) {
         for &i in turns.next_round() {
-            // All sizes read the same text.
+            // The text is the same with all sizes.
             let seconds = readers[i].time(spawner, &counted[0])?;
             samples[i].push(seconds * 1e6 / rows as f64);
         }

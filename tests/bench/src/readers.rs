@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What reads the list of sockets: files, and ss.
+//! Readers of the list of sockets: files, and ss.
 
 use crate::population::{Family, Kind};
 use crate::spawner::Spawner;
@@ -14,31 +14,31 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What `cat` reads at a time, and the size of our buffer in the kernel.
+/// The size of the reads of `cat`, and of the module's buffer.
 pub const LARGE: usize = 128 << 10;
 
-/// What programs read at a time that use stdio.
+/// The size of the reads of programs that use stdio.
 pub const SMALL: usize = 4 << 10;
 
-/// Reads between two looks at the clock, which is a system call in UML.
+/// The number of reads before the clock is read again, which is a system call in UML.
 const READS: u32 = 16;
 
-/// What a reader is compared as.
+/// The role of a reader in a comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// Our file.
     Ours,
-    /// What the kernel has had for ever.
+    /// The kernel's own file, such as `/proc/net/tcp`.
     Proc,
     /// ss with few columns.
     Ss,
-    /// ss with all that it can show.
+    /// ss with everything that it can show.
     SsOptions,
-    /// The floor module.
+    /// The file of the floor module (`tests/modules/floor`), which walks and formats nothing.
     Floor,
 }
 
-/// Something that lists the sockets.
+/// A way to list the sockets.
 pub struct Reader {
     pub role: Role,
     pub name: String,
@@ -54,7 +54,7 @@ enum Source {
 #[derive(Clone, Copy, Debug)]
 pub struct Pass {
     pub seconds: f64,
-    /// Bytes read; `None` of a command whose output went to /dev/null.
+    /// Bytes read; `None` for a command whose output went to /dev/null.
     pub bytes: Option<u64>,
     /// Rows, if they were counted.
     pub rows: Option<usize>,
@@ -85,7 +85,7 @@ impl Reader {
         }
     }
 
-    /// Our file that lists these sockets, with reads of some size.
+    /// Our file that lists these sockets, read with this size.
     pub fn ours(kind: Kind, family: Family, size: usize) -> Self {
         Self::file(Role::Ours, our_file(kind, family), size)
     }
@@ -100,7 +100,7 @@ impl Reader {
         Self::file(Role::Floor, path, LARGE)
     }
 
-    /// All that list sockets of this kind, ours first.
+    /// All readers that list sockets of this kind, ours first.
     pub fn all(kind: Kind, family: Family) -> Vec<Self> {
         let mut readers = vec![Self::ours(kind, family, LARGE)];
         let file = |size| Self::file(Role::Proc, kernel_file(kind, family), size);
@@ -120,13 +120,13 @@ impl Reader {
         readers
     }
 
-    /// Whether a pass is so slow that it does not matter if rows are counted on the way.
+    /// Whether a pass is so slow that counting the rows does not matter.
     pub fn is_slow(&self, kind: Kind) -> bool {
         self.role == Role::Proc && !kind.is_tcp()
     }
 
-    /// Lists all sockets. `counting` takes time, and goes to the end in any case if the output
-    /// of a command is counted.
+    /// Lists all sockets. Counting the rows takes time. A command whose output is counted is not
+    /// limited in time.
     pub fn pass(&self, spawner: &mut Spawner, counting: bool, limit: Duration) -> Result<Pass> {
         match self.source {
             Source::File { path, size } if counting => read_counting(path, size, limit),
@@ -155,7 +155,7 @@ impl Reader {
         .with_context(|| self.name.clone())
     }
 
-    /// Lists all sockets and counts the rows, of which there must be so many.
+    /// Lists all sockets, and checks the number of rows.
     pub fn count(&self, spawner: &mut Spawner, rows: usize) -> Result<Pass> {
         let pass = self.pass(spawner, true, Duration::MAX)?;
         ensure!(
@@ -167,7 +167,7 @@ impl Reader {
         Ok(pass)
     }
 
-    /// Lists all sockets as the `counted` pass did, and says how many seconds it took.
+    /// Lists all sockets as the `counted` pass did. Returns the time in seconds.
     pub fn time(&self, spawner: &mut Spawner, counted: &Pass) -> Result<f64> {
         let pass = self.pass(spawner, false, Duration::MAX)?;
         ensure!(
@@ -183,7 +183,7 @@ impl Reader {
 
 /// Opens a file, reads it to its end or until the time is up, and closes it.
 fn read(path: &str, size: usize, limit: Duration, mut each: impl FnMut(&[u8])) -> Result<Pass> {
-    // Reused: the pages stay with the process, see `keep_memory` in main.rs.
+    // The allocator reuses the pages: see `keep_memory` in main.rs.
     let mut buf = vec![0; size];
     let mut bytes = 0;
     let mut reads: u32 = 0;
@@ -216,7 +216,7 @@ fn read_counting(path: &str, size: usize, limit: Duration) -> Result<Pass> {
     let mut header = None;
     let mut last = b'\n';
     let pass = read(path, size, limit, |text| {
-        // The first read returns the header, at least.
+        // The first read returns at least the header.
         header.get_or_insert_with(|| memchr(b'\n', text).map_or(0, |at| at + 1));
         lines += memchr_iter(b'\n', text).count();
         last = text.last().copied().unwrap_or(last);
@@ -250,7 +250,7 @@ pub fn kernel_file(kind: Kind, family: Family) -> &'static str {
     }
 }
 
-/// Loads the floor module, which lies in this directory.
+/// Loads the floor module from this directory.
 pub fn load_floor(dir: &Path) -> Result<()> {
     let path = dir.join("floor.ko");
     let file = File::open(&path).with_context(|| path.display().to_string())?;
@@ -260,7 +260,7 @@ pub fn load_floor(dir: &Path) -> Result<()> {
     }
 }
 
-/// Says how many bytes a row of the floor has.
+/// Sets the number of bytes in a row of the floor.
 pub fn set_floor_row(bytes: f64) -> Result<()> {
     let path = "/sys/module/floor/parameters/row_bytes";
     fs::write(path, format!("{}", bytes.round() as u32)).context(path)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is printed, and written as JSON.
+//! The report: figures that are printed, and written as JSON.
 
 use crate::progress::note;
 use anyhow::{Context, Error, Result};
@@ -10,7 +10,7 @@ use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
-/// What was found so far. Parts are printed as they come.
+/// The figures so far. Each part is printed as soon as it is there.
 #[derive(Default)]
 pub struct Report {
     figures: Map<String, Value>,
@@ -18,7 +18,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Prints a part, and keeps its figures under a name; a part that failed is noted.
+    /// Prints a part, and keeps its figures under a name. Keeps the failure of a part that has
+    /// failed.
     pub fn add<T: Serialize + Display>(&mut self, name: &str, part: Result<T>) -> Option<T> {
         let figures = part.and_then(|part| Ok((serde_json::to_value(&part)?, part)));
         match figures {
@@ -34,7 +35,7 @@ impl Report {
         }
     }
 
-    /// Notes a part whose figures are not as they must be.
+    /// Keeps the failure of a part whose figures are wrong.
     pub fn require(&mut self, name: &str, result: Result<()>) {
         if let Err(error) = result {
             self.fail(name, &error);
@@ -48,7 +49,7 @@ impl Report {
         self.failures.push(failure);
     }
 
-    /// Prints what has no figures, and keeps it.
+    /// Prints a text without figures, and keeps it.
     pub fn say(&mut self, name: &str, text: String) {
         println!("{text}\n");
         self.figures.insert(name.to_owned(), text.into());
@@ -62,7 +63,7 @@ impl Report {
         fs::write(path, text + "\n").with_context(|| path.display().to_string())
     }
 
-    /// Says at the end what failed. Whether nothing did.
+    /// Prints all failures at the end. Whether there were none.
     pub fn is_good(&self) -> bool {
         for failure in &self.failures {
             println!("FAILED: {failure}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All readers side by side, over populations of several kinds and sizes.
+//! All readers, compared on populations of several kinds and sizes.
 
 use crate::options::Options;
 use crate::population::{Family, Kind, Population};
@@ -16,10 +16,10 @@ use serde::Serialize;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How often a reader passes over the list at the least, however slow it is.
+/// The least number of passes of a reader, however slow it is.
 const MIN_PASSES: usize = 2;
 
-/// Sockets of one kind, and so many.
+/// A number of sockets of one kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Scenario {
     pub kind: Kind,
@@ -37,13 +37,13 @@ impl fmt::Display for Scenario {
     }
 }
 
-/// How much time readers get.
+/// The limits of the readers.
 struct Effort {
-    /// Passes of each reader.
+    /// The number of passes of each reader.
     passes: usize,
-    /// For all passes of a reader beyond [`MIN_PASSES`].
+    /// The time for all passes of a reader beyond [`MIN_PASSES`].
     budget: Duration,
-    /// For one pass of a slow reader.
+    /// The time for one pass of a slow reader.
     limit: Duration,
 }
 
@@ -84,25 +84,25 @@ pub fn all(options: &Options) -> Vec<Scenario> {
         .collect()
 }
 
-/// What one reader took.
+/// The times of one reader.
 #[derive(Serialize)]
 pub struct Measured {
     #[serde(skip)]
     pub role: Role,
     pub reader: String,
-    /// Microseconds a row.
+    /// Microseconds per row.
     pub us_per_row: Summary,
     /// The same of each pass, in the order of the rounds.
     pub samples: Vec<f64>,
-    /// How many times as long as ours it takes.
+    /// Its time divided by that of our file.
     pub ratio_to_ours: Interval,
-    /// Of a file.
+    /// `None` for a command.
     pub bytes_per_row: Option<f64>,
-    /// The rows that a pass came to before its time was up, if it was.
+    /// The number of rows that a pass reached before its time was up, if it was.
     pub stopped_after_rows: Option<usize>,
 }
 
-/// What all readers took.
+/// The times of all readers.
 #[derive(Serialize)]
 pub struct Outcome {
     #[serde(skip)]
@@ -113,7 +113,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What the readers of a role took, of which there may be several.
+    /// The times of all readers with a role.
     pub fn of(&self, role: Role) -> impl Iterator<Item = &Measured> {
         self.readers.iter().filter(move |m| m.role == role)
     }
@@ -164,10 +164,10 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// A reader, and what it took so far.
+/// A reader, and its times so far.
 struct Contestant {
     reader: Reader,
-    /// What every pass must read: bytes of a file.
+    /// The number of bytes that every pass over a file must read.
     bytes: Option<u64>,
     bytes_per_row: Option<f64>,
     samples: Vec<f64>,
@@ -177,7 +177,7 @@ struct Contestant {
 }
 
 impl Contestant {
-    /// Lists the sockets once with the rows counted. That also warms up.
+    /// Lists the sockets once and counts the rows, which also warms the caches.
     fn new(
         reader: Reader,
         scenario: &Scenario,
@@ -201,7 +201,7 @@ impl Contestant {
         Ok(new)
     }
 
-    /// Holds what was read against what was opened.
+    /// Compares the number of rows with the number of sockets that were opened.
     fn check(&mut self, pass: &Pass, scenario: &Scenario) -> Result<()> {
         let name = &self.reader.name;
         if let Some(rows) = pass.rows {
@@ -223,7 +223,7 @@ impl Contestant {
         Ok(())
     }
 
-    /// Whether it may go on.
+    /// Whether there is time for another pass.
     fn has_time(&self, effort: &Effort) -> bool {
         self.samples.len() < MIN_PASSES || self.spent + self.last <= effort.budget.as_secs_f64()
     }
@@ -248,7 +248,7 @@ impl Contestant {
     }
 }
 
-/// Opens the sockets, and lets all readers list them by turns.
+/// Opens the sockets, and lists them with all readers in turn.
 pub fn run(scenario: Scenario, options: &Options, spawner: &mut Spawner) -> Result<Outcome> {
     let effort = Effort::of(options);
     note(format_args!("{scenario}"));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A process that runs commands.
+//! A child process that runs commands.
 //!
-//! It is started before any socket is opened: a fork of a process with 100,000 file descriptors
-//! takes milliseconds, which would count as the command's.
+//! It is started before any socket is opened. To fork a process with 100,000 file descriptors takes
+//! milliseconds, which would be counted as the command's.
 
 use anyhow::{ensure, Context, Result};
 use knetstat_child::{Child, EntryPoint};
@@ -30,36 +30,37 @@ struct Request {
     what: What,
 }
 
-/// What is asked.
+/// The result that is asked for.
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// How long it takes, its output going to /dev/null.
+    /// The time it takes. Its output goes to /dev/null.
     Time,
-    /// What it prints.
+    /// The size of its output, which goes through a pipe.
     Count,
-    /// How much memory it takes, its output going to /dev/null.
+    /// Its peak of memory. Its output goes to /dev/null.
     Peak,
 }
 
-/// How a command went.
+/// The result of a command.
 #[derive(Serialize, Deserialize, Default)]
 struct Reply {
     seconds: f64,
     printed: Printed,
-    /// The most memory that it was seen to have, in KiB.
+    /// The peak of memory that was seen, in KiB.
     peak: u64,
     error: Option<String>,
 }
 
-/// What a command printed.
+/// The size of a command's output.
 #[derive(Serialize, Deserialize, Default, Clone, Copy)]
 pub struct Printed {
-    /// Lines that do not begin with white space, which go on with the one before.
+    /// The number of lines. A line that begins with white space continues the one before, and does
+    /// not count.
     pub lines: usize,
     pub bytes: u64,
 }
 
-/// The process, as its parent sees it. It ends with this value.
+/// The process, as its parent sees it. Dropping this kills it.
 pub struct Spawner(Child);
 
 impl Spawner {
@@ -69,25 +70,23 @@ impl Spawner {
         Ok(Self(child))
     }
 
-    /// Runs a command with its output going to /dev/null, and says how many seconds it took from
-    /// its start to its end.
+    /// Runs a command with its output to /dev/null. Returns the seconds from its start to its end.
     pub fn time(&mut self, command: &[&str]) -> Result<f64> {
         Ok(self.run(command, What::Time)?.seconds)
     }
 
-    /// Runs a command, and says what it printed.
+    /// Runs a command. Returns the size of its output.
     pub fn count(&mut self, command: &[&str]) -> Result<Printed> {
         Ok(self.run(command, What::Count)?.printed)
     }
 
-    /// Runs a command, and says how much memory it had at most, in KiB.
+    /// Runs a command. Returns its peak of memory, in KiB.
     pub fn peak(&mut self, command: &[&str]) -> Result<u64> {
         Ok(self.run(command, What::Peak)?.peak)
     }
 
-    /// Runs a command with its output going through a pipe, and says how many seconds it took from
-    /// its start to its end, and what it printed. grep, for one, does less if that goes to
-    /// /dev/null.
+    /// Runs a command with its output to a pipe. Returns the seconds from its start to its end, and
+    /// the size of its output. With /dev/null, grep(1) would do less.
     pub fn time_piped(&mut self, command: &[&str]) -> Result<(f64, Printed)> {
         let reply = self.run(command, What::Count)?;
         Ok((reply.seconds, reply.printed))
@@ -111,7 +110,7 @@ impl Spawner {
     }
 }
 
-/// What the process does, until the parent is gone.
+/// The main function of the process. It ends with its parent.
 fn serve() -> Result<()> {
     let mut requests = io::stdin().lock();
     let mut replies = io::stdout().lock();
@@ -158,8 +157,8 @@ fn execute(request: &Request) -> Result<Reply> {
     })
 }
 
-/// The most memory that a process has until it ends: looked up again and again, as it is gone as
-/// soon as the process ends.
+/// The peak of memory of a process. It is read again and again, because it is gone as soon as the
+/// process ends.
 fn watch(child: &mut process::Child) -> Result<u64> {
     let process = Process::new(child.id().try_into()?)?;
     let mut peak = 0;

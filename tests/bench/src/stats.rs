@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Medians, quartiles, and how far to trust them.
+//! Medians, quartiles and their confidence intervals.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -8,13 +8,13 @@ use serde::Serialize;
 use statrs::statistics::{Data, OrderStatistics};
 use std::fmt;
 
-/// Samples that a bootstrap draws.
+/// The number of samples that a bootstrap draws.
 const RESAMPLES: usize = 10_000;
 
-/// With fewer values than this, an interval is all that was seen.
+/// With fewer values than this, an interval goes from the least to the greatest.
 const FEW: usize = 6;
 
-/// What is said of a set of values.
+/// The statistics of a set of values.
 #[derive(Serialize, Clone, Copy, PartialEq, Debug)]
 pub struct Summary {
     pub median: f64,
@@ -26,8 +26,7 @@ pub struct Summary {
     pub n: usize,
 }
 
-/// A median and its 95% interval: by bootstrap, or with few values from the least to the
-/// greatest.
+/// A median and its 95% interval: by bootstrap or, with few values, from the least to the greatest.
 #[derive(Serialize, Clone, Copy, PartialEq, Debug)]
 pub struct Interval {
     pub median: f64,
@@ -38,7 +37,7 @@ pub struct Interval {
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { median, low, high } = self;
-        // Three digits.
+        // With three digits.
         let decimals = match median.abs() {
             m if m >= 99.5 => 0,
             m if m >= 9.95 => 1,
@@ -62,7 +61,7 @@ pub fn summary(values: &[f64]) -> Summary {
     }
 }
 
-/// The median of the ratios of two series round by round, as far as both go.
+/// The median of the ratios of two series, round by round, up to the end of the shorter one.
 pub fn ratio(numerators: &[f64], denominators: &[f64]) -> Interval {
     let ratios: Vec<f64> = numerators
         .iter()
@@ -82,7 +81,7 @@ pub fn median_interval(values: &[f64]) -> Interval {
             high: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
         };
     }
-    // The same values give the same interval.
+    // A fixed seed: the same values give the same interval.
     let mut rng = StdRng::seed_from_u64(1);
     let mut resample = vec![0.0; values.len()];
     let medians: Vec<f64> = (0..RESAMPLES)

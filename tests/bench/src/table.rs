@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tables and numbers for people.
+//! Tables and numbers for the report.
 
 use crate::stats::Summary;
 use comfy_table::presets::NOTHING;
@@ -17,13 +17,13 @@ impl<'a, T> Columns<'a, T> {
         Self(Vec::new())
     }
 
-    /// One more column.
+    /// Adds a column.
     pub fn column(mut self, header: &'a str, cell: impl Fn(&T) -> String + 'a) -> Self {
         self.0.push((header, Box::new(cell)));
         self
     }
 
-    /// Two more: the median of times, and their quartiles.
+    /// Adds two columns: the median of times, and their quartiles.
     pub fn times(self, header: &'a str, times: impl Fn(&T) -> &Summary + Copy + 'a) -> Self {
         self.column(header, move |row| time(times(row).median))
             .column("quartiles", move |row| quartiles(times(row)))
@@ -49,7 +49,7 @@ impl<'a, T> Columns<'a, T> {
     }
 }
 
-/// A time with three digits, or more before the point.
+/// A time with three digits, or more if it is longer.
 pub fn time(value: f64) -> String {
     match value {
         v if v >= 99.95 => format!("{v:.0}"),
@@ -64,7 +64,7 @@ pub fn quartiles(times: &Summary) -> String {
     format!("{}-{}", time(times.q1), time(times.q3))
 }
 
-/// What there is, or nothing.
+/// The text of a value, or no text.
 pub fn text(value: &Option<impl ToString>) -> String {
     value.as_ref().map_or_else(String::new, ToString::to_string)
 }
