@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The part of the `kernel` crate without C behind it, for files of the module that are tested on
-//! the host: that of the module's own stand-in.
+//! The part of the module's stand-in for the `kernel` crate that needs no C code. Files of the
+//! module are tested on the host with it.
 
 #[path = "../../rust/kernel/error.rs"]
 pub mod error;

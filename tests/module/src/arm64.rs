@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! AArch64 code against overwritten return addresses.
+//! Protection of return addresses in AArch64 code.
 
 use crate::elf::{Module, Place};
 use crate::{Claim, Outcome, Subject};
@@ -12,24 +12,25 @@ pub const CLAIMS: &[(&str, Claim)] = &[
 ];
 
 const PACIASP: u32 = 0xd503_233f;
-/// The frame pointer.
+/// The number of the frame pointer's register.
 const FP: u32 = 29;
-/// The return address.
+/// The number of the register that has the return address.
 const LR: u32 = 30;
 const SP: u32 = 31;
 
-/// The five bits of an instruction that say which register.
+/// A register's number: five bits of an instruction.
 fn register(word: u32, at: u32) -> u32 {
     (word >> at) & 31
 }
 
-/// Whether an instruction stores two registers on the stack: STP with an offset, or that moves SP
-/// first.
+/// Whether an instruction stores two registers on the stack: STP with an offset, or with a change
+/// of SP before.
 fn is_pair(word: u32) -> bool {
     matches!(word & 0xffc0_0000, 0xa900_0000 | 0xa980_0000) && register(word, 5) == SP
 }
 
-/// Whether an instruction stores one: STR with an offset of either kind, or that moves SP first.
+/// Whether an instruction stores one register on the stack: STR with an offset of either kind, or
+/// with a change of SP before.
 fn is_single(word: u32) -> bool {
     (word & 0xffc0_0000 == 0xf900_0000 || matches!(word & 0xffe0_0c00, 0xf800_0000 | 0xf800_0c00))
         && register(word, 5) == SP
@@ -41,14 +42,14 @@ fn saves_return_address(word: u32) -> bool {
         || is_pair(word) && register(word, 10) == LR
 }
 
-/// Whether it stores the caller's frame pointer beside it, as the kernel's unwinder wants to find
-/// the two.
+/// Whether it also stores the caller's frame pointer beside it. The kernel's unwinder expects the
+/// two together.
 fn saves_frame_record(word: u32) -> bool {
     is_pair(word) && register(word, 0) == FP && register(word, 10) == LR
 }
 
-/// The functions that save their return address: how many, and those of which the instructions
-/// up to the one that saves it are not `right`.
+/// The number of functions that save their return address, and those among them whose instructions
+/// up to that point are not `right`.
 fn saving(module: &Module, right: impl Fn(&[u32]) -> bool) -> (usize, Vec<Place>) {
     let mut count = 0;
     let mut wrong = Vec::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A module as a file.
+//! A module's ELF file.
 
 use anyhow::{anyhow, ensure, Context, Result};
 use object::{
@@ -18,19 +18,19 @@ pub struct Place {
     pub offset: u64,
 }
 
-/// What a relocation refers to, less what it adds.
+/// The target of a relocation, and its addend.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Empty for a section.
+    /// The name of a symbol; empty for a section.
     pub symbol: String,
-    /// Where that is, unless it is in another module.
+    /// The place of the target; `None` if another module or the kernel has it.
     pub place: Option<Place>,
     pub addend: i64,
 }
 
 impl Target {
-    /// The place that is referred to, if a reference is `before` bytes ahead of what the
-    /// processor adds it to.
+    /// The place that is referred to, if the reference is `before` bytes ahead of the address to
+    /// which the processor adds it.
     pub fn resolve(&self, before: i64) -> Option<Place> {
         self.place.map(|place| Place {
             offset: place
@@ -47,14 +47,14 @@ pub struct Section {
     pub index: usize,
     pub name: String,
     pub bytes: Vec<u8>,
-    /// Is there while the module is loaded.
+    /// Whether it is in memory while the module is loaded.
     pub is_loaded: bool,
     pub is_code: bool,
-    /// By offset.
+    /// The relocations, by offset.
     pub relocations: BTreeMap<u64, Target>,
 }
 
-/// A function, as the symbol table has it.
+/// A function of the symbol table.
 pub struct Function {
     pub name: String,
     pub place: Place,
@@ -67,9 +67,9 @@ pub struct Module {
     architecture: Architecture,
     pub sections: Vec<Section>,
     pub functions: Vec<Function>,
-    /// What other modules or the kernel have to have.
+    /// The symbols that the kernel or other modules must have.
     pub undefined: Vec<String>,
-    /// What is global in it.
+    /// The global symbols that it defines.
     pub globals: Vec<String>,
 }
 
@@ -124,7 +124,7 @@ impl Module {
         for symbol in file.symbols() {
             let name = symbol.name()?.to_owned();
             match symbol.section_index() {
-                // What objtool calls the padding before a function.
+                // objtool's name for the padding before a function.
                 Some(_) if name.starts_with("__pfx_") => (),
                 Some(section) => {
                     if symbol.kind() == SymbolKind::Text && is_code(section) {
@@ -171,7 +171,7 @@ impl Module {
             .into_owned()
     }
 
-    /// The code that stays and the code that goes.
+    /// The sections of code, including those that are freed after loading.
     pub fn code(&self) -> impl Iterator<Item = &Section> {
         self.sections.iter().filter(|section| section.is_code)
     }
@@ -181,7 +181,7 @@ impl Module {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// The section and function that a place is in, as `.text: name+0x12`.
+    /// The section and the function of a place, as `.text: name+0x12`.
     pub fn describe(&self, place: Place) -> String {
         let section = self.sections.iter().find(|s| s.index == place.section);
         let section = section.map_or("?", |section| &section.name);
@@ -200,7 +200,7 @@ impl Module {
         }
     }
 
-    /// Fails if there are such places, with the first few.
+    /// Fails if there are any of these places, and names the first few.
     pub fn ensure_none(&self, what: &str, places: &[Place]) -> Result<()> {
         // Functions can have two names.
         let places: BTreeSet<_> = places.iter().collect();

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-/// What a build tree says of its kernel.
+/// The facts that a build tree gives about its kernel.
 pub struct Kernel {
     config: HashMap<String, String>,
     exports: HashMap<String, u64>,
@@ -43,7 +43,7 @@ impl Kernel {
         self.config.get(option).map(String::as_str)
     }
 
-    /// Whether one of these options is `y`. Some have had several names.
+    /// Whether one of these options is `y`. Some options have been renamed.
     pub fn has(&self, options: &[&str]) -> bool {
         options.iter().any(|option| self.value(option) == Some("y"))
     }

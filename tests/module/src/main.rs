@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The built module, held against a C module that was built for the same kernel.
+//! The built module, compared with a C module that was built for the same kernel.
 //!
 //! `rust/own.mk` derives rustc's flags from the kernel's configuration. If it forgets one, the
-//! module loads and works, and a mitigation is off in it without a word. So what came of the flags
-//! is looked for in the code itself. What this expects of a kernel, its C module has to fulfil as
-//! well: otherwise the expectation is wrong.
+//! module loads and works, but lacks a mitigation, and nothing reports that. So these tests look
+//! for the effect of each flag in the code itself. They make the same claims about the C module; if
+//! it does not fulfil a claim, the claim is wrong.
 //!
-//! Runs on the machine that builds, not in a guest. The environment says what to look at:
+//! This runs on the machine that builds, not in a guest. The environment names the files:
 //!
 //! - `KNETSTAT_KO`: the module
 //! - `KNETSTAT_C_KO`: the C module
@@ -27,17 +27,17 @@ use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// What is compared.
+/// The two modules, and their kernel.
 struct Subject {
     ours: Module,
     c: Module,
     kernel: Kernel,
 }
 
-/// What became of a claim that was not refuted.
+/// The outcome of a claim that was not refuted.
 enum Outcome {
     Holds,
-    /// There is nothing to compare: the kernel does without.
+    /// There is nothing to compare, because the kernel does not use this.
     NotHere(&'static str),
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module loader and modinfo(8) read.
+//! The parts of a module that the module loader and modinfo(8) read.
 
 use crate::elf::Module;
 use crate::{Claim, Outcome, Subject};
@@ -22,7 +22,7 @@ pub const CLAIMS: &[(&str, Claim)] = &[
     ("btf", btf),
 ];
 
-/// Sections that depend on what a module's source has, not on the kernel that it is for.
+/// Sections that depend on a module's source, not on its kernel.
 const OF_THE_SOURCE: &[&str] = &[
     // Parameters, strings, data, unlikely code.
     "__param",
@@ -47,12 +47,12 @@ const OF_THE_SOURCE: &[&str] = &[
     ".altinstructions",
     ".altinstr_replacement",
     "__ex_table",
-    // Indirect calls, and ENDBR64 that nothing needs.
+    // Indirect calls, and ENDBR64 that can be removed.
     ".retpoline_sites",
     ".ibt_endbr_seal",
 ];
 
-/// Fails if there are such names, with the first few.
+/// Fails if there are any of these names, and lists the first few.
 fn ensure_none<T: Debug>(what: &str, names: &[T]) -> Result<()> {
     let few = &names[..names.len().min(5)];
     ensure!(
@@ -68,7 +68,7 @@ fn loaded(module: &Module) -> impl Iterator<Item = &str> {
     sections.map(|section| section.name.as_str())
 }
 
-/// The module loader looks sections up by name, and takes the first.
+/// No name is used twice: the module loader looks sections up by name, and takes the first.
 fn each_once(subject: &Subject) -> Result<Outcome> {
     for module in [&subject.c, &subject.ours] {
         let mut seen = BTreeSet::new();
@@ -78,7 +78,7 @@ fn each_once(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// What the build makes for every module: objtool's tables, notes, versions.
+/// The sections that the build adds to every module are there: objtool's tables, notes, versions.
 fn as_the_c_module(subject: &Subject) -> Result<Outcome> {
     let ours: BTreeSet<_> = loaded(&subject.ours).collect();
     let missing: Vec<_> = loaded(&subject.c)
@@ -88,8 +88,8 @@ fn as_the_c_module(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// No section that the kernel does not know: one for each function, tables for unwinding, and
-/// what rustc writes for itself.
+/// There is no section that the kernel does not know: one for each function, tables for unwinding,
+/// rustc's own.
 fn none_of_rust(subject: &Subject) -> Result<Outcome> {
     let c: BTreeSet<_> = subject
         .c
@@ -103,7 +103,7 @@ fn none_of_rust(subject: &Subject) -> Result<Outcome> {
         .iter()
         .map(|section| &*section.name)
         .filter(|name| !c.contains(name))
-        // The relocations of a section go by its name.
+        // A section of relocations is named for the section that it belongs to.
         .filter(|name| !OF_THE_SOURCE.contains(&name.strip_prefix(".rela").unwrap_or(name)))
         .collect();
     ensure_none("sections that no C module has", &foreign)?;
@@ -128,7 +128,8 @@ fn values<'a>(modinfo: &'a [(String, String)], key: &str) -> Vec<&'a str> {
     entries.map(|entry| entry.1.as_str()).collect()
 }
 
-/// Of a second one, the module loader would see nothing, the licence for example.
+/// There is one section `.modinfo`: the module loader would ignore a second one, and with it the
+/// licence, for example.
 fn one_modinfo(subject: &Subject) -> Result<Outcome> {
     let sections = subject.ours.sections.iter();
     let count = sections
@@ -140,7 +141,7 @@ fn one_modinfo(subject: &Subject) -> Result<Outcome> {
 
 const SOURCE: &str = include_str!("../../../knetstat.rs");
 
-/// What `VERSION` in knetstat.rs says.
+/// The version is `VERSION` of knetstat.rs.
 fn version(subject: &Subject) -> Result<Outcome> {
     let (_, after) = SOURCE
         .split_once("\nconst VERSION: &str = \"")
@@ -152,7 +153,7 @@ fn version(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// What `module!` in knetstat.rs says.
+/// The entries of `module!` in knetstat.rs are there.
 fn declared(subject: &Subject) -> Result<Outcome> {
     let (_, after) = SOURCE.split_once("module! {").context("no module!")?;
     let (body, _) = after.split_once("\n}").context("no end of module!")?;
@@ -167,7 +168,7 @@ fn declared(subject: &Subject) -> Result<Outcome> {
             "authors" => "author",
             _ => key,
         };
-        // In quotes are each second.
+        // Every second part is in quotes.
         let wanted: Vec<_> = value.split('"').skip(1).step_by(2).collect();
         let found = values(&modinfo, key);
         ensure!(found == wanted, "{key} is {found:?}, not {wanted:?}");
@@ -179,7 +180,7 @@ fn declared(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// What the build says of every module.
+/// The entries that the build adds to every module are those of the C module.
 fn modinfo_as_the_c_module(subject: &Subject) -> Result<Outcome> {
     let (ours, c) = (modinfo(&subject.ours)?, modinfo(&subject.c)?);
     ensure!(
@@ -190,7 +191,7 @@ fn modinfo_as_the_c_module(subject: &Subject) -> Result<Outcome> {
         let found = values(&ours, key);
         match key.as_str() {
             "parm" | "parmtype" => (),
-            // Each module has its own.
+            // These differ from module to module.
             "name" | "license" | "description" | "srcversion" => {
                 ensure!(found.len() == 1, "{key} is {found:?}");
             }
@@ -203,7 +204,7 @@ fn modinfo_as_the_c_module(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// All that the module takes from others is exported.
+/// The kernel exports all symbols that the module needs.
 fn resolved(subject: &Subject) -> Result<Outcome> {
     ensure!(
         !subject.ours.undefined.is_empty(),
@@ -217,7 +218,7 @@ fn resolved(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// CONFIG_MODVERSIONS: the types of what is taken are those that the kernel has.
+/// CONFIG_MODVERSIONS: the symbols that the module needs have the types that the kernel has.
 fn versions(subject: &Subject) -> Result<Outcome> {
     if subject.c.section("__versions").is_none() {
         return Ok(Outcome::NotHere("the kernel has no versions of symbols"));
@@ -255,7 +256,7 @@ fn versions(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// Nothing is exported, and no global name is one that is exported already.
+/// The module exports nothing, and none of its global names is exported by the kernel.
 fn no_clash(subject: &Subject) -> Result<Outcome> {
     let exporting: Vec<_> = loaded(&subject.ours)
         .filter(|name| name.starts_with("__ksymtab"))
@@ -269,7 +270,7 @@ fn no_clash(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// CONFIG_DEBUG_INFO_BTF_MODULES, if the headers package has what it takes.
+/// CONFIG_DEBUG_INFO_BTF_MODULES, if the headers package has the files that it needs.
 fn btf(subject: &Subject) -> Result<Outcome> {
     let has = |module: &Module| {
         module

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! x86-64 code against speculation and stray branches.
+//! Protection of x86-64 code against speculation and stray branches.
 
 use crate::elf::{Function, Module, Place, Section, Target};
 use crate::{Claim, Outcome, Subject};
@@ -22,16 +22,16 @@ pub const CLAIMS: &[(&str, Claim)] = &[
 const RETURN_THUNK: &str = "__x86_return_thunk";
 const INDIRECT_THUNK: &str = "__x86_indirect_thunk_";
 
-/// An instruction and what its relocation refers to, if it has one.
+/// An instruction, and the target of its relocation if it has one.
 struct Decoded<'m> {
     place: Place,
     instruction: Instruction,
-    /// With the offset at which it is in the section.
+    /// The relocation, with its offset in the section.
     relocation: Option<(u64, &'m Target)>,
 }
 
 impl Decoded<'_> {
-    /// Whether control goes to a function by the name alone.
+    /// Whether it is a direct call or branch.
     fn is_branch(&self) -> bool {
         matches!(
             self.instruction.flow_control(),
@@ -39,13 +39,13 @@ impl Decoded<'_> {
         )
     }
 
-    /// The function of another module to which control goes.
+    /// The function outside the module that it branches to.
     fn thunk(&self) -> Option<&str> {
         let (_, target) = self.relocation?;
         (self.is_branch() && target.place.is_none()).then_some(&target.symbol)
     }
 
-    /// The place whose address is taken.
+    /// The place whose address it takes.
     fn address(&self) -> Option<Place> {
         let (offset, target) = self.relocation?;
         if self.is_branch() {
@@ -102,14 +102,14 @@ fn places(module: &Module, has: impl Fn(&Decoded<'_>) -> bool) -> Result<Vec<Pla
     Ok(with.map(|decoded| decoded.place).collect())
 }
 
-/// What a table of objtool's refers to: an array of relative references of four bytes.
+/// The places in one of objtool's tables: an array of relative references of four bytes.
 fn table(module: &Module, name: &str) -> Option<BTreeSet<Place>> {
     let section = module.section(name)?;
     let targets = section.relocations.values();
     Some(targets.filter_map(|target| target.resolve(0)).collect())
 }
 
-/// The kernel patches what is in a table and nothing else, so that has to be all.
+/// Fails unless the table lists all places: the kernel patches those and no others.
 fn ensure_table(module: &Module, name: &str, all: &[Place]) -> Result<()> {
     let table =
         table(module, name).with_context(|| format!("{} has no section {name}", module.name()))?;
@@ -129,7 +129,7 @@ fn is_indirect_thunk(decoded: &Decoded<'_>) -> bool {
     matches!(decoded.thunk(), Some(name) if name.starts_with(INDIRECT_THUNK))
 }
 
-/// CONFIG_MITIGATION_RETHUNK: no function returns but by the kernel's thunk.
+/// CONFIG_MITIGATION_RETHUNK: every function returns through the kernel's thunk.
 fn returns(subject: &Subject) -> Result<Outcome> {
     if !subject.kernel.has(&["MITIGATION_RETHUNK", "RETHUNK"]) {
         return Ok(Outcome::NotHere("the kernel has no return thunks"));
@@ -145,7 +145,7 @@ fn returns(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// The kernel knows each of these returns.
+/// The kernel's table lists each of these returns.
 fn return_sites(subject: &Subject) -> Result<Outcome> {
     if subject.c.section(".return_sites").is_none() {
         return Ok(Outcome::NotHere("the C module has no such table"));
@@ -160,7 +160,7 @@ fn has_retpolines(subject: &Subject) -> bool {
     subject.kernel.has(&["MITIGATION_RETPOLINE", "RETPOLINE"])
 }
 
-/// CONFIG_MITIGATION_RETPOLINE: no branch to where a register or memory says.
+/// CONFIG_MITIGATION_RETPOLINE: no branch takes its target from a register or from memory.
 fn indirect_branches(subject: &Subject) -> Result<Outcome> {
     if !has_retpolines(subject) {
         return Ok(Outcome::NotHere("the kernel has no retpolines"));
@@ -174,13 +174,13 @@ fn indirect_branches(subject: &Subject) -> Result<Outcome> {
         })?;
         module.ensure_none("indirect branches without a retpoline", &bare)?;
     }
-    // The C module has no occasion.
+    // The C module makes no indirect call.
     let thunks = places(&subject.ours, is_indirect_thunk)?;
     ensure!(!thunks.is_empty(), "the module calls nothing by a pointer");
     Ok(Outcome::Holds)
 }
 
-/// The kernel knows each of these branches.
+/// The kernel's table lists each of these branches.
 fn retpoline_sites(subject: &Subject) -> Result<Outcome> {
     if !has_retpolines(subject) {
         return Ok(Outcome::NotHere("the kernel has no retpolines"));
@@ -190,7 +190,7 @@ fn retpoline_sites(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// CONFIG_MITIGATION_CALL_DEPTH_TRACKING: the kernel knows each call.
+/// CONFIG_MITIGATION_CALL_DEPTH_TRACKING: the kernel's table lists each call.
 fn call_sites(subject: &Subject) -> Result<Outcome> {
     if subject.c.section(".call_sites").is_none() {
         return Ok(Outcome::NotHere("the C module has no such table"));
@@ -212,7 +212,7 @@ fn call_sites(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// Code whose address is in data or is taken by code, so that a pointer can lead there.
+/// The code whose address is stored in data or taken by code, so that a pointer can lead there.
 fn address_taken(module: &Module) -> Result<BTreeSet<Place>> {
     let mut taken = BTreeSet::new();
     let is_data = |section: &Section| {
@@ -230,7 +230,7 @@ fn address_taken(module: &Module) -> Result<BTreeSet<Place>> {
     Ok(taken)
 }
 
-/// CONFIG_X86_KERNEL_IBT: wherever a pointer can lead, there is an ENDBR64.
+/// CONFIG_X86_KERNEL_IBT: there is an ENDBR64 wherever a pointer can lead.
 fn endbr(subject: &Subject) -> Result<Outcome> {
     const ENDBR64: &[u8] = &[0xf3, 0x0f, 0x1e, 0xfa];
 
@@ -254,7 +254,7 @@ fn bytes_at(module: &Module, place: Place) -> Option<&[u8]> {
     section.bytes.get(usize::try_from(place.offset).ok()?..)
 }
 
-/// The bytes that the kernel wants before each function.
+/// The number of bytes of padding that the kernel needs before each function.
 fn padding_bytes(subject: &Subject) -> Result<Option<usize>> {
     if !subject.kernel.has(&["CALL_PADDING"]) {
         return Ok(None);
@@ -263,7 +263,7 @@ fn padding_bytes(subject: &Subject) -> Result<Option<usize>> {
     Ok(Some(bytes.context("FUNCTION_PADDING_BYTES")?.parse()?))
 }
 
-/// Functions, but for the parts that gcc moved out of one.
+/// The functions, without the parts that gcc moved out of them.
 fn whole_functions(module: &Module) -> impl Iterator<Item = &Function> {
     let functions = module.functions.iter();
     functions.filter(|function| !function.name.contains(".cold"))
@@ -301,7 +301,7 @@ fn padding(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-/// The kernel knows the padding of each function.
+/// The kernel's table lists the padding of each function.
 fn patchable_entries(subject: &Subject) -> Result<Outcome> {
     const TABLE: &str = "__patchable_function_entries";
 
