@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Readers that run out of memory, are killed, stand in a page fault, or are stopped while all that
-//! they read goes away; and whether anything is left behind.
+//! Readers that run out of memory, are killed, are stuck in a page fault, or are stopped while
+//! their sockets, namespace and module go away. Nothing may be left behind.
 //!
-//! That loading, unshare(2) and a whole reading survive the failure of each allocation is tested
-//! by `lifecycle::no_memory_*`. Here, the same open file goes on after the failure.
+//! Here, the same open file goes on after a failed allocation. `lifecycle::no_memory_*` tests that
+//! loading, unshare(2) and a whole read survive the failure of each allocation.
 
 use crate::crowds::udp_crowd;
 use crate::features::Feature;
@@ -30,16 +30,16 @@ use std::process::Command;
 use std::time::Duration;
 use std::{fs, io, thread};
 
-/// UDP sockets on one port, whose rows take more than one window of 128 KiB.
+/// The number of UDP sockets on one port. Their rows take more than one window of 128 KiB.
 const CROWD: usize = 1200;
 
-/// Bytes of a window.
+/// The size of a window, in bytes.
 const WINDOW: usize = 128 << 10;
 
-/// How knetstat(4) finds the readers that rmmod waits for.
+/// The command by which knetstat(4) finds the readers that rmmod waits for.
 const FIND_READERS: &str = r"grep -l '\[knetstat\]' /proc/[0-9]*/task/*/stack";
 
-/// Pages of memory that all of this takes less than.
+/// A bound for the memory that all of this takes, in pages.
 const MOST_PAGES: u32 = 4000;
 
 pub fn cases() -> Vec<Case> {
@@ -74,25 +74,24 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// How often `KNETSTAT_LONG` says that all is to be done; 1 without it.
+/// The number of repetitions: `KNETSTAT_LONG`, or 1.
 fn how_much() -> u32 {
     let text = std::env::var("KNETSTAT_LONG").unwrap_or_default();
     text.parse().unwrap_or(1).max(1)
 }
 
-/// What the module and its readers hold.
+/// The resources that the module and its readers have.
 ///
-/// The set of objects says how many there are of each, so more or fewer make another set.
+/// An entry of the set of objects includes their number, so one more or one less is another set.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Held {
-    /// The third column of `/proc/modules`.
+    /// References to the module: the third column of `/proc/modules`.
     references: u64,
-    /// Areas of vmalloc() that the module asked for.
+    /// Areas of vmalloc() that the module allocated.
     areas: usize,
-    /// Allocations of the slab allocator that the module asked for, where it writes that down:
-    /// its lines, as they are.
+    /// Slab objects that the module allocated, if the allocator tracks that: its lines of text.
     objects: BTreeSet<String>,
-    /// Network namespaces, where the slab allocator says what it has.
+    /// The number of network namespaces, if the slab allocator reports it.
     namespaces: Option<u64>,
 }
 
@@ -117,7 +116,7 @@ impl Held {
         })
     }
 
-    /// What is held when namespaces of the tests before have gone.
+    /// The resources after the namespaces of earlier tests have gone.
     fn settled() -> Result<Self> {
         let mut last = Self::look()?;
         for _ in 0..50 {
@@ -131,9 +130,9 @@ impl Held {
         Ok(last)
     }
 
-    /// Waits until as much is held as at this time, and no more.
+    /// Waits until the resources are those of this value again.
     fn wait_for_same(&self) -> Result<()> {
-        wait_for("what is held to be given back", 20, || {
+        wait_for("the resources of before", 20, || {
             let now = Self::look()?;
             let rest = |held: &Self| (held.references, held.areas, held.objects.clone());
             Ok(
@@ -147,15 +146,14 @@ impl Held {
     }
 }
 
-/// Gives back what a cache keeps of freed objects, and what KASAN keeps, so that the numbers of
-/// those in use are right.
+/// Empties the free lists of a slab cache and the quarantine of KASAN, so that the number of
+/// objects in use is right.
 fn shrink(cache: &str) {
     // Not all have it.
     let _ = fs::write(format!("/sys/kernel/slab/{cache}/shrink"), "1");
 }
 
-/// Objects that are allocated, by who asked for them: what the debug kernel's slab allocator
-/// knows of ours.
+/// The module's allocated objects, by caller, from the debug kernel's slab allocator.
 fn objects() -> Result<BTreeSet<String>> {
     let mut objects = BTreeSet::new();
     let Ok(caches) = fs::read_dir("/sys/kernel/debug/slab") else {
@@ -181,7 +179,7 @@ fn objects() -> Result<BTreeSet<String>> {
     Ok(objects)
 }
 
-/// How many network namespaces there are, if that is told.
+/// The number of network namespaces, if the kernel reports it.
 fn namespaces() -> Result<Option<u64>> {
     if !fs::exists("/proc/slabinfo")? {
         return Ok(None);
@@ -196,7 +194,7 @@ fn namespaces() -> Result<Option<u64>> {
     Ok(Some(count.parse()?))
 }
 
-/// Pages of the slab allocator that stay, and with them all large blocks.
+/// Pages in unreclaimable slabs, which include large blocks of kmalloc().
 fn slab_pages() -> Result<u64> {
     let stat = fs::read_to_string("/proc/vmstat")?;
     let line = stat
@@ -205,7 +203,7 @@ fn slab_pages() -> Result<u64> {
     Ok(line.context("nr_slab_unreclaimable")?.trim().parse()?)
 }
 
-/// Reads to the end. What was read before an error stays in `buf`.
+/// Reads to the end. After an error, `buf` has the text up to there.
 fn read_on(from: &mut fs::File, buf: &mut [u8], len: &mut usize) -> io::Result<()> {
     loop {
         match from.read(&mut buf[*len..])? {
@@ -219,7 +217,7 @@ fn is_no_memory(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOMEM)
 }
 
-/// A file that could not be opened can be opened the next time.
+/// An open(2) that failed for lack of memory succeeds the next time.
 fn no_memory_to_open() -> Result<()> {
     let mut faults = FailNth::new()?;
     let held = Held::settled()?;
@@ -241,8 +239,8 @@ fn no_memory_to_open() -> Result<()> {
     held.wait_for_same()
 }
 
-/// A read for which there was no memory says ENOMEM and nothing else; the next one of the same
-/// open file goes on where that should have, and all of the text comes once.
+/// A read(2) without memory fails with ENOMEM and no other error. The next read of the same open
+/// file continues at that place, and every part of the text comes once.
 fn no_memory_to_go_on() -> Result<()> {
     let mut faults = FailNth::new()?;
     let held = Held::settled()?;
@@ -273,7 +271,7 @@ fn no_memory_to_go_on() -> Result<()> {
     held.wait_for_same()
 }
 
-/// Goes on with a reading, if it was refused for want of memory.
+/// Continues a listing if a read failed for lack of memory.
 fn goes_on(
     read: io::Result<()>,
     injected: bool,
@@ -288,8 +286,8 @@ fn goes_on(
     Ok(())
 }
 
-/// The page allocator, which fails this thread when a number of pages is used up. It takes that
-/// to refuse a window: if there is no block of that size, kvmalloc() tries single pages.
+/// The page allocator, set to fail in this thread after a number of pages. That is needed to refuse
+/// a window: if there is no block of that size, kvmalloc() tries single pages.
 struct NoPages {
     attributes: &'static Path,
     me: fs::File,
@@ -325,7 +323,7 @@ impl NoPages {
         fs::write(self.attributes.join(name), value).with_context(|| format!("{name}={value}"))
     }
 
-    /// Runs `f` with no more pages than this.
+    /// Runs `f` with at most this many pages.
     fn run<T>(&mut self, pages: u32, f: impl FnOnce() -> T) -> Result<T> {
         use std::os::unix::fs::FileExt;
         self.set("space", &pages.to_string())?;
@@ -342,7 +340,7 @@ impl Drop for NoPages {
     }
 }
 
-/// The same, where all memory is used up from some page on, and so not even a window is to be had.
+/// The same if no page is left after some number, so that not even a window can be allocated.
 fn no_pages_to_go_on() -> Result<()> {
     let mut no_pages = NoPages::new()?;
     let held = Held::settled()?;
@@ -380,12 +378,12 @@ fn no_pages_to_go_on() -> Result<()> {
     held.wait_for_same()
 }
 
-/// How often it is tried to have a reader killed by its control group.
+/// The number of attempts to have a reader killed by its control group.
 const MOST_TRIES: u32 = 10;
 
 const GROUP: &str = "/sys/fs/cgroup/knetstat-adversity";
 
-/// A memory control group, removed at the end.
+/// A memory control group. Dropping this removes it.
 struct Group;
 
 impl Group {
@@ -394,7 +392,7 @@ impl Group {
         Ok(Self)
     }
 
-    /// A reader in the group that has a file open, and whether the group may be helped by its end.
+    /// A reader in the group that has a file open. `is_victim`: the OOM killer may end it.
     fn reader(&self, is_victim: bool) -> Result<Reader> {
         let mut reader = Reader::start()?;
         if !is_victim {
@@ -421,8 +419,8 @@ impl Drop for Group {
     }
 }
 
-/// A reader whose control group has no memory left gets ENOMEM, or is killed as the group's
-/// victim. Once there is some, the same open file goes on; and so does everybody else.
+/// A reader whose control group has no memory left gets ENOMEM, or the OOM killer ends it. As soon
+/// as there is memory, the same open file continues, and so do all other readers.
 fn group_without_memory() -> Result<()> {
     let group = Group::new()?;
     let _crowd = udp_crowd(CROWD)?;
@@ -460,8 +458,8 @@ fn group_without_memory() -> Result<()> {
     held.wait_for_same()
 }
 
-/// Lets readers run into the group's limit, each with a little more memory, and says how many were
-/// killed by it. Whoever comes next reads the whole text.
+/// Lets readers run into the group's limit, each with a little more memory. The next reader gets
+/// the whole text. Returns how many were killed.
 fn killed_in(group: &Group, text: &str) -> Result<u32> {
     let mut killed = 0;
     for bytes in [0, 16 << 10, 64 << 10, 160 << 10] {
@@ -483,12 +481,12 @@ fn killed_in(group: &Group, text: &str) -> Result<u32> {
         let mut next = group.reader(true)?;
         next.does("open udpstat")?;
         next.does("rest")?;
-        same_text(&next.text()?, text).context("who comes next")?;
+        same_text(&next.text()?, text).context("the next reader")?;
     }
     Ok(killed)
 }
 
-/// Readers that are killed wherever they happen to be.
+/// Readers that are killed at a random moment.
 fn killed(kills: u32) -> Result<()> {
     let held = Held::settled()?;
     let mut before = 0;
@@ -529,8 +527,8 @@ fn killed(kills: u32) -> Result<()> {
     unloaded(|| Ok(()))
 }
 
-/// A reader whose read(2) stands in a page fault: rmmod waits for it, and unshare(2) for that. Both
-/// go on when the reader is killed, which knetstat(4) says how to find.
+/// A reader whose read(2) is stuck in a page fault: rmmod waits for it, and unshare(2) for rmmod.
+/// Both continue when the reader is killed. knetstat(4) describes how to find it.
 fn in_a_page_fault() -> Result<()> {
     // The kernel frees the last namespace that has ended when the next one ends.
     in_fresh(|| Ok(()))?;
@@ -571,7 +569,7 @@ fn in_a_page_fault() -> Result<()> {
     held.wait_for_same()
 }
 
-/// Sees rmmod wait, and kills the reader that it waits for.
+/// Checks that rmmod waits, and kills the reader that it waits for.
 fn wait_and_kill(reader: &mut Reader, is_removed: impl Fn() -> bool) -> Result<()> {
     wait_for("rmmod to begin", 10, || {
         let modules = fs::read_to_string("/proc/modules")?;
@@ -612,7 +610,7 @@ fn wait_and_kill(reader: &mut Reader, is_removed: impl Fn() -> bool) -> Result<(
     })
 }
 
-/// Where a reader is stopped.
+/// The place at which a reader is stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     Opened,
@@ -647,12 +645,13 @@ impl Stage {
     }
 }
 
-/// Readers, and where each is stopped.
+/// Readers, each with the place at which it is stopped.
 type Readers = Vec<(Stage, Reader)>;
 
-/// Readers that are stopped for long, while their sockets go, then their namespace, but for the
-/// open files, and perhaps the module. It must not wait for them, and with it their namespace
-/// goes, while they still stand. Who goes on reads EIO then, or else what is left, in whole rows.
+/// Readers that are stopped for long while their sockets go away, then their namespace (except for
+/// the open files), and perhaps the module. The module must not wait for them; with it, their
+/// namespace goes, while they are still stopped. A reader that then continues gets EIO, or else the
+/// rest, in whole rows.
 fn stopped(module_goes: bool) -> Result<()> {
     let held = Held::settled()?;
     let pause = Duration::from_secs(match how_much() {
@@ -737,7 +736,7 @@ fn stopped(module_goes: bool) -> Result<()> {
     held.wait_for_same()
 }
 
-/// Whether this is what a reader can have got whose sockets went while it was at this stage.
+/// Whether a reader whose sockets went away at this stage can have read this.
 fn is_part(stage: Stage, text: &str, all: &BTreeSet<u64>) -> Result<()> {
     let rows = File::Udp.parse(text)?;
     let mut seen = BTreeSet::new();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Readers that go on beside a load: of all four files, in any network namespace there is, with
-//! random sizes and seeks. What they read must satisfy the grammar.
+//! Background readers for the load tests. They read all four files, in any network namespace, with
+//! random sizes and seeks. The text must satisfy the grammar.
 
 use crate::grammar;
 use crate::rows::File;
@@ -15,17 +15,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
-/// So many readers run.
+/// The number of readers that run.
 pub const READERS: usize = 4;
 
-/// What readers have done.
+/// The work of all readers so far.
 #[derive(Default)]
 pub struct Counts {
     /// Files opened, read to their end and closed.
     pub listings: AtomicU64,
     /// read(2) and pread(2).
     pub calls: AtomicU64,
-    /// Seeks: back within what the listing goes on from, ahead, and to its beginning or near.
+    /// Seeks: backwards within the listing, forwards, and to its beginning or near it.
     pub seeks: AtomicU64,
     /// Rows that were whole, and satisfied the grammar.
     pub rows: AtomicU64,
@@ -54,7 +54,7 @@ impl std::fmt::Display for Counts {
     }
 }
 
-/// What there is of a listing, without a gap.
+/// A part of a listing without a gap.
 struct Piece {
     start: u64,
     bytes: Vec<u8>,
@@ -72,7 +72,7 @@ impl Piece {
         self.start + self.bytes.len() as u64
     }
 
-    /// Takes what was read at `position`: what is known already must be the same.
+    /// Adds the bytes that were read at `position`. Those that are known already must be the same.
     fn take(&mut self, position: u64, read: &[u8]) -> Result<()> {
         let known = &self.bytes[(position - self.start) as usize..];
         let both = known.len().min(read.len());
@@ -94,7 +94,7 @@ impl Piece {
 }
 
 /// Reads a file to its end, in random pieces and with seeks. False if it was not there, or went
-/// while it was read.
+/// away meanwhile.
 fn read_once(file: File, path: &Path, rng: &mut impl Rng, counts: &Counts) -> Result<bool> {
     let mut from = match fs::File::open(path) {
         Ok(from) => from,
@@ -107,7 +107,7 @@ fn read_once(file: File, path: &Path, rng: &mut impl Rng, counts: &Counts) -> Re
     let (mut position, mut begin) = (0, 0);
     let mut jumps = 0;
     for call in 0_u64.. {
-        // Who reads large listings in small pieces would be at it for ever.
+        // Reading a large listing in small pieces would take forever.
         if call > 400 && buf.len() < 300_000 {
             buf.resize(300_000, 0);
         }
@@ -167,8 +167,8 @@ fn read_once(file: File, path: &Path, rng: &mut impl Rng, counts: &Counts) -> Re
     Ok(true)
 }
 
-/// Whether an error says that the file or its process is gone. EIO, or of a seek EINVAL: the file is
-/// open, and its module or namespace went.
+/// Returns false for an error that says that the file or its process is gone, and fails for any
+/// other. EIO, or EINVAL from lseek(2): the file is open, but its module or namespace is gone.
 pub fn gone(err: io::Error) -> Result<bool> {
     match err.raw_os_error() {
         Some(libc::ENOENT | libc::ESRCH | libc::EINVAL | libc::ENXIO | libc::EIO) => Ok(false),
@@ -176,7 +176,7 @@ pub fn gone(err: io::Error) -> Result<bool> {
     }
 }
 
-/// The files of this namespace, or of some process or thread in another.
+/// The directory of the files of this namespace, or of a process or thread in another one.
 fn somewhere(rng: &mut impl Rng, processes: &[PathBuf]) -> PathBuf {
     match processes.choose(rng) {
         Some(process) if rng.random() => process.join("net"),
@@ -184,7 +184,7 @@ fn somewhere(rng: &mut impl Rng, processes: &[PathBuf]) -> PathBuf {
     }
 }
 
-/// Those that are in another network namespace than the calling thread.
+/// The processes or threads in another network namespace than the calling thread.
 fn processes(below: &Path) -> Vec<PathBuf> {
     let namespace = |path: &Path| fs::read_link(path.join("ns/net")).ok();
     let own = namespace(Path::new("/proc/thread-self"));
@@ -195,8 +195,8 @@ fn processes(below: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Reads until `stop`, of the processes or threads that `below` lists, `/proc` or the like, and
-/// takes it easy while `is_ahead`. Fails at the first thing that is wrong.
+/// Reads until `stop`, also the files of the processes or threads that the directory `below` lists.
+/// Pauses for longer while `is_ahead`. Fails at the first error.
 pub fn read_on(
     below: &Path,
     stop: &AtomicBool,
@@ -226,7 +226,7 @@ pub fn read_on(
         if is_elsewhere && matches!(read, Ok(true)) {
             counts.elsewhere.fetch_add(1, Ordering::Relaxed);
         }
-        // Half of the CPU for four readers, which come before all else: the load gets the rest.
+        // The four readers have priority and take half of the CPU time; the load gets the rest.
         let rest = if is_ahead() { 30 } else { 4 };
         thread::sleep(
             (begun.elapsed() * rest).clamp(Duration::from_micros(500), Duration::from_millis(200)),
@@ -235,7 +235,7 @@ pub fn read_on(
     Ok(())
 }
 
-/// Puts the calling thread before all that has no real-time priority.
+/// Gives the calling thread a real-time priority.
 pub fn come_first() -> Result<()> {
     let param = libc::sched_param { sched_priority: 1 };
     // SAFETY: The kernel reads the parameters, which outlive the call.

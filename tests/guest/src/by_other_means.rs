@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What else than an option's own setsockopt(2) decides how it is shown: other options, sysctls,
+//! Options that change by other means than their own setsockopt(2): other options, sysctls,
 //! listen(2) and close(2).
 //!
-//! What the rows must say is what `options` says.
+//! The expected rows come from `options`.
 
 use crate::harness::Case;
 use crate::netns::in_fresh;
@@ -32,7 +32,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// Options that set what another one is shown as.
+/// Options that change the value of another option.
 fn other_options() -> Result<()> {
     const SO_BINDTOIFINDEX: c_int = 62;
     const SO_RCVTIMEO_NEW: c_int = 66;
@@ -136,7 +136,7 @@ fn forced_buffers() -> Result<()> {
     Ok(())
 }
 
-/// SO_BUF_LOCK tells whether the process set a size, and takes it back.
+/// SO_BUF_LOCK reports whether the process set a size, and clears that.
 fn unlocked_buffers() -> Result<()> {
     const SO_BUF_LOCK: c_int = 72;
     const SNDBUF: c_int = 1;
@@ -159,7 +159,7 @@ fn unlocked_buffers() -> Result<()> {
     Ok(())
 }
 
-/// Sysctls are not what a process set.
+/// A value that comes from a sysctl does not count as set by the process.
 fn keepalive_sysctls() -> Result<()> {
     for (name, value) in [("time", "1234"), ("intvl", "12"), ("probes", "3")] {
         fs::write(format!("/proc/sys/net/ipv4/tcp_keepalive_{name}"), value)?;
@@ -183,7 +183,7 @@ fn keepalive_sysctls() -> Result<()> {
     Ok(())
 }
 
-/// The backlog is what listen(2) was given, bounded by somaxconn; listen(2) again changes it.
+/// The backlog is the argument of listen(2), limited by somaxconn. Another listen(2) changes it.
 fn backlog() -> Result<()> {
     let most: c_int = fs::read_to_string("/proc/sys/net/core/somaxconn")?
         .trim()
@@ -209,7 +209,7 @@ fn backlog() -> Result<()> {
     Ok(())
 }
 
-/// A socket that was closed with data to deliver still has its options.
+/// A socket that is closed while it has data to deliver keeps its options.
 fn orphans() -> Result<()> {
     for plan in PLANS {
         let mut subject = Subject::new(plan, Role::Client)?;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C module of the same name, held against ours over the same sockets: the same rows but for
-//! what README.md says in "For those who know the C module", and how long a row takes each.
+//! The C module of the same name, compared with ours over the same sockets. The rows must be the
+//! same except for the differences that README.md lists in "For those who know the C module". Also
+//! measured: the time per row of each.
 //!
-//! It is not part of this project: `vm/test.sh c-module` builds it and puts it where the tests
-//! look for it.
+//! The C module is not part of this project: `vm/test.sh c-module` builds it for these tests.
 
 use crate::guest::{guest, wait_for};
 use crate::harness::Case;
@@ -26,11 +26,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Ticks a second of the kernels that this runs on, Debian's (CONFIG_HZ).
+/// CONFIG_HZ of Debian's kernels, on which this runs.
 const HZ: i64 = 250;
 
-/// For the figures: how many sockets, how often each module is loaded, and how often its file is
-/// read then.
+/// For the figures: the number of sockets, of loads of each module, and of reads after each load.
 const SOCKETS: usize = 5_000;
 const TURNS: usize = 15;
 const READS: usize = 10;
@@ -50,7 +49,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// A module that is loaded, until this is dropped.
+/// A loaded module. Dropping this unloads it.
 struct Loaded;
 
 impl Loaded {
@@ -66,7 +65,7 @@ impl Drop for Loaded {
     }
 }
 
-/// What differs on purpose.
+/// The differences that are on purpose.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Known {
     RequestPort,
@@ -99,7 +98,7 @@ impl Known {
         Known::Isatap,
     ];
 
-    /// How the bullet in README.md begins that says so.
+    /// The beginning of the bullet in README.md that describes it.
     fn bullet(self) -> &'static str {
         match self {
             Known::RequestPort => "Requests (`SYNR`) show the local port.",
@@ -115,7 +114,7 @@ impl Known {
         }
     }
 
-    /// All of them are in README.md.
+    /// Checks that README.md has all of them.
     fn check_readme() -> Result<()> {
         let text = include_str!("../../../README.md");
         let (_, section) = text
@@ -159,7 +158,7 @@ fn parse_theirs(file: File, text: &str) -> Result<(Vec<Row>, Vec<bool>)> {
     Ok((file.parse(&(lines.join("\n") + "\n"))?, blanks))
 }
 
-/// The seconds in which so many SYN-ACKs are sent, as `retrans_to_secs()` adds them up.
+/// The seconds in which this many SYN-ACKs are sent, as `retrans_to_secs()` adds them up.
 fn seconds_of(retransmissions: u64) -> u64 {
     let times = (0..).scan(1, |time, _| {
         Some(std::mem::replace(time, 120.min(*time * 2)))
@@ -224,7 +223,7 @@ fn compare_values(name: &str, ours: &str, theirs: &str, known: &mut BTreeSet<Kno
     Ok(())
 }
 
-/// Compares two rows. Fails if they differ in anything that README.md does not name.
+/// Compares two rows. Fails at a difference that README.md does not list.
 fn compare_rows(
     file: File,
     ours: &Row,
@@ -320,8 +319,8 @@ fn compare_rows(
     Ok(())
 }
 
-/// Each value of each option that the C module knows on each kind of socket, by itself, and then
-/// one of each at once.
+/// Each value of each option that the C module has, alone on each kind of socket; then one value of
+/// each option at once.
 fn with_options(plan: Plan) -> Result<Vec<Subject>> {
     let mut subjects = Vec::new();
     let of_the_c_module = &table()[..OF_THE_C_MODULE];
@@ -370,7 +369,7 @@ fn wait_diag(
     })
 }
 
-/// Connections with something wrong: a window that is closed, and ACKs that do not come.
+/// Connections with a problem: a closed window, or ACKs that do not arrive.
 fn with_diagnostics(plan: Plan) -> Result<Vec<Pair>> {
     let stuffed = || -> Result<Pair> {
         let pair = plan.small_pair()?;
@@ -428,7 +427,7 @@ fn with_diagnostics(plan: Plan) -> Result<Vec<Pair>> {
     ])
 }
 
-/// UDP sockets with datagrams to read, some of them read, and some yet to be sent.
+/// UDP sockets with datagrams in both queues, some of them read already.
 fn udp(plan: Plan) -> Result<Vec<Socket>> {
     let wildcard = Socket::new(plan.domain(), Type::DGRAM, None)?;
     wildcard.bind(&plan.wildcard(0).into())?;
@@ -449,7 +448,7 @@ fn udp(plan: Plan) -> Result<Vec<Socket>> {
     Ok(vec![wildcard, full, half_read, sender, corked])
 }
 
-/// UDP sockets with IPv6 addresses of many shapes, which nobody has to have.
+/// UDP sockets with IPv6 addresses of many shapes, which the machine need not have.
 fn addresses() -> Result<Vec<Socket>> {
     const SHAPES: &[&str] = &[
         "2001:db8::",
@@ -482,7 +481,7 @@ fn addresses() -> Result<Vec<Socket>> {
         .collect()
 }
 
-/// The texts of the four files, of this module.
+/// The texts of the four files of the loaded module.
 fn read_by(ko: &Path) -> Result<Vec<String>> {
     let _loaded = Loaded::new(ko)?;
     File::ALL
@@ -491,7 +490,7 @@ fn read_by(ko: &Path) -> Result<Vec<String>> {
         .collect()
 }
 
-/// The same rows by both, but for what is known.
+/// Both modules show the same rows, except for the known differences.
 fn same_rows(c: &Path) -> Result<()> {
     Known::check_readme()?;
     let mut subjects = Vec::new();
@@ -591,7 +590,7 @@ fn same_rows(c: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads one file by both modules by turns, and prints how long a row took.
+/// Reads one file with both modules in turn, and prints the time per row.
 fn by_turns(c: &Path, file: File, what: &str, rows: usize) -> Result<()> {
     // Microseconds a row, of ours and of theirs: of all reads, and the median of each turn.
     let mut all = [Vec::new(), Vec::new()];
@@ -640,7 +639,7 @@ fn by_turns(c: &Path, file: File, what: &str, rows: usize) -> Result<()> {
     Ok(())
 }
 
-/// The median, and sorts.
+/// Sorts the values, and returns the median.
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -650,7 +649,7 @@ fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// Prints how long a row takes by each. Nothing about time is claimed.
+/// Prints the time per row of each module. No time makes this test fail.
 fn time_of_a_row(c: &Path) -> Result<()> {
     let plan = Plan::V4;
     let listener = plan.listener(100)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Crowded buckets: thousands of sockets on one port or in one bucket, read in pieces, in peace
-//! and while sockets come and go.
+//! Crowded buckets: thousands of sockets on one port or in one bucket, read in pieces, while
+//! nothing changes and while sockets come and go.
 
 use crate::features::Feature;
 use crate::guest::guest;
@@ -97,7 +97,7 @@ impl Crowd {
         Ok(socket)
     }
 
-    /// So many sockets on one port.
+    /// This many sockets on one port.
     fn sockets(self, count: usize) -> Result<Vec<Socket>> {
         let to = self.plan().addr(9);
         let mut sockets = vec![self.socket(self.plan().addr(0), to)?];
@@ -119,7 +119,8 @@ pub fn udp6_crowd(count: usize) -> Result<Vec<Socket>> {
     Crowd::Udp6.sockets(count)
 }
 
-/// Thousands of sockets in one bucket: read in pieces, in peace, and with churn in that bucket.
+/// Thousands of sockets in one bucket, read in pieces: while nothing changes, and while sockets
+/// come and go in that bucket.
 fn crowd(crowd: Crowd, count: usize) -> Result<()> {
     let to = crowd.plan().addr(9);
     let sockets = crowd.sockets(count)?;
@@ -213,7 +214,7 @@ fn read_under_churn(file: File, long_lived: &BTreeSet<u64>) -> Result<()> {
     Ok(())
 }
 
-/// A socket, or a minisock: of those, the addresses tell them apart.
+/// The identity of a socket, or of a minisock, which has only its addresses.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Id {
     Ino(u64),
@@ -236,9 +237,9 @@ fn reference_ids(file: File) -> Result<BTreeSet<Id>> {
         .collect())
 }
 
-/// Reads a file in pieces as large as there are, and calls `between` with the last row of each.
-/// What was there before and after must be listed once, and nothing twice. Says how many pieces
-/// there were.
+/// Reads a file in the largest pieces possible, and calls `between` with the last row of each.
+/// Sockets that exist before and after must be listed once, and none twice. Returns the number of
+/// pieces.
 fn read_between(file: File, mut between: impl FnMut(&Row) -> Result<()>) -> Result<usize> {
     let before = reference_ids(file)?;
     let mut from = fs::File::open(file.path())?;
@@ -272,8 +273,8 @@ fn read_between(file: File, mut between: impl FnMut(&Row) -> Result<()>) -> Resu
     Ok(pieces)
 }
 
-/// Between two reads, the socket that was shown last is closed, where the walk would go on; and
-/// some others with it, shown or not.
+/// Between two reads, the socket that was shown last, from which the walk would continue, is
+/// closed; and some others with it, shown or not.
 fn last_shown_goes_away(crowd: Crowd, count: usize) -> Result<()> {
     let file = crowd.file();
     let mut rng = rand::rng();
@@ -369,7 +370,7 @@ fn one_bucket() -> Result<()> {
     })
 }
 
-/// Asks the kernel to end a connection, whoever has it.
+/// Asks the kernel to end a connection of any process.
 fn destroy(row: &Row) -> Result<()> {
     // ss wants brackets around IPv6 addresses.
     let bracket = |addr: &str| match addr.rsplit_once(':') {
@@ -385,7 +386,7 @@ fn destroy(row: &Row) -> Result<()> {
     Ok(())
 }
 
-/// IPv4 and IPv6 sockets share buckets: each file shows its own, however they lie.
+/// IPv4 and IPv6 sockets share buckets. Each file shows its own, whatever their order.
 fn two_families() -> Result<()> {
     let count = guest().scale(1500, 600, 300);
     let mut rng = rand::rng();

@@ -3,9 +3,9 @@
 //! Crowded buckets whose sockets leave and come back between two reads of one listing, or are
 //! closed and replaced.
 //!
-//! The sockets that move are those around the place where the last read ended, or all that were
-//! listed so far. A socket that does not move must be listed exactly once, and no socket twice.
-//! `/proc/net/tcp` and `/proc/net/udp` say which sockets are in the bucket, and in which order.
+//! The sockets that move are those around the end of the last read, or all that were listed so far.
+//! A socket that does not move must be listed exactly once, and no socket twice. `/proc/net/tcp`
+//! and `/proc/net/udp` give the sockets in the bucket, and their order.
 
 use crate::features::Feature;
 use crate::guest::{guest, wait_for, Scale};
@@ -35,7 +35,7 @@ const WINDOW: usize = 1 << 20;
 /// The buffer of a shell or of the C library.
 const BUFFER: usize = 4096;
 
-/// Long enough for RCU to free the sockets that were closed, so that new ones get their memory.
+/// A time in which RCU frees the sockets that were closed, so that new ones get their memory.
 const GRACE_PERIOD: Duration = Duration::from_millis(100);
 
 /// The number of slots in the UDP table of a new network namespace. 0: the table is shared.
@@ -312,7 +312,7 @@ const READINGS: &[Reading] = &[
 
 /// A choice of sockets, in the order in which they move.
 enum Which {
-    /// Those at these distances from the last one shown, along the chain: 1 is the next one.
+    /// The sockets at these distances from the last one shown, along the chain: 1 is the next one.
     Near(&'static [isize]),
     /// All that were shown, and the same in reverse order.
     Shown,

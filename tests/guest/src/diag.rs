@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The indicators of the Diag column: made by real traffic, held against TCP_INFO, and seen to
-//! go away again.
+//! The indicators of the Diag column: caused by real traffic, compared with TCP_INFO, and gone when
+//! the cause is gone.
 
 use crate::guest::wait_for;
 use crate::harness::Case;
@@ -46,7 +46,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// What the column must say of a socket, by TCP_INFO.
+/// The indicators that a socket must have, by TCP_INFO.
 fn verdict(socket: &Socket) -> Result<&'static str> {
     let info = tcp_info(socket)?;
     let (may_send, may_receive) = match info.state {
@@ -68,7 +68,7 @@ fn verdict(socket: &Socket) -> Result<&'static str> {
     })
 }
 
-/// The row of a socket, whose Diag agrees with TCP_INFO.
+/// The row of a socket. Fails unless its Diag agrees with TCP_INFO.
 fn checked_row(plan: Plan, socket: &Socket) -> Result<Row> {
     // A retransmission may change the truth between two looks at it, and back again: but not time
     // after time.
@@ -102,7 +102,7 @@ fn wait_diag(plan: Plan, socket: &Socket, state: &str, diag: &str) -> Result<()>
     })
 }
 
-/// Lets retransmissions come often, where the kernel can (since 6.15).
+/// Makes retransmissions frequent, if the kernel can do that (since 6.15).
 fn hasten(socket: &Socket) {
     let _ = set_int(socket, libc::IPPROTO_TCP, TCP_RTO_MAX_MS, 1000);
 }
@@ -125,13 +125,13 @@ fn stuff_until_closed(plan: Plan, from: &Socket, to: &Socket) -> Result<()> {
     })
 }
 
-/// Reads until nothing is on its way any more.
+/// Reads until no data is in flight.
 fn drain_until_open(plan: Plan, from: &Socket, to: &Socket) -> Result<()> {
     drain_until(plan, from, to, ["", ""])
 }
 
-/// Reads until nothing is on its way in this direction, as it might close the window again, and
-/// both sockets have these diagnostics.
+/// Reads until no data is in flight in this direction, which could close the window again, and both
+/// sockets have these indicators.
 fn drain_until(plan: Plan, from: &Socket, to: &Socket, expected: [&str; 2]) -> Result<()> {
     wait_for("an open window", 15, || {
         drain(to)?;
@@ -145,7 +145,7 @@ fn drain_until(plan: Plan, from: &Socket, to: &Socket, expected: [&str; 2]) -> R
     })
 }
 
-/// A reader that stops: its own window closes, and the writer sees it closed.
+/// A process that stops reading: its own window closes, and the writer sees that.
 fn reader_stops(plan: Plan) -> Result<()> {
     let Pair { client, server, .. } = plan.small_pair()?;
     wait_diag(plan, &client, "ESTB", "")?;
@@ -173,8 +173,8 @@ fn both_readers_stop(plan: Plan) -> Result<()> {
     drain_until_open(plan, &server, &client)
 }
 
-/// The peer's window is closed while we have data to deliver, in every state with such data; our
-/// own is closed in every state in which the peer may still send.
+/// The peer's window is closed while there is data to deliver, in every state that can have such
+/// data. Our window is closed, in every state in which the peer may still send.
 fn zero_window_in_every_state(plan: Plan) -> Result<()> {
     // FIN_WAIT1: the FIN waits behind the data.
     let fin_wait1 = plan.small_pair()?;
@@ -232,7 +232,7 @@ fn zero_window_in_every_state(plan: Plan) -> Result<()> {
     Ok(())
 }
 
-/// Data, or a FIN, that nobody acknowledges for over a second.
+/// Data, or a FIN, without an acknowledgement for over a second.
 fn lost_acks_in_every_state(plan: Plan) -> Result<()> {
     let new = || -> Result<Pair> {
         let pair = plan.pair()?;
@@ -294,7 +294,7 @@ fn lost_acks_in_every_state(plan: Plan) -> Result<()> {
     wait_state(&closing.client, state::CLOSE)
 }
 
-/// We do not read, and nobody acknowledges what we write.
+/// A process that does not read, and whose data is not acknowledged.
 fn own_window_and_lost_acks(plan: Plan) -> Result<()> {
     let Pair { client, server, .. } = plan.small_pair()?;
     stuff_until_closed(plan, &server, &client)?;
@@ -307,8 +307,8 @@ fn own_window_and_lost_acks(plan: Plan) -> Result<()> {
     drain_until_open(plan, &server, &client)
 }
 
-/// No indicator on a healthy connection, a listener, a client that waits for its SYN-ACK (for over
-/// a second), or a half-closed connection.
+/// There is no indicator on a healthy connection, a listener, a client that waits for its SYN-ACK
+/// (for over a second), or a half-closed connection.
 fn nothing_is_wrong(plan: Plan) -> Result<()> {
     let healthy = plan.pair()?;
     let half = plan.pair()?;
@@ -343,7 +343,7 @@ fn nothing_is_wrong(plan: Plan) -> Result<()> {
     })
 }
 
-/// The link itself loses the ACKs: a firewall rule, or a queueing discipline that loses all.
+/// The link itself loses the ACKs: by a firewall rule, or by a queueing discipline that drops all.
 fn link_that_drops_acks() -> Result<()> {
     let plan = Plan::V4;
     let Pair { client, server, .. } = plan.pair()?;

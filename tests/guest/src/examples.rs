@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The examples of the manual page knetstat(5): each command, as the page has it, is run on a
-//! terminal, among sockets for which the answer is known, and prints what the page says.
+//! The examples of the manual page knetstat(5). Each command of the page runs on a terminal, with
+//! sockets for which the answer is known, and must print the output on the page.
 
 use crate::guest::{guest, wait_for, Scale};
 use crate::harness::Case;
@@ -22,10 +22,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-/// The terminal's width: that of the text on the page.
+/// The width of the terminal, which is that of the text on the page.
 const COLUMNS: u16 = 75;
 
-/// After so long a time a command that goes on and on has begun.
+/// The time after which a command that does not end by itself has begun its work.
 const BEGUN: Duration = Duration::from_secs(4);
 
 /// The name of this process.
@@ -33,15 +33,15 @@ const COMM: &str = "/proc/self/comm";
 
 const PAGE: &str = include_str!("../../../man/knetstat.5");
 
-/// What people run such commands with: a shell, and an awk. BusyBox's shell is none of them: it has
-/// its own find, ip and nsenter, which are less.
+/// The shells and awks that the commands run with. BusyBox's shell is not among them: its own find,
+/// ip and nsenter can do less.
 const TOOLS: [(&[&str], &str); 3] = [
     (&["bash"], "gawk"),
     (&["dash"], "mawk"),
     (&["mksh"], "busybox"),
 ];
 
-/// What makes the sockets of an example, by its title on the page.
+/// The function that makes the sockets of an example, by its title on the page.
 type Scene = fn(&mut Stage) -> Result<()>;
 
 const SCENES: [(&str, &str, Scene); 14] = [
@@ -130,19 +130,19 @@ fn each_has_its_test() -> Result<()> {
     Ok(())
 }
 
-/// What an example is run among. All is undone in the end.
+/// The environment of an example. Dropping this undoes all of it.
 struct Stage {
     sockets: Vec<Socket>,
     processes: Vec<Child>,
     /// Programs that are found before those of the system.
     bin: PathBuf,
-    /// What happens before the last command.
+    /// An action before the last command.
     before_last: Option<Box<dyn FnOnce() -> Result<()>>>,
-    /// What happens while the last command runs, some time after it has begun.
+    /// An action while the last command runs, some time after it has begun.
     meanwhile: Option<Box<dyn FnOnce() -> Result<()> + Send>>,
     /// The name that this process had before.
     name: Vec<u8>,
-    /// What is to be done in the end: commands.
+    /// Commands that undo the rest.
     undo: Vec<String>,
 }
 
@@ -168,12 +168,12 @@ impl Stage {
         })
     }
 
-    /// Gives this process, which has the sockets, a name.
+    /// Gives this process, which owns the sockets, a name.
     fn name(&self, name: &str) -> Result<()> {
         Ok(fs::write(COMM, name)?)
     }
 
-    /// A program with this script.
+    /// Creates a program with this script.
     fn program(&self, name: &str, script: &str) -> Result<()> {
         let path = self.bin.join(name);
         fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
@@ -192,7 +192,8 @@ impl Stage {
         Ok(socket)
     }
 
-    /// A connection from port 40000 + `client` of 192.0.2.7: its ends, the client's first.
+    /// A connection from port 40000 + `client` of 192.0.2.7: the sockets of the client and the
+    /// server.
     fn connection(
         &mut self,
         listener: &Socket,
@@ -257,7 +258,7 @@ fn command(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A shell that is given one command after the other, as a person does at a terminal.
+/// A shell that gets one command after the other, as from a person at a terminal.
 struct Shell {
     process: Child,
     stdin: ChildStdin,
@@ -326,9 +327,9 @@ impl Drop for Shell {
     }
 }
 
-/// Lines without what differs from one run to another: times, inodes, processes, descriptors, what
-/// waits in queues, and how wide all that is, on which depends where the command goes on below.
-/// And in order, unless the command sorts them: that of the rows comes from a hash function.
+/// The lines without the parts that differ from run to run: times, inodes, processes, descriptors,
+/// queues, and their widths, on which the line breaks of the command depend. The lines are sorted
+/// unless the command sorts them, because the order of rows comes from a hash function.
 fn comparable(lines: &[String], command: &str) -> Vec<String> {
     let mut rows: Vec<String> = Vec::new();
     for line in lines {
@@ -364,7 +365,7 @@ fn comparable_row(row: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Whether it is a time of day, by itself or behind a date and a `T`.
+/// Whether a word is a time of day, alone or after a date and a `T`.
 fn is_time(word: &str) -> bool {
     let (date, time) = word.split_once('T').unwrap_or(("", word));
     let looks_like = |text: &str, form: &str| {
@@ -385,7 +386,7 @@ fn is_time(word: &str) -> bool {
         }
 }
 
-/// A word without the numbers that follow these names.
+/// A word without the numbers after these names.
 fn without_numbers(word: &str, names: &[&str]) -> String {
     let mut text = String::new();
     for part in word.split_inclusive(|c: char| !c.is_ascii_digit()) {
@@ -470,7 +471,7 @@ fn user_timeout(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Keepalive that begins after so many seconds.
+/// Sets keepalive that begins after this many seconds.
 fn idle(seconds: u64) -> TcpKeepalive {
     TcpKeepalive::new().with_time(Duration::from_secs(seconds))
 }
@@ -584,7 +585,7 @@ fn changes(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Changes two options of one connection of two.
+/// Changes two options of one of two connections.
 fn change(stage: &mut Stage) -> Result<impl FnOnce() -> Result<()> + Send + 'static> {
     let http = stage.listener(8080, plain)?;
     let [_, server] = stage.connection(&http, 1, plain)?;
@@ -638,7 +639,7 @@ fn closed_window(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Something that listens at port 80 in a namespace, and a process there.
+/// A listener at port 80 in a namespace, and a process there.
 fn web(namespace: Option<&fs::File>) -> Result<(Socket, Child)> {
     let start = || {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;

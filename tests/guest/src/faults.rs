@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rules of the walk that are broken on purpose elsewhere.
+//! Tests of rules of the walk. Each also runs with a module in which the rule is broken on purpose.
 //!
 //! Each test passes with the module as it is. `make test` runs each by its name as well, with a
-//! module that was built with `KNETSTAT_FAULT=` so that a rule is broken or the case that it is
-//! for is forced: there the test must fail, within its own deadline.
+//! module built with `KNETSTAT_FAULT=`, in which a rule is broken or a rare case is forced. If the
+//! rule is broken, the test must fail, within its own deadline.
 
 use crate::cursors::lengthen;
 use crate::features::Feature;
@@ -49,10 +49,11 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// How many places that a reading goes on from are tried with a module that nothing is wrong with.
+/// The number of windows after which a test ends if the module is not broken.
 const ENOUGH_WINDOWS: u32 = 20;
 
-/// How long to wait, in seconds, for what takes a tenth of that: not long if it is known not to come.
+/// The seconds to wait for an event that takes a tenth of this time. A broken module gets less,
+/// because the event may never happen.
 fn patience(seconds: u64) -> u64 {
     match guest().is_broken {
         true => seconds / 4,
@@ -63,7 +64,7 @@ fn patience(seconds: u64) -> u64 {
 /// A `cat` of one of our files, in the network namespace of the calling thread.
 struct Cat {
     child: Child,
-    /// What it printed, at its end.
+    /// Receives its output when it ends.
     text: mpsc::Receiver<io::Result<String>>,
 }
 
@@ -88,7 +89,7 @@ impl Cat {
         Ok(Self { child, text })
     }
 
-    /// What it prints, if that takes no longer than this.
+    /// Its output. Fails if that takes longer than this.
     fn text(&mut self, seconds: u64) -> Result<String> {
         let within = Duration::from_secs(seconds);
         match self.text.recv_timeout(within) {
@@ -104,7 +105,7 @@ impl Cat {
         }
     }
 
-    /// Kills it, and waits for its end no longer than this.
+    /// Kills it. Fails if its end takes longer than this.
     fn kill(&mut self, seconds: u64) -> Result<()> {
         self.child.kill()?;
         let deadline = Instant::now() + Duration::from_secs(seconds);
@@ -119,7 +120,7 @@ impl Cat {
     }
 }
 
-/// A namespace, to go back to.
+/// The current network namespace, to go back to.
 fn this_namespace() -> Result<fs::File> {
     Ok(fs::File::open("/proc/thread-self/ns/net")?)
 }
@@ -129,7 +130,7 @@ fn enter(namespace: &fs::File) -> Result<()> {
     setns(namespace, CloneFlags::CLONE_NEWNET).context("setns")
 }
 
-/// A socket that can share its address with others, not bound yet.
+/// A socket that can share its address with others, and is not bound yet.
 fn sharing(is_tcp: bool) -> Result<Socket> {
     if is_tcp {
         let socket = Plan::V4.tcp()?;
@@ -142,7 +143,7 @@ fn sharing(is_tcp: bool) -> Result<Socket> {
     }
 }
 
-/// Puts it into the table.
+/// Puts a socket into the table.
 fn bind(socket: &Socket, is_tcp: bool, port: u16) -> Result<()> {
     socket.bind(&Plan::V4.addr(port).into())?;
     if is_tcp {
@@ -151,8 +152,8 @@ fn bind(socket: &Socket, is_tcp: bool, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// The ports of the first two columns of `/proc/net/tcp` or `udp`: the number of the row, which
-/// of UDP is that of the slot, and the local port.
+/// The first two columns of `/proc/net/tcp` or `udp`: the number of the row, which is that of the
+/// slot for UDP, and the local port.
 fn numbers_and_ports(is_tcp: bool) -> Result<Vec<(u32, u16)>> {
     let reference = Plan::V4.file(is_tcp).reference();
     let text = fs::read_to_string(format!("/proc/thread-self/net/{reference}"))?;
@@ -167,11 +168,12 @@ fn numbers_and_ports(is_tcp: bool) -> Result<Vec<(u32, u16)>> {
         .collect()
 }
 
-/// Neither a power of two, which a flipped bit would make 0, nor well known.
+/// A port that is neither well known nor a power of two, which would become 0 if its bit were
+/// flipped.
 const PORT: u16 = 0x5a5a;
 
-/// What this network namespace adds to the hash of a port at 127.0.0.1, in the namespace of the
-/// calling thread, as far as the size of the table lets it count.
+/// The number that the network namespace of the calling thread adds to the hash of a port at
+/// 127.0.0.1, up to the size of the table.
 ///
 /// UDP's slot is the port plus this, and `/proc/net/udp` numbers the slots. TCP's bucket is the
 /// port XOR this, and `/proc/net/tcp` lists the buckets in order: of two ports that differ in one
@@ -205,7 +207,7 @@ fn offset(is_tcp: bool) -> Result<u16> {
     Ok(offset)
 }
 
-/// Whose socket it is.
+/// The namespace of a socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whose {
     Ours,
@@ -275,7 +277,7 @@ impl Mixed {
         Ok(mixed)
     }
 
-    /// Few of ours before and behind more of theirs than a round visits.
+    /// A few sockets of ours before and after more of theirs than a round visits.
     fn lost_among_others(is_tcp: bool) -> Result<Self> {
         let mut order = vec![Whose::Ours; 20];
         order.extend([Whose::Theirs; 1100]);
@@ -284,8 +286,8 @@ impl Mixed {
     }
 }
 
-/// A bucket with more entries of another namespace than a round passes over: every reading ends,
-/// and has each of ours once.
+/// A bucket with more entries of another namespace than a round visits. Every listing ends, and has
+/// each of our sockets once.
 fn place_lost_every_round() -> Result<()> {
     for is_tcp in [false, true] {
         in_fresh(|| {
@@ -301,7 +303,7 @@ fn place_lost_every_round() -> Result<()> {
     Ok(())
 }
 
-/// Whatever a reading is at, SIGKILL ends it.
+/// SIGKILL ends a reader at any place in a listing.
 fn reader_can_be_killed() -> Result<()> {
     in_fresh(|| {
         let _mixed = Mixed::lost_among_others(false)?;
@@ -312,8 +314,8 @@ fn reader_can_be_killed() -> Result<()> {
     })
 }
 
-/// A reader that stops in the middle of a bucket keeps no other namespace from ending: its
-/// device, and so the other end of that here, goes with it.
+/// A reader that stops in the middle of a bucket does not keep another namespace alive. That
+/// namespace ends, and with it its device, and so the other end of the pair in this one.
 fn sleeping_reader_pins_nothing(is_tcp: bool) -> Result<()> {
     let file = Plan::V4.file(is_tcp);
     // More than a window of ours, so that it ends in this bucket, next to one of theirs.
@@ -359,15 +361,15 @@ fn sleeping_reader_pins_nothing(is_tcp: bool) -> Result<()> {
     each_once(file, &String::from_utf8(begun)?, &inodes(&ours)?)
 }
 
-/// A socket that goes from one table to the other and back, over and over, while somebody says
-/// which one.
+/// A thread that moves a socket from one table to the other and back. Another thread chooses the
+/// socket.
 struct Mover<'s> {
     sockets: &'s BTreeMap<u64, Socket>,
-    /// Where it connects to.
+    /// The address that the socket connects to.
     listener: Socket,
-    /// The inode of the socket; 0: none.
+    /// The inode of the chosen socket; 0: none.
     moving: AtomicU64,
-    /// The inode of the one that it is at.
+    /// The inode of the socket that is being moved.
     at: AtomicU64,
     stop: AtomicBool,
 }
@@ -385,7 +387,7 @@ impl<'s> Mover<'s> {
         })
     }
 
-    /// Moves until `stop`. Returns how often it moved one.
+    /// Moves sockets until `stop`. Returns the number of moves.
     fn run(&self) -> Result<usize> {
         let to = SockAddr::from(local(&self.listener)?);
         let mut moves = 0;
@@ -412,7 +414,7 @@ impl<'s> Mover<'s> {
         Ok(moves)
     }
 
-    /// Goes on with this socket, and returns when no other one is at the move.
+    /// Chooses a socket, and returns when no other one is being moved.
     fn go_to(&self, ino: u64) {
         self.moving.store(ino, Ordering::SeqCst);
         while self.at.load(Ordering::SeqCst) != ino && !self.stop.load(Ordering::Relaxed) {
@@ -421,8 +423,9 @@ impl<'s> Mover<'s> {
     }
 }
 
-/// Reads TCP rows window by window. If one ends in the middle of a bucket, the socket of the last
-/// row is moved between the tables from then on. Those that were not moved must be listed once.
+/// Reads TCP rows window by window. If a window ends in the middle of a bucket, the socket of the
+/// last row is moved between the tables from then on. Sockets that were not moved must be listed
+/// once.
 ///
 /// With a module that ends a round at each entry (KNETSTAT_FAULT=short-rounds), one socket is moved
 /// all the time.

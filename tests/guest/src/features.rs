@@ -2,9 +2,9 @@
 
 //! Features of a kernel or a machine that some tests need, and whether a guest has them.
 //!
-//! A test may be skipped only if the guest lacks the feature that the test names. Whether it does
-//! is found out without the module, and not in the way in which the test found out. So a test that
-//! no longer runs somewhere fails there, and a new guest needs no list of tests to skip.
+//! A test may be skipped only if the guest lacks the feature that the test names. That is checked
+//! without the module, and in another way than the test does it. So a test that no longer runs in
+//! some guest fails there, and a new guest needs no list of tests to skip.
 
 use crate::build_tree;
 use crate::guest::{guest, Scale};

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a row may consist of, to the last byte: anything else is an error.
+//! The grammar of a row, to the last byte. Any other text is an error.
 //!
-//! [`Row`] sees to the columns, the spaces and the header. Here are the fields: addresses of the
-//! family of the file, the state with the signs that it can have, and of the options the names,
-//! their order, the sockets that have them, and the form of each value. The order and the sockets
-//! are those of the tests' table of options, the form is what knetstat(5) promises.
+//! [`Row`] checks the columns, the spaces and the header. This file checks the fields: addresses of
+//! the family of the file, the state and the indicators that it can have, and the options: their
+//! names, their order, the sockets that have them, and the form of each value. Order and sockets
+//! come from the tests' table of options; the form comes from knetstat(5).
 
 use crate::options::{names_always_shown, table, Role, OF_SIX, TIMESTAMPING};
 use crate::rows::{address, File, Row};
@@ -28,7 +28,7 @@ enum Form {
     Hex,
     /// The name of an interface, or its number behind `if`.
     Interface,
-    /// An address, an interface behind it, if there is one.
+    /// An address, and an interface if there is one.
     Scoped,
     /// Groups, each with its interface.
     Groups,
@@ -36,7 +36,7 @@ enum Form {
     Range,
     /// The name of an algorithm.
     Name,
-    /// The upper layer protocol, and what there is to say of TLS.
+    /// The upper layer protocol, with details of TLS.
     Ulp,
     /// A clock, and flags.
     TxTime,
@@ -48,7 +48,7 @@ const INT: (i128, i128) = (i32::MIN as i128, i32::MAX as i128);
 const UNSIGNED: (i128, i128) = (0, u32::MAX as i128);
 const BYTE: (i128, i128) = (0, 255);
 
-/// What a value reads like, by what the page has behind `NAME=`.
+/// The form of a value, by the text after `NAME=` on the page.
 fn form(name: &str, value: &'static str) -> Form {
     let number = |(from, to)| Form::Number(from, to, "");
     match (name, value) {
@@ -102,7 +102,7 @@ fn forms() -> &'static HashMap<&'static str, Form> {
     })
 }
 
-/// A number in decimal, if it is written as this project writes numbers, and in this range.
+/// A number in decimal, if it is in this range and has no leading zeros.
 fn decimal(text: &str, from: i128, to: i128) -> Result<i128> {
     let number: i128 = text.parse()?;
     ensure!(number.to_string() == text, "{text:?} is written otherwise");
@@ -117,7 +117,8 @@ fn hexadecimal(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A name in which all that could break a row is escaped, of so many bytes at most.
+/// Checks a name: it has at most this many bytes, and all characters that could break a row are
+/// escaped.
 fn word(text: &str, longest: usize) -> Result<()> {
     ensure!(!text.is_empty(), "an empty name");
     let mut rest = text;
@@ -303,7 +304,7 @@ fn ulp(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// An address and its port, as `std::net` has them.
+/// An address and its port, as `std::net` prints them.
 fn endpoint(text: &str, six: bool) -> Result<()> {
     let (host, port) = text.rsplit_once(':').context("no port")?;
     let ip = ip(host, six)?;
@@ -318,7 +319,7 @@ fn endpoint(text: &str, six: bool) -> Result<()> {
     Ok(())
 }
 
-/// The states in which a sign can be, as the README has them.
+/// The states in which an indicator can be, as README.md lists them.
 fn can_have(state: &str, diag: &str) -> bool {
     let sends = ["ESTB", "CLSW", "FNW1", "CLSG", "LACK"].contains(&state);
     let receives = ["ESTB", "FNW1", "FNW2"].contains(&state);
@@ -399,8 +400,8 @@ fn check(file: File, row: &Row) -> Result<()> {
     Ok(())
 }
 
-/// Checks a piece of a listing, which begins at its beginning or anywhere, and goes to its end or
-/// not. Returns the number of rows that were whole.
+/// Checks a piece of a listing: from its beginning or from anywhere, to its end or not. Returns the
+/// number of whole rows.
 pub fn check_piece(file: File, piece: &[u8], from_begin: bool, to_end: bool) -> Result<usize> {
     let mut piece = std::str::from_utf8(piece)?;
     if from_begin {
@@ -435,8 +436,7 @@ pub fn check_piece(file: File, piece: &[u8], from_begin: bool, to_end: bool) -> 
     Ok(rows)
 }
 
-/// Checks that the grammar refuses what is wrong: each of these lines is a proper one with one
-/// mistake in it.
+/// Checks that the grammar refuses wrong lines. Each of them is a valid line with one mistake.
 pub fn check_itself() -> Result<()> {
     const TCP: &str = "     0      0 127.0.0.1:53            0.0.0.0:*               LSTN      \
         SO_REUSEADDR=1,SO_REUSEPORT=0,SO_KEEPALIVE=0,TCP_NODELAY=0,TCP_FASTOPEN=5,\

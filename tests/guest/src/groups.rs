@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sockets in many multicast groups: whole lists up to 1,024 groups, and the number of those left
-//! out beyond. The reference is what setsockopt(2) took and, by device, `/proc/net/igmp6`.
+//! Sockets in many multicast groups: whole lists of up to 1,024 groups, and the number of groups
+//! that are left out beyond that. The reference is the groups that setsockopt(2) accepted and, by
+//! device, `/proc/net/igmp6`.
 
 use crate::crowds::udp6_crowd;
 use crate::harness::Case;
@@ -19,10 +20,10 @@ use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::Command;
 
-/// Groups of a socket that are listed.
+/// The number of groups of a socket that are listed.
 const LISTED: usize = 1024;
 
-/// Bytes that the options of a socket may take: enough for all groups here.
+/// A limit for the memory of a socket's options, in bytes, that suffices for all groups here.
 const OPTMEM: &str = "/proc/sys/net/core/optmem_max";
 
 pub fn cases() -> Vec<Case> {
@@ -36,8 +37,8 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// Runs `f` while sockets may have many groups. The limit is that of the machine before Linux 6.8,
-/// and of the network namespace since then.
+/// Runs `f` while sockets may have many groups. The limit is one for the whole machine before Linux
+/// 6.8, and one for each network namespace since then.
 fn with_optmem(f: impl FnOnce() -> Result<()> + Send) -> Result<()> {
     let before = fs::read_to_string(OPTMEM).context(OPTMEM)?;
     fs::write(OPTMEM, "4000000")?;
@@ -79,7 +80,7 @@ fn join6(socket: &Socket, group: Ipv6Addr, interface: u32) -> Result<()> {
     )?)
 }
 
-/// The groups that a row lists, and how many it says that it leaves out.
+/// The groups that a row lists, and the number that it leaves out.
 fn groups<'r>(row: &'r Row, option: &str) -> Result<(Vec<&'r str>, usize)> {
     let value = row.option(option).with_context(|| format!("no {option}"))?;
     let mut groups: Vec<&str> = value.split('+').collect();
@@ -94,7 +95,7 @@ fn groups<'r>(row: &'r Row, option: &str) -> Result<(Vec<&'r str>, usize)> {
     Ok((groups, more))
 }
 
-/// One socket of both families that joins ever more groups.
+/// One socket of each family that joins more and more groups.
 fn up_to_1024_and_beyond() -> Result<()> {
     if fs::exists(OPTMEM)? {
         fs::write(OPTMEM, "4000000")?;
@@ -143,7 +144,7 @@ fn up_to_1024_and_beyond() -> Result<()> {
     Ok(())
 }
 
-/// Sockets with so many groups that a window holds few of them, and that a round ends by bytes.
+/// Sockets with so many groups that few fit into a window, and that a round ends by bytes.
 fn of_many_sockets() -> Result<()> {
     if fs::exists(OPTMEM)? {
         fs::write(OPTMEM, "4000000")?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The guest that the tests run in, as its environment describes it.
+//! The guest that the tests run in, described by its environment.
 
 use anyhow::{bail, Context, Result};
 use std::path::PathBuf;
@@ -8,29 +8,30 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How much a guest can do in the time there is.
+/// The speed of a guest, by which tests choose their sizes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scale {
-    /// Code runs at native speed, on more than one CPU.
+    /// Code runs at native speed, on several CPUs.
     Fast,
     /// The kernel checks itself with KASAN, lockdep and fault injection, on one CPU.
     Checked,
     /// All code is emulated: some twenty times slower.
     Emulated,
-    /// The kernel checks itself, on more than one CPU, and all of that is emulated.
+    /// The kernel checks itself on several CPUs, and all code is emulated.
     Slowest,
 }
 
-/// What `KNETSTAT_KERNEL`, `KNETSTAT_SCALE`, `KNETSTAT_KO`, `KNETSTAT_DIR` and `KNETSTAT_FAULT` say.
+/// The values of `KNETSTAT_KERNEL`, `KNETSTAT_SCALE`, `KNETSTAT_KO`, `KNETSTAT_DIR` and
+/// `KNETSTAT_FAULT`.
 pub struct Guest {
     /// The guest's name.
     pub name: String,
     pub scale: Scale,
     /// The module under test. It is loaded when the tests start.
     pub ko: PathBuf,
-    /// Where test-only modules lie, and where tests may write.
+    /// The directory of the test modules, in which tests may write.
     pub dir: PathBuf,
-    /// Whether the module was built with something broken on purpose or widened.
+    /// Whether the module was built with a rule broken on purpose, or a rare case forced.
     pub is_broken: bool,
 }
 
@@ -61,7 +62,7 @@ impl Guest {
         })
     }
 
-    /// Picks a size by what the guest can do in the time there is.
+    /// Chooses a size by the speed of the guest.
     pub fn scale<T>(&self, fast: T, checked: T, emulated: T) -> T {
         match self.scale {
             Scale::Fast => fast,
@@ -73,13 +74,13 @@ impl Guest {
 
 static GUEST: OnceLock<Guest> = OnceLock::new();
 
-/// Reads the environment. To be called once, before any test runs.
+/// Reads the environment. Must be called once, before any test runs.
 pub fn init() -> Result<&'static Guest> {
     let guest = Guest::from_env()?;
     Ok(GUEST.get_or_init(|| guest))
 }
 
-/// The guest that [`init`] found.
+/// The guest that [`init`] has read.
 pub fn guest() -> &'static Guest {
     GUEST.get().expect("guest::init() comes first")
 }
@@ -92,8 +93,8 @@ pub fn number(name: &str, default: u64) -> Result<u64> {
     }
 }
 
-/// Polls until `done` says so; fails after `seconds` (or longer on the slow kernels) with
-/// what `done` last returned as its reason.
+/// Polls until `done` returns `Ok`. Fails after `seconds` (or longer on slow kernels) with the last
+/// reason that `done` returned.
 pub fn wait_for(
     what: &str,
     seconds: u64,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Test cases for `libtest-mimic`: skips with a reason, and an order for those that need one.
+//! Test cases for `libtest-mimic`, with skips for a reason, and an order for tests that need one.
 
 use crate::features::Feature;
 use anyhow::Result;
@@ -14,7 +14,7 @@ use std::{fmt, thread};
 pub struct Skip {
     /// The feature that the guest lacks.
     feature: Feature,
-    /// How the test found out.
+    /// The observation of the test.
     reason: String,
 }
 
@@ -26,8 +26,7 @@ impl fmt::Display for Skip {
 
 impl std::error::Error for Skip {}
 
-/// Ends a test as skipped, for this reason. That counts as a failure if the guest has the feature
-/// after all.
+/// Ends a test as skipped for this reason. If the guest has the feature after all, the test fails.
 pub fn skip<T>(feature: Feature, reason: impl Into<String>) -> Result<T> {
     Err(Skip {
         feature,
@@ -37,7 +36,7 @@ pub fn skip<T>(feature: Feature, reason: impl Into<String>) -> Result<T> {
 }
 
 impl Skip {
-    /// What becomes of the test.
+    /// The outcome of the test.
     fn judge(&self) -> Result<Completion, Failed> {
         let Self { feature, reason } = self;
         match feature.is_here() {
@@ -61,7 +60,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// A test that runs beside others.
+    /// A test that may run at the same time as others.
     pub fn new(name: impl Into<String>, run: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
         Self {
             name: name.into(),
@@ -71,8 +70,8 @@ impl Case {
         }
     }
 
-    /// A test that runs beside others, but not beside another heavy one: two that make thousands
-    /// of sockets take longer at once than one after the other.
+    /// A test that may run at the same time as others, but not as another heavy one. Two tests that
+    /// make thousands of sockets take longer at the same time than one after the other.
     pub fn heavy(
         name: impl Into<String>,
         run: impl FnOnce() -> Result<()> + Send + 'static,
@@ -83,7 +82,7 @@ impl Case {
         }
     }
 
-    /// A test that runs after all tests before it have ended, and beside none.
+    /// A test that runs alone, after all tests before it have ended.
     pub fn alone(
         name: impl Into<String>,
         run: impl FnOnce() -> Result<()> + Send + 'static,
@@ -95,10 +94,10 @@ impl Case {
     }
 }
 
-/// Held by the heavy test that runs.
+/// The lock of the heavy test that runs.
 static HEAVY: Mutex<()> = Mutex::new(());
 
-/// Makes trials of the cases: first those that run beside others, then the rest, in order.
+/// Makes trials of the cases: first those that may run at the same time, then the rest, in order.
 pub fn trials(mut cases: Vec<Case>) -> Vec<Trial> {
     cases.sort_by_key(|case| case.alone);
     let mut before: Vec<Weak<()>> = Vec::new();

@@ -28,19 +28,19 @@ use std::time::Duration;
 /// The port of every socket of a crowd, and that of L2TP.
 const PORT: u16 = 1701;
 
-/// Sockets of a crowd. Their rows take more than two windows.
+/// The number of sockets of a crowd. Their rows take more than two windows.
 const CROWD: usize = 3000;
 
 /// The size of a buffer that has room for a window. A read(2) returns one at most.
 const WINDOW: usize = 1 << 20;
 
-/// The time in seconds within which the kernel frees a socket that nothing refers to.
+/// The seconds within which the kernel frees a socket without references.
 const PROMPT: u64 = 1;
 
 /// A receive buffer in bytes. The kernel doubles it.
 const RECEIVE_BUFFER: i32 = 4 << 20;
 
-/// The least that a full receive buffer is charged for, in pages.
+/// The least charge for a full receive buffer, in pages.
 const FULL: u64 = (RECEIVE_BUFFER as u64 * 2 - (1 << 20)) / 4096;
 
 pub fn cases() -> Vec<Case> {
@@ -65,7 +65,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// A place in a listing where a reader sleeps.
+/// A place in a listing at which a reader sleeps.
 struct Rest {
     name: &'static str,
     /// The sizes of the reads that led there.
@@ -250,7 +250,7 @@ impl Taken {
     }
 }
 
-/// Sends a socket more than it has room for.
+/// Sends a socket more data than it has room for.
 fn fill(from: &Socket, to: &Socket) -> Result<()> {
     set_int(to, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER)?;
     let addr = to.local_addr()?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's log: followed from the start, and clean at the end.
+//! The kernel's log, which is followed from the start and must be clean at the end.
 
 use crate::guest::{guest, Scale};
 use anyhow::{bail, ensure, Context, Result};
@@ -10,10 +10,10 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 use std::{fs, io, thread};
 
-/// Everything since [`follow`].
+/// All lines since [`follow`].
 static LINES: OnceLock<Mutex<Vec<String>>> = OnceLock::new();
 
-/// What no line may say. Case counts.
+/// The words that no line may have, in this case.
 const BAD: &[&str] = &[
     "WARNING:",
     "BUG:",
@@ -54,11 +54,11 @@ const BAD: &[&str] = &[
     "panicked at",
 ];
 
-/// What kmemleak says of itself when memory runs out, as tests make it: it goes on without the
-/// hint. A leak is reported in other words.
+/// A message of kmemleak about itself when memory runs out, which tests cause on purpose. It then
+/// works with less information. A leak is reported in other words.
 const HARMLESS: &str = "kmemleak: Cannot allocate a scan area";
 
-/// Starts to follow the log, in a thread of its own so that the ring buffer may overflow.
+/// Starts to follow the log in a thread of its own, before the ring buffer overflows.
 pub fn follow() -> Result<()> {
     let mut kmsg = fs::OpenOptions::new()
         .read(true)
@@ -96,7 +96,7 @@ fn text(record: &str) -> String {
     message.lines().next().unwrap_or_default().to_owned()
 }
 
-/// How many lines there are by now.
+/// The number of lines so far.
 pub fn mark() -> usize {
     // Let the follower catch up.
     thread::sleep(Duration::from_millis(100));
@@ -113,8 +113,8 @@ pub fn since(mark: usize) -> Vec<String> {
     })
 }
 
-/// Takes back the warning that a test provoked since `mark`: a whole splat, from "cut here" to
-/// "end trace", that contains `what`. Everything else stays.
+/// Removes a warning that a test has provoked since `mark`: a whole splat, from "cut here" to "end
+/// trace", that contains `what`. All other lines stay.
 pub fn forgive(mark: usize, what: &str) {
     let _ = since(mark);
     let Some(lines) = LINES.get() else { return };
@@ -142,7 +142,7 @@ pub fn forgive(mark: usize, what: &str) {
     lines.append(&mut splat);
 }
 
-/// Fails with the lines around every bad one.
+/// Fails if a line is bad, and shows the lines around the first one.
 pub fn check_clean() -> Result<()> {
     if matches!(guest().scale, Scale::Checked | Scale::Slowest) {
         check_lockdep()?;
@@ -168,8 +168,8 @@ pub fn check_clean() -> Result<()> {
     )
 }
 
-/// Lockdep switches itself off at its first report, and where it cannot work. Then a clean log
-/// says nothing about locks.
+/// Fails if lockdep is off: it turns itself off at its first report, and if it cannot work. A clean
+/// log then says nothing about locks.
 fn check_lockdep() -> Result<()> {
     let stats = fs::read_to_string("/proc/lockdep_stats").context("/proc/lockdep_stats")?;
     let is_on = stats

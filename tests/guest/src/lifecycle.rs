@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Loading and unloading, and what is left behind.
+//! Loading and unloading, without anything left behind.
 
 use crate::crowds::udp_crowd;
 use crate::features::Feature;
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use std::{fs, thread};
 
-/// Far more allocations than loading or reading makes.
+/// A number of allocations that neither loading nor reading reaches.
 const MOST_ALLOCATIONS: u32 = 20_000;
 
 pub fn cases() -> Vec<Case> {
@@ -63,8 +63,8 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// No memory is left to which nothing points, of all that the module ever took: it was loaded and
-/// unloaded many times by now.
+/// No memory that the module ever allocated has leaked. It was loaded and unloaded many times by
+/// now.
 fn nothing_leaked() -> Result<()> {
     let file = Path::new("/sys/kernel/debug/kmemleak");
     // Only what is five seconds old is reported, and not what has changed since the last scan.
@@ -131,7 +131,7 @@ fn all_there() -> Result<()> {
     Ok(())
 }
 
-/// No file in this namespace, and no module.
+/// There is no file in this namespace, and no module.
 pub fn nothing_left() -> Result<()> {
     for file in File::ALL {
         ensure!(!file.path().exists(), "{} is still there", file.name());
@@ -144,7 +144,7 @@ pub fn nothing_left() -> Result<()> {
     Ok(())
 }
 
-/// Runs `f` with the module unloaded, and loads it again whatever happens, for the tests after.
+/// Runs `f` with the module unloaded. Loads it again in any case, for later tests.
 pub fn unloaded(f: impl FnOnce() -> Result<()>) -> Result<()> {
     unload()?;
     let result = nothing_left().and_then(|()| f());
@@ -155,7 +155,7 @@ pub fn unloaded(f: impl FnOnce() -> Result<()>) -> Result<()> {
     result.and(again).and_then(|()| all_there())
 }
 
-/// A thread in a namespace of its own, which does what it is asked to there.
+/// A thread in a network namespace of its own that runs functions on request.
 struct Elsewhere {
     ask: std::sync::mpsc::Sender<fn() -> Result<()>>,
     answer: std::sync::mpsc::Receiver<Result<()>>,
@@ -215,7 +215,7 @@ fn before_and_after() -> Result<()> {
     after.run(three_rows)
 }
 
-/// A file that is open when the module goes: reading fails, or ends, and closing is fine.
+/// A file that is open while the module is unloaded. Reading then fails or ends; closing succeeds.
 fn open_across_unload() -> Result<()> {
     let _pair = Plan::V4.pair()?;
     let mut files = Vec::new();
@@ -332,7 +332,7 @@ fn cycle(cycles: u32) -> Result<()> {
     all_there()
 }
 
-/// Reads a file that may vanish: what comes is a prefix of a proper text.
+/// Reads a file that may vanish. The text must be a prefix of a valid one.
 fn read_while_it_lasts(file: File, size: usize) -> Result<()> {
     let mut from = match fs::File::open(file.path()) {
         Ok(from) => from,
@@ -361,12 +361,12 @@ fn read_while_it_lasts(file: File, size: usize) -> Result<()> {
     }
 }
 
-/// Takes a name in `/proc/net` of the namespace of the calling thread.
+/// Occupies a name in `/proc/net`, in the namespace of the calling thread.
 fn squat(name: &str) -> Result<()> {
     modules::insert_helper("squatter", &format!("name={name}"))
 }
 
-/// Loading where a name is taken, in this namespace or in another one.
+/// Loading fails if a name is taken, in this namespace or in another one.
 fn taken(elsewhere: bool) -> Result<()> {
     unloaded(|| {
         let other = match elsewhere {
@@ -442,7 +442,7 @@ impl FailNth {
         })
     }
 
-    /// Runs `f`, and says whether one of its allocations failed.
+    /// Runs `f`. Returns whether one of its allocations failed.
     pub fn run<T>(&mut self, nth: u32, f: impl FnOnce() -> T) -> Result<(T, bool)> {
         self.file.write_at(nth.to_string().as_bytes(), 0)?;
         let value = f();
@@ -454,8 +454,8 @@ impl FailNth {
         Ok((value, left == 0))
     }
 
-    /// Fails one allocation of `f` after the other, every `step`th from any of the first on, until
-    /// `f` makes no more.
+    /// Lets one allocation of `f` fail in each run: every `step`th, from a random one of the first
+    /// on, until `f` makes no more.
     pub fn each(
         &mut self,
         step: u32,
@@ -471,7 +471,7 @@ impl FailNth {
     }
 }
 
-/// All allocations, or one in `step` where each try takes seconds.
+/// The step between the allocations that fail: 1, or `step` if each run takes seconds.
 fn every(step: u32) -> u32 {
     match guest().scale {
         Scale::Slowest => step,
@@ -511,7 +511,7 @@ fn no_memory_to_load() -> Result<()> {
     other.run(three_rows)
 }
 
-/// unshare(2) runs out of memory: perhaps in ours of many parts.
+/// unshare(2) runs out of memory, perhaps in the module's part of it.
 fn no_memory_for_a_namespace() -> Result<()> {
     FailNth::new()?;
     let make = || -> Result<u32> {
@@ -537,7 +537,7 @@ fn no_memory_for_a_namespace() -> Result<()> {
     all_there()
 }
 
-/// Reads a whole file, and says how long it is.
+/// Reads a whole file. Returns its length.
 fn read_into(path: &Path, buf: &mut [u8]) -> std::io::Result<usize> {
     let mut from = fs::File::open(path)?;
     let mut total = 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What knetstat prints inside a guest, held against what the kernel itself says.
+//! The guest tests: the module's files, compared with other sources of the same facts.
 //!
-//! Runs as root in a guest with the module loaded, and says with libtest's own words how it
-//! went. See `guest.rs` for the environment that it wants.
+//! This runs as root in a guest with the module loaded, and reports as libtest does. `guest.rs`
+//! describes the environment that it needs.
 
 mod adversity;
 mod by_other_means;
@@ -51,7 +51,7 @@ fn main() -> Result<ExitCode> {
     }
 
     let mut arguments = Arguments::from_args();
-    // Tests wait more than they work.
+    // Tests wait for most of their time.
     arguments.test_threads.get_or_insert(4);
     if !arguments.list {
         klog::follow()?;
@@ -85,7 +85,7 @@ fn main() -> Result<ExitCode> {
     Ok(libtest_mimic::run(&arguments, harness::trials(cases)).exit_code())
 }
 
-/// Lets freed memory stay with the process: in UML, page faults take most of the time otherwise.
+/// Keeps freed memory in the process. Otherwise, page faults take most of the time in UML.
 fn keep_memory() {
     // SAFETY: No memory is at stake, and no other thread runs yet that might allocate.
     unsafe {

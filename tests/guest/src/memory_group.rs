@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A memory control group that the test process is a member of.
+//! Memory control groups for tests.
 
 use crate::features::Feature;
 use crate::harness::skip;
@@ -28,7 +28,8 @@ pub fn create(name: &str) -> Result<PathBuf> {
     Ok(group)
 }
 
-/// The whole process in a group of its own. Dropping this moves it back to the root group.
+/// A group that contains this whole process. Dropping this moves the process back to the root
+/// group.
 pub struct InGroup(PathBuf);
 
 impl InGroup {

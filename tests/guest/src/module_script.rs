@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `make load`, `unload`, `install` and `uninstall`, which are `scripts/module.sh`: what they do,
-//! and what they say in one line where they cannot.
+//! `make load`, `unload`, `install` and `uninstall` (`scripts/module.sh`): their effect, and their
+//! one-line messages if they fail.
 
 use crate::build_tree;
 use crate::build_tree::release;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{fs, io};
 
-/// Where the checkout is in the guests.
+/// The directory of the checkout in the guests.
 const CHECKOUT: &str = "/knetstat";
 
 const NOBODY: u32 = 65534;
@@ -50,11 +50,11 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// As much of a checkout as the script needs, in a directory of its own.
+/// The part of a checkout that the script needs, in a directory of its own.
 struct Checkout(PathBuf);
 
 impl Checkout {
-    /// One in which `make` was not run.
+    /// A checkout in which `make` was not run.
     fn new(name: &str) -> Result<Self> {
         let from = Path::new(CHECKOUT);
         if !from.join("scripts/module.sh").exists() {
@@ -75,7 +75,7 @@ impl Checkout {
         Ok(Self(dir))
     }
 
-    /// One in which `make` was run, for the guest's kernel.
+    /// A checkout in which `make` was run for the guest's kernel.
     fn built(name: &str) -> Result<Self> {
         let checkout = Self::new(name)?;
         fs::copy(&guest().ko, checkout.ko())?;
@@ -84,7 +84,7 @@ impl Checkout {
         Ok(checkout)
     }
 
-    /// `modules.order` as this kernel's Kbuild writes it.
+    /// The text of `modules.order` as this kernel's Kbuild writes it.
     fn order(&self) -> Result<String> {
         let release = release()?;
         let mut numbers = release.split(|c: char| !c.is_ascii_digit());
@@ -114,7 +114,7 @@ impl Drop for Checkout {
     }
 }
 
-/// What a command says if it succeeds, which is nothing on stderr.
+/// The output of a command that must succeed, and print nothing on standard error.
 fn succeeds(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     ensure!(
@@ -124,7 +124,7 @@ fn succeeds(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The command fails, and says one line, with all of `expected` in it.
+/// Runs a command that must fail with one line, which has all of `expected`.
 fn fails(command: &mut Command, expected: &[&str]) -> Result<()> {
     let output: Output = command.output().with_context(|| format!("{command:?}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -148,7 +148,7 @@ fn is_loaded() -> Result<bool> {
     Ok(modules.lines().any(|line| line.starts_with("knetstat ")))
 }
 
-/// The module is loaded, and its files are right.
+/// Checks that the module is loaded, and that its files are right.
 fn works() -> Result<()> {
     ensure!(is_loaded()?, "the module is not loaded");
     for file in File::ALL {
@@ -157,7 +157,7 @@ fn works() -> Result<()> {
     Ok(())
 }
 
-/// The module is not loaded, and its files are gone.
+/// Checks that the module is not loaded, and that its files are gone.
 fn is_gone() -> Result<()> {
     ensure!(!is_loaded()?, "the module is still loaded");
     for file in File::ALL {
@@ -166,7 +166,7 @@ fn is_gone() -> Result<()> {
     Ok(())
 }
 
-/// Runs `f`, and whatever comes of it loads the module again for the tests after.
+/// Runs `f`. Loads the module again in any case, for later tests.
 fn then_loaded(f: impl FnOnce() -> Result<()>) -> Result<()> {
     let result = f();
     let again = match is_loaded()? {
@@ -198,7 +198,7 @@ fn not_built() -> Result<()> {
     Ok(())
 }
 
-/// Makes the module say that it was built for another kernel; returns which.
+/// Changes the module's vermagic to that of another kernel. Returns the release of that kernel.
 fn rebuild_for_another_kernel(checkout: &Checkout) -> Result<String> {
     const MAGIC: &[u8] = b"vermagic=";
     let release = release()?;
@@ -218,7 +218,7 @@ fn rebuild_for_another_kernel(checkout: &Checkout) -> Result<String> {
     Ok(other)
 }
 
-/// What is installed must have been built with the tree that installs it.
+/// A module is installed only with the tree that it was built with.
 fn another_tree() -> Result<()> {
     let checkout = Checkout::built("another-tree")?;
     let built_for = format!("built for Linux {}", release()?);
@@ -238,7 +238,7 @@ fn another_tree() -> Result<()> {
     fails(&mut install, &[&built_for, "tree is 9.9.9", &run])
 }
 
-/// Loading twice and unloading twice is told apart from what else may go wrong.
+/// Loading twice and unloading twice have messages of their own.
 fn load_and_unload() -> Result<()> {
     let checkout = Checkout::built("load")?;
     fails(
@@ -271,7 +271,8 @@ fn load_and_unload() -> Result<()> {
     is_gone()
 }
 
-/// What rmmod says is handed on. Nothing keeps the module in the kernel: another rmmod says so.
+/// The script passes on the messages of rmmod. A stand-in for rmmod prints them here, because
+/// nothing keeps the module loaded.
 fn rmmod_fails(checkout: &Checkout) -> Result<()> {
     const SAID: &str = "rmmod: ERROR: Module knetstat is in use";
     let bin = checkout.0.join("bin");
@@ -288,7 +289,7 @@ fn rmmod_fails(checkout: &Checkout) -> Result<()> {
     works()
 }
 
-/// Another module has one of the names.
+/// Loading fails if another module has one of the files' names.
 fn name_taken() -> Result<()> {
     let checkout = Checkout::built("name-taken")?;
     succeeds(&mut checkout.make("unload"))?;
@@ -309,12 +310,12 @@ fn tree() -> Result<Option<PathBuf>> {
     Ok((tree != build_tree::usual_place()?).then_some(tree))
 }
 
-/// A `/lib/modules` of its own, in which the guest's kernel has no modules. To index those of
-/// Debian's kernel takes a minute where all code is emulated.
+/// A `/lib/modules` of its own, in which the guest's kernel has no modules. Indexing those of
+/// Debian's kernel takes a minute if all code is emulated.
 struct LibModules(PathBuf);
 
 impl LibModules {
-    /// With what a kernel's own modules_install puts there.
+    /// One with the files that a kernel's own modules_install creates.
     fn new(tree: Option<&Path>) -> Result<Self> {
         let dir = Path::new("/lib/modules").join(release()?);
         let from = tree.unwrap_or(&dir);
@@ -350,7 +351,7 @@ impl Drop for LibModules {
     }
 }
 
-/// The module in a directory of modules, and how it is packed.
+/// The paths of the module's files in a directory of modules, compressed or not.
 fn installed(modules: &Path) -> Result<Vec<String>> {
     let names = match fs::read_dir(modules.join("updates")) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
@@ -361,13 +362,14 @@ fn installed(modules: &Path) -> Result<Vec<String>> {
         .collect()
 }
 
-/// The manual pages, where they are to be found in a root.
+/// The paths of the installed manual pages in a root.
 const PAGES: [&str; 2] = [
     "usr/local/share/man/man4/knetstat.4",
     "usr/local/share/man/man5/knetstat.5",
 ];
 
-/// The manual pages are there as they are in the checkout, for everybody to read; or none is.
+/// Checks that the manual pages are those of the checkout and readable by all users, or that there
+/// are none.
 fn pages_are_installed(checkout: &Checkout, root: &Path, expected: bool) -> Result<()> {
     for page in PAGES.map(|page| root.join(page)) {
         if !expected {
@@ -386,7 +388,7 @@ fn pages_are_installed(checkout: &Checkout, root: &Path, expected: bool) -> Resu
     Ok(())
 }
 
-/// `make TARGET` with the build tree of the guest's kernel.
+/// The command `make TARGET` with the build tree of the guest's kernel.
 fn make_with_tree(checkout: &Checkout, target: &str) -> Result<Command> {
     let mut make = checkout.make(target);
     if let Some(tree) = tree()? {
@@ -395,7 +397,7 @@ fn make_with_tree(checkout: &Checkout, target: &str) -> Result<Command> {
     Ok(make)
 }
 
-/// As a package is made: by anybody, and without the indices of all modules.
+/// Installs into a package's directory: without root, and without indexing all modules.
 fn install_elsewhere() -> Result<()> {
     let checkout = Checkout::built("elsewhere")?;
     let stage = checkout.0.join("stage");
@@ -441,7 +443,7 @@ fn install_elsewhere() -> Result<()> {
     pages_are_installed(&checkout, &stage, false)
 }
 
-/// As an administrator does: modprobe finds the module, and then no more.
+/// Installs and uninstalls as an administrator: modprobe finds the module, and then no longer.
 fn install_and_uninstall() -> Result<()> {
     // The guest's headers are those for compiling elsewhere; make says that it has no such compiler.
     if cfg!(target_arch = "aarch64") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernel modules: the one under test, and those that help to test it.
+//! Kernel modules: the one under test, and the helpers in `tests/modules`.
 
 use crate::guest::guest;
 use anyhow::{ensure, Context, Result};
@@ -24,7 +24,7 @@ pub fn insert_helper(name: &str, parameters: &str) -> Result<()> {
     insert(&ko, parameters).with_context(|| format!("loading {name}"))
 }
 
-/// Unloads a module, which nobody may use.
+/// Unloads a module that has no users.
 pub fn remove(name: &str) -> Result<()> {
     delete_module(&CString::new(name)?, DeleteModuleFlags::O_NONBLOCK)
         .with_context(|| format!("unloading {name}"))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Network namespaces and user namespaces: each file shows its own, as its reader may see it.
+//! Network namespaces and user namespaces: each file shows the sockets of its own network
+//! namespace, with the user ids of its reader's user namespace.
 
 use crate::crowds::udp_crowd;
 use crate::features::Feature;
@@ -30,7 +31,7 @@ pub const USER_NAMESPACE: EntryPoint = EntryPoint {
     main: |_| user_namespace_child(),
 };
 
-/// A user who may do nothing.
+/// A user without rights.
 const NOBODY: u32 = 65534;
 
 pub fn cases() -> Vec<Case> {
@@ -54,7 +55,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// TCP and UDP sockets in both families, and what the files say of them.
+/// TCP and UDP sockets of both families, and their rows.
 struct Sockets {
     _scenes: Vec<Scene>,
     _udp: Vec<Socket>,
@@ -138,8 +139,8 @@ fn nothing_of_another() -> Result<()> {
     })
 }
 
-/// Sizes of a table, and how many sockets leave no bucket of the smaller one empty, as far as
-/// chance goes: the last one is shown like the rest.
+/// Two sizes of a hash table, and numbers of sockets that very probably fill every bucket of the
+/// smaller one, so that its last bucket is tested as well.
 const TCP: ([&str; 2], usize, usize) = (["16", "4096"], 400, 150);
 const UDP: ([&str; 2], usize, usize) = (["128", "4096"], 2000, 10);
 
@@ -189,8 +190,8 @@ fn private_table(
     Ok(())
 }
 
-/// Whether a row is of a socket that some process has. Others belong to who made them or, before
-/// Linux 6.17, to root: the comparison with the kernel's own files knows.
+/// Whether a process has the socket of this row. Other sockets belong to the user who made them or,
+/// before Linux 6.17, to root; the comparison with the kernel's own files covers that.
 fn is_owned(row: &Row) -> bool {
     row.options.is_some() && row.ino() != 0
 }
@@ -223,7 +224,7 @@ fn user_namespace() -> Result<()> {
     ended.and(result)
 }
 
-/// The child's side of [`user_namespace`].
+/// The main function of the child of [`user_namespace`].
 fn user_namespace_child() -> Result<()> {
     setgroups(&[])?;
     let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
@@ -310,8 +311,8 @@ fn ends_while_open() -> Result<()> {
     Ok(())
 }
 
-/// A namespace ends, and its device with it, when the last of its files is closed. Nor is a socket
-/// kept at which the reading of a crowded bucket stopped.
+/// A namespace ends, and with it its device, when the last of its files is closed. A listing that
+/// stopped in a crowded bucket keeps no socket alive either.
 fn ends_when_closed() -> Result<()> {
     let (files, there) = in_fresh(|| {
         let _crowd = udp_crowd(300)?;
@@ -344,7 +345,7 @@ fn ends_when_closed() -> Result<()> {
     })
 }
 
-/// Namespaces made and ended, several at once, with readers in them.
+/// Several namespaces at a time are created and end, with readers in them.
 fn many() -> Result<()> {
     let rounds = crate::guest::guest().scale(40, 15, 10);
     thread::scope(|scope| {

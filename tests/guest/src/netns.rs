@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Network namespaces: every test has its own, so it knows every row in it.
+//! Network namespaces. Every test has its own, so that it knows every row in it.
 
 use crate::guest::wait_for;
 use crate::reference;
@@ -26,8 +26,8 @@ struct In6Ifreq {
     ifindex: libc::c_int,
 }
 
-/// Runs `f` in a thread of its own that lives in a network namespace of its own. Threads and
-/// processes that `f` starts inherit the namespace.
+/// Runs `f` in a new thread, in a new network namespace. Threads and processes that `f` starts
+/// inherit the namespace.
 pub fn in_fresh<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     in_namespace_of(None, || {
         enter_fresh()?;
@@ -35,8 +35,7 @@ pub fn in_fresh<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     })
 }
 
-/// Runs `f` in a thread of its own that lives in this network namespace. `None`: in that of the
-/// calling thread.
+/// Runs `f` in a new thread, in this network namespace. `None`: in that of the calling thread.
 pub fn in_namespace_of<T: Send>(
     namespace: Option<&fs::File>,
     f: impl FnOnce() -> Result<T> + Send,
@@ -115,7 +114,7 @@ fn check(ret: libc::c_int) -> io::Result<()> {
     Ok(())
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<String>()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Our rows are the rows of `/proc/net/{tcp,tcp6,udp,udp6}`, one to one and in order.
+//! The rows of our files and those of `/proc/net/{tcp,tcp6,udp,udp6}` are the same, in the same
+//! order.
 
 use crate::guest::wait_for;
 use crate::harness::Case;
@@ -304,7 +305,7 @@ fn mixed_families() -> Result<()> {
     Ok(())
 }
 
-/// Sockets of several users: the uid is the socket's, as fstat(2) tells.
+/// Sockets of several users: the uid in a row is that of fstat(2).
 fn owners() -> Result<()> {
     let mut held = Vec::new();
     for uid in [0, 1, 1000, 65534, 4_000_000_000] {
@@ -376,7 +377,7 @@ fn reuseport_groups() -> Result<()> {
     Ok(())
 }
 
-/// The same sockets as `ss` shows, which asks through netlink.
+/// Our files list the same sockets as `ss`, which uses netlink.
 fn ss_agrees() -> Result<()> {
     let _scenes = [
         every_tcp_state(Plan::V4)?,
@@ -423,7 +424,7 @@ fn ss_agrees() -> Result<()> {
     Ok(())
 }
 
-/// A namespace without sockets: the header, and nothing else.
+/// A namespace without sockets: its files have the header, and nothing else.
 fn empty_namespace() -> Result<()> {
     for file in File::ALL {
         let text = std::fs::read_to_string(file.path())?;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! SO_TIMESTAMPING with the number of a PTP clock: one of the virtual clocks of the device that
-//! the socket is bound to, see `sock_timestamping_bind_phc()`. The module `tests/modules/phc` is
-//! such a device.
+//! SO_TIMESTAMPING with the number of a PTP clock: a virtual clock of the device that the socket is
+//! bound to; see `sock_timestamping_bind_phc()`. The module `tests/modules/phc` has such a device.
 
 use crate::features::Feature;
 use crate::harness::{skip, Case};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Options of many sockets at once, set at random while others read; who may see what; and
-//! what sysctls do not do to rows.
+//! Options of many sockets, set at random while other threads read; the readers who may see them;
+//! and sysctls, which must not change rows.
 
 use crate::guest::guest;
 use crate::harness::Case;
@@ -69,12 +69,12 @@ fn wanted(opt: &Opt, subject: &Subject) -> bool {
         && opt.is_on(subject.plan, subject.role)
 }
 
-/// Gives a socket one to eight legal values of options.
+/// Sets one to eight options of a socket, to legal values.
 fn shake(subject: &mut Subject, rng: &mut StdRng) -> usize {
     shake_some(table(), subject, rng)
 }
 
-/// The same with some options only.
+/// The same, with these options only.
 fn shake_some(some: &[Opt], subject: &mut Subject, rng: &mut StdRng) -> usize {
     let mut set = 0;
     for _ in 0..rng.random_range(1..=8) {
@@ -95,8 +95,8 @@ fn shake_some(some: &[Opt], subject: &mut Subject, rng: &mut StdRng) -> usize {
     set
 }
 
-/// Thousands of sockets, whose options change while all files are read. When it is quiet, no
-/// row differs from what getsockopt(2) says.
+/// Thousands of sockets, whose options change while all files are read. After the changes, every
+/// row agrees with getsockopt(2).
 fn many_sockets() -> Result<()> {
     let sockets = guest().scale(3000, 400, 200);
     let rounds = guest().scale(6, 3, 2);
@@ -191,15 +191,15 @@ fn many_sockets() -> Result<()> {
     Ok(())
 }
 
-/// Whether the connection has ended: the options that it was given may do that, such as a
-/// TCP_USER_TIMEOUT with a filter that drops. A socket in CLOSE has no row.
+/// Whether the connection has ended. Its options can cause that, for example a TCP_USER_TIMEOUT
+/// with a filter that drops. A socket in CLOSE has no row.
 fn is_over(subject: &Subject) -> Result<bool> {
     Ok(matches!(subject.role, Role::Client | Role::Accepted)
         && tcp_info(&subject.socket)?.state == state::CLOSE)
 }
 
-/// What is wrong with a row. TCP_MAXSEG may be wrong at the first look, and no other: the answer
-/// to a keepalive probe changes it at times, between the read and getsockopt(2).
+/// The error in a row. Only TCP_MAXSEG may be wrong at the first look, because the answer to a
+/// keepalive probe can change it between the read and getsockopt(2).
 fn difference(subject: &Subject, seen: &Row, fresh: &Fresh) -> Result<Option<String>> {
     const MAXSEG: &str = "TCP_MAXSEG";
     let difference = subject.compare(seen, fresh)?;
@@ -219,7 +219,7 @@ fn difference(subject: &Subject, seen: &Row, fresh: &Fresh) -> Result<Option<Str
     subject.compare(&seen, fresh)
 }
 
-/// One socket of each kind: options in random order, again and again, and then all at once.
+/// One socket of each kind: options in random order, again and again, and then all of them.
 fn again_and_again() -> Result<()> {
     let fresh = Fresh::ask()?;
     let seed: u64 = rand::random();
@@ -268,7 +268,7 @@ fn again_and_again() -> Result<()> {
     Ok(())
 }
 
-/// The names of a row are those of the table, in its order, and no value is empty.
+/// Checks that the names of a row are in the table, in its order, and that no value is empty.
 fn well_formed(row: &Row) -> Result<()> {
     let Some(options) = &row.options else {
         return Ok(());
@@ -305,7 +305,7 @@ fn all_options() -> Result<BTreeMap<u64, Row>> {
     Ok(all)
 }
 
-/// What is set in one namespace changes no row of another.
+/// An option that is set in one namespace changes no row of another one.
 fn other_namespaces() -> Result<()> {
     let mut here = Vec::new();
     for plan in PLANS {
@@ -347,7 +347,7 @@ fn other_namespaces() -> Result<()> {
     Ok(())
 }
 
-/// Names of devices that a careless reader of rows would stumble over.
+/// Names of devices that would break a naive parser of rows.
 const DEVICES: [&[u8]; 8] = [
     b"a,b=c",
     // As long as can be.
@@ -425,7 +425,7 @@ fn device_names() -> Result<()> {
     Ok(())
 }
 
-/// A device that is renamed over and over: a row has one name or the other, never some of both.
+/// A device that is renamed over and over. A row has one name or the other, never a mix.
 fn device_renamed() -> Result<()> {
     let names = ["knet-short", "x"];
     let run = |arguments: &[&str]| -> Result<()> {
@@ -478,7 +478,7 @@ fn device_renamed() -> Result<()> {
     })
 }
 
-/// ioctl(SIOCSIFNAME), which wants a device that is down.
+/// ioctl(SIOCSIFNAME), which needs a device that is down.
 fn rename_device(from: &str, to: &str) -> Result<()> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
     // SAFETY: All-zero bytes are a valid `struct ifreq`.
@@ -497,8 +497,8 @@ fn rename_device(from: &str, to: &str) -> Result<()> {
     Ok(())
 }
 
-/// A UDP socket that was connected once, and had packets: the kernel noted on which CPU they came,
-/// and disconnecting does not undo that. The process has set nothing.
+/// A UDP socket that was once connected and got packets. The kernel has stored the CPU on which
+/// they came, and disconnecting does not clear that. The process has set no option.
 fn disconnected() -> Result<()> {
     for (plan, is_port_given) in PLANS
         .into_iter()
@@ -536,7 +536,7 @@ fn disconnected() -> Result<()> {
     Ok(())
 }
 
-/// if_nametoindex(3) for names that are no text.
+/// if_nametoindex(3) for names that are not UTF-8.
 fn nix_index(name: &[u8]) -> Result<c_int> {
     let name = std::ffi::CString::new(name)?;
     // SAFETY: The name ends with a zero byte.
@@ -549,7 +549,7 @@ fn nix_index(name: &[u8]) -> Result<c_int> {
     Ok(index as c_int)
 }
 
-/// Makes the calling thread, and no other, one of a user without rights.
+/// Makes the calling thread, and no other, one of an unprivileged user.
 fn become_nobody() -> Result<()> {
     const NOBODY: u32 = 65534;
     // SAFETY: The raw system calls change the calling thread only, and touch no memory.
@@ -563,8 +563,8 @@ fn become_nobody() -> Result<()> {
     Ok(())
 }
 
-/// What only those may see who had CAP_NET_ADMIN when they opened the file, whoever reads it: the
-/// mark, and that there are keys.
+/// SO_MARK, and the presence of keys, are shown only if the file was opened with CAP_NET_ADMIN,
+/// whoever reads it.
 const FOR_ADMINS: [(&str, &str); 3] = [("SO_MARK", "0x2a"), ("TCP_MD5SIG", "1"), ("TCP_AO", "1")];
 
 fn for_admins() -> Result<()> {
@@ -638,7 +638,7 @@ fn for_admins() -> Result<()> {
     check(&mut by_nobody, false)
 }
 
-/// Sysctls that set what sockets begin with, or might.
+/// Sysctls that set the initial values of sockets, or might.
 const SYSCTLS: [(&str, &str); 38] = [
     ("net.ipv4.ip_no_pmtu_disc", "1"),
     ("net.ipv4.ip_no_pmtu_disc", "3"),
@@ -684,7 +684,7 @@ fn sysctl(name: &str) -> String {
     format!("/proc/sys/{}", name.replace('.', "/"))
 }
 
-/// Sockets made after a sysctl was changed show no more than others.
+/// Sockets that are created after a change of a sysctl show no more options than others.
 fn sysctls() -> Result<()> {
     let mut lacking = Vec::new();
     let mut wrong = Vec::new();
@@ -722,7 +722,7 @@ fn sysctls() -> Result<()> {
     Ok(())
 }
 
-/// What fresh sockets show that they should not.
+/// The options that fresh sockets show, and should not.
 fn extra(what: &str, v6only: bool) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     let plans = [Plan::V4, Plan::V6, Plan::Mapped];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A process that reads our files as it is asked to, and that can be stopped, limited and killed.
+//! A child process that reads our files on request. It can be stopped, limited and killed.
 
 use crate::rows::File;
 use crate::userfault::UserFault;
@@ -25,21 +25,22 @@ pub const ENTRY_POINT: EntryPoint = EntryPoint {
     main: |_| serve(),
 };
 
-/// Threads of a process that reads wildly.
+/// The number of threads of a reader that reads at random.
 pub const THREADS: usize = 4;
 
-/// More than any file here has.
+/// A size that no file reaches here, in bytes.
 const ROOM: usize = 4 << 20;
 
-/// How a request went, and how long the text is that was read so far.
+/// The result of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Answer {
-    /// 0: it went well.
+    /// 0: success.
     pub errno: i32,
+    /// The length of the text that was read so far.
     pub len: usize,
 }
 
-/// The process, as the tests see it. It is killed at the end of this value.
+/// The process, as the tests see it. Dropping this kills it.
 pub struct Reader(Child);
 
 impl Reader {
@@ -55,12 +56,12 @@ impl Reader {
         self.0.id()
     }
 
-    /// Sends a request, and does not wait.
+    /// Sends a request, and does not wait for the answer.
     pub fn send(&mut self, request: &str) -> Result<()> {
         self.0.send(request)
     }
 
-    /// The answer to what was sent; `None` if it was killed meanwhile.
+    /// The answer to the last request; `None` if the reader was killed meanwhile.
     pub fn answer(&mut self) -> Result<Option<Answer>> {
         let Some(line) = self.0.line()? else {
             return Ok(None);
@@ -72,34 +73,34 @@ impl Reader {
         }))
     }
 
-    /// What a request comes to; see [`serve`].
+    /// Sends a request, and returns the answer; see [`serve`].
     pub fn ask(&mut self, request: &str) -> Result<Answer> {
         self.send(request)?;
         self.answer()?
             .with_context(|| format!("the reader is gone after {request:?}"))
     }
 
-    /// A request that must go well.
+    /// Sends a request that must succeed.
     pub fn does(&mut self, request: &str) -> Result<usize> {
         let answer = self.ask(request)?;
         ensure!(answer.errno == 0, "{request:?}: {answer:?}");
         Ok(answer.len)
     }
 
-    /// All that was read since the file was opened, or since it was last sought in.
+    /// The text that was read since the file was opened, or since the last seek.
     pub fn text(&mut self) -> Result<String> {
         let mut text = vec![0; self.does("text")?];
         self.0.replies().read_exact(&mut text)?;
         Ok(String::from_utf8(text)?)
     }
 
-    /// SIGSTOP, and waits until it stands still.
+    /// Sends SIGSTOP, and waits until the process is stopped.
     pub fn stop(&self) -> Result<()> {
         self.signal(Signal::SIGSTOP)?;
         self.wait_state("stopped", |state| state == "T")
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn go_on(&self) -> Result<()> {
         self.signal(Signal::SIGCONT)
     }
@@ -122,7 +123,7 @@ impl Reader {
         })
     }
 
-    /// SIGKILL. It must be gone within this time.
+    /// Sends SIGKILL. Fails if the process has not ended within this time.
     pub fn kill(&mut self, seconds: u64) -> Result<ExitStatus> {
         self.0.kill()?;
         let deadline = Instant::now() + Duration::from_secs(seconds);
@@ -139,7 +140,7 @@ impl Reader {
     }
 }
 
-/// The files of a memory control group, opened in time.
+/// The files of a memory control group, opened before memory is limited.
 struct Limit {
     current: fs::File,
     high: fs::File,
@@ -162,7 +163,7 @@ impl Limit {
         Ok(std::str::from_utf8(&number[..n])?.trim().parse()?)
     }
 
-    /// Lets the group have so many bytes more than it has.
+    /// Limits the group to this many bytes more than it has.
     fn set(&self, more: u64) -> Result<()> {
         // Each CPU has some pages charged in advance, which a limit below them gives back.
         let below = self.current()?.saturating_sub(4096);
@@ -174,15 +175,15 @@ impl Limit {
     }
 }
 
-/// What the process has.
+/// The state of the process.
 struct State {
     file: Option<fs::File>,
-    /// Memory that is there already: under a limit, there may be no more.
+    /// A buffer that is allocated already: under a limit, there may be no more memory.
     buf: Vec<u8>,
     len: usize,
     /// Its memory control group.
     limit: Option<Limit>,
-    /// Memory that it does not get.
+    /// Memory in which every access is a page fault.
     fault: Option<UserFault>,
 }
 
@@ -193,11 +194,11 @@ struct State {
 /// - `read BYTES`: by one read(2); `rest`: to the end or to an error
 /// - `text`: the text follows the answer
 /// - `leave`: goes to the network namespace of the first process
-/// - `group DIRECTORY`: its control group, for `limited BYTES`: as `rest`, with so many bytes more
-///   memory than it has
-/// - `fault`: makes memory that nobody provides; in place of the length, the answer has the number
-///   of its descriptor. `stuck`: one read(2) into that memory
-/// - `wild`: reads and seeks in all files, in [`THREADS`] threads, until it is killed
+/// - `group DIRECTORY`: names its control group. `limited BYTES`: as `rest`, with this much more
+///   memory than the group has
+/// - `fault`: makes memory that no page is provided for; the answer has the number of its
+///   descriptor instead of the length. `stuck`: one read(2) into that memory
+/// - `wild`: reads and seeks in all files, in [`THREADS`] threads, until the process is killed
 pub fn serve() -> Result<()> {
     let mut state = State {
         file: None,
@@ -294,7 +295,7 @@ fn path(name: &str) -> PathBuf {
     Path::new("/proc/thread-self/net").join(name)
 }
 
-/// Reads as no program does, until it is killed.
+/// Reads at random, until the process is killed.
 fn wild() -> Result<()> {
     thread::scope(|scope| {
         for _ in 0..THREADS {

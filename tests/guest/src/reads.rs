@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading: in pieces of any size, from anywhere, by several readers, with many sockets, and
+//! Reading: in pieces of any size, from any position, by several readers, with many sockets, and
 //! while sockets come and go.
 
 use crate::guest::guest;
@@ -71,8 +71,8 @@ impl Quiet {
     }
 }
 
-/// Runs a test on the text of a file. A timer may change a row: so the test counts only if the
-/// text is the same before and after.
+/// Runs a test on the text of a file. A timer may change a row, so the test counts only if the text
+/// is the same before and after.
 pub fn while_same(file: File, mut test: impl FnMut(&str) -> Result<()>) -> Result<()> {
     let mut changed = String::new();
     for _ in 0..20 {
@@ -86,7 +86,7 @@ pub fn while_same(file: File, mut test: impl FnMut(&str) -> Result<()>) -> Resul
     bail!("{} does not stay the same: {changed}", file.name());
 }
 
-/// Says in which line two texts differ first, if they do.
+/// Fails at the first line in which two texts differ.
 pub fn same_text(read: &str, text: &str) -> Result<()> {
     let mut lines = (read.split_inclusive('\n'), text.split_inclusive('\n'));
     let mut pairs = iter::from_fn(|| match (lines.0.next(), lines.1.next()) {
@@ -100,7 +100,7 @@ pub fn same_text(read: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Reads the file in pieces of this size, and expects this text.
+/// Reads a file in pieces of this size, and expects this text.
 pub fn same_in_pieces(file: File, size: usize, text: &str) -> Result<()> {
     let read = read_in_pieces(fs::File::open(file.path())?, size)?;
     same_text(&read, text).with_context(|| format!("{} in pieces of {size} bytes", file.name()))
@@ -214,7 +214,7 @@ fn seeks() -> Result<()> {
     })
 }
 
-/// A file of more than a window of 128 KiB.
+/// A file with more text than a window of 128 KiB.
 fn large(file: File) -> Result<Vec<Socket>> {
     let plan = match file {
         File::Tcp | File::Udp => Plan::V4,
@@ -228,8 +228,8 @@ fn large(file: File) -> Result<Vec<Socket>> {
         .collect()
 }
 
-/// Seeks within the window of 128 KiB, behind it and beyond the end, and reads of all sizes: each
-/// returns the text from there on.
+/// Seeks within the window of 128 KiB, after it and beyond the end, with reads of all sizes. Each
+/// read returns the text from that position.
 fn seeks_anywhere() -> Result<()> {
     const WINDOW: u64 = 128 << 10;
     for file in [File::Udp, File::Tcp6] {
@@ -288,7 +288,7 @@ fn seeks_anywhere() -> Result<()> {
     Ok(())
 }
 
-/// lseek(2) with a place to seek from that is none of the three of the standard library.
+/// lseek(2) with any value of `whence`.
 fn lseek(file: &fs::File, offset: i64, whence: i32) -> io::Result<i64> {
     // SAFETY: No memory is at stake.
     match unsafe { libc::lseek64(file.as_raw_fd(), offset, whence) } {
@@ -297,7 +297,7 @@ fn lseek(file: &fs::File, offset: i64, whence: i32) -> io::Result<i64> {
     }
 }
 
-/// What `/proc/net/tcp` refuses is refused, with the same error, and the position stays.
+/// A seek that `/proc/net/tcp` refuses is refused with the same error, and the position stays.
 fn refused_seeks() -> Result<()> {
     let _quiet = Quiet::new()?;
     for file in File::ALL {
@@ -337,7 +337,7 @@ fn refused_seeks() -> Result<()> {
     Ok(())
 }
 
-/// Who begins anew sees what is there now, whatever was read before.
+/// A new listing shows the sockets of now, whatever was read before.
 fn rewound() -> Result<()> {
     let mut quiet = Quiet::new()?;
     for (file, plan) in [
@@ -405,8 +405,8 @@ fn rewound() -> Result<()> {
     Ok(())
 }
 
-/// Threads that seek, read and pread one open file: in peace, whatever they get is of the text.
-/// While sockets come and go, what comes at once is whole rows, as nothing else fits between.
+/// Threads that seek, read and pread one open file. While nothing changes, each read returns a part
+/// of the text. While sockets come and go, each read returns whole rows.
 fn threads() -> Result<()> {
     for file in [File::Udp, File::Tcp6] {
         let sockets = large(file)?;
@@ -492,7 +492,7 @@ fn threads() -> Result<()> {
                 .strip_prefix(&format!("{}\n", file.header()))
                 .unwrap_or(&text);
         }
-        each_once(file, &all, &long_lived).context("of what several threads read")?;
+        each_once(file, &all, &long_lived).context("in the reads of several threads")?;
     }
     klog::check_clean()
 }
@@ -589,7 +589,7 @@ fn readers() -> Result<()> {
     })
 }
 
-/// Several open files, read in turns.
+/// Several open files, read in turn.
 fn interleaved() -> Result<()> {
     Quiet::new()?.each(|file, text| {
         let mut files = Vec::new();
@@ -611,7 +611,7 @@ fn interleaved() -> Result<()> {
     })
 }
 
-/// Nobody writes to the files: mode 0444, and what proc says of a file without write.
+/// The files cannot be written: mode 0444, and the error of a proc file without write.
 fn read_only() -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     for file in File::ALL {
@@ -633,7 +633,7 @@ fn read_only() -> Result<()> {
     Ok(())
 }
 
-/// Every inode exactly once.
+/// Checks that every inode is listed exactly once.
 pub fn each_once(file: File, text: &str, sockets: &BTreeSet<u64>) -> Result<()> {
     let mut seen: BTreeMap<u64, usize> = BTreeMap::new();
     for row in file.parse(text)? {
@@ -657,7 +657,7 @@ pub fn inodes(sockets: &[Socket]) -> Result<BTreeSet<u64>> {
     sockets.iter().map(ino).collect()
 }
 
-/// Half TCP connections, half UDP sockets, in both families.
+/// Many sockets: half TCP connections, half UDP sockets, of both families.
 fn many_sockets(count: usize) -> Result<()> {
     for plan in [Plan::V4, Plan::V6] {
         let listener = plan.listener(1000)?;

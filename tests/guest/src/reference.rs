@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What others say of the same sockets: `/proc/net/{tcp,tcp6,udp,udp6}` as the `procfs` crate
-//! parses them, and `ss`.
+//! Other sources for the same sockets: `/proc/net/{tcp,tcp6,udp,udp6}`, parsed by the `procfs`
+//! crate, and `ss`.
 
 use crate::rows::{address, File, Row};
 use anyhow::{bail, ensure, Context, Result};
@@ -205,7 +205,7 @@ fn ss_state(file: File, state: &str) -> Result<String> {
     .to_owned())
 }
 
-/// Undoes `ss`'s brackets, zones and its own notation for wildcards.
+/// Removes `ss`'s brackets, zones and its notation for wildcards.
 fn ss_address(file: File, text: &str) -> Result<String> {
     let (host, port) = text.rsplit_once(':').context("no port in ss's address")?;
     let (host, _zone) = host.split_once('%').unwrap_or((host, ""));

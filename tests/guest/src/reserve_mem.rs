@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! SO_RESERVE_MEM, which takes a memory control group other than the root.
+//! SO_RESERVE_MEM, which needs a memory control group other than the root.
 
 use crate::harness::Case;
 use crate::memory_group::InGroup;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rights: what a reader sees of sockets with nearly all options set, in our files, in
-//! `/proc/net/{tcp,tcp6,udp,udp6}` and through `sock_diag`.
+//! Rights: the options that different readers see, on sockets with nearly all options set, in our
+//! files, in `/proc/net/{tcp,tcp6,udp,udp6}` and through `sock_diag`.
 //!
-//! The readers are processes of their own, put where they are by setpriv(1) and unshare(1). What
-//! `sock_diag` gives root and withholds from a reader, our files must withhold, too; and all else
-//! must be as root sees it. The table at the end is that of `docs/trust.md`.
+//! Each reader is a process of its own, started by setpriv(1) and unshare(1). Our files must
+//! withhold what `sock_diag` shows to root and withholds from the reader. All else must be as root
+//! sees it. The table at the end is that of `docs/trust.md`.
 
 use crate::harness::Case;
 use crate::netns::{in_fresh, in_namespace_of};
@@ -32,7 +32,7 @@ pub const READER: EntryPoint = EntryPoint {
     main: read_as_told,
 };
 
-/// What a reader does that another one has started beside itself.
+/// The task of a reader that another reader has started.
 const AT_ONCE: &str = "at-once";
 
 pub fn cases() -> Vec<Case> {
@@ -43,11 +43,11 @@ pub fn cases() -> Vec<Case> {
 
 /// A reader.
 struct Reader {
-    /// What the table calls it.
+    /// Its name in the table.
     name: &'static str,
-    /// The command that puts it where it is.
+    /// The command that gives it its rights and namespaces.
     by: &'static [&'static str],
-    /// What it does there.
+    /// Its task.
     task: Task,
     /// Whether it has CAP_NET_ADMIN over the network namespace of the sockets.
     is_admin: bool,
@@ -59,9 +59,9 @@ enum Task {
     Reads,
     /// Makes sockets of its own before.
     Contains,
-    /// The same; then a process beside it that lost CAP_NET_ADMIN opens the files and reads.
+    /// The same; then another process, without CAP_NET_ADMIN, opens the files and reads.
     ContainsOther,
-    /// Reads what the test has opened.
+    /// Reads files that the test has opened.
     IsHanded,
     /// Opens the files, which the test reads.
     Hands,
@@ -90,7 +90,7 @@ const OWN_USERS: [&str; 3] = ["unshare", "--user", "--map-root-user"];
 const OWN_NET: [&str; 1] = ["--net"];
 const OWN_PIDS: [&str; 3] = ["--pid", "--fork", "--mount-proc"];
 
-/// All of them. The first one is who the others are compared with.
+/// All readers. The others are compared with the first one.
 fn readers() -> Vec<Reader> {
     let reader = |name, by: &[&[&'static str]], task, is_admin| Reader {
         name,
@@ -135,7 +135,7 @@ fn readers() -> Vec<Reader> {
     ]
 }
 
-/// What the files are read from, by whoever opened them.
+/// Our files and the kernel's, and a netlink socket for `sock_diag`, all open.
 struct Source {
     ours: Vec<OwnedFd>,
     kernels: Vec<OwnedFd>,
@@ -164,7 +164,7 @@ impl Source {
         files.chain(std::iter::once(&self.diag))
     }
 
-    /// The same from the numbers of descriptors, which are this value's from here on.
+    /// Takes over open descriptors, in the same order.
     fn from_descriptors(all: Vec<OwnedFd>) -> Result<Self> {
         let mut all = all.into_iter();
         let mut four = || -> Vec<_> { all.by_ref().take(File::ALL.len()).collect() };
@@ -206,17 +206,17 @@ impl Source {
     }
 }
 
-/// What somebody sees, by inode. Sockets without one are left out.
+/// The view of a reader, by inode. Sockets without an inode are left out.
 #[derive(Default)]
 struct View {
     ours: BTreeMap<u64, BTreeMap<String, String>>,
-    /// The user, by the kernel's files.
+    /// The user, from the kernel's files.
     kernels: BTreeMap<u64, u32>,
     diag: BTreeMap<u64, Diag>,
 }
 
 impl View {
-    /// As lines of text, for the test that started the reader.
+    /// Prints it as lines of text, for the test that started the reader.
     fn print(&self, to: &mut impl Write) -> Result<()> {
         for (ino, options) in &self.ours {
             let options: Vec<_> = options.iter().map(|(n, v)| format!("{n}={v}")).collect();
@@ -265,8 +265,8 @@ impl View {
     }
 }
 
-/// Options that cannot be tried with the rest: a locked filter is for good, and a socket has keys
-/// of one kind only.
+/// Options that cannot be set together with the rest: a locked filter is permanent, and a socket
+/// has keys of one kind only.
 const APART: [&str; 5] = [
     "SO_LOCK_FILTER",
     "TCP_REPAIR",
@@ -275,18 +275,18 @@ const APART: [&str; 5] = [
     "TCP_USER_TIMEOUT",
 ];
 
-/// The owners of the sockets, as far as the maker may give them away.
+/// The owners that the sockets get, if their creator may change that.
 const OWNERS: [u32; 3] = [0, 1000, 65534];
 
-/// What the sockets are kept by.
+/// The sockets, which are kept open.
 #[derive(Default)]
 struct Held {
     _subjects: Vec<Subject>,
     _others: Vec<Socket>,
 }
 
-/// Sockets of all kinds, with all options that go together; and with each that then is still in no
-/// row, one more.
+/// Sockets of all kinds, with all options that can be combined; and one more socket for each option
+/// that is then still in no row.
 fn sockets() -> Result<Held> {
     let mut subjects = Vec::new();
     for plan in PLANS {
@@ -379,8 +379,8 @@ fn names(view: &View) -> BTreeSet<String> {
         .collect()
 }
 
-/// The side of the reader: says "ready", waits for a line, prints what it sees, and waits for the
-/// end of its input.
+/// The main function of a reader: it prints "ready", waits for a line, prints its view, and waits
+/// for the end of its input.
 fn read_as_told(arguments: &[String]) -> Result<()> {
     let (task, numbers) = arguments.split_first().context("no task")?;
     if task == AT_ONCE {
@@ -435,7 +435,7 @@ fn read_as_told(arguments: &[String]) -> Result<()> {
 /// A reader that was started.
 struct Started {
     child: Child,
-    /// The numbers of its descriptors.
+    /// The numbers of its open descriptors.
     numbers: Vec<String>,
 }
 
@@ -463,13 +463,13 @@ impl Started {
         })
     }
 
-    /// Lets it go on, and says what it sees.
+    /// Lets it read, and returns its view.
     fn look(&mut self) -> Result<View> {
         self.child.send("")?;
         View::parse(self.child.replies())
     }
 
-    /// Takes its descriptors, by pidfd_getfd(2).
+    /// Duplicates its descriptors, by pidfd_getfd(2).
     fn take(&self) -> Result<Source> {
         let take = |number: &String| -> Result<_> {
             duplicate_of(self.child.id(), number.parse()?).context("pidfd_getfd")
@@ -478,7 +478,7 @@ impl Started {
     }
 }
 
-/// What was seen of an option, on any socket that has it for root.
+/// Where a reader sees an option, on any socket on which root sees it.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Seen {
     ours: bool,
@@ -495,8 +495,8 @@ impl Seen {
     }
 }
 
-/// Holds what a reader sees against what root sees of the same sockets at the same time, before
-/// and after. Returns what the reader sees of each option.
+/// Compares the view of a reader with the views of root, before and after, on the same sockets.
+/// Returns where the reader sees each option.
 fn compare(reader: &Reader, view: &View, root: [&View; 2]) -> Result<BTreeMap<String, Seen>> {
     let [before, after] = root;
     let mut all: BTreeMap<String, Seen> = BTreeMap::new();
@@ -511,7 +511,7 @@ fn compare(reader: &Reader, view: &View, root: [&View; 2]) -> Result<BTreeMap<St
             bail!("{ino} is in one of our files and not in others: {row:?}");
         };
         let (Some(uid), Some(of_diag)) = (view.kernels.get(ino), view.diag.get(ino)) else {
-            bail!("what the kernel does not list, we do: {seen:?}");
+            bail!("we list sockets that the kernel does not list: {seen:?}");
         };
         compared += 1;
         // In whose terms the kernel says it, in such we say it.
@@ -561,7 +561,7 @@ fn compare(reader: &Reader, view: &View, root: [&View; 2]) -> Result<BTreeMap<St
     ];
     ensure!(
         ours.is_subset(&kernels) && ours.is_subset(&diag),
-        "we list what the kernel does not: {:?}",
+        "we list sockets that the kernel does not list: {:?}",
         ours.iter()
             .filter(|ino| !kernels.contains(**ino) || !diag.contains(**ino))
             .collect::<Vec<_>>()
@@ -605,7 +605,7 @@ fn nothing_more() -> Result<()> {
     Ok(())
 }
 
-/// What a reader sees.
+/// Starts a reader, and compares its view with that of root.
 fn look(reader: &Reader) -> Result<BTreeMap<String, Seen>> {
     let handed = match reader.task {
         Task::IsHanded => Some(Source::open()?),
@@ -628,8 +628,8 @@ fn look(reader: &Reader) -> Result<BTreeMap<String, Seen>> {
     compare(reader, &view, [&before, &after])
 }
 
-/// The table: options that all readers see alike are one column. A cell says whether our files have
-/// it and, if `sock_diag` has it, whether the reader is given it there.
+/// Prints the table. Options that all readers see alike share a column. A cell says whether our
+/// files show it and, if `sock_diag` can, whether that shows it to the reader.
 fn print_table(columns: &[(&str, BTreeMap<String, Seen>)]) {
     const MOST_NAMES: usize = 6;
     let mut alike: BTreeMap<Vec<Option<Seen>>, Vec<&str>> = BTreeMap::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Our four files: how their text reads, strictly.
+//! Our four files, and a strict parser of their text.
 
 use anyhow::{ensure, Context, Result};
 use std::fs;
@@ -58,7 +58,7 @@ impl File {
         PathBuf::from("/proc/thread-self/net").join(self.name())
     }
 
-    /// The header line, as `design.md` has it.
+    /// The header line, from `design.md`.
     pub fn header(self) -> &'static str {
         if self.is_tcp() {
             "Recv-Q Send-Q Local Address           Foreign Address         Stat Diag Options"
@@ -165,7 +165,7 @@ impl Row {
         Ok(row)
     }
 
-    /// The line that `design.md` asks for.
+    /// The line in the format of `design.md`.
     fn render(&self, file: File) -> String {
         let mut line = format!(
             "{:>6} {:>6} {:<23} {:<23}",
@@ -202,7 +202,7 @@ impl Row {
     }
 }
 
-/// An address as a row has it: the standard library's text, and `*` for port 0.
+/// An address as rows show it: the standard library's text, with `*` for port 0.
 pub fn address(addr: &SocketAddr) -> String {
     let ip = match addr.ip() {
         IpAddr::V4(ip) => ip.to_string(),

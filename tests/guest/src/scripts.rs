@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What scripts read our files with: shells, filters, interpreters.
+//! Programs that scripts read our files with: shells, filters, interpreters.
 //!
-//! Many of them read a block, use a line of it and seek back. In peace each must print what it
-//! prints of a regular file with the same text. While sockets come and go, it must print whole
-//! rows, and each socket that stays exactly once and in the same order.
+//! Many of them read a block, use a line of it and seek back. While nothing changes, each must
+//! print the same as for a regular file with the same text. While sockets come and go, it must
+//! print whole rows, and each socket that stays exactly once and in the same order.
 
 use crate::features::Feature;
 use crate::guest::{guest, Scale};
@@ -26,24 +26,24 @@ use std::{fs, thread};
 /// The loop that every shell has.
 const WHILE: &str = r#"while IFS= read -r line; do printf '%s\n' "$line"; done < "$1""#;
 
-/// What a reader prints of the sockets that stay.
+/// The sockets that stay, as a reader prints them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Prints {
-    /// The same ones in each reading: all, or those from a certain one on.
+    /// The same ones in each run: all, or those from a certain one on.
     Same,
-    /// The last ones. How many of them depends on how many others there are.
+    /// The last ones. Their number depends on the number of other sockets.
     Last,
 }
 
-/// A command that reads a file and prints what it read.
+/// A command that reads a file and prints its text.
 struct Reader {
     name: &'static str,
     /// The command. The path of the file follows, and then [`Reader::mark`].
     argv: &'static [&'static str],
     prints: Prints,
-    /// Reads byte by byte, so less is to be read where that takes long.
+    /// Whether it reads byte by byte, which is slow; then there are fewer sockets.
     is_slow: bool,
-    /// Whether it looks for a row, far into the file, whose last bytes are its second argument.
+    /// Whether it looks for a row far into the file that ends with its second argument.
     mark: bool,
 }
 
@@ -253,7 +253,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// Options that make rows longer, and no difference to the sockets.
+/// Options that make rows longer, without any other effect.
 const FLAGS: [(i32, i32); 10] = [
     (libc::SOL_SOCKET, libc::SO_OOBINLINE),
     (libc::SOL_SOCKET, libc::SO_RXQ_OVFL),
@@ -281,7 +281,7 @@ fn adorn(socket: &Socket, rng: &mut impl Rng) -> Result<()> {
 struct Kind {
     plan: Plan,
     is_tcp: bool,
-    /// A port that many of them share, and so the bucket.
+    /// A port, and so a bucket, that many of them share.
     port: u16,
 }
 
@@ -335,7 +335,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// So many sockets in each of these files.
+    /// Opens this many sockets for each of these files.
     fn new(files: &[File], count: usize) -> Result<Self> {
         let mut rng = rand::rng();
         let mut scene = Self {
@@ -372,7 +372,7 @@ impl Scene {
         Ok(scene)
     }
 
-    /// The sockets that stay, in the order in which the text of a file has them.
+    /// The sockets that stay, in the order in which a text lists them.
     fn order(&self, file: File, text: &str) -> Result<Vec<u64>> {
         let text = match text.starts_with(file.header()) {
             true => text.to_owned(),
@@ -386,8 +386,8 @@ impl Scene {
             .collect())
     }
 
-    /// Lets sockets come and go until `stop`, most of them in this file. Returns how many changes
-    /// there were.
+    /// Opens and closes sockets until `stop`, most of them in this file. Returns the number of
+    /// changes.
     fn churn(&self, file: File, stop: &AtomicBool) -> Result<usize> {
         let mut rng = rand::rng();
         let mut guests = VecDeque::new();
@@ -481,7 +481,7 @@ fn one_file(reader: &Reader, scene: &Scene, file: File) -> Result<()> {
     })
 }
 
-/// Says how many lines are no rows.
+/// Checks that every line is a whole row.
 fn whole_rows(file: File, text: &str) -> Result<()> {
     let lines: Vec<_> = text
         .lines()
@@ -501,23 +501,23 @@ fn whole_rows(file: File, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// In what one list of sockets differs from another.
+/// The differences between two lists of sockets.
 fn difference(read: &[u64], expected: &[u64]) -> String {
     let once: BTreeSet<_> = read.iter().collect();
     let missing = expected.iter().filter(|ino| !once.contains(ino)).count();
     format!(
-        "of {} sockets that stay, {missing} are missing and {} are there again, or they are in another order",
+        "of {} sockets that stay, {missing} are missing and {} are repeated, or their order differs",
         expected.len(),
         read.len() - once.len()
     )
 }
 
 /// A shell loop takes hardly longer than over the same text in a regular file, at 2,000 rows and at
-/// 8,000: so four times as many rows take about four times as long, as of the regular file.
+/// 8,000. So four times as many rows take about four times as long, as with the regular file.
 ///
-/// Times are not to be trusted where others run beside: so the two are read by turns, the least
-/// times of several turns count, and there are more turns until the limits are kept. A loop that is
-/// quadratic never keeps them: at 8,000 rows, it took from two to seven times as long.
+/// Other work on the machine makes times unreliable. So the two files are read in turn, the least
+/// times count, and there are more turns until the limits are met. A quadratic loop never meets
+/// them: at 8,000 rows, it took two to seven times as long.
 fn linear() -> Result<()> {
     if matches!(guest().scale, Scale::Emulated | Scale::Slowest) {
         return skip(
@@ -565,7 +565,7 @@ fn linear() -> Result<()> {
     Ok(())
 }
 
-/// How long a loop over so many rows takes.
+/// The time of a loop over this many rows.
 fn time_of_loop(path: &Path, rows: usize) -> Result<Duration> {
     const COUNT: &str = r#"n=0; while read -r line; do n=$((n + 1)); done < "$1"; [ "$n" = "$2" ] || echo "$n" >&2"#;
     let begun = Instant::now();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `sock_diag`: what `ss` asks the kernel, and who is given which attributes.
+//! `sock_diag`, the netlink family that `ss` uses, and the attributes that it gives to a reader.
 //!
-//! By hand, as it is about what a message does not have, and about a netlink socket that somebody
-//! else has opened.
+//! The messages are parsed by hand, because the tests look for missing attributes, and use netlink
+//! sockets that another process has opened.
 
 use crate::rows::File;
 use anyhow::{bail, ensure, Context, Result};
@@ -16,11 +16,11 @@ const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const HEADER: usize = 16;
 /// `struct inet_diag_msg`
 const MESSAGE: usize = 72;
-/// `idiag_uid` and `idiag_inode` in it.
+/// The offsets of `idiag_uid` and `idiag_inode` in it.
 const UID: usize = 64;
 const INODE: usize = 68;
 
-/// Attributes of `linux/inet_diag.h`, and the options that each tells of.
+/// Attributes of `linux/inet_diag.h`, and the options that each of them reveals.
 const ATTRIBUTES: [(u16, &[&str]); 11] = [
     // INET_DIAG_CONG
     (4, &["TCP_CONGESTION"]),
@@ -57,34 +57,35 @@ const ATTRIBUTES: [(u16, &[&str]); 11] = [
     (0, &["SO_BINDTODEVICE", "backlog", "uid", "ino"]),
 ];
 
-/// Whether somebody who is not given these attributes may not see this option. Of keys of TCP_AO,
-/// `sock_diag` says nothing; they are for those who may see the mark, as those of TCP_MD5SIG are.
+/// Whether an option must be hidden from a reader who gets only these attributes. `sock_diag` does
+/// not report keys of TCP_AO. They are shown to readers who may see the mark, like those of
+/// TCP_MD5SIG.
 pub fn is_withheld(name: &str, withheld: &BTreeSet<u16>) -> bool {
     let name = if name == "TCP_AO" { "SO_MARK" } else { name };
     attribute_of(name).is_some_and(|attribute| withheld.contains(&attribute))
 }
 
-/// The attribute that tells of an option, if there is one.
+/// The attribute that reveals an option, if there is one.
 pub fn attribute_of(name: &str) -> Option<u16> {
     let mut all = ATTRIBUTES.iter();
     let (attribute, _) = all.find(|(_, options)| options.contains(&name))?;
     Some(*attribute)
 }
 
-/// Whether an attribute is known to tell of an option.
+/// Whether an attribute is known to reveal an option.
 pub fn tells_of_an_option(attribute: u16) -> bool {
     ATTRIBUTES.iter().any(|(known, _)| *known == attribute)
 }
 
-/// What a message says of a socket.
+/// The contents of a message about a socket.
 #[derive(Clone, Debug)]
 pub struct Diag {
     pub uid: u32,
-    /// The attributes that came along, and 0 for the message itself.
+    /// The attributes of the message, and 0 for the message itself.
     pub attributes: BTreeSet<u16>,
 }
 
-/// A socket that asks about the network namespace of the calling thread, whoever sends by it.
+/// A netlink socket for the network namespace of the calling thread, whichever process uses it.
 pub fn open() -> Result<Socket> {
     let protocol = Protocol::from(libc::NETLINK_SOCK_DIAG);
     Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, Some(protocol)).context("AF_NETLINK")
@@ -140,7 +141,7 @@ fn parse(message: &[u8]) -> Result<(u64, Diag)> {
     Ok((word(message, INODE)?.into(), diag))
 }
 
-/// Splits off so many bytes, and what pads them to four.
+/// Splits off this many bytes, and their padding to four.
 fn split(bytes: &[u8], len: usize) -> Result<(&[u8], &[u8])> {
     ensure!(len >= 4 && len <= bytes.len(), "a length of {len}");
     let next = len.next_multiple_of(4).min(bytes.len());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sockets: where they bind, how a connection is made, and how packets get lost.
+//! Sockets: their addresses, how they are connected, and how packets get lost.
 
 use crate::guest::wait_for;
 use crate::netns::{LINK_LOCAL, LO};
@@ -14,7 +14,7 @@ use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::AsRawFd;
 
-/// Which addresses the sockets of a test use.
+/// The addresses that the sockets of a test use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Plan {
     /// 127.0.0.1 to 127.0.0.1.
@@ -47,7 +47,7 @@ impl Plan {
         }
     }
 
-    /// The address that both ends have.
+    /// The address of both ends.
     pub fn addr(self, port: u16) -> SocketAddr {
         match self {
             Plan::V4 => (Ipv4Addr::LOCALHOST, port).into(),
@@ -174,7 +174,7 @@ pub fn peer(socket: &Socket) -> Result<SocketAddr> {
         .context("no internet address")
 }
 
-/// fstat(2): its `st_ino` and `st_uid` are what a row's `ino` and `uid` must say.
+/// fstat(2), whose `st_ino` and `st_uid` are the `ino` and `uid` of a row.
 pub fn stat(socket: &Socket) -> Result<FileStat> {
     Ok(fstat(socket)?)
 }
@@ -200,7 +200,7 @@ pub fn row(file: File, socket: &Socket) -> Result<Row> {
     Ok(row)
 }
 
-/// Writes until nothing more fits for a while.
+/// Writes until nothing fits for a while.
 pub fn stuff(from: &Socket) -> Result<()> {
     from.set_nonblocking(true)?;
     let result = loop {
@@ -214,7 +214,7 @@ pub fn stuff(from: &Socket) -> Result<()> {
     Ok(result?)
 }
 
-/// Reads all there is, and says how much it was.
+/// Reads all data that has arrived. Returns the number of bytes.
 pub fn drain(socket: &Socket) -> Result<usize> {
     let mut total = 0;
     let mut buf = [std::mem::MaybeUninit::uninit(); 65536];
@@ -228,14 +228,14 @@ pub fn drain(socket: &Socket) -> Result<usize> {
     }
 }
 
-/// Loses every packet that arrives for this socket, with a socket filter: the peer sees a dead
-/// link, and needs no firewall for it.
+/// Drops every packet that arrives for this socket, by a socket filter. To the peer, the link is
+/// dead, and no firewall is needed.
 pub fn deafen(socket: &Socket) -> Result<()> {
     const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0); // BPF_RET | BPF_K
     Ok(socket.attach_filter(&[DROP])?)
 }
 
-/// Loses every TCP segment that carries an ACK.
+/// Drops every TCP segment that has an ACK.
 pub fn deafen_to_acks(socket: &Socket) -> Result<()> {
     Ok(socket.attach_filter(&[
         SockFilter::new(0x30, 0, 0, 13), // BPF_LD | BPF_B | BPF_ABS: the flags
@@ -250,7 +250,7 @@ pub fn undeafen(socket: &Socket) -> Result<()> {
     Ok(socket.detach_filter()?)
 }
 
-/// `struct tcp_info` of `linux/tcp.h`, as far as the tests need it.
+/// The part of `struct tcp_info` of `linux/tcp.h` that the tests need.
 #[repr(C)]
 #[derive(Clone, Copy, Default, Debug)]
 pub struct TcpInfo {
@@ -259,7 +259,7 @@ pub struct TcpInfo {
     before_unacked: [u32; 4],
     pub unacked: u32,
     before_last_ack_recv: [u32; 7],
-    /// Milliseconds since the last ACK came.
+    /// Milliseconds since the last ACK arrived.
     pub last_ack_recv: u32,
     pmtu_to_rcv_space: [u32; 10],
     total_retrans: u32,
@@ -318,7 +318,7 @@ pub fn tcp_info(socket: &Socket) -> Result<TcpInfo> {
     Ok(info)
 }
 
-/// The window that we offer, by getsockopt(TCP_REPAIR_WINDOW).
+/// The window that we offer, from getsockopt(TCP_REPAIR_WINDOW).
 fn own_window(socket: &Socket) -> Result<u32> {
     const TCP_REPAIR: i32 = 19;
     const TCP_REPAIR_WINDOW: i32 = 29;
@@ -371,8 +371,8 @@ pub fn set<T>(socket: &Socket, level: i32, option: i32, value: &T) -> io::Result
     Ok(())
 }
 
-/// getsockopt(2), into a value of which all bit patterns must be valid: `int`s and structures
-/// of them.
+/// getsockopt(2), into a type for which all bit patterns are valid: an `int`, or a structure of
+/// them.
 pub fn get<T: Copy>(socket: &Socket, level: i32, option: i32, mut value: T) -> io::Result<T> {
     let mut len = size_of::<T>() as libc::socklen_t;
     // SAFETY: The kernel writes at most `len` bytes to `value`, any of which are valid there.

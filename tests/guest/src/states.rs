@@ -14,12 +14,12 @@ use socket2::{SockAddr, Socket};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
-/// What kind of kernel object a row shows.
+/// The kind of kernel object that a row shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// A socket with this inode.
     Open(u64),
-    /// A full socket that no process holds any more.
+    /// A full socket that no process has any longer.
     Orphan,
     /// A TIME_WAIT minisock or a request: a row without options.
     Mini,
@@ -34,7 +34,7 @@ pub struct Expected {
     pub kind: Kind,
 }
 
-/// Sockets that are held open, and the rows that they must have.
+/// Sockets that are kept open, and the rows that they must have.
 #[derive(Default)]
 pub struct Scene {
     pub held: Vec<Socket>,
@@ -68,7 +68,7 @@ impl Scene {
     }
 }
 
-/// A connection whose ends know their addresses, also after they are closed.
+/// A connection, with the addresses of its ends, which are known also after they are closed.
 struct Ends {
     listener: Socket,
     client: Socket,
@@ -130,7 +130,7 @@ fn wait_reference(file: File, local: SocketAddr, foreign: SocketAddr, state: &st
 
 type Builder = fn(Plan, &mut Scene) -> Result<()>;
 
-/// How each state is made.
+/// The function that makes each state.
 const BUILDERS: [Builder; 16] = [
     listen,
     established,
@@ -150,8 +150,8 @@ const BUILDERS: [Builder; 16] = [
     close,
 ];
 
-/// Of these, those whose rows stay the same for a minute. The others retransmit, and what answers
-/// may change Diag.
+/// The states whose rows stay the same for a minute. The others retransmit, and the answers may
+/// change Diag.
 const QUIET: [Builder; 7] = [
     listen,
     established,
@@ -230,7 +230,7 @@ fn established_and_deaf(plan: Plan, scene: &mut Scene) -> Result<()> {
     ends.hold_all(plan, scene, "ESTB", "ESTB")
 }
 
-/// A client that does not hear the SYN-ACK, and the listener's request.
+/// A client that does not get the SYN-ACK, and the listener's request.
 fn syn_sent(plan: Plan, scene: &mut Scene) -> Result<()> {
     let listener = plan.listener(16)?;
     let addr = local(&listener)?;
@@ -260,8 +260,8 @@ fn syn_recv_request(plan: Plan, scene: &mut Scene) -> Result<()> {
     Ends::hold_listener(listener, addr, plan, scene)
 }
 
-/// A socket that connects to itself (a simultaneous open), and hears its SYN but no SYN-ACK:
-/// a full socket in SYN_RECV.
+/// A socket that connects to itself (a simultaneous open), and gets its SYN but no SYN-ACK. It is a
+/// full socket in SYN_RECV.
 fn syn_recv_socket(plan: Plan, scene: &mut Scene) -> Result<()> {
     let socket = plan.tcp()?;
     socket.bind(&plan.addr(0).into())?;
@@ -296,7 +296,7 @@ fn fin_wait2(plan: Plan, scene: &mut Scene) -> Result<()> {
     ends.hold_all(plan, scene, "FNW2", "CLSW")
 }
 
-/// A closed socket stays whole in FIN_WAIT2 if it may wait for longer than TIME_WAIT lasts.
+/// A closed socket stays a full one in FIN_WAIT2 if it may wait for longer than TIME_WAIT lasts.
 fn fin_wait2_orphan(plan: Plan, scene: &mut Scene) -> Result<()> {
     let ends = Ends::new(plan)?;
     set_int(&ends.client, libc::IPPROTO_TCP, libc::TCP_LINGER2, 100)?;
@@ -307,8 +307,8 @@ fn fin_wait2_minisock(plan: Plan, scene: &mut Scene) -> Result<()> {
     closed_in_fin_wait2(Ends::new(plan)?, Kind::Mini, plan, scene)
 }
 
-/// The FIN is lost at first and acknowledged later: an ACK that comes while close(2) still owns
-/// the socket lets it stay whole, see TCP_FIN_WAIT1 in `tcp_rcv_state_process()`.
+/// The FIN is lost at first and acknowledged later. An ACK that arrives while close(2) still owns
+/// the socket leaves it a full one; see TCP_FIN_WAIT1 in `tcp_rcv_state_process()`.
 fn closed_in_fin_wait2(ends: Ends, kind: Kind, plan: Plan, scene: &mut Scene) -> Result<()> {
     deafen(&ends.server)?;
     drop(ends.client);
@@ -342,7 +342,7 @@ fn last_ack_orphan(plan: Plan, scene: &mut Scene) -> Result<()> {
     Ends::hold_listener(ends.listener, ends.server_addr, plan, scene)
 }
 
-/// Both ends send a FIN, and one hears nothing of the other.
+/// Both ends send a FIN, and one gets nothing from the other.
 fn closing(plan: Plan, scene: &mut Scene) -> Result<()> {
     let ends = Ends::new(plan)?;
     deafen(&ends.server)?;
@@ -366,8 +366,8 @@ fn time_wait(plan: Plan, scene: &mut Scene) -> Result<()> {
     Ends::hold_listener(ends.listener, ends.server_addr, plan, scene)
 }
 
-/// TCP sockets in CLOSE are in no table: one that is merely bound, one that was never bound, and
-/// one that was reset.
+/// TCP sockets in CLOSE are in no table: one that is only bound, one that was never bound, and one
+/// that was reset.
 fn close(plan: Plan, scene: &mut Scene) -> Result<()> {
     let bound = plan.tcp()?;
     bound.bind(&plan.addr(0).into())?;

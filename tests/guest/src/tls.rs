@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernel TLS: what TCP_ULP says of it, in the words of `ss`, and without a key.
+//! Kernel TLS: the value of TCP_ULP, compared with the text of `ss`; it must not show a key.
 
 use crate::features::Feature;
 use crate::harness::{skip, Case};
@@ -12,10 +12,10 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::process::Command;
 
-/// A byte that no row holds by chance as often in a row as a key does.
+/// The byte of which keys consist. No row has several in succession by chance.
 const KEY: u8 = b'K';
 
-/// What one direction of a connection is told.
+/// The cipher of one direction of a connection.
 #[derive(Clone, Copy)]
 enum Crypto {
     AesGcm128,
@@ -73,7 +73,7 @@ fn set_keys(socket: &Socket, direction: i32, version: u16, crypto: Crypto) -> io
     }
 }
 
-/// Gives a socket that speaks TLS keys for both directions, of one version or the other.
+/// Sets keys for both directions of a TLS socket, of one version or the other.
 pub fn set_some_keys(socket: &Socket, is_new: bool) -> io::Result<()> {
     let (version, crypto) = match is_new {
         true => (libc::TLS_1_3_VERSION, Crypto::AesGcm256),
@@ -83,7 +83,7 @@ pub fn set_some_keys(socket: &Socket, is_new: bool) -> io::Result<()> {
     set_keys(socket, libc::TLS_RX, version, crypto)
 }
 
-/// What `ss` prints behind `tcp-ulp-tls` for the socket with this local port.
+/// The text that `ss` prints after `tcp-ulp-tls` for the socket with this local port.
 fn ss(port: u16) -> Result<String> {
     let output = Command::new("ss")
         .args(["-tanHiO", &format!("sport = :{port}")])
@@ -98,7 +98,7 @@ fn ss(port: u16) -> Result<String> {
     Ok(details.to_owned())
 }
 
-/// Our value in the words of `ss`: `|version:1.3` is ` version: 1.3`.
+/// Our value in the notation of `ss`: `|version:1.3` is ` version: 1.3`.
 fn in_the_words_of_ss(value: &str) -> Result<String> {
     let details = value
         .strip_prefix("tls")

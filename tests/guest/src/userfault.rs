@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that nobody provides: a read(2) into it stands in a page fault, by userfaultfd(2).
+//! Memory without pages, by userfaultfd(2): a read(2) into it is stuck in a page fault.
 //!
-//! The process that reads makes the memory. The test takes over its descriptor, to learn of the
+//! The process that reads makes the memory. The test duplicates its descriptor, to learn of the
 //! fault and to resolve it.
 
 use knetstat_child::{duplicate_of, new_descriptor};
@@ -11,10 +11,10 @@ use std::io;
 use std::io::Read;
 use std::os::fd::{AsRawFd, RawFd};
 
-/// Where the memory is, in a part of the address space that is free.
+/// The address of the memory, in a free part of the address space.
 const START: u64 = 0x10_0000_0000;
 
-/// A page, or several: of 64 KiB at most.
+/// The size of the memory: one page or several, which have at most 64 KiB.
 const LEN: u64 = 64 << 10;
 
 const UFFD_API: u64 = 0xaa;
@@ -40,11 +40,11 @@ nix::ioctl_readwrite!(uffdio_api, 0xaa, 0x3f, UffdioApi);
 nix::ioctl_readwrite!(uffdio_register, 0xaa, 0x00, UffdioRange);
 nix::ioctl_readwrite!(uffdio_zeropage, 0xaa, 0x04, UffdioRange);
 
-/// The descriptor of the memory. Its faults are resolved at the end of this value.
+/// The descriptor of the memory. Dropping this resolves its faults.
 pub struct UserFault(fs::File);
 
 impl UserFault {
-    /// Makes the memory, in this process.
+    /// Makes the memory in this process.
     pub fn new() -> io::Result<Self> {
         // SAFETY: The call takes a number and no memory.
         let ret =
@@ -91,7 +91,7 @@ impl UserFault {
         self.0.as_raw_fd()
     }
 
-    /// Takes over the descriptor of another process.
+    /// Duplicates the descriptor of another process.
     pub fn take(pid: u32, number: RawFd) -> io::Result<Self> {
         Ok(Self(duplicate_of(pid, number)?.into()))
     }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Load that this project did not write, while four readers go over all files: the network
-//! stressors of stress-ng, and network selftests of the kernel. These must pass as without the
-//! module.
+//! The load test: programs that this project did not write run while four readers read all files.
+//! These programs are the network stressors of stress-ng and network selftests of the kernel. A
+//! selftest must pass as it does without the module.
 //!
-//! `KNETSTAT_LOAD` says where both are (see `vm/load-tools.sh`), `KNETSTAT_READS` how many listings
-//! have to be read (10,000). To be started without the module.
+//! `KNETSTAT_LOAD` is the directory of both (see `vm/load-tools.sh`). `KNETSTAT_READS` is the
+//! number of listings to read (10,000). The module must not be loaded at the start.
 
 use anyhow::{anyhow, bail, ensure, Context, Result};
 use knetstat_guest_tests::background_readers::{come_first, read_on, Counts, READERS};
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-/// The stressors of stress-ng that have to do with sockets.
+/// The stressors of stress-ng that use sockets.
 const STRESSORS: &[&str] = &[
     "dccp",
     "epoll",
@@ -43,11 +43,11 @@ const STRESSORS: &[&str] = &[
     "udp-flood",
 ];
 
-/// What the selftests of a folder are: a command each, to be run there.
+/// The selftests of each folder: commands that run in that folder.
 ///
-/// Left out of those that have to do with sockets: what takes netdevsim (tfo_passive.sh), `jq`
-/// (cmsg_so_priority.sh) or libraries of the kernel's netlink specifications, what comes to no end
-/// in these guests (tcp_fastopen_backup_key.sh, mptcp_join.sh), and benchmarks.
+/// Not among them, although they use sockets: tests that need netdevsim (tfo_passive.sh), `jq`
+/// (cmsg_so_priority.sh) or libraries of the kernel's netlink specifications; tests that do not end
+/// in these guests (tcp_fastopen_backup_key.sh, mptcp_join.sh); and benchmarks.
 const SELFTESTS: &[(&str, &[&str])] = &[
     (
         "net",
@@ -124,22 +124,22 @@ const SELFTESTS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The seconds that all stressors have at a time.
+/// The seconds for which all stressors run at a time.
 const STRESS_TIME: u64 = 60;
 
-/// The seconds that a selftest has. Of those that come to an end, the longest takes 80 on the kernel
+/// The time limit of a selftest, in seconds. The longest one that ends takes 80 s on the kernel
 /// with checkers, without readers.
 fn selftest_time() -> u64 {
     guest().scale(120, 300, 120)
 }
 
-/// How a selftest went.
+/// The outcome of a selftest.
 #[derive(Clone, Default)]
 struct Outcome {
     /// The exit status: 0, 4 for "skipped", 124 if its time was over.
     status: i32,
-    /// The points of its output that passed, by name, and all others. The numbers in the names
-    /// may differ from run to run.
+    /// The points of its output that passed, by name, and all others. Numbers in the names are
+    /// replaced, because they may differ from run to run.
     passed: BTreeMap<String, usize>,
     others: BTreeMap<String, usize>,
     skipped: usize,
@@ -193,9 +193,9 @@ impl Outcome {
         [124, 137].contains(&self.status)
     }
 
-    /// What passes here passes there, too; where all passes, as many points, as a name may say what
-    /// came by chance, such as one of several errors. Of a test that came to no end here, nothing
-    /// that passes here fails there.
+    /// Whether every point that passes here passes there, too. If all points pass there, their
+    /// number is compared, because a name can contain something random, such as one of several
+    /// errors. If the test did not end here, no point that passes here may fail there.
     fn is_no_better_than(&self, there: &Outcome) -> bool {
         if self.took_too_long() {
             return self
@@ -213,7 +213,7 @@ impl Outcome {
         (self.status != 0 || there.status == 0) && self.passed.iter().all(passes)
     }
 
-    /// What it says last, if it does not pass: mostly why.
+    /// The last line of its output if it does not pass, which is mostly the reason.
     fn last_words(&self) -> String {
         let last = self.output.lines().rfind(|line| !line.trim().is_empty());
         match last {
@@ -239,13 +239,13 @@ impl Outcome {
     }
 }
 
-/// Where stress-ng and the selftests are.
+/// The directory of stress-ng and the selftests.
 struct Tools {
     dir: PathBuf,
 }
 
 impl Tools {
-    /// Runs a command in processes and a network of its own, which end with it.
+    /// Runs a command in a PID namespace and a network namespace of its own, which end with it.
     fn run(&self, folder: &str, command: &str, seconds: u64) -> Result<(i32, String, u64)> {
         let begun = Instant::now();
         let line = format!("ip link set lo up; exec timeout -k 2 {seconds} {command} 2>&1");
@@ -296,7 +296,8 @@ impl Tools {
             .context("running stress-ng")
     }
 
-    /// All stressors at once, in this network, one process of each; prints what each did.
+    /// Runs all stressors at once in this network namespace, one process of each. Prints their
+    /// metrics.
     fn stress(&self, seconds: u64) -> Result<()> {
         let known = self.stress_ng(&["--stressors".to_owned()])?.stdout;
         let known = String::from_utf8(known)?;
@@ -337,7 +338,7 @@ impl Tools {
     }
 }
 
-/// All selftests, or those whose command contains `only`.
+/// The selftests whose folder and command contain `only`.
 fn selftests(only: &str) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
     SELFTESTS
         .iter()

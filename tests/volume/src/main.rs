@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Many sockets of all kinds, many reads, many loads and unloads: what the kernel holds afterwards
-//! is what it held before.
+//! The volume test: many sockets of all kinds, many reads, and many loads and unloads. Afterwards,
+//! the kernel must have as much allocated as before.
 //!
-//! `KNETSTAT_SOCKETS` (100,000), `KNETSTAT_READS` (10,000 listings) and `KNETSTAT_LOADS` (500) say
-//! how many. To be started without the module, on a kernel with `slab_nomerge`.
+//! `KNETSTAT_SOCKETS` (100,000), `KNETSTAT_READS` (10,000 listings) and `KNETSTAT_LOADS` (500) are
+//! the numbers. The module must not be loaded at the start, and the kernel needs `slab_nomerge`.
 
 use anyhow::{anyhow, ensure, Context, Result};
 use knetstat_guest_tests::background_readers::{come_first, gone, read_on, Counts, READERS};
@@ -28,7 +28,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-/// How much there is to do, or was done.
+/// The amount of work.
 #[derive(Clone, Copy)]
 struct Volume {
     sockets: u64,
@@ -36,16 +36,16 @@ struct Volume {
     loads: u64,
 }
 
-/// What the workers made.
+/// The work of all threads so far.
 #[derive(Default)]
 struct Made {
     sockets: AtomicU64,
     namespaces: AtomicU64,
-    /// By act.
+    /// The number of times of each act.
     acts: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-/// Sockets of a namespace that live until it is their turn.
+/// The sockets of a namespace that stay open for now.
 struct Bag<'a> {
     plan: Plan,
     held: Vec<Socket>,
@@ -78,7 +78,7 @@ impl Bag<'_> {
         Ok(listener.accept().context("accept")?.0)
     }
 
-    /// A client and a server of this listener.
+    /// A connection to this listener: the client and the server.
     fn pair(&self, listener: &Socket) -> Result<(Socket, Socket)> {
         let client = self.tcp()?;
         client
@@ -94,7 +94,7 @@ impl Bag<'_> {
 
 type Act = fn(&mut Bag<'_>) -> Result<()>;
 
-/// What is done in a namespace.
+/// The acts: the ways to use sockets in a namespace.
 const ACTS: &[(&str, Act)] = &[
     ("listeners", listeners),
     ("connections", connections),
@@ -111,7 +111,7 @@ const ACTS: &[(&str, Act)] = &[
     ("tunnels", tunnels),
 ];
 
-/// Listeners that come and go, of which some share a port.
+/// Listeners that come and go; some of them share a port.
 fn listeners(bag: &mut Bag<'_>) -> Result<()> {
     let mut some: Vec<Socket> = Vec::new();
     for _ in 0..60 {
@@ -178,7 +178,7 @@ fn connections(bag: &mut Bag<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Sockets that their process has closed, with something to send or to hear yet.
+/// Sockets that are closed while there is data to send or to acknowledge.
 fn orphans(bag: &mut Bag<'_>) -> Result<()> {
     let listener = bag.listener()?;
     for _ in 0..15 {
@@ -192,7 +192,7 @@ fn orphans(bag: &mut Bag<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Handshakes that do not end: the SYN-ACK is lost, or the listener waits for data.
+/// Handshakes that do not complete: the SYN-ACK is lost, or the listener waits for data.
 fn half_open(bag: &mut Bag<'_>) -> Result<()> {
     let listener = bag.listener()?;
     set_int(&listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 100)?;
@@ -231,7 +231,8 @@ fn datagrams(bag: &mut Bag<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Sockets that change their place: bound again, connected to another, turned into listeners.
+/// Sockets that change their place in the tables: bound again, connected again, turned into
+/// listeners.
 fn rebinds(bag: &mut Bag<'_>) -> Result<()> {
     let listener = bag.listener()?;
     let udp = bag.udp()?;
@@ -383,7 +384,7 @@ fn ip(arguments: &str) -> Result<bool> {
     Ok(output.status.success())
 }
 
-/// The sum that IP and TCP check, of these bytes.
+/// The Internet checksum of these bytes.
 fn checksum(bytes: &[u8]) -> u16 {
     let mut sum: u32 = bytes
         .chunks(2)
@@ -395,7 +396,7 @@ fn checksum(bytes: &[u8]) -> u16 {
     !(sum as u16)
 }
 
-/// SYNs by raw packets, of peers that do not exist.
+/// SYNs from peers that do not exist, by raw packets.
 fn syn_flood(bag: &mut Bag<'_>) -> Result<()> {
     const HERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
     for arguments in [
@@ -446,7 +447,7 @@ fn syn_flood(bag: &mut Bag<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Sockets of the kernel's own: those of tunnels, if the kernel has any.
+/// Sockets of the kernel itself: those of tunnels, if the kernel has tunnels.
 fn tunnels(bag: &mut Bag<'_>) -> Result<()> {
     let mut made = 0;
     for arguments in [
@@ -474,7 +475,8 @@ fn tunnels(bag: &mut Bag<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A namespace with some of the acts, whose sockets then go in any order, or with the namespace.
+/// A namespace with some of the acts. Its sockets are closed in random order, or with the
+/// namespace.
 fn round(made: &Made) -> Result<()> {
     in_fresh(|| {
         // Orphans hold their namespace until the kernel gives them up.
@@ -508,7 +510,7 @@ fn round(made: &Made) -> Result<()> {
     Ok(())
 }
 
-/// Sockets of all kinds in namespaces that come and go, beside readers.
+/// Sockets of all kinds in namespaces that come and go, with background readers.
 fn sockets_and_reads(volume: Volume, counts: &Counts, made: &Made) -> Result<()> {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| -> Result<()> {
@@ -559,8 +561,8 @@ fn sockets_and_reads(volume: Volume, counts: &Counts, made: &Made) -> Result<()>
     })
 }
 
-/// Loads and unloads, beside readers, files that stay open across several of them, and namespaces
-/// that die.
+/// Loads and unloads, with background readers, files that stay open across several loads, and
+/// namespaces that end.
 fn loads(volume: Volume, counts: &Counts, made: &Made) -> Result<()> {
     let stop = AtomicBool::new(false);
     let expedited = Path::new("/sys/kernel/rcu_expedited");
@@ -638,7 +640,7 @@ fn loads(volume: Volume, counts: &Counts, made: &Made) -> Result<()> {
     result
 }
 
-/// How many references there are to the module, by `/proc/modules`.
+/// The number of references to the module, from `/proc/modules`.
 fn users() -> Result<u64> {
     let modules = fs::read_to_string("/proc/modules")?;
     let line = modules.lines().find(|line| line.starts_with("knetstat "));
@@ -646,19 +648,19 @@ fn users() -> Result<u64> {
     Ok(users.context("the module is not there")?.parse()?)
 }
 
-/// What the kernel holds.
+/// The memory that the kernel has allocated.
 #[derive(Clone, Debug)]
 struct Held {
     /// Objects in use, by slab cache.
     objects: BTreeMap<String, i64>,
-    /// Areas of vmalloc, by what asked for them.
+    /// Areas of vmalloc(), by caller.
     areas: BTreeMap<String, i64>,
     /// Pages of allocations too large for a slab cache.
     large: i64,
 }
 
-/// Network namespaces and what the sockets in them are: these have caches of their own, and nothing
-/// else in the guest makes any meanwhile.
+/// The caches of network namespaces and their sockets. No other process in the guest creates any
+/// meanwhile.
 const GOING: &[&str] = &[
     "net_namespace",
     "TCP",
@@ -673,10 +675,11 @@ const GOING: &[&str] = &[
     "tcp_bind2_bucket",
 ];
 
-/// The same, but the first namespace gets some of these with the modules that are loaded on the way.
+/// More caches that are compared exactly. The first namespace gets some of their objects when
+/// modules are loaded on the way.
 const STAYING: &[&str] = &["proc_dir_entry", "RAW", "UDP", "UDPv6", "sock_inode_cache"];
 
-/// Of which there must be as many as before.
+/// The caches that must have exactly as many objects as before.
 fn exact() -> impl Iterator<Item = &'static str> {
     GOING.iter().chain(STAYING).copied()
 }
@@ -724,14 +727,15 @@ impl Held {
         })
     }
 
-    /// Objects in use of a slab cache.
+    /// The number of objects in use of a slab cache.
     fn count(&self, cache: &str) -> i64 {
         self.objects.get(cache).copied().unwrap_or(0)
     }
 
-    /// What is held now and was not before, if it is more than `slack` where others allocate, too;
-    /// and a text of all that differs. Only of [`exact`] ones there may not be less either: other caches
-    /// were still being given back before.
+    /// Compares the allocations with those before. Returns the errors, and all differences. More
+    /// than `slack` is an error, because other parts of the kernel allocate as well. For [`exact`]
+    /// caches, any difference is an error. Less is no error for the others: they may have shrunk
+    /// late.
     fn compare(&self, before: &Held, slack: i64) -> (Vec<String>, Vec<String>) {
         let (mut wrong, mut all) = (Vec::new(), Vec::new());
         let mut look = |what: String, before: i64, now: i64, slack: i64| {
@@ -768,7 +772,7 @@ impl Held {
     }
 }
 
-/// All of it once, with the module loaded for it and unloaded after it.
+/// Runs all parts once, with the module loaded before and unloaded afterwards.
 fn all(volume: Volume) -> Result<()> {
     let (counts, made) = (Counts::default(), Made::default());
     let begun = Instant::now();
@@ -853,7 +857,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Waits until namespaces, orphans and what RCU frees are gone, for five minutes at most.
+/// Waits for at most five minutes until namespaces, orphans and objects that RCU frees are gone.
 fn settle(is_settled: impl Fn(&Held) -> bool) -> Result<Held> {
     let begun = Instant::now();
     loop {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! getsockopt(2), and how a row is to put what it says.
+//! getsockopt(2), and the text of a row that follows from its answer.
 
 use super::opt::{Answer, Opt};
 use anyhow::{Context, Result};
@@ -34,7 +34,7 @@ pub const TIMESTAMPING: [&str; 19] = [
 ];
 
 impl Opt {
-    /// What getsockopt(2) says, as a row is to put it. `None` where it says nothing.
+    /// The text of a row that follows from getsockopt(2). `None` if there is nothing to show.
     pub fn text(&self, socket: &Socket, given: Option<&[String]>) -> Result<Option<String>> {
         let what = || format!("getsockopt({})", self.name);
         let number = || -> Result<c_int> {
@@ -125,7 +125,7 @@ impl Opt {
     }
 }
 
-/// What getsockopt(2) returns, at most `len` bytes.
+/// The answer of getsockopt(2), at most `len` bytes.
 pub fn get_bytes(socket: &Socket, level: c_int, option: c_int, len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     let mut len = len as libc::socklen_t;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One option at a time: each value on each kind of socket, and its undoing.
+//! One option at a time: each value on each kind of socket, and back to the default.
 
 use super::answers::set_bytes;
 use super::opt::{Early, Opt, Role, When, PLANS};
@@ -17,19 +17,19 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// A namespace in which options are tested, one after the other, and what fresh sockets have
-/// there. To ask them takes longer than to test most options.
+/// A namespace in which options are tested, one after the other, and the options of fresh sockets
+/// there. Asking for these takes longer than testing most options.
 struct Place {
     namespace: fs::File,
     fresh: Fresh,
 }
 
-/// The places that nobody is at.
+/// The places that no test uses at the moment.
 static PLACES: Mutex<Vec<Place>> = Mutex::new(vec![]);
 
-/// How many options were tested.
+/// The number of options that were tested.
 static TESTED: AtomicUsize = AtomicUsize::new(0);
-/// How many of them this kernel does not have.
+/// The number of options among these that this kernel does not have.
 static LACKING: AtomicUsize = AtomicUsize::new(0);
 
 pub fn cases() -> Vec<Case> {
@@ -67,7 +67,7 @@ fn at_some_place(name: &'static str) -> Result<()> {
     result
 }
 
-/// Where all options were tested, most of them must exist.
+/// The kernel must have most options. Fails if not all of them were tested.
 fn few_are_lacking(count: usize) -> Result<()> {
     let (tested, lacking) = (
         TESTED.load(Ordering::Relaxed),
@@ -82,7 +82,7 @@ fn few_are_lacking(count: usize) -> Result<()> {
     Ok(())
 }
 
-/// What became of an option.
+/// The result for an option.
 #[derive(Default)]
 struct Outcome {
     shown: bool,
@@ -140,7 +140,7 @@ fn one_option(name: &str, fresh: &Fresh) -> Result<()> {
 }
 
 impl Outcome {
-    /// Compares a row with what it must be `after` something was done.
+    /// Compares a row with the expected one, `after` some action.
     fn check(&mut self, place: usize, subject: &Subject, after: &str, fresh: &Fresh) -> Result<()> {
         let value = subject.expected_value(place, fresh)?;
         self.shown |= value.is_some();

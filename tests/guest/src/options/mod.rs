@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every option: set with setsockopt(2) on every kind of socket, compared with what
-//! getsockopt(2) says, and set back.
+//! Every option: set by setsockopt(2) on every kind of socket, compared with getsockopt(2), and set
+//! back.
 //!
-//! An entry of the [`table`](table::table()) that is wrong, missing or too many fails. Each
-//! option is a test of its own, named for its level and itself.
+//! A wrong, missing or surplus entry of the [`table`](table::table()) fails. Each option is a test
+//! of its own, named by its level and its name.
 
 mod answers;
 mod each;

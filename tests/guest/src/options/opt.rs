@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests know of an option: its number, its values, and when and how a row shows it.
+//! An option as the tests describe it: its number, its values, and when and how a row shows it.
 
 use super::values::{int, ints, raw, Try};
 use crate::features::Feature;
 use crate::sockets::Plan;
 use libc::{c_int, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET, SOL_UDP};
 
-/// How the text of a row follows from getsockopt(2)'s answer.
+/// The way in which the text of a row follows from the answer of getsockopt(2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
     /// The `int` itself.
     Int,
-    /// Half of the `int`: what the process gave, before the kernel doubled it.
+    /// Half of the `int`: the value that the process set, before the kernel doubled it.
     Half,
     /// The milliseconds of a `struct timeval`.
     Millis,
@@ -24,39 +24,39 @@ pub enum Answer {
     Long,
     /// A name.
     Name,
-    /// Both halves of an `int`.
+    /// A range: the two halves of an `int`.
     Range,
     /// The bits of an `int` by their names.
     Timestamping,
     /// A `struct sock_txtime`.
     TxTime,
-    /// The index of an interface; the bool says in network byte order.
+    /// The index of an interface; `true`: in network byte order.
     Index(bool),
     /// The address of an interface, and its name, which is not in the answer.
     AddressIndex,
-    /// That there is something. getsockopt(2) says how long it is.
+    /// The presence of a value whose length getsockopt(2) returns.
     Length,
-    /// That there is something, which getsockopt(2) does not tell.
+    /// The presence of a value that getsockopt(2) does not return.
     Presence,
-    /// What setsockopt(2) was given: getsockopt(2) does not tell it.
+    /// The value of setsockopt(2), which getsockopt(2) does not return.
     Given,
-    /// The groups that were joined and not left, the last one first.
+    /// The groups that the socket has joined and not left, the last one first.
     Groups,
 }
 
-/// When a row shows the option.
+/// The condition for a row to show the option.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum When {
     Always,
-    /// While getsockopt(2) says something else than of a fresh socket.
+    /// While getsockopt(2) returns another value than for a fresh socket.
     Differs,
-    /// The same, but on TCP sockets not for the two bits that are the kernel's own.
+    /// The same, but on TCP sockets without the two bits of ECN, which the kernel sets.
     DiffersButEcn,
-    /// Once the process set it, until it is given a value that undoes that.
+    /// After the process has set it, until a value undoes that.
     Set,
 }
 
-/// An option: what is not said of it is as [`Opt::new`] has it.
+/// An option. [`Opt::new`] has the defaults of the fields.
 pub struct Opt {
     pub name: &'static str,
     pub level: c_int,
@@ -68,9 +68,9 @@ pub struct Opt {
     pub tries: Vec<Try>,
     /// The option and the value that undo it.
     pub undo: Option<(c_int, Vec<u8>)>,
-    /// Takes effect (also) before bind(2).
+    /// Whether it can be set before bind(2).
     pub early: Early,
-    /// A kernel that refuses the option lacks this.
+    /// The feature that a kernel lacks if it refuses the option.
     pub needs: Feature,
 }
 
@@ -91,61 +91,61 @@ impl Opt {
         }
     }
 
-    /// An option that is on or off, and at first off.
+    /// An option that is on or off, and off by default.
     pub fn flag(name: &'static str, level: c_int, option: c_int) -> Self {
         Self::new(name, level, option)
             .ints(&[1, 0, c_int::MAX, -1])
             .undo(0)
     }
 
-    /// How its text follows from getsockopt(2)'s answer.
+    /// Sets how its text follows from getsockopt(2).
     pub fn answer(self, answer: Answer) -> Self {
         Self { answer, ..self }
     }
 
-    /// When it is shown.
+    /// Sets when it is shown.
     pub fn when(self, when: When) -> Self {
         Self { when, ..self }
     }
 
-    /// On which sockets it is shown.
+    /// Sets the sockets on which it is shown.
     pub fn on(self, on: u8) -> Self {
         Self { on, ..self }
     }
 
-    /// When it can be set.
+    /// Sets when it can be set.
     pub fn early(self, early: Early) -> Self {
         Self { early, ..self }
     }
 
-    /// The feature that it needs, if a kernel that defines it may refuse it.
+    /// Sets the feature that it needs, if the kernel can define it and still refuse it.
     pub fn needs(self, needs: Feature) -> Self {
         Self { needs, ..self }
     }
 
-    /// More values to try.
+    /// Adds values to try.
     pub fn tries(mut self, tries: impl IntoIterator<Item = Try>) -> Self {
         self.tries.extend(tries);
         self
     }
 
-    /// More values to try.
+    /// Adds values to try.
     pub fn ints(self, values: &[c_int]) -> Self {
         self.tries(ints(values))
     }
 
-    /// The value that undoes it.
+    /// Sets the value that undoes it.
     pub fn undo(self, value: c_int) -> Self {
         self.undo_raw(int(value).bytes)
     }
 
-    /// The value that undoes it.
+    /// Sets the value that undoes it.
     pub fn undo_raw(self, bytes: impl Into<Vec<u8>>) -> Self {
         let option = self.option;
         self.undo_by(option, bytes)
     }
 
-    /// The option that undoes it, and its value.
+    /// Sets the option that undoes it, and its value.
     pub fn undo_by(self, option: c_int, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             undo: Some((option, raw(bytes).bytes)),
@@ -153,7 +153,7 @@ impl Opt {
         }
     }
 
-    /// Whether a row of such a socket has the option at times.
+    /// Whether a row of such a socket can have the option.
     pub fn is_on(&self, plan: Plan, role: Role) -> bool {
         self.on & role.mask() != 0 && (self.on & SIX == 0 || plan != Plan::V4)
     }
@@ -171,7 +171,7 @@ impl Opt {
     }
 }
 
-/// When an option can be set.
+/// The time at which an option can be set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Early {
     No,
@@ -192,7 +192,7 @@ pub const UDP: u8 = UDP_BOUND | UDP_CONNECTED;
 pub const ALL: u8 = TCP | UDP;
 pub const ALL6: u8 = ALL | SIX;
 
-/// Kinds of sockets that the tables list.
+/// The kinds of sockets that the tables list.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Role {
     Listener,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Options in other ways than one at a time: none, inherited, hidden, or not a process's own.
+//! Options other than one at a time: none, inherited, hidden, or not set by the process.
 
 use super::answers::{get_bytes, set_bytes};
 use super::opt::{Role, When, PLANS};
@@ -30,8 +30,8 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// Whether a socket talks MPTCP: getsockopt(TCP_IS_MPTCP) or, where there is none (before Linux
-/// 6.3), that it answers to MPTCP_INFO.
+/// Whether a socket uses MPTCP: getsockopt(TCP_IS_MPTCP) or, before Linux 6.3, an answer to
+/// MPTCP_INFO.
 fn is_mptcp(socket: &Socket) -> Result<bool> {
     const SOL_MPTCP: i32 = 284;
     const MPTCP_INFO: i32 = 1;
@@ -45,7 +45,7 @@ fn is_mptcp(socket: &Socket) -> Result<bool> {
     }
 }
 
-/// Sockets whose process set nothing show what is always shown, and the values are right.
+/// Sockets without options set show those that are always shown, and the values are right.
 fn fresh_sockets() -> Result<()> {
     let fresh = Fresh::ask()?;
     for plan in Plan::ALL {
@@ -70,7 +70,7 @@ fn fresh_sockets() -> Result<()> {
     Ok(())
 }
 
-/// IPV6_V6ONLY is shown where the process set it, and not where bind(2) did.
+/// IPV6_V6ONLY is shown if the process set it, and not if bind(2) did.
 fn v6only() -> Result<()> {
     let wildcard = Plan::V6.wildcard(0);
     for on in [true, false] {
@@ -100,8 +100,7 @@ fn v6only() -> Result<()> {
     Ok(())
 }
 
-/// Of those options that are shown once they are set, the ones that a connection inherits
-/// together with that.
+/// The options that are shown after they were set, and that a connection inherits as set.
 const INHERITED: [&str; 8] = [
     "TCP_KEEPIDLE",
     "TCP_KEEPCNT",
@@ -113,7 +112,7 @@ const INHERITED: [&str; 8] = [
     "SO_LINGER",
 ];
 
-/// Options of a listener, on what it accepts.
+/// Options of a listener, on the sockets that it accepts.
 fn inherited() -> Result<()> {
     let fresh = Fresh::ask()?;
     let mut rng = rand::rng();
@@ -164,7 +163,7 @@ fn inherited() -> Result<()> {
     Ok(())
 }
 
-/// Keys are never shown, that there are some is: on both ends of a signed connection.
+/// Keys are never shown. Their presence is, on both ends of a signed connection.
 fn keys() -> Result<()> {
     for plan in PLANS {
         for (name, option, bytes) in [
@@ -205,7 +204,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// Multipath TCP: the rows of subflows say so, and what they fall back to does not.
+/// Multipath TCP: the rows of subflows have TCP_IS_MPTCP, and those of plain TCP do not.
 fn mptcp() -> Result<()> {
     for enabled in ["1", "0"] {
         if fs::write("/proc/sys/net/mptcp/enabled", enabled).is_err() {

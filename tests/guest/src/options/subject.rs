@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A socket, what was done to its options, and what its row must say.
+//! A socket, the options that were set on it, and the row that it must have.
 
 use super::answers::set_bytes;
 use super::opt::{Answer, Opt, Role, When};
@@ -15,14 +15,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-/// What the test knows of an option that it set.
+/// The state of an option that the test has set.
 #[derive(Clone, Default, Debug)]
 struct Memory {
     is_set: bool,
     given: Vec<String>,
 }
 
-/// What getsockopt(2) says of fresh sockets: by their kind and the option's place in the table.
+/// The answers of getsockopt(2) for fresh sockets, by kind and by the option's place in the table.
 #[derive(Default)]
 pub struct Fresh(BTreeMap<(&'static str, Role), Vec<Option<String>>>);
 
@@ -51,8 +51,8 @@ impl Fresh {
         Ok(Self(fresh))
     }
 
-    /// The answers of such a socket. With a link-local address bind(2) and connect(2) set
-    /// SO_BINDTODEVICE, which is shown: as if it were set later.
+    /// The answers for one kind. With a link-local address, bind(2) and connect(2) set
+    /// SO_BINDTODEVICE, which is shown as if the process had set it.
     fn of(&self, plan: Plan, role: Role) -> Option<&[Option<String>]> {
         let plan = match plan {
             Plan::LinkLocal => Plan::V6,
@@ -62,16 +62,16 @@ impl Fresh {
     }
 }
 
-/// A socket, and what the test did to it.
+/// A socket, and the options that the test has set on it.
 pub struct Subject {
     pub file: File,
     pub plan: Plan,
     pub role: Role,
     pub socket: Socket,
-    /// What the last listen(2) made of its argument.
+    /// The backlog that the last listen(2) has set.
     pub backlog: c_int,
     memory: BTreeMap<&'static str, Memory>,
-    /// What keeps the socket as it is; of a client, its server first.
+    /// Other sockets that keep this one in its state. For a client, the server is the first.
     pub others: Vec<Socket>,
 }
 
@@ -82,8 +82,8 @@ impl Subject {
         Self::with(plan, role, |_| Ok(()))
     }
 
-    /// A socket to which `early` is done before bind(2) and connect(2). For an accepted one, to
-    /// its listener.
+    /// A socket on which `early` runs before bind(2) and connect(2). For an accepted socket, it
+    /// runs on the listener.
     pub fn with(
         plan: Plan,
         role: Role,
@@ -141,12 +141,12 @@ impl Subject {
         })
     }
 
-    /// What kind of socket it is.
+    /// The name of its kind.
     pub fn kind(&self) -> String {
         format!("{} {:?}", self.plan.name(), self.role)
     }
 
-    /// The bytes for a socket of this family: keys are for addresses.
+    /// The bytes for a socket of this family. Keys contain an address.
     fn bytes<'t>(&self, option: c_int, bytes: &'t [u8]) -> std::borrow::Cow<'t, [u8]> {
         match (self.plan, option, bytes.len()) {
             (Plan::V4, ..) => bytes.into(),
@@ -164,7 +164,7 @@ impl Subject {
         Ok(())
     }
 
-    /// Forgets an option, and those that are undone, or replaced, with it.
+    /// Forgets an option, and those that are undone or replaced together with it.
     fn forget(&mut self, opt: &Opt) {
         self.memory.remove(opt.name);
         for (one, other) in [
@@ -178,7 +178,7 @@ impl Subject {
         }
     }
 
-    /// Notes that an option was set.
+    /// Remembers that an option was set.
     pub fn remember(&mut self, opt: &Opt, value: &Try) {
         if opt.answer != Answer::Groups {
             self.forget(opt);
@@ -188,12 +188,12 @@ impl Subject {
         memory.given.insert(0, value.text.clone());
     }
 
-    /// Notes whether an option counts as set, by other means than its own setsockopt(2).
+    /// Remembers whether an option counts as set, by other means than its own setsockopt(2).
     pub fn assume(&mut self, name: &'static str, is_set: bool) {
         self.memory.entry(name).or_default().is_set = is_set;
     }
 
-    /// Undoes what [`Subject::give`] did.
+    /// Undoes [`Subject::give`].
     pub fn undo(&mut self, opt: &Opt) -> io::Result<()> {
         let Some((option, bytes)) = &opt.undo else {
             return Ok(());
@@ -220,7 +220,7 @@ impl Subject {
         Ok(())
     }
 
-    /// The value that a row must show, by what getsockopt(2) says now.
+    /// The value that a row must show, from getsockopt(2).
     pub fn expected_value(&self, place: usize, fresh: &Fresh) -> Result<Option<String>> {
         let opt = &table()[place];
         if !opt.is_on(self.plan, self.role) {
@@ -264,7 +264,7 @@ impl Subject {
         })
     }
 
-    /// Everything that the last column must say, in order.
+    /// The expected entries of the last column, in order.
     pub fn expected(&self, fresh: &Fresh) -> Result<Vec<(String, String)>> {
         let mut all = Vec::new();
         for (place, opt) in table().iter().enumerate() {
@@ -281,7 +281,7 @@ impl Subject {
         Ok(all)
     }
 
-    /// Compares a row with what getsockopt(2) says. Says what differs.
+    /// Compares a row with getsockopt(2). Returns the difference, if there is one.
     pub fn compare(&self, row: &Row, fresh: &Fresh) -> Result<Option<String>> {
         let expected = self.expected(fresh)?;
         let shown = row.options.clone().unwrap_or_default();
@@ -309,7 +309,7 @@ impl Subject {
         self.compare(&row(self.file, &self.socket)?, fresh)
     }
 
-    /// As [`Subject::check`], where a difference is an error.
+    /// As [`Subject::check`], but a difference is an error.
     pub fn must_agree(&self, fresh: &Fresh) -> Result<()> {
         match self.check(fresh)? {
             Some(difference) => bail!("{difference}"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of options, in the order of the rows: so it says what a whole row must be.
+//! The table of options, in the order of the rows, from which whole rows are predicted.
 //!
 //! `tests/host` compares the names with those in `sockopts.rs`.
 
@@ -29,8 +29,8 @@ const IP_RECVERR_RFC4884: c_int = 26;
 const IP_LOCAL_PORT_RANGE: c_int = 51;
 const IPV6_RECVERR_RFC4884: c_int = 31;
 
-/// How many options the C module had: the table begins with them. All their values are legal
-/// on all kinds of sockets that have them.
+/// The number of options of the C module, which are the first in the table. All their values are
+/// legal on all kinds of sockets that have them.
 pub const OF_THE_C_MODULE: usize = 16;
 
 /// All options, in the order of the rows.
@@ -47,7 +47,7 @@ pub fn table() -> &'static [Opt] {
     })
 }
 
-/// An option of the table by its name, the first one of that name.
+/// The first option of the table with this name.
 pub fn named(name: &str) -> &'static Opt {
     table()
         .iter()
@@ -59,7 +59,7 @@ fn name(text: &str) -> Try {
     raw(text.as_bytes())
 }
 
-/// What fits into a byte, for a number of hops.
+/// Numbers of hops: values that fit into a byte.
 const HOPS: &[c_int] = &[1, 2, 64, 128, 254, 255];
 
 fn of_the_c_module() -> Vec<Opt> {

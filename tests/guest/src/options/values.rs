@@ -6,7 +6,7 @@ use crate::sockets::Plan;
 use libc::c_int;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// What setsockopt(2) is given.
+/// A value for setsockopt(2).
 #[derive(Clone, Debug)]
 pub struct Try {
     pub bytes: Vec<u8>,
@@ -92,7 +92,7 @@ pub fn mreq6(group: Ipv6Addr, index: c_int) -> Vec<u8> {
     bytes
 }
 
-/// A `struct sock_fprog` with a filter that lets all pass, for as long as the process lives.
+/// A `struct sock_fprog` with a filter that accepts all packets. Its memory is never freed.
 pub fn classic_program(verdict: u32) -> Vec<u8> {
     let program: &'static [libc::sock_filter] = Box::leak(Box::new([libc::sock_filter {
         code: 0x06, // BPF_RET | BPF_K
@@ -130,7 +130,7 @@ pub fn ebpf_program(verdict: i32) -> Option<c_int> {
     (fd >= 0).then_some(fd as c_int)
 }
 
-/// What the keys of the tests consist of. No row may contain it.
+/// The key of all tests. No row may contain it.
 pub const SECRET: &[u8] = b"NeverPrintThisKey";
 
 /// `struct sockaddr_storage` of a documentation address, or of the loopback address.
