@@ -89,7 +89,7 @@ fmt-check:
 # is removed first, since a second run has nothing to compile and so to say.
 .PHONY: clippy clippy-tests
 clippy:
-	+@$(check) && driver=$$(scripts/tool.sh "$$rustc" clippy-driver rust-clippy) && \
+	+@$(check) && driver=$$(scripts/tool.sh "$$rustc" clippy-driver) && \
 	rm -f knetstat_rust.o && \
 	$(kbuild) CLIPPY=1 CLIPPY_DRIVER="$$driver" KRUSTFLAGS='$(KRUSTFLAGS) -Dwarnings' modules
 clippy-tests:

@@ -25,6 +25,13 @@ kernel | own) ;;
 *) die "RUST is kernel or own, not '$RUST'" ;;
 esac
 
+# known_kernel: the kernel that is known to do, and how to get it.
+known_kernel() (
+	# shellcheck source=scripts/distributions/debian.sh
+	. "$scripts/distributions/debian.sh"
+	echo "on Debian 13: $(newest_kernel)"
+)
+
 too_old() {
 	local version
 	version=$(version_of "$1")
@@ -34,7 +41,7 @@ too_old() {
 		elif ! older "$version" "$(RUST=own oldest_kernel)"; then
 			die "Linux $1 is too old for its own Rust, knetstat needs $(oldest_kernel) or later; build without it: make RUST=own"
 		fi
-		die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; $(get_a_kernel)"
+		die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; $(known_kernel)"
 	fi
 }
 
@@ -49,7 +56,7 @@ if [ ! -d "$kdir" ] && [ "$kdir" = "$default" ]; then
 	if [ "$RUST" = kernel ] && [ -n "$config" ] && [ "$(config_value "$config" RUST)" != y ]; then
 		no_rust "$release"
 	fi
-	die "no headers of Linux $release ($kdir is missing); run: $(install_headers "$release")"
+	die "no headers of Linux $release ($kdir is missing); run: $(install_command "$(headers_package "$release")")"
 fi
 if [ ! -d "$kdir" ]; then
 	die "$kdir does not exist; give a kernel's build tree: make KDIR=DIR, or leave KDIR out to build for Linux $release"
@@ -58,7 +65,7 @@ fi
 # A directory, but one to build modules in?
 no_tree() {
 	if [ "$kdir" = "$default" ]; then
-		die "$kdir is no kernel build tree ($1 is missing); run: $(install_headers --reinstall "$release")"
+		die "$kdir is no kernel build tree ($1 is missing); run: $(reinstall_command "$(headers_package "$release")")"
 	fi
 	die "$kdir is no kernel build tree ($1 is missing); give one: make KDIR=DIR, or leave KDIR out to build for Linux $release"
 }
@@ -126,10 +133,9 @@ if [ "$RUST" = own ]; then
 	gcc=${CROSS_COMPILE:-}gcc
 	if [ -z "${LLVM:-}${CC:-}" ] && [ "$(config_value "$autoconf" CC_IS_GCC)" = y ] && ! have_gcc "$gcc"; then
 		case $gcc in
-		gcc) mend="run: $(install_packages gcc)" ;;
+		gcc) mend="run: $(install_command gcc)" ;;
 		*/*) mend="give the C compiler's name without gcc: CROSS_COMPILE=PREFIX" ;;
-		# No name of a package has an underscore in it.
-		*) mend="run: $(prefix=${CROSS_COMPILE%-} && install_packages "gcc-${prefix//_/-}")" ;;
+		*) mend="run: $(install_command "$(cross_gcc_package "${CROSS_COMPILE%-}")")" ;;
 		esac
 		die "$gcc is missing; $mend"
 	fi
@@ -156,15 +162,15 @@ fi
 text=$(config_value "$autoconf" RUSTC_VERSION_TEXT)
 rustc=$(find_rustc "$text")
 if [ -z "$rustc" ]; then
-	die "${RUSTC:-rustc} is missing, Linux $kdir_release was built with $text; run: $(install_packages rustc)"
+	# shellcheck disable=SC2031 # Only known_kernel is to have another distribution's facts.
+	die "${RUSTC:-rustc} is missing, Linux $kdir_release was built with $text; run: $(install_command "$KERNEL_RUSTC_PACKAGE")"
 fi
 if [ "$(rustc_text "$rustc")" != "$text" ]; then
 	wrong_rustc "$rustc" "$text" "$kdir_release"
 fi
 
-# The Rust side of the headers. Ubuntu has a package of its own for it, to which `rust` there is a
-# link. Arch's headers have it, Armbian's since 2026. Debian's have none, and only Debian has the
-# package of sources that `make metadata` takes.
+# The Rust side of the headers. Some distributions have it in the headers package, some in a package
+# of its own, and Debian has none: `make metadata` makes it.
 missing=
 for f in rust/libcore.rmeta rust/libkernel.rmeta; do
 	if [ ! -f "$kdir/$f" ]; then
@@ -175,16 +181,10 @@ done
 if [ -n "$missing" ]; then
 	if [ -f "$kdir/rust/Makefile" ]; then
 		mend="make -C $kdir RUSTC=$rustc modules_prepare"
-	elif [ "$(family)" = ubuntu ]; then
-		mend=$(apt_install "linux-lib-rust-$kdir_release")
-	elif [ "$(family)" != debian ] || of_armbian "$kdir_release"; then
-		mend="make RUST=own, which takes none"
-	elif [ "$kdir_release" = "$(uname -r)" ]; then
-		mend="make metadata"
 	else
-		mend="make metadata KVER=$kdir_release"
+		mend=$(metadata_command "$kdir_release")
 	fi
-	die "the headers of Linux $kdir_release lack the Rust metadata ($missing); run: $mend"
+	die "the headers of Linux $kdir_release lack the Rust metadata ($missing); run: ${mend:-make RUST=own, which takes none}"
 fi
 
 # Made by rust-metadata.sh, and for the package that is installed now?

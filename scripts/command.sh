@@ -42,10 +42,10 @@ find_cargo() {
 			return
 		fi
 	done
-	[ -n "$first" ] || die "cargo is missing, which builds the command; run: $(install_packages "$(cargo_package)")"
+	[ -n "$first" ] || die "cargo is missing, which builds the command; run: $(install_command "$CARGO_PACKAGE")"
 	version=$(cargo_release "$first")
-	[ -n "$version" ] || die "$first does not run; run: $(install_packages --reinstall "$(cargo_package)")"
-	die "$first is of Rust $version, and the command takes $oldest_rustc or later; run: $(install_packages "$(cargo_package)")"
+	[ -n "$version" ] || die "$first does not run; run: $(reinstall_command "$CARGO_PACKAGE")"
+	die "$first is of Rust $version, and the command takes $oldest_rustc or later; run: $(install_command "$CARGO_PACKAGE")"
 }
 
 # Sets cargo and cc.
@@ -53,9 +53,9 @@ check() {
 	find_cargo
 	cc=${CROSS_COMPILE:+${CROSS_COMPILE}gcc}
 	cc=${cc:-cc}
-	have "$cc" || die "$cc is missing, which links the command; run: $(install_packages gcc)"
+	have "$cc" || die "$cc is missing, which links the command; run: $(install_command gcc)"
 	[ "$("$cc" -print-file-name=libc.a)" != libc.a ] ||
-		die "libc.a is missing, for a static program; run: $(install_static_libc)"
+		die "libc.a is missing, for a static program; run: $(install_command "$LIBC_PACKAGE")"
 }
 
 build() {

@@ -19,10 +19,10 @@ missing=()
 have dpkg-buildpackage || missing+=(dpkg-dev)
 have dh || missing+=(debhelper)
 have dh_dkms || missing+=(dh-dkms)
-if [ "$1" = all ] && ! have "${CARGO:-cargo}"; then missing+=("$(cargo_package)"); fi
+if [ "$1" = all ] && ! have "${CARGO:-cargo}"; then missing+=("$CARGO_PACKAGE"); fi
 if [ ${#missing[@]} != 0 ]; then
-	case $(family) in
-	debian | ubuntu) die "to build the package takes ${missing[*]}; run: $(apt_install "${missing[@]}")" ;;
+	case $MANAGER in
+	apt-get) die "to build the package takes ${missing[*]}; run: $(install_command "${missing[@]}")" ;;
 	*) die "the package is for Debian and Ubuntu, and built there; here: make && make install" ;;
 	esac
 fi
@@ -50,4 +50,4 @@ if ! (cd "$scratch/knetstat" && dpkg-buildpackage --build="$which" --no-sign --n
 fi
 mapfile -t debs < <(cd "$scratch" && ls knetstat_*.deb knetstat-dkms_*.deb 2> /dev/null)
 cp "${debs[@]/#/$scratch/}" .
-echo "Built ${debs[*]}. Install with: $(apt_install "${debs[@]/#/./}")"
+echo "Built ${debs[*]}. Install with: $(install_command "${debs[@]/#/./}")"

@@ -48,7 +48,7 @@ done
 
 # The rustdoc of that very compiler.
 rustc=$("$scripts/check-kdir.sh" "$kdir")
-rustdoc=$("$scripts/tool.sh" "$rustc" rustdoc rustc)
+rustdoc=$("$scripts/tool.sh" "$rustc" rustdoc)
 
 rm -rf "$output"
 mkdir -p "$output"

@@ -12,7 +12,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 rustfmt=${RUSTFMT:-rustfmt}
-have "$rustfmt" || die "$rustfmt is missing; run: $(apt_install rustfmt)"
+have "$rustfmt" || die "$rustfmt is missing; run: $(install_command "$(tool_package rustfmt)")"
 cd "$scripts/.."
 
 formatted=$(mktemp)

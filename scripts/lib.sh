@@ -22,9 +22,6 @@ as_root() {
 	fi
 }
 
-# apt_install PACKAGE...: how a person installs Debian packages here.
-apt_install() { as_root apt install "$@"; }
-
 # Where the kernels' modules and build trees are. Tests have another place.
 lib_modules=${KNETSTAT_LIB_MODULES:-/lib/modules}
 
@@ -33,109 +30,60 @@ os_release() {
 	sed -n "s/^$1=[\"']\{0,1\}\([^\"']*\)[\"']\{0,1\}\$/\1/p" "${KNETSTAT_OS_RELEASE:-/etc/os-release}" 2>/dev/null || true
 }
 
-# family: the distribution whose packages are installed here: debian, ubuntu, fedora, arch or suse.
-# One that was made from another names it in ID_LIKE; of one that names none of these, the package
-# manager tells.
-family() {
-	local id
-	for id in $(os_release ID) $(os_release ID_LIKE); do
-		case $id in
-		debian | ubuntu | fedora | arch | suse)
-			echo "$id"
+# The oldest rustc that builds the module without the kernel's Rust.
+# shellcheck disable=SC2034
+oldest_rustc=1.85
+
+# A distribution is one file, distributions/NAME.sh, and no other file names its packages. NAME is the
+# ID in its /etc/os-release, or the ID_LIKE in that of a distribution which was derived from it. The
+# file has these facts; a command is what a person is asked to run:
+#   MANAGER            the package manager, which identifies a distribution that has another name
+#   RUST_PACKAGES      the packages with a rustc that is new enough and, last, the sources of `core`
+#   RUST_INSTEAD       the command that installs these two, if RUST_PACKAGES is empty
+#   CARGO_PACKAGE      the package with a cargo that is new enough
+#   KERNEL_RUSTC_PACKAGE  the package with the rustc that its kernels are built with
+#   LIBC_PACKAGE       the package with libc.a
+#   METADATA_SOURCE    the package with the kernel source for `make metadata`; empty if there is none
+#   install_command    PACKAGE...: the command that installs packages
+#   reinstall_command  PACKAGE...: the command that installs them again
+#   headers_package    RELEASE: the package with the headers of a kernel
+#   cross_gcc_package  TARGET: the package with a C compiler for aarch64-linux-gnu or the like
+#   tool_package       TOOL: the package with clippy-driver, rustdoc or rustfmt
+#   rust_library_of    VERSION: where the sources of `core` may be beside rustc's sysroot
+#   metadata_command   RELEASE: the command that adds Rust metadata to the headers, if there is one
+#   newest_kernel      how to get a kernel and a rustc of one release, if there is a way
+
+# distribution: the NAME of the distribution here. If ID and ID_LIKE name none of the files, its package
+# manager decides. If there are several managers, the first by the alphabet counts: Debian packages
+# those of others, and apt-get comes before them.
+distribution() {
+	local name manager
+	for name in $(os_release ID) $(os_release ID_LIKE); do
+		if [ -f "$scripts/distributions/$name.sh" ]; then
+			echo "$name"
 			return
-			;;
-		esac
+		fi
 	done
-	if have apt-get; then
-		echo debian
-	elif have dnf; then
-		echo fedora
-	elif have pacman; then
-		echo arch
-	elif have zypper; then
-		echo suse
-	else
-		echo debian
-	fi
+	while read -r manager name; do
+		if have "$manager"; then
+			echo "$name"
+			return
+		fi
+	done < <(managers)
+	echo debian
 }
 
-# install_packages [--reinstall] PACKAGE...: how a person installs here what Debian calls so.
-install_packages() {
-	local again='' name names=()
-	if [ "$1" = --reinstall ]; then
-		again=1
-		shift
-	fi
-	case $(family) in
-	debian | ubuntu)
-		apt_install ${again:+--reinstall} "$@"
-		return
-		;;
-	arch)
-		for name; do
-			case $name in
-			rustc | cargo) name=rust ;;
-			gcc-*) name=${name#gcc-}-gcc ;;
-			esac
-			names+=("$name")
-		done
-		as_root pacman -S "${names[@]}"
-		;;
-	suse)
-		as_root zypper install ${again:+--force} "${@/#rustc/rust}"
-		;;
-	fedora)
-		if [ -n "$again" ]; then
-			as_root dnf reinstall "${@/#rustc/rust}"
-		else
-			as_root dnf install "${@/#rustc/rust}"
-		fi
-		;;
-	esac
+# managers: the package managers and the files that name them, by the alphabet.
+managers() {
+	local name
+	for name in "$scripts"/distributions/*.sh; do
+		name=$(basename "$name" .sh)
+		sed -n "s/^MANAGER=\(.*\)/\1 $name/p" "$scripts/distributions/$name.sh"
+	done | sort
 }
 
-# of_armbian RELEASE: whether it is one of Armbian's kernels, such as 6.12.58-current-rockchip64.
-of_armbian() { [[ $1 =~ ^[0-9.]+-(legacy|vendor|current|edge|bleedingedge)- ]]; }
-
-# install_headers [--reinstall] RELEASE: how a person installs the headers of a kernel here.
-install_headers() {
-	local again=() release pkgbase
-	if [ "$1" = --reinstall ]; then
-		again=("$1")
-		shift
-	fi
-	release=$1
-	case $(family) in
-	# Flavours of the kernel are named at the end: 6.12.0-55.el10.x86_64+rt, 6.4.0-150600.23-default.
-	fedora)
-		case $release in
-		*+*) set -- "kernel-${release##*+}-devel-${release%+*}" ;;
-		*) set -- "kernel-devel-$release" ;;
-		esac
-		;;
-	suse) set -- "kernel-${release##*-}-devel" ;;
-	# The package's name is beside the modules. Otherwise: 7.2.1-arch1-1, 6.12.9-1-lts.
-	arch)
-		pkgbase=$(cat "$lib_modules/$release/pkgbase" 2>/dev/null) || true
-		if [ -z "$pkgbase" ]; then
-			case $release in
-			*-lts | *-zen | *-hardened) pkgbase=linux-${release##*-} ;;
-			*) pkgbase=linux ;;
-			esac
-		fi
-		set -- "$pkgbase-headers"
-		;;
-	*)
-		# Armbian's packages have no version in their names.
-		if of_armbian "$release"; then
-			set -- "linux-headers-${release#*-}"
-		else
-			set -- "linux-headers-$release"
-		fi
-		;;
-	esac
-	install_packages "${again[@]}" "$1"
-}
+# shellcheck source=scripts/distributions/debian.sh
+. "$scripts/distributions/$(distribution).sh"
 
 # oldest_kernel: the oldest that knetstat builds for, in the way that RUST says.
 # shellcheck disable=SC2153 # RUST is the caller's, and no misspelling of RUSTC.
@@ -146,11 +94,6 @@ older() { [ "$1" != "$2" ] && sort -VC <<<"$1"$'\n'"$2"; }
 
 # version_of RELEASE: 7.3 from 7.3.4+deb13-amd64.
 version_of() { sed -E 's/^([0-9]+\.[0-9]+).*/\1/' <<<"$1"; }
-
-# The kernel that is known to do, and how to get it.
-get_a_kernel() {
-	echo "on Debian 13: $(apt_install -t trixie-backports linux-image-amd64 linux-headers-amd64), and reboot"
-}
 
 # config_value FILE NAME: the value of CONFIG_NAME, without quotes; nothing if it is not set.
 config_value() { sed -n "s/^CONFIG_$2=\"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p" "$1"; }
@@ -221,22 +164,18 @@ find_rustc() {
 	echo "$first"
 }
 
-# The oldest rustc that builds the module without the kernel's Rust.
-# shellcheck disable=SC2034
-oldest_rustc=1.85
-
 # rustc_release RUSTC: such as 1.85, or nothing if it does not run.
 rustc_release() { "$1" --version 2>/dev/null | sed -nE 's/^rustc ([0-9]+\.[0-9]+).*/\1/p' || true; }
 
 # rust_library RUSTC: where the sources of its `core` are, if they are.
 rust_library() {
-	local sysroot library release
+	local sysroot library other
 	sysroot=$("$1" --print sysroot 2>/dev/null) || true
 	library=${sysroot:-/no-sysroot}/lib/rustlib/src/rust/library
-	# Where Ubuntu's packages have them. As in rust/own.mk.
-	release=$("$1" --version 2>/dev/null | cut -d' ' -f2) || true
-	if [ ! -d "$library" ] && [ -d "${KNETSTAT_USR_SRC:-/usr/src}/rustc-$release/library" ]; then
-		library=${KNETSTAT_USR_SRC:-/usr/src}/rustc-$release/library
+	# As in rust/own.mk.
+	other=$(rust_library_of "$("$1" --version 2>/dev/null | cut -d' ' -f2 || true)")
+	if [ ! -d "$library" ] && [ -d "$other" ]; then
+		library=$other
 	fi
 	echo "${RUST_LIB_SRC:-$library}"
 }
@@ -261,44 +200,17 @@ find_own_rustc() {
 	echo "$first"
 }
 
-# rust_packages: Debian's names for such a compiler and its sources, the sources last.
-rust_packages() {
-	case $(family):$(os_release VERSION_ID):$(os_release UBUNTU_CODENAME) in
-	debian:12:*) echo "rustc-web rust-web-src" ;;
-	ubuntu:*:jammy | ubuntu:*:noble) echo "rustc-$oldest_rustc rust-$oldest_rustc-src" ;;
-	*) echo "rustc rust-src" ;;
-	esac
-}
-
-# install_rust [--reinstall | --sources]: how a person gets the two, or the sources only.
+# install_rust [--reinstall | --sources]: how a person gets a rustc that is new enough and its
+# sources, or the sources only.
 install_rust() {
-	local packages
-	# shellcheck disable=SC2207
-	packages=($(rust_packages))
-	case $(family):${1:-} in
-	# It has no package of the sources.
-	suse:*) echo "$(install_packages rustup) && rustup toolchain install stable --component rust-src" ;;
-	*:--sources) install_packages "${packages[1]}" ;;
-	*) install_packages "$@" "${packages[@]}" ;;
-	esac
-}
-
-# cargo_package: Debian's name for a cargo that is new enough.
-cargo_package() {
-	case $(family):$(os_release VERSION_ID):$(os_release UBUNTU_CODENAME) in
-	debian:12:*) echo cargo-web ;;
-	ubuntu:*:jammy | ubuntu:*:noble) echo "cargo-$oldest_rustc" ;;
-	*) echo cargo ;;
-	esac
-}
-
-# install_static_libc: how a person gets a C library to link with statically.
-install_static_libc() {
-	case $(family) in
-	debian | ubuntu) install_packages libc6-dev ;;
-	fedora) install_packages glibc-static ;;
-	suse) install_packages glibc-devel-static ;;
-	*) install_packages glibc ;;
+	if [ ${#RUST_PACKAGES[@]} = 0 ]; then
+		echo "$RUST_INSTEAD"
+		return
+	fi
+	case ${1:-} in
+	--sources) install_command "${RUST_PACKAGES[-1]}" ;;
+	--reinstall) reinstall_command "${RUST_PACKAGES[@]}" ;;
+	*) install_command "${RUST_PACKAGES[@]}" ;;
 	esac
 }
 
@@ -345,16 +257,17 @@ metadata_dirs() {
 
 # wrong_rustc RUSTC TEXT RELEASE: ends the script, for RUSTC is not the one that the kernel was built with.
 wrong_rustc() {
-	local found mend
+	local found mend newest
 	found=$(rustc_text "$1")
+	newest=$(newest_kernel)
 	if [ -n "${RUSTC:-}" ]; then
 		mend="leave RUSTC out, or give that one: RUSTC=FILE"
 	elif ! have "${KNETSTAT_SYSTEM_RUSTC:-/usr/bin/rustc}"; then
-		mend="run: $(install_packages rustc)"
-	elif [ "$(family)" != debian ]; then
+		mend="run: $(install_command "$KERNEL_RUSTC_PACKAGE")"
+	elif [ -z "$newest" ]; then
 		mend="build with any rustc: make RUST=own; or give that one: RUSTC=FILE"
 	else
-		mend="bring kernel and rustc to one release: $(apt_install -t trixie-backports linux-image-amd64 linux-headers-amd64), and reboot; or give that one: RUSTC=FILE"
+		mend="bring kernel and rustc to one release: $newest; or give that one: RUSTC=FILE"
 	fi
 	if [ -z "$found" ]; then
 		die "$1 does not run, and Linux $3 was built with \"$2\"; $mend"

@@ -23,7 +23,7 @@ esac
 release=$1
 version=$(version_of "$release")
 headers=$lib_modules/$release/build
-source=${KNETSTAT_USR_SRC:-/usr/src}/linux-source-$version.tar.xz
+source=${KNETSTAT_USR_SRC:-/usr/src}/$METADATA_SOURCE-$version.tar.xz
 if [[ ! $version =~ ^[0-9]+\.[0-9]+$ ]]; then
 	die "\"$release\" is no kernel release; see: uname -r"
 fi
@@ -32,7 +32,7 @@ if [ -e "$output" ] && [ ! -f "$output/$stamp" ]; then
 fi
 
 # The kernel itself.
-if [ "$(family)" != debian ]; then
+if [ -z "$METADATA_SOURCE" ]; then
 	die "only Debian has the package that the metadata are made from; build without: make RUST=own"
 fi
 if older "$version" "$(oldest_kernel)"; then
@@ -47,16 +47,16 @@ fi
 package=$(kernel_package "$release")
 missing=()
 for name in make gcc flex bison bc perl python3 xz-utils libelf-dev libssl-dev pahole \
-	rustc rust-src bindgen libclang-dev "linux-headers-$release" "linux-source-$version${package:+=$package}"; do
+	rustc rust-src bindgen libclang-dev "linux-headers-$release" "$METADATA_SOURCE-$version${package:+=$package}"; do
 	[ -n "$(package_version "${name%%=*}")" ] || missing+=("$name")
 done
 [ -n "$config" ] || missing+=("linux-image-$release")
 if [ ${#missing[@]} != 0 ]; then
-	die "packages are missing; run: $(apt_install "${missing[@]}")"
+	die "packages are missing; run: $(install_command "${missing[@]}")"
 fi
-source_package=$(package_version "linux-source-$version")
+source_package=$(package_version "$METADATA_SOURCE-$version")
 if [ "$source_package" != "$package" ]; then
-	die "the kernel is $package, but linux-source-$version is $source_package; run: $(apt_install "linux-source-$version=$package"), or upgrade the kernel to $source_package and reboot"
+	die "the kernel is $package, but $METADATA_SOURCE-$version is $source_package; run: $(install_command "$METADATA_SOURCE-$version=$package"), or upgrade the kernel to $source_package and reboot"
 fi
 text=$(config_value "$config" RUSTC_VERSION_TEXT)
 rustc=$(find_rustc "$text")
@@ -101,11 +101,11 @@ logged olddefconfig
 lost=$(comm -23 <(grep -E '^CONFIG_' "$config" | grep -vE "^CONFIG_($keys|BUILD_SALT)=" | sort) \
 	<(grep -E '^CONFIG_' "$work/.config" | sort) | head -n 3 | paste -sd' ')
 if [ -n "$lost" ]; then
-	die "the tools here are not those of Linux $release, whose configuration would lose $lost; run: $(apt_install --reinstall gcc binutils rustc rust-src bindgen libclang-dev pahole)"
+	die "the tools here are not those of Linux $release, whose configuration would lose $lost; run: $(reinstall_command gcc binutils rustc rust-src bindgen libclang-dev pahole)"
 fi
 made=$(mk -s kernelrelease)
 if [ "$made" != "$release" ]; then
-	die "linux-source-$version is the source of Linux $made, not of $release; run: $(apt_install --reinstall "linux-source-$version")"
+	die "$METADATA_SOURCE-$version is the source of Linux $made, not of $release; run: $(reinstall_command "$METADATA_SOURCE-$version")"
 fi
 
 echo "Building the kernel's Rust crates (a minute or two)"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tool.sh RUSTC TOOL PACKAGE: the tool that belongs to this compiler.
+# tool.sh RUSTC TOOL: prints the path of the tool that belongs to this compiler.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 tool=$(dirname "$1")/$2
-[ -x "$tool" ] || die "$tool is missing; run: $(apt_install "$3")"
+[ -x "$tool" ] || die "$tool is missing; run: $(install_command "$(tool_package "$2")")"
 echo "$tool"

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$scripts/.."
 
 cargo=${CARGO:-cargo}
-have "$cargo" || die "cargo is missing, which fetches the crates; run: $(install_packages "$(cargo_package)")"
+have "$cargo" || die "cargo is missing, which fetches the crates; run: $(install_command "$CARGO_PACKAGE")"
 name=knetstat-$(scripts/version.sh)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -55,7 +55,7 @@ release_packages() {
 		in_root_at "$DIR/root" build dpkg --add-architecture "$ARCH"
 	fi
 	in_root_at "$DIR/root" build apt-get update
-	packages=$(in_root_at "$DIR/root" build bash -c ". $IN_TOP/scripts/lib.sh; rust_packages")
+	packages=$(in_root_at "$DIR/root" build bash -c ". $IN_TOP/scripts/lib.sh; echo \${RUST_PACKAGES[*]}")
 	# shellcheck disable=SC2086
 	in_root_at "$DIR/root" build apt-get install -y make gcc kmod $FOREIGN_PACKAGES $packages
 	if [[ -z $FOREIGN ]]; then
@@ -158,7 +158,7 @@ machine_recipe() {
 	[[ -z $FOREIGN ]] || printf '%s\n' "$FOREIGN_PACKAGES" "$GUEST_TOO" "$GUEST" "$(declare -f foreign_headers make_guest)"
 	[[ -z $METADATA ]] || grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/rust-metadata.sh"
 	declare -f release_packages make_initramfs make_metadata
-	sed -n '/^rust_packages()/,/^}/p' "$TOP/scripts/lib.sh"
+	grep -hE "RUST_PACKAGES=" "$TOP/scripts/distributions/debian.sh"
 	bootstrap_recipe
 }
 

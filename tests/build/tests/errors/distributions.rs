@@ -1,13 +1,146 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The headers packages of distributions, laid out as each has them, and what is said where they
-//! are missing.
+//! The distributions in `scripts/distributions`: each file has every fact. Their headers packages, laid
+//! out as each has them, and what is said if they are missing.
 
 use crate::machine::{
-    own, Machine, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, MANJARO, MINT_22, ROCKY, RUSTC_TEXT,
-    TUMBLEWEED, UBUNTU_24_04, UBUNTU_26_04,
+    fails, own, project, Machine, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, MANJARO, MINT_22, ROCKY,
+    RUSTC_TEXT, TUMBLEWEED, UBUNTU_24_04, UBUNTU_26_04,
 };
-use std::{fs, os::unix::fs::symlink};
+use std::{fs, os::unix::fs::symlink, path::Path};
+
+/// The names of the distributions: those of their files.
+fn distributions() -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(project().join("scripts/distributions"))
+        .unwrap()
+        .map(|file| {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            name.strip_suffix(".sh").expect(&name).to_owned()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// The facts that `scripts/lib.sh` lists: variables in upper case, functions in lower case.
+fn facts() -> Vec<String> {
+    let text = fs::read_to_string(project().join("scripts/lib.sh")).unwrap();
+    let (_, list) = text.split_once("\n# A distribution is one file").unwrap();
+    let facts: Vec<_> = list
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('#'))
+        .filter_map(|line| line.strip_prefix("#   ")?.split(' ').next())
+        .map(str::to_owned)
+        .collect();
+    assert!(facts.len() > 10, "{facts:?}");
+    facts
+}
+
+/// The facts that a distribution's file does not have, with these scripts.
+fn missing(scripts: &Path, distribution: &str) -> Vec<String> {
+    let machine = Machine::new();
+    machine.os_release(&format!("ID={distribution}\n"));
+    let script = r#"
+        . "$0/lib.sh"
+        for fact; do
+            declare -p "$fact" > /dev/null 2>&1 || declare -F "$fact" > /dev/null || echo "$fact"
+        done"#;
+    let output = machine
+        .command("bash")
+        .args(["-euc", script])
+        .arg(scripts)
+        .args(facts())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{distribution}: {output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn each_file_has_every_fact() {
+    for name in distributions() {
+        let missing = missing(&project().join("scripts"), &name);
+        assert!(
+            missing.is_empty(),
+            "scripts/distributions/{name}.sh does not define {}; scripts/lib.sh says what they are",
+            missing.join(", ")
+        );
+    }
+}
+
+/// The test above names what a new file lacks.
+#[test]
+fn a_missing_fact_is_named() {
+    let machine = Machine::new();
+    let scripts = machine.path("scripts");
+    fs::create_dir_all(scripts.join("distributions")).unwrap();
+    fs::copy(project().join("scripts/lib.sh"), scripts.join("lib.sh")).unwrap();
+    let fedora = fs::read_to_string(project().join("scripts/distributions/fedora.sh")).unwrap();
+    let lines = fedora.lines().filter(|line| {
+        !line.starts_with("CARGO_PACKAGE=") && !line.starts_with("metadata_command()")
+    });
+    let lines: Vec<_> = lines.collect();
+    fs::write(scripts.join("distributions/new.sh"), lines.join("\n")).unwrap();
+    assert_eq!(
+        missing(&scripts, "new"),
+        ["CARGO_PACKAGE", "metadata_command"]
+    );
+}
+
+/// Whatever is missing on a machine with one of these distributions, `make` names a command.
+#[test]
+fn each_file_has_a_command_for_whatever_is_missing() {
+    #[track_caller]
+    fn names_a_command(machine: &Machine, what: &str) {
+        let output = machine.make();
+        fails(&output, &[what]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let line = said.lines().next().unwrap();
+        let (_, command) = line.split_once("run: ").expect(line);
+        let words: Vec<_> = command.split(' ').collect();
+        assert!(words.len() > 1 && !words.contains(&""), "{line}");
+    }
+    for name in distributions() {
+        let on = |mut machine: Machine, args: &[&str]| {
+            machine.os_release(&format!("ID={name}\nVERSION_ID=99\n"));
+            machine
+                .args
+                .extend(args.iter().map(|arg| (*arg).to_owned()));
+            machine
+        };
+        let machine = on(own("1.63.0"), &[]);
+        names_a_command(&machine, "rustc is of release 1.63");
+        machine.remove("bin/rustc");
+        names_a_command(&machine, "rustc is missing");
+        let machine = on(own("1.85.0"), &[]);
+        machine.remove("sysroot/lib");
+        names_a_command(&machine, "sources of core are missing");
+        machine.script("rustc", "exit 1");
+        names_a_command(&machine, "rustc does not run");
+        let machine = on(own("1.85.0"), &["CROSS_COMPILE=aarch64-linux-gnu-"]);
+        names_a_command(&machine, "aarch64-linux-gnu-gcc is missing");
+        let mut machine = on(own("1.85.0"), &[]);
+        machine.install_headers("99.1.1-1-default", "usr/src/headers");
+        machine.remove("usr/src/headers/Makefile");
+        names_a_command(&machine, "Makefile is missing");
+        machine.remove("usr/src/headers");
+        names_a_command(&machine, "no headers");
+        let machine = on(Machine::new(), &[]);
+        machine.remove("kdir/rust");
+        names_a_command(&machine, "lack the Rust metadata");
+        machine.remove("bin/rustc");
+        names_a_command(&machine, "rustc is missing");
+        let machine = on(Machine::new(), &["tool"]);
+        names_a_command(&machine, "cargo is missing");
+        machine.script("cargo", "echo cargo 1.63.0");
+        names_a_command(&machine, "cargo is of Rust 1.63");
+        machine.script("cargo", "echo cargo 1.85.0");
+        machine.script("cc", "echo libc.a");
+        names_a_command(&machine, "libc.a is missing");
+    }
+}
 
 /// Each has a name of its own for the package.
 #[test]

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2154
+#
+# A distribution; scripts/lib.sh says what each fact is for. Others are made from this one, such as
+# Armbian.
+
+MANAGER=apt-get
+RUST_PACKAGES=(rustc rust-src)
+RUST_INSTEAD=
+CARGO_PACKAGE=cargo
+# Debian 12's own rustc is too old.
+if [ "$(os_release VERSION_ID)" = 12 ]; then
+	RUST_PACKAGES=(rustc-web rust-web-src)
+	CARGO_PACKAGE=cargo-web
+fi
+KERNEL_RUSTC_PACKAGE=rustc
+LIBC_PACKAGE=libc6-dev
+METADATA_SOURCE=linux-source
+
+install_command() { as_root apt install "$@"; }
+reinstall_command() { install_command --reinstall "$@"; }
+
+# of_armbian RELEASE: whether it is one of Armbian's kernels, such as 6.12.58-current-rockchip64.
+of_armbian() { [[ $1 =~ ^[0-9.]+-(legacy|vendor|current|edge|bleedingedge)- ]]; }
+
+headers_package() {
+	# Armbian's packages have no version in their names.
+	if of_armbian "$1"; then
+		echo "linux-headers-${1#*-}"
+	else
+		echo "linux-headers-$1"
+	fi
+}
+
+# No name of a package has an underscore in it.
+cross_gcc_package() { echo "gcc-${1//_/-}"; }
+
+tool_package() {
+	case $1 in
+	clippy-driver) echo rust-clippy ;;
+	rustdoc) echo rustc ;;
+	*) echo "$1" ;;
+	esac
+}
+
+rust_library_of() { echo "${KNETSTAT_USR_SRC:-/usr/src}/rustc-$1/library"; }
+
+metadata_command() {
+	if of_armbian "$1"; then
+		return
+	elif [ "$1" = "$(uname -r)" ]; then
+		echo "make metadata"
+	else
+		echo "make metadata KVER=$1"
+	fi
+}
+
+newest_kernel() {
+	echo "$(install_command -t trixie-backports linux-image-amd64 linux-headers-amd64), and reboot"
+}
