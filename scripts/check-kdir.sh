@@ -6,7 +6,7 @@
 # If so, prints the rustc to build with. If not, says in one line what is
 # wrong and which command mends it, and exits with 1. Both come from the
 # environment if not given. RUSTC: the compiler, if not the usual one. RUST=kernel: with the
-# kernel's own Rust, RUST=own: without, see rust/README.md; empty: as Kbuild chooses.
+# kernel's own Rust, RUST=standalone: without, see rust/README.md; empty: as Kbuild chooses.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -17,12 +17,14 @@ release=${2:-${KVER:-$(uname -r)}}
 default=$lib_modules/$release/build
 autoconf=$kdir/include/config/auto.conf
 if [ -z "${RUST:-}" ]; then
-	RUST=own
+	RUST=standalone
 	if [ -f "$autoconf" ] && [ "$(config_value "$autoconf" UML)" = y ]; then RUST=kernel; fi
 fi
 case $RUST in
-kernel | own) ;;
-*) die "RUST is kernel or own, not '$RUST'" ;;
+kernel | standalone) ;;
+# The former name.
+own) RUST=standalone ;;
+*) die "RUST is kernel or standalone, not '$RUST'" ;;
 esac
 
 # known_kernel: the kernel that is known to do, and how to get it.
@@ -36,17 +38,17 @@ too_old() {
 	local version
 	version=$(version_of "$1")
 	if [[ $version =~ ^[0-9]+\.[0-9]+$ ]] && older "$version" "$(oldest_kernel)"; then
-		if [ "$RUST" = own ]; then
+		if [ "$RUST" = standalone ]; then
 			die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; take a newer release of the distribution"
-		elif ! older "$version" "$(RUST=own oldest_kernel)"; then
-			die "Linux $1 is too old for its own Rust, knetstat needs $(oldest_kernel) or later; build without it: make RUST=own"
+		elif ! older "$version" "$(RUST=standalone oldest_kernel)"; then
+			die "Linux $1 is too old for its own Rust, knetstat needs $(oldest_kernel) or later; build without it: make RUST=standalone"
 		fi
 		die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; $(known_kernel)"
 	fi
 }
 
 no_rust() {
-	die "Linux $1 was built without Rust (CONFIG_RUST is off); build without it: make RUST=own"
+	die "Linux $1 was built without Rust (CONFIG_RUST is off); build without it: make RUST=standalone"
 }
 
 # No headers. Where they could not help, say so at once.
@@ -112,7 +114,7 @@ elif [ "$(config_value "$autoconf" ARM64)" = y ]; then
 	for_arch arm64 aarch64 arm64
 elif [ "$(config_value "$autoconf" 64BIT)" != y ]; then
 	die "Linux $kdir_release is a 32-bit kernel; knetstat is for amd64 and arm64"
-elif [ "$RUST" = own ]; then
+elif [ "$RUST" = standalone ]; then
 	die "Linux $kdir_release is for another architecture; knetstat is for amd64 and arm64"
 fi
 
@@ -122,9 +124,9 @@ if [ "$(config_value "$autoconf" KMSAN)" = y ]; then
 fi
 
 # Any compiler that is new enough, and the sources that belong to it.
-if [ "$RUST" = own ]; then
+if [ "$RUST" = standalone ]; then
 	if [ "$um" = y ]; then
-		die "RUST=own is not for User Mode Linux; build with the kernel's: make RUST=kernel"
+		die "RUST=standalone is not for User Mode Linux; build with the kernel's: make RUST=kernel"
 	fi
 	# Before 6.18, the option had the name of the compiler behind it.
 	if [ -n "$(config_value "$autoconf" CFI)$(config_value "$autoconf" CFI_CLANG)" ]; then
@@ -139,7 +141,7 @@ if [ "$RUST" = own ]; then
 		esac
 		die "$gcc is missing; $mend"
 	fi
-	rustc=$(find_own_rustc)
+	rustc=$(find_standalone_rustc)
 	[ -n "$rustc" ] || die "${RUSTC:-rustc} is missing; run: $(install_rust)"
 	version=$(rustc_release "$rustc")
 	[ -n "$version" ] || die "$rustc does not run; run: $(install_rust --reinstall)"
@@ -184,7 +186,7 @@ if [ -n "$missing" ]; then
 	else
 		mend=$(metadata_command "$kdir_release")
 	fi
-	die "the headers of Linux $kdir_release lack the Rust metadata ($missing); run: ${mend:-make RUST=own, which takes none}"
+	die "the headers of Linux $kdir_release lack the Rust metadata ($missing); run: ${mend:-make RUST=standalone, which takes none}"
 fi
 
 # Made by rust-metadata.sh, and for the package that is installed now?

@@ -14,7 +14,7 @@ cd "$scripts/.."
 
 # Of the two ways to build, the one that was taken last.
 # shellcheck disable=SC2012 # The names are known, and find does not sort by time.
-cmd=$(ls -t rust/.ours.o.cmd .knetstat_rust.o.cmd 2>/dev/null | head -n 1)
+cmd=$(ls -t rust/.module.o.cmd .knetstat_rust.o.cmd 2>/dev/null | head -n 1)
 [ -n "$cmd" ] || die "the module is not built, and the flags are not known; run: make"
 
 # Of `savedcmd_X := OBJTREE=... rustc FLAGS... ./knetstat.rs ; objtool ...`

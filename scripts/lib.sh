@@ -172,7 +172,7 @@ rust_library() {
 	local sysroot library other
 	sysroot=$("$1" --print sysroot 2>/dev/null) || true
 	library=${sysroot:-/no-sysroot}/lib/rustlib/src/rust/library
-	# As in rust/own.mk.
+	# As in rust/standalone.mk.
 	other=$(rust_library_of "$("$1" --version 2>/dev/null | cut -d' ' -f2 || true)")
 	if [ ! -d "$library" ] && [ -d "$other" ]; then
 		library=$other
@@ -180,9 +180,9 @@ rust_library() {
 	echo "${RUST_LIB_SRC:-$library}"
 }
 
-# find_own_rustc: the first compiler that is new enough and has the sources of `core`, or else the
+# find_standalone_rustc: the first compiler that is new enough and has the sources of `core`, or else the
 # first, or else nothing. What the user gave in RUSTC is taken as it is.
-find_own_rustc() {
+find_standalone_rustc() {
 	local rustc version first=
 	if [ -n "${RUSTC:-}" ]; then
 		command -v "$RUSTC" || true
@@ -265,7 +265,7 @@ wrong_rustc() {
 	elif ! have "${KNETSTAT_SYSTEM_RUSTC:-/usr/bin/rustc}"; then
 		mend="run: $(install_command "$KERNEL_RUSTC_PACKAGE")"
 	elif [ -z "$newest" ]; then
-		mend="build with any rustc: make RUST=own; or give that one: RUSTC=FILE"
+		mend="build with any rustc: make RUST=standalone; or give that one: RUSTC=FILE"
 	else
 		mend="bring kernel and rustc to one release: $newest; or give that one: RUSTC=FILE"
 	fi

@@ -33,14 +33,14 @@ fi
 
 # The kernel itself.
 if [ -z "$METADATA_SOURCE" ]; then
-	die "only Debian has the package that the metadata are made from; build without: make RUST=own"
+	die "only Debian has the package that the metadata are made from; build without: make RUST=standalone"
 fi
 if older "$version" "$(oldest_kernel)"; then
-	die "Linux $release is too old for its own Rust, knetstat needs $(oldest_kernel) or later; build without it: make RUST=own"
+	die "Linux $release is too old for its own Rust, knetstat needs $(oldest_kernel) or later; build without it: make RUST=standalone"
 fi
 config=$(kernel_config "$release")
 if [ -n "$config" ] && [ "$(config_value "$config" RUST)" != y ]; then
-	die "Linux $release was built without Rust (CONFIG_RUST is off); build without it: make RUST=own"
+	die "Linux $release was built without Rust (CONFIG_RUST is off); build without it: make RUST=standalone"
 fi
 
 # The packages that it takes. Without one of them, Kconfig drops what depends on it, and says nothing.

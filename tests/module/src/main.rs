@@ -2,10 +2,10 @@
 
 //! The built module, compared with a C module that was built for the same kernel.
 //!
-//! `rust/own.mk` derives rustc's flags from the kernel's configuration. If it forgets one, the
-//! module loads and works, but lacks a mitigation, and nothing reports that. So these tests look
-//! for the effect of each flag in the code itself. They make the same claims about the C module; if
-//! it does not fulfil a claim, the claim is wrong.
+//! `rust/standalone.mk` derives rustc's flags from the kernel's configuration. If it forgets one,
+//! the module loads and works, but lacks a mitigation, and nothing reports that. So these tests
+//! look for the effect of each flag in the code itself. They make the same claims about the C
+//! module; if it does not fulfil a claim, the claim is wrong.
 //!
 //! This runs on the machine that builds, not in a guest. The environment names the files:
 //!

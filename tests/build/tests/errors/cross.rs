@@ -2,17 +2,17 @@
 
 //! Kernels of another architecture than the machine's, which Kbuild builds for if told so.
 
-use crate::machine::{own, write, Machine, ARCH, DEBIAN_13, RUNNING};
+use crate::machine::{standalone, write, Machine, ARCH, DEBIAN_13, RUNNING};
 
 /// A machine of one kind, and a kernel of the other.
 fn arm64_on_amd64() -> Machine {
-    let machine = own("1.85.0");
-    machine.own_config("ARM64=y\nCONFIG_CC_IS_GCC=y");
+    let machine = standalone("1.85.0");
+    machine.config_without_rust("ARM64=y\nCONFIG_CC_IS_GCC=y");
     machine
 }
 
 fn amd64_on_arm64() -> Machine {
-    let machine = own("1.85.0");
+    let machine = standalone("1.85.0");
     machine.uname(RUNNING, "aarch64");
     machine
 }
@@ -26,7 +26,7 @@ fn on_its_own_machine() {
     machine.builds_with("bin/rustc");
 
     for arch in ["x86", "x86_64", "i386"] {
-        let mut machine = own("1.85.0");
+        let mut machine = standalone("1.85.0");
         machine.args.push(format!("ARCH={arch}"));
         machine.builds_with("bin/rustc");
     }
@@ -48,7 +48,7 @@ fn nothing_is_said() {
 #[test]
 fn kernels_rust() {
     let mut machine = arm64_on_amd64();
-    machine.own_config("ARM64=y\nCONFIG_RUST=y");
+    machine.config_without_rust("ARM64=y\nCONFIG_RUST=y");
     machine.release("99.9.9-made-up");
     machine.args.push("RUST=kernel".into());
     machine.fails(&["building for arm64 here takes ARCH=arm64"]);
@@ -115,7 +115,7 @@ fn no_compiler_in_a_directory() {
 
 #[test]
 fn another_arch() {
-    let mut machine = own("1.85.0");
+    let mut machine = standalone("1.85.0");
     machine.args.push("ARCH=arm64".into());
     machine.args.push("CROSS_COMPILE=aarch64-linux-gnu-".into());
     machine.fails(&["is for amd64, and not for ARCH=arm64", "leave ARCH out"]);
@@ -140,7 +140,7 @@ fn debian() {
 #[test]
 fn of_32_bits() {
     for option in ["X86_32=y", "ARM=y"] {
-        let machine = own("1.85.0");
+        let machine = standalone("1.85.0");
         write(
             machine.path("kdir/include/config/auto.conf"),
             &format!("CONFIG_{option}\nCONFIG_CC_IS_GCC=y\n"),

@@ -4,8 +4,8 @@
 //! out as each has them, and what is said if they are missing.
 
 use crate::machine::{
-    fails, own, project, Machine, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, MANJARO, MINT_22, ROCKY,
-    RUSTC_TEXT, TUMBLEWEED, UBUNTU_24_04, UBUNTU_26_04,
+    fails, project, standalone, Machine, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, MANJARO, MINT_22,
+    ROCKY, RUSTC_TEXT, TUMBLEWEED, UBUNTU_24_04, UBUNTU_26_04,
 };
 use std::{fs, os::unix::fs::symlink, path::Path};
 
@@ -110,18 +110,18 @@ fn each_file_has_a_command_for_whatever_is_missing() {
                 .extend(args.iter().map(|arg| (*arg).to_owned()));
             machine
         };
-        let machine = on(own("1.63.0"), &[]);
+        let machine = on(standalone("1.63.0"), &[]);
         names_a_command(&machine, "rustc is of release 1.63");
         machine.remove("bin/rustc");
         names_a_command(&machine, "rustc is missing");
-        let machine = on(own("1.85.0"), &[]);
+        let machine = on(standalone("1.85.0"), &[]);
         machine.remove("sysroot/lib");
         names_a_command(&machine, "sources of core are missing");
         machine.script("rustc", "exit 1");
         names_a_command(&machine, "rustc does not run");
-        let machine = on(own("1.85.0"), &["CROSS_COMPILE=aarch64-linux-gnu-"]);
+        let machine = on(standalone("1.85.0"), &["CROSS_COMPILE=aarch64-linux-gnu-"]);
         names_a_command(&machine, "aarch64-linux-gnu-gcc is missing");
-        let mut machine = on(own("1.85.0"), &[]);
+        let mut machine = on(standalone("1.85.0"), &[]);
         machine.install_headers("99.1.1-1-default", "usr/src/headers");
         machine.remove("usr/src/headers/Makefile");
         names_a_command(&machine, "Makefile is missing");
@@ -145,7 +145,7 @@ fn each_file_has_a_command_for_whatever_is_missing() {
 /// Each has a name of its own for the package.
 #[test]
 fn no_headers() {
-    let mut machine = own("1.85.0");
+    let mut machine = standalone("1.85.0");
     for (os, release, install) in [
         (
             DEBIAN_13,
@@ -210,7 +210,7 @@ fn no_headers() {
 /// Kernels that are not Arch's own say whose they are beside their modules.
 #[test]
 fn no_headers_of_a_package_that_has_a_name() {
-    let mut machine = own("1.85.0");
+    let mut machine = standalone("1.85.0");
     machine.os_release(MANJARO);
     machine.build_for("6.12.9-1-MANJARO");
     machine.lib_modules("6.12.9-1-MANJARO/pkgbase", "linux612\n");
@@ -220,7 +220,7 @@ fn no_headers_of_a_package_that_has_a_name() {
 /// An unknown distribution's package manager says what it was made from.
 #[test]
 fn no_headers_of_an_unknown_distribution() {
-    let mut machine = own("1.85.0");
+    let mut machine = standalone("1.85.0");
     machine.os_release("ID=unheard-of\n");
     machine.build_for("7.2.1-1-default");
     machine.ends_with("apt install linux-headers-7.2.1-1-default\n");
@@ -242,7 +242,7 @@ fn no_headers_of_an_unknown_distribution() {
 /// tree of a kernel that was upgraded and still runs.
 #[test]
 fn link_to_headers_that_are_not_installed() {
-    let mut machine = own("1.85.0");
+    let mut machine = standalone("1.85.0");
     machine.os_release(FEDORA);
     let release = "7.2.1-200.fc44.x86_64";
     machine.install_headers(release, &format!("usr/src/kernels/{release}"));
@@ -272,7 +272,7 @@ fn damaged_headers() {
             "zypper install --force kernel-default-devel",
         ),
     ] {
-        let mut machine = own("1.85.0");
+        let mut machine = standalone("1.85.0");
         machine.os_release(os);
         machine.install_headers(release, "usr/src/headers");
         machine.remove("usr/src/headers/Makefile");
@@ -338,7 +338,7 @@ fn ubuntu_rustc_of_the_kernel() {
 /// Without the kernel's Rust any of them will do, and the sources are where rustc does not know.
 #[test]
 fn ubuntu_rustc_with_a_release() {
-    let machine = own("1.75.0");
+    let machine = standalone("1.75.0");
     machine.os_release(UBUNTU_24_04);
     machine.fails(&["apt install rustc-1.85 rust-1.85-src"]);
     machine.script("rustc-1.85", "[ $1 = --version ] && echo rustc 1.85.1");
@@ -369,7 +369,7 @@ fn arch() {
     // rustc is upgraded before the kernel that is built with it.
     machine.system_rustc("rustc 1.99.0");
     machine.remove("bin/rustc");
-    machine.fails(&["rustc 1.99.0", RUSTC_TEXT, "make RUST=own"]);
+    machine.fails(&["rustc 1.99.0", RUSTC_TEXT, "make RUST=standalone"]);
     machine.remove("usr/bin/rustc");
     machine.fails(&["rustc is missing", "pacman -S rust"]);
 }
@@ -387,7 +387,7 @@ fn armbian() {
 
     // So it was before 2026. There is no package of the source that could make them.
     machine.remove(&format!("{tree}/rust"));
-    machine.fails(&["lack the Rust metadata", "make RUST=own"]);
+    machine.fails(&["lack the Rust metadata", "make RUST=standalone"]);
 }
 
 /// Where there is no other package for them and no source to make them from.
@@ -397,6 +397,6 @@ fn no_metadata_but_debians() {
     machine.remove("kdir/rust");
     for os in [FEDORA, ROCKY, ARCH, TUMBLEWEED] {
         machine.os_release(os);
-        machine.fails(&["lack the Rust metadata", "make RUST=own"]);
+        machine.fails(&["lack the Rust metadata", "make RUST=standalone"]);
     }
 }

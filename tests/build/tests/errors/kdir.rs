@@ -40,7 +40,7 @@ fn no_headers() {
 fn no_headers_and_too_old() {
     let mut machine = Machine::new();
     machine.args = vec!["KVER=4.19.0-made-up".into()];
-    machine.fails(&["too old", &oldest_of("own"), "newer release"]);
+    machine.fails(&["too old", &oldest_of("standalone"), "newer release"]);
     machine.args.push("RUST=kernel".into());
     machine.fails(&["too old", "linux-image-amd64", "reboot"]);
 }
@@ -51,7 +51,7 @@ fn no_headers_and_no_rust() {
     let mut machine = Machine::new();
     machine.build_for("99.9.9-made-up");
     machine.lib_modules("99.9.9-made-up/config", "CONFIG_64BIT=y\n");
-    machine.fails(&["CONFIG_RUST is off", "make RUST=own"]);
+    machine.fails(&["CONFIG_RUST is off", "make RUST=standalone"]);
     machine.lib_modules("99.9.9-made-up/config", "CONFIG_RUST=y\n");
     machine.fails(&["no headers of Linux 99.9.9-made-up"]);
 }
@@ -115,7 +115,7 @@ fn kernel_source_not_prepared() {
 fn kernel_without_rust() {
     let machine = Machine::new();
     machine.config("HAVE_RUST=y", None);
-    machine.fails(&["CONFIG_RUST is off", "make RUST=own"]);
+    machine.fails(&["CONFIG_RUST is off", "make RUST=standalone"]);
 }
 
 #[test]
@@ -128,5 +128,9 @@ fn kernel_too_old() {
         "linux-image-amd64",
     ]);
     machine.release("6.1.0-made-up");
-    machine.fails(&["too old for its own Rust", &oldest(), "make RUST=own"]);
+    machine.fails(&[
+        "too old for its own Rust",
+        &oldest(),
+        "make RUST=standalone",
+    ]);
 }

@@ -231,7 +231,7 @@ impl Machine {
     }
 
     /// That of a kernel without Rust.
-    pub fn own_config(&self, option: &str) {
+    pub fn config_without_rust(&self, option: &str) {
         write(
             self.path("kdir/include/config/auto.conf"),
             &format!("CONFIG_64BIT=y\nCONFIG_{option}\n"),
@@ -330,11 +330,11 @@ pub fn fails(output: &Output, expected: &[&str]) {
 }
 
 /// A machine on which the module is built without the kernel's Rust, as it usually is.
-pub fn own(version: &str) -> Machine {
+pub fn standalone(version: &str) -> Machine {
     let mut machine = Machine::new();
     machine.args.retain(|arg| arg != "RUST=kernel");
-    machine.release(&format!("{}.4-made-up", oldest_of("own")));
-    machine.own_config("X86_64=y\nCONFIG_CC_IS_GCC=y");
+    machine.release(&format!("{}.4-made-up", oldest_of("standalone")));
+    machine.config_without_rust("X86_64=y\nCONFIG_CC_IS_GCC=y");
     machine.remove("kdir/rust");
     // As Debian's headers bring it.
     machine.script("gcc-14", "exit 0");

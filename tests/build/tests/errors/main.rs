@@ -15,7 +15,7 @@ mod kernel;
 mod machine;
 mod metadata;
 mod module_script;
-mod own;
+mod standalone;
 
 use machine::Machine;
 

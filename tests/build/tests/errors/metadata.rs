@@ -237,14 +237,14 @@ fn metadata_with_another_rustc() {
 fn metadata_of_a_kernel_without_rust() {
     let debian = Debian::new();
     debian.config("CONFIG_RUST_IS_AVAILABLE=y\n");
-    debian.fails(&["CONFIG_RUST is off", "make RUST=own"]);
+    debian.fails(&["CONFIG_RUST is off", "make RUST=standalone"]);
 }
 
 #[test]
 fn metadata_of_a_kernel_too_old() {
     let mut debian = Debian::new();
     debian.0.args = vec!["KVER=6.1.0-made-up".into()];
-    debian.fails(&["too old", &oldest(), "make RUST=own"]);
+    debian.fails(&["too old", &oldest(), "make RUST=standalone"]);
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn metadata_elsewhere() {
     let debian = Debian::new();
     for distribution in [FEDORA, UBUNTU_26_04] {
         debian.0.os_release(distribution);
-        debian.fails(&["only Debian", "make RUST=own"]);
+        debian.fails(&["only Debian", "make RUST=standalone"]);
     }
 }
 
