@@ -97,6 +97,11 @@ clippy-tests:
 	@cd tests/fuzz && cargo clippy --bins -- -D warnings
 	@cd tools && cargo clippy --all-targets -- -D warnings
 
+# All of these checks, and those of scripts and manual pages, with the tools of the tests.
+.PHONY: lint
+lint:
+	+@vm/lint.sh
+
 .PHONY: doc
 doc: modules
 	@scripts/doc.sh '$(KDIR)' target/doc
@@ -204,6 +209,7 @@ help:
 #h
 #h Work on it:
 #h   make fmt           format the sources;  make fmt-check: are they formatted?
+#h   make lint          all lints, of sources, scripts and manual pages
 #h   make clippy        lints, for the module;  make clippy-tests: for the tests
 #h   make man           the manual page man/knetstat.5, from the table of options
 #h   make doc           documentation of the sources, in target/doc

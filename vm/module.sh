@@ -4,17 +4,20 @@
 # Builds knetstat.ko (or a test's module in tests/modules/) for a guest's kernel, from
 # a copy of the checkout in the cache, and prints where it is.
 #
-# usage: vm/module.sh [--make VAR=VALUE]... [--test NAME] KERNEL
+# usage: vm/module.sh [--make VAR=VALUE]... [--test NAME | --clippy] KERNEL
 #   --make VAR=VALUE  hand this to make
 #   --test NAME       build tests/modules/NAME instead
+#   --clippy          build with `make clippy`, which fails if there is a finding
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/module.sh [--make VAR=VALUE]... [--test NAME] KERNEL"
+usage="usage: vm/module.sh [--make VAR=VALUE]... [--test NAME | --clippy] KERNEL"
 vars=()
 test=
+clippy=
 while [[ $# -gt 1 ]]; do
 	case $1 in
+	--clippy) clippy=yes; shift; continue ;;
 	--make) vars+=("$2") ;;
 	--test) test=$2 ;;
 	*) die_usage "$usage" ;;
@@ -23,6 +26,7 @@ while [[ $# -gt 1 ]]; do
 done
 [[ $# -eq 1 ]] || die_usage "$usage"
 load_guest "$1"
+[[ -z $test || -z $clippy ]] || die_usage "$usage"
 [[ -z $test || -f $TOP/tests/modules/$test/Kbuild ]] || die "there is no tests/modules/$test/Kbuild"
 
 ROOT=$("$VM/root.sh")
@@ -31,8 +35,8 @@ lock_use
 
 # One copy for each checkout and kernel.  All sets of variables are built there, one after
 # the other, since most that they share is large (the bindings) and what differs is not; what
-# came of each is kept in .made.
-name=$KERNEL-$(printf '%s\n' "$TOP" "$DIR" | hash_of)
+# came of each is kept in .made.  clippy compiles with another program, so it has a copy of its own.
+name=${clippy:+clippy-}$KERNEL-$(printf '%s\n' "$TOP" "$DIR" | hash_of)
 dir=$CACHE/module/$name
 product=${test:-knetstat}.ko
 made=$dir/.made/$(printf '%s\n' "${vars[@]}" | hash_of)
@@ -72,12 +76,13 @@ build() {
 		in_root_at "$(machine_root)" build make --no-print-directory -C "${args[0]#KDIR=}" M="$in_dir/tests/modules/$test" \
 			RUSTC=/usr/bin/rustc "${args[@]:1}" "${vars[@]}" modules
 	else
-		in_root_at "$(machine_root)" build make --no-print-directory -C "$in_dir" "${args[@]}" "${vars[@]}"
+		in_root_at "$(machine_root)" build make --no-print-directory -C "$in_dir" "${args[@]}" "${vars[@]}" \
+			${clippy:+clippy}
 	fi
 	[[ -f $from ]] || { echo "make made no $from"; return 1; }
 	cp -p "$from" "$ko"
 }
 
-STEP_TAIL=80 step "building $product for $KERNEL${vars[*]:+ with ${vars[*]}}" "module-$name${test:+-$test}" '' "the module does not build" build
+STEP_TAIL=80 step "${clippy:+clippy: }building $product for $KERNEL${vars[*]:+ with ${vars[*]}}" "module-$name${test:+-$test}" '' "the module does not build" build
 printf '%s\n' "$key" > "$stamp"
 printf '%s\n' "$ko"

@@ -15,7 +15,7 @@
 SUITE=trixie
 # To build kernels and modules; what the tests are built with and watch with.
 BUILD="gcc libc6-dev make flex bison bc libelf-dev libssl-dev xz-utils cpio kmod perl patch rsync git
-	dwarves zstd mandoc groff-base rustc cargo rust-src rustfmt rust-clippy bindgen clang lld llvm libclang-dev"
+	dwarves zstd mandoc groff-base shellcheck rustc cargo rust-src rustfmt rust-clippy bindgen clang lld llvm libclang-dev"
 # To run the guests; what is inside them is in vm/bootstrap.sh.
 RUN="qemu-system-x86 virtiofsd busybox-static"
 # Debian's kernel: the image, its headers, its source, all of one version.

@@ -1,21 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs tests: those that need no kernel, those of the build, those of the guests with what the
-# module's file has in it, what the README says to try, and whether all these notice what they are
-# there for. Ends with a line that sums up, and fails unless every test passed.
+# Runs the tests. Ends with a line that sums up, and fails unless every test passed.
 #
-# usage: vm/test.sh [--only TEXT] [host|build|faults|c-module|KERNEL|all]...
-#   --only TEXT   of the guest tests, only those whose name contains TEXT
-#   all           all stages and all guests but those that have to be named
-# Default: all stages, but of the guests those that are marked for it. c-module is a stage only if
-# KNETSTAT_C_MODULE says where the sources of the C module of the same name are; the two modules
-# are compared then. KNETSTAT_LONG=2: what comes at random in adversity:: comes twice as often, and
-# readers stand for a minute rather than a second.
+# usage: vm/test.sh [--only TEXT] [STAGE]...
+#   --only TEXT   of the guest tests, run only those whose name contains TEXT
+#
+# The stages are
+#   lint      the checks of vm/lint.sh
+#   host      the tests that need no kernel, and a short run of the fuzzers
+#   build     the tests of the messages of `make`
+#   KERNEL    a guest: the tests in it, the contents of the module's file, the command beside ss, and
+#             the commands of the README
+#   faults    modules with a mistake on purpose, which the tests must notice
+#   c-module  the C module of the same name beside ours; KNETSTAT_C_MODULE is a checkout of it
+#   all       all stages, with all guests but those that run only if they are named
+# The default is all stages, with the guests that are marked for it; c-module is one of them if
+# KNETSTAT_C_MODULE is set. KNETSTAT_LONG=2 repeats the random parts of adversity:: twice as often, and
+# lets readers pause for a minute rather than a second.
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/test.sh [--only TEXT] [host|build|faults|c-module|KERNEL|all]..."
+usage="usage: vm/test.sh [--only TEXT] [lint|host|build|faults|c-module|KERNEL|all]..."
 ONLY=
 if [[ ${1:-} == --only ]]; then
 	[[ $# -ge 2 ]] || die_usage "$usage"
@@ -26,7 +32,7 @@ if [[ ${1:-} == --only ]]; then
 fi
 [[ ${KNETSTAT_LONG:=1} =~ ^[1-9][0-9]*$ ]] || die_usage "KNETSTAT_LONG is a number, not '$KNETSTAT_LONG'"
 stages() {
-	printf '%s\n' host build "$@" faults
+	printf '%s\n' lint host build "$@" faults
 	[[ -z ${KNETSTAT_C_MODULE:-} ]] || echo c-module
 }
 # shellcheck disable=SC2046
@@ -38,10 +44,10 @@ WANTED=$*
 EMULATED=() OTHERS=()
 for stage; do
 	case $stage in
-	host | build | faults | c-module) continue ;;
+	lint | host | build | faults | c-module) continue ;;
 	esac
 	(check_kernel_name "$stage" 2> /dev/null) ||
-		die_usage "no such stage: '$stage'; there are: all host build faults c-module $(guest_names | paste -sd' ')"
+		die_usage "no such stage: '$stage'; there are: all lint host build faults c-module $(guest_names | paste -sd' ')"
 	guest=$(load_guest "$stage" && printf '%s %s\n' "$SCALE" "$KERNEL")
 	case $guest in
 	emulated\ * | slowest\ *) EMULATED+=("${guest#* }") ;;
@@ -350,6 +356,10 @@ if [[ ${#EMULATED[@]} -gt 0 ]]; then
 	note "== ${EMULATED[*]} (output comes at the end)"
 	for kernel in "${EMULATED[@]}"; do rm -f "$LOGS/$kernel"{,-module,-command}.{log,status}; done
 	begin emulated emulated "${EMULATED[@]}"
+fi
+if wanted lint; then
+	note "== lint"
+	run lint "$VM/lint.sh"
 fi
 for package in host build; do
 	if wanted "$package"; then

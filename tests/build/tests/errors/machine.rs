@@ -20,9 +20,9 @@ pub const RUNNING: &str = "99.7.7-running";
 
 /// The programs that `make` and its scripts call. No others are in `PATH`.
 pub const TOOLS: &[&str] = &[
-    "awk", "basename", "bash", "cat", "chmod", "comm", "cp", "cut", "df", "dirname", "du", "echo",
-    "find", "grep", "head", "id", "ls", "make", "mkdir", "mktemp", "mv", "nproc", "paste",
-    "readlink", "rm", "rmdir", "sed", "sh", "sort", "tail", "tar", "tr",
+    "awk", "basename", "bash", "cat", "chmod", "cmp", "comm", "cp", "cut", "df", "diff", "dirname",
+    "du", "echo", "find", "grep", "head", "id", "ls", "make", "mkdir", "mktemp", "mv", "nproc",
+    "paste", "readlink", "rm", "rmdir", "sed", "sh", "sort", "tail", "tar", "tr", "xargs",
 ];
 
 /// Distributions, as `/etc/os-release` describes them: only the lines that matter here.

@@ -12,6 +12,7 @@ mod distributions;
 mod guests;
 mod kdir;
 mod kernel;
+mod lint;
 mod machine;
 mod metadata;
 mod module_script;
@@ -28,7 +29,7 @@ fn help_needs_nothing() {
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success());
     for target in [
-        "metadata", "load", "unload", "install", "clean", "fmt", "clippy", "doc",
+        "metadata", "load", "unload", "install", "clean", "fmt", "lint", "clippy", "doc",
     ] {
         assert!(
             stdout.contains(&format!("make {target} ")),
