@@ -10,32 +10,30 @@
 . "$(dirname "$0")/lib.sh"
 
 usage="usage: vm/kernel.sh [--find] KERNEL"
-find=
 if [[ ${1:-} == --find ]]; then
-	find=yes
+	FIND=yes
 	shift
 fi
 [[ $# -eq 1 ]] || die_usage "$usage"
 load_guest "$1"
-if [[ -n $find ]]; then
-	ROOT=$("$VM/root.sh" --find) || exit 1
-else
-	ROOT=$("$VM/root.sh")
-fi
+ROOT=$("$VM/root.sh" ${FIND:+--find}) || exit
 check_host
-
 DIR=$CACHE/$KERNEL-$(machine_recipe | hash_of)
-exit_if_made "$DIR" "$DIR"
-[[ -z $find ]] || exit 1
-begin_making "$DIR" "$DIR" 4
-note "making the $KERNEL kernel, $DIR"
-mkdir -p "$DIR"
-machine_make
-end_making "$DIR"
-# The root of a release is large, and soon made again.
-case $MACHINE in
-qemu) prune "$KERNEL" 1 ;;
-*) prune "$KERNEL" ;;
-esac
-[[ $MACHINE == qemu ]] || prune linux
-printf '%s\n' "$DIR"
+
+make_kernel() {
+	note "making the $KERNEL kernel, $DIR"
+	mkdir -p "$DIR"
+	machine_make
+}
+
+prune_kernels() {
+	if [[ $MACHINE == qemu ]]; then
+		# The root of a release is large, and is made again within minutes.
+		prune "$KERNEL" 1
+	else
+		prune "$KERNEL"
+		prune linux
+	fi
+}
+
+make_once "$DIR" "$DIR" 4 make_kernel prune_kernels

@@ -15,6 +15,8 @@ TOP=$(dirname "$VM")
 CACHE=${KNETSTAT_CACHE:-/var/cache/knetstat}
 # The build root; vm/root.sh makes it and says where it is.
 ROOT=
+# "yes": make nothing that is missing; see make_once.
+FIND=
 # Where the cache and the checkout are to be found inside the root.
 IN_CACHE=/cache
 IN_TOP=/knetstat
@@ -151,29 +153,27 @@ lock_alone() {
 	fi
 }
 
-# What takes long is made once, in a directory of the cache that has .complete when it is whole. Who
-# makes it says exit_if_made, begin_making, what there is to do, and end_making.
-
-# exit_if_made DIR WHERE: if it is whole, prints WHERE to find it, and ends the script.
-exit_if_made() {
-	[[ -e $1/.complete ]] || return 0
-	touch -c "$1"
-	printf '%s\n' "$2"
-	exit 0
-}
-
-# begin_making DIR WHERE GIB: takes the locks; the same if somebody else has made it meanwhile.
-# It may take so many GiB.
-begin_making() {
-	lock_setup "$1"
-	exit_if_made "$1" "$2"
-	lock_use
-	check_disk "$3"
-}
-
-end_making() {
-	touch "$1/.complete"
-	exec 9>&-
+# make_once DIR WHERE GIB MAKE PRUNE: prints WHERE, which is in DIR, a directory of the cache. If DIR is
+# not complete, calls the function MAKE first, which may need GIB of disk space, and PRUNE after it. With
+# FIND=yes, makes nothing: fails if DIR is not complete. To be called plainly, as `step`.
+make_once() {
+	local dir=$1 where=$2 gib=$3 make=$4 prune=$5
+	[[ -n $FIND ]] || check_host
+	if [[ ! -e $dir/.complete ]]; then
+		[[ -z $FIND ]] || exit 1
+		lock_setup "$dir"
+	fi
+	# Another process may have made it before the lock was free.
+	if [[ ! -e $dir/.complete ]]; then
+		lock_use
+		check_disk "$gib"
+		"$make"
+		touch "$dir/.complete"
+		exec 9>&-
+		"$prune"
+	fi
+	touch -c "$dir" 2> /dev/null || true
+	printf '%s\n' "$where"
 }
 
 # prune NAME [COUNT]: removes all but the COUNT (two) of a thing that were used last, modules for

@@ -56,13 +56,15 @@ ROOT=$("$VM/root.sh")
 check_host
 linux=$(linux_dir)
 DIR=$CACHE/load-$({ hash_of < "$ROOT/.versions"; printf '%s\n' "$PACKAGES" "$NET" "$(declare -f packages selftests)"; } | hash_of)
-exit_if_made "$DIR" "$DIR"
-begin_making "$DIR" "$DIR" 2
-need_source "$linux"
-remove_tree "$DIR"
-mkdir "$DIR"
-step "stress-ng, from apt" "${DIR##*/}-packages" '^Get:' "is the network up? then run it again" packages
-step "the kernel's network selftests" "${DIR##*/}-selftests" '' "they do not build" selftests
-end_making "$DIR"
-prune load
-printf '%s\n' "$DIR"
+
+make_tools() {
+	need_source "$linux"
+	remove_tree "$DIR"
+	mkdir "$DIR"
+	step "stress-ng, from apt" "${DIR##*/}-packages" '^Get:' "is the network up? then run it again" packages
+	step "the kernel's network selftests" "${DIR##*/}-selftests" '' "they do not build" selftests
+}
+
+prune_tools() { prune load; }
+
+make_once "$DIR" "$DIR" 2 make_tools prune_tools

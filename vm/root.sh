@@ -49,26 +49,22 @@ check_versions() {
 
 key=$(printf '%s\n' "$SUITE" "$BUILD" "$RUN" "$GUEST" "$KERNEL" "$(bootstrap_recipe; declare -f packages)" | hash_of)
 ROOT=$CACHE/root-$key
-if [[ ${1:-} == --find ]]; then
-	exit_if_made "$ROOT" "$ROOT"
-	exit 1
-fi
-check_host
-exit_if_made "$ROOT" "$ROOT"
-begin_making "$ROOT" "$ROOT" 12
 
-note "making the build root, $ROOT"
-need_debootstrap
-new=$ROOT.new
-remove_tree "$new"
-step_bootstrap "$new" "$SUITE" root
-step "toolchain, tools, kernel packages, from apt" packages '^(Unpacking|Setting up) ' \
-	"apt failed; is the network up? then run it again: make vm-setup" packages "$new"
-step "checking the packages" versions '' "the archive is being updated; run it again later: make vm-setup" \
-	check_versions "$new"
+make_root() {
+	local new=$ROOT.new
+	note "making the build root, $ROOT"
+	need_debootstrap
+	remove_tree "$new"
+	step_bootstrap "$new" "$SUITE" root
+	step "toolchain, tools, kernel packages, from apt" packages '^(Unpacking|Setting up) ' \
+		"apt failed; is the network up? then run it again: make vm-setup" packages "$new"
+	step "checking the packages" versions '' "the archive is being updated; run it again later: make vm-setup" \
+		check_versions "$new"
+	remove_tree "$ROOT"
+	mv "$new" "$ROOT"
+}
 
-remove_tree "$ROOT"
-mv "$new" "$ROOT"
-end_making "$ROOT"
-prune root
-printf '%s\n' "$ROOT"
+prune_roots() { prune root; }
+
+[[ ${1:-} != --find ]] || FIND=yes
+make_once "$ROOT" "$ROOT" 12 make_root prune_roots

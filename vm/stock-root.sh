@@ -13,9 +13,8 @@
 . "$VM/bootstrap.sh"
 
 usage="usage: vm/stock-root.sh [--find] KERNEL|deb"
-find=
 if [[ ${1:-} == --find ]]; then
-	find=yes
+	FIND=yes
 	shift
 fi
 [[ $# -eq 1 ]] || die_usage "$usage"
@@ -44,18 +43,18 @@ packages() {
 
 key=$(printf '%s\n' "$SUITE" "$FROM" "$PACKAGES" "$(bootstrap_recipe; declare -f packages)" | hash_of)
 DIR=$CACHE/stock-$name-$key
-exit_if_made "$DIR" "$DIR/root"
-[[ -z $find ]] || exit 1
-check_host
-begin_making "$DIR" "$DIR/root" 4
-note "making a minimal root for $name, $DIR"
-need_debootstrap
-remove_tree "$DIR"
-mkdir "$DIR"
-step_bootstrap "$DIR/root" "$SUITE" "stock-$name"
-step "its packages, from apt" "stock-$name-packages" '^(Unpacking|Setting up) ' \
-	"apt failed; is the network up? then run it again" packages "$DIR/root"
-end_making "$DIR"
-# As large as the roots of the guests: see vm/kernel.sh.
-prune "stock-$name" 1
-printf '%s\n' "$DIR/root"
+
+make_root() {
+	note "making a minimal root for $name, $DIR"
+	need_debootstrap
+	remove_tree "$DIR"
+	mkdir "$DIR"
+	step_bootstrap "$DIR/root" "$SUITE" "stock-$name"
+	step "its packages, from apt" "stock-$name-packages" '^(Unpacking|Setting up) ' \
+		"apt failed; is the network up? then run it again" packages "$DIR/root"
+}
+
+# It is as large as the root of a guest: see vm/kernel.sh.
+prune_roots() { prune "stock-$name" 1; }
+
+make_once "$DIR" "$DIR/root" 4 make_root prune_roots
