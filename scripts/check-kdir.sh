@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check-kdir.sh [KDIR [RELEASE]]: can knetstat be built in the kernel build tree KDIR?
+# Checks whether knetstat can be built in the kernel build tree KDIR. If so, prints the rustc to build
+# with. If not, says in one line what is wrong and which command corrects it, and exits with 1.
 #
-# If so, prints the rustc to build with. If not, says in one line what is
-# wrong and which command mends it, and exits with 1. Both come from the
-# environment if not given. RUSTC: the compiler, if not the usual one. RUST=kernel: with the
-# kernel's own Rust, RUST=standalone: without, see rust/README.md; empty: as Kbuild chooses.
+# usage: check-kdir.sh [KDIR [RELEASE]]
+#
+# The environment has KDIR and KVER, if the arguments are not given; RUSTC, to choose a compiler; and
+# RUST: "kernel" (build with the kernel's own Rust), "standalone" (without it, see rust/README.md), or
+# empty for Kbuild's default.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -24,10 +26,10 @@ case $RUST in
 kernel | standalone) ;;
 # The former name.
 own) RUST=standalone ;;
-*) die "RUST is kernel or standalone, not '$RUST'" ;;
+*) die "RUST must be kernel or standalone, not '$RUST'" ;;
 esac
 
-# known_kernel: the kernel that is known to do, and how to get it.
+# known_kernel: how to get a kernel that is known to be supported.
 known_kernel() (
 	# shellcheck source=scripts/distributions/debian.sh
 	. "$scripts/distributions/debian.sh"
@@ -39,19 +41,19 @@ too_old() {
 	version=$(version_of "$1")
 	if [[ $version =~ ^[0-9]+\.[0-9]+$ ]] && older "$version" "$(oldest_kernel)"; then
 		if [ "$RUST" = standalone ]; then
-			die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; take a newer release of the distribution"
+			die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; upgrade to a newer release of the distribution"
 		elif ! older "$version" "$(RUST=standalone oldest_kernel)"; then
-			die "Linux $1 is too old for its own Rust, knetstat needs $(oldest_kernel) or later; build without it: make RUST=standalone"
+			die "Linux $1 is too old for RUST=kernel, which needs $(oldest_kernel) or later; build without the kernel's Rust: make RUST=standalone"
 		fi
 		die "Linux $1 is too old, knetstat needs $(oldest_kernel) or later; $(known_kernel)"
 	fi
 }
 
 no_rust() {
-	die "Linux $1 was built without Rust (CONFIG_RUST is off); build without it: make RUST=standalone"
+	die "Linux $1 was built without Rust (CONFIG_RUST is off); build without the kernel's Rust: make RUST=standalone"
 }
 
-# No headers. Where they could not help, say so at once.
+# No headers. If they could not help, say so at once.
 if [ ! -d "$kdir" ] && [ "$kdir" = "$default" ]; then
 	too_old "$release"
 	config=$(kernel_config "$release")
@@ -61,20 +63,20 @@ if [ ! -d "$kdir" ] && [ "$kdir" = "$default" ]; then
 	die "no headers of Linux $release ($kdir is missing); run: $(install_command "$(headers_package "$release")")"
 fi
 if [ ! -d "$kdir" ]; then
-	die "$kdir does not exist; give a kernel's build tree: make KDIR=DIR, or leave KDIR out to build for Linux $release"
+	die "$kdir does not exist; set KDIR to a kernel's build tree: make KDIR=DIR, or omit it to build for Linux $release"
 fi
 
-# A directory, but one to build modules in?
+# KDIR must be a tree that modules can be built in.
 no_tree() {
 	if [ "$kdir" = "$default" ]; then
 		die "$kdir is no kernel build tree ($1 is missing); run: $(reinstall_command "$(headers_package "$release")")"
 	fi
-	die "$kdir is no kernel build tree ($1 is missing); give one: make KDIR=DIR, or leave KDIR out to build for Linux $release"
+	die "$kdir is no kernel build tree ($1 is missing); set KDIR to one: make KDIR=DIR, or omit it to build for Linux $release"
 }
 kdir_release=$(tree_release "$kdir")
 [ -f "$kdir/Makefile" ] || no_tree Makefile
 if [ -f "$kdir/Kconfig" ] && [[ ! -f $autoconf || -z $kdir_release ]]; then
-	die "$kdir is a kernel source that was not configured or prepared; run: make -C $kdir olddefconfig modules_prepare"
+	die "$kdir is a kernel source tree that is not configured or prepared; run: make -C $kdir olddefconfig modules_prepare"
 fi
 [ -f "$autoconf" ] || no_tree include/config/auto.conf
 [ -n "$kdir_release" ] || no_tree include/config/kernel.release
@@ -84,17 +86,18 @@ if [ "$RUST" = kernel ] && [ "$(config_value "$autoconf" RUST)" != y ]; then
 fi
 too_old "$kdir_release"
 
-# Another architecture's kernel is built for if the user says so, and has the compiler.
+# The user must ask for a kernel of another architecture, and have the compiler for it.
 um=$(config_value "$autoconf" UML)
 machine=$(uname -m)
-# Debian's headers say which architecture and C compiler they are for.
+# headers_say NAME: the architecture or the C compiler that Debian's headers name.
 headers_say() { sed -n "s/^override $1 = \([a-z0-9_-]*\)\$/\1/p" "$kdir/.kernelvariables" 2>/dev/null || true; }
-# for_arch NAME MACHINE ARCH: the tree is for the architecture NAME, MACHINE to uname, ARCH to Kbuild.
+# for_arch NAME MACHINE ARCH: ends the script unless modules can be built here for the architecture NAME,
+# which uname calls MACHINE and Kbuild calls ARCH.
 for_arch() {
 	local arch=${ARCH:-} cross=${CROSS_COMPILE:-} takes=()
 	case $arch in i386 | x86_64) arch=x86 ;; esac
 	if [ "${arch:-$3}" != "$3" ]; then
-		die "Linux $kdir_release is for $1, and not for ARCH=$ARCH; leave ARCH out, or give another tree: make KDIR=DIR"
+		die "Linux $kdir_release is for $1, not for ARCH=$ARCH; omit ARCH, or choose another tree: make KDIR=DIR"
 	fi
 	[ "$machine" != "$2" ] || return 0
 	arch=${arch:-$(headers_say ARCH)}
@@ -102,7 +105,7 @@ for_arch() {
 	[ -n "$arch" ] || takes+=("ARCH=$3")
 	[ -n "$cross${LLVM:-}" ] || takes+=("CROSS_COMPILE=$2-linux-gnu-")
 	if [ ${#takes[@]} != 0 ]; then
-		die "Linux $kdir_release is for $1, and this machine is $machine; building for $1 here takes ${takes[*]}"
+		die "Linux $kdir_release is for $1, and this machine is $machine; building for $1 here needs ${takes[*]}"
 	fi
 	CROSS_COMPILE=$cross
 }
@@ -118,25 +121,25 @@ elif [ "$RUST" = standalone ]; then
 	die "Linux $kdir_release is for another architecture; knetstat is for amd64 and arm64"
 fi
 
-# Kbuild has clang mark in C what is written, and nothing in Rust, whichever Rust it is.
+# clang instruments only C code for KMSAN, so KMSAN takes all that Rust code writes for uninitialized.
 if [ "$(config_value "$autoconf" KMSAN)" = y ]; then
-	die "Linux $kdir_release reports reads of memory that was never written (CONFIG_KMSAN), and does not see what Rust code writes, so it would report each read of knetstat's files; build for a kernel without CONFIG_KMSAN"
+	die "Linux $kdir_release has CONFIG_KMSAN, which does not see what Rust code writes and would report each read of knetstat's files; build for a kernel without CONFIG_KMSAN"
 fi
 
-# Any compiler that is new enough, and the sources that belong to it.
+# Any compiler that is new enough will do, with its sources of `core`.
 if [ "$RUST" = standalone ]; then
 	if [ "$um" = y ]; then
-		die "RUST=standalone is not for User Mode Linux; build with the kernel's: make RUST=kernel"
+		die "RUST=standalone does not support User Mode Linux; build with the kernel's own Rust: make RUST=kernel"
 	fi
-	# Before 6.18, the option had the name of the compiler behind it.
+	# Before 6.18, the option was named CFI_CLANG.
 	if [ -n "$(config_value "$autoconf" CFI)$(config_value "$autoconf" CFI_CLANG)" ]; then
-		die "Linux $kdir_release calls no function without a mark of its type (CONFIG_CFI), which only its own Rust sets; if it has that, build with it: make RUST=kernel"
+		die "Linux $kdir_release checks the types of the functions it calls (CONFIG_CFI), and only its own Rust generates these; if it has CONFIG_RUST, build with that: make RUST=kernel"
 	fi
 	gcc=${CROSS_COMPILE:-}gcc
 	if [ -z "${LLVM:-}${CC:-}" ] && [ "$(config_value "$autoconf" CC_IS_GCC)" = y ] && ! have_gcc "$gcc"; then
 		case $gcc in
 		gcc) mend="run: $(install_command gcc)" ;;
-		*/*) mend="give the C compiler's name without gcc: CROSS_COMPILE=PREFIX" ;;
+		*/*) mend="set CROSS_COMPILE to the C compiler's name without gcc: CROSS_COMPILE=PREFIX" ;;
 		*) mend="run: $(install_command "$(cross_gcc_package "${CROSS_COMPILE%-}")")" ;;
 		esac
 		die "$gcc is missing; $mend"
@@ -146,7 +149,7 @@ if [ "$RUST" = standalone ]; then
 	version=$(rustc_release "$rustc")
 	[ -n "$version" ] || die "$rustc does not run; run: $(install_rust --reinstall)"
 	if older "$version" "$oldest_rustc"; then
-		die "$rustc is of release $version, knetstat needs $oldest_rustc or later; run: $(install_rust), or give another one: RUSTC=FILE"
+		die "$rustc is version $version, knetstat needs $oldest_rustc or later; run: $(install_rust), or choose another one: RUSTC=FILE"
 	fi
 	library=$(rust_library "$rustc")
 	if [ ! -f "$library/core/src/lib.rs" ]; then
@@ -160,12 +163,12 @@ if [ "$RUST" = standalone ]; then
 	exit
 fi
 
-# The compiler: the kernel's own, to the build.
+# The compiler must be the very one that built the kernel.
 text=$(config_value "$autoconf" RUSTC_VERSION_TEXT)
 rustc=$(find_rustc "$text")
 if [ -z "$rustc" ]; then
 	# shellcheck disable=SC2031 # Only known_kernel is to have another distribution's facts.
-	die "${RUSTC:-rustc} is missing, Linux $kdir_release was built with $text; run: $(install_command "$KERNEL_RUSTC_PACKAGE")"
+	die "${RUSTC:-rustc} is missing, and Linux $kdir_release was built with $text; run: $(install_command "$KERNEL_RUSTC_PACKAGE")"
 fi
 if [ "$(rustc_text "$rustc")" != "$text" ]; then
 	wrong_rustc "$rustc" "$text" "$kdir_release"
@@ -186,15 +189,15 @@ if [ -n "$missing" ]; then
 	else
 		mend=$(metadata_command "$kdir_release")
 	fi
-	die "the headers of Linux $kdir_release lack the Rust metadata ($missing); run: ${mend:-make RUST=standalone, which takes none}"
+	die "the headers of Linux $kdir_release lack the Rust metadata ($missing); run: ${mend:-make RUST=standalone, which needs none}"
 fi
 
-# Made by rust-metadata.sh, and for the package that is installed now?
+# Metadata that rust-metadata.sh made must be for the package that is installed now.
 if [ -f "$kdir/$stamp" ]; then
 	made=$(sed -n 's/^package=//p' "$kdir/$stamp")
 	now=$(kernel_package "$kdir_release")
 	if [ -n "$made" ] && [ -n "$now" ] && [ "$made" != "$now" ]; then
-		die "the Rust metadata are those of the kernel package $made, but $now is installed; run: make metadata KVER=$kdir_release"
+		die "the Rust metadata are for the kernel package $made, but $now is installed; run: make metadata KVER=$kdir_release"
 	fi
 fi
 

@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# command.sh check|build|install|uninstall: the command of tools/knetstat, a static program, or says
-# in one line why not. check: whether there is what builds it.
+# Builds or installs the command in tools/knetstat, a static program, or says in one line why it cannot.
 #
-# build takes ARCH and CROSS_COMPILE from the environment, as the module does, and CARGO. install and
-# uninstall take PREFIX (/usr/local), DESTDIR, MANDIR, BASHDIR, ZSHDIR and FISHDIR; and STRIP=no, if
-# somebody else strips it.
+# usage: command.sh check|build|install|uninstall
+#   check   only check that all that the build needs is installed
+#
+# The environment of check and build may have CARGO, and ARCH and CROSS_COMPILE as for the module; that of
+# install and uninstall PREFIX (/usr/local), DESTDIR, MANDIR, BASHDIR, ZSHDIR and FISHDIR. STRIP=no
+# leaves the debugging symbols in, for packages that strip it later.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$scripts/../tools"
 
-# The machine that it is for, as Rust names it.
+# The machine that it is built for, by Rust's name.
 machine=${ARCH:-$(uname -m)}
 case $machine in
 x86_64 | x86 | amd64) target=x86_64-unknown-linux-gnu ;;
@@ -22,7 +24,7 @@ arm64 | aarch64) target=aarch64-unknown-linux-gnu ;;
 esac
 built=${CARGO_TARGET_DIR:-target}/$target/release/knetstat
 
-# cargos: those there are, those with a release in their names, as Ubuntu has them, last.
+# cargos: the installed cargos; those with a version in their names, as in Ubuntu, last.
 cargos() {
 	local cargo
 	for cargo in "${CARGO:-cargo}" $(compgen -c cargo-1. | sort -urV); do
@@ -42,10 +44,10 @@ find_cargo() {
 			return
 		fi
 	done
-	[ -n "$first" ] || die "cargo is missing, which builds the command; run: $(install_command "$CARGO_PACKAGE")"
+	[ -n "$first" ] || die "cargo is missing; run: $(install_command "$CARGO_PACKAGE")"
 	version=$(cargo_release "$first")
 	[ -n "$version" ] || die "$first does not run; run: $(reinstall_command "$CARGO_PACKAGE")"
-	die "$first is of Rust $version, and the command takes $oldest_rustc or later; run: $(install_command "$CARGO_PACKAGE")"
+	die "$first is version $version, the command needs $oldest_rustc or later; run: $(install_command "$CARGO_PACKAGE")"
 }
 
 # Sets cargo and cc.
@@ -53,26 +55,26 @@ check() {
 	find_cargo
 	cc=${CROSS_COMPILE:+${CROSS_COMPILE}gcc}
 	cc=${cc:-cc}
-	have "$cc" || die "$cc is missing, which links the command; run: $(install_command gcc)"
+	have "$cc" || die "$cc is missing; run: $(install_command gcc)"
 	[ "$("$cc" -print-file-name=libc.a)" != libc.a ] ||
-		die "libc.a is missing, for a static program; run: $(install_command "$LIBC_PACKAGE")"
+		die "libc.a is missing, and the command is linked statically; run: $(install_command "$LIBC_PACKAGE")"
 }
 
 build() {
 	local cargo cc offline=()
 	check
-	# Ubuntu's compiler has the release in its name, too.
+	# Ubuntu's rustc has the version in its name, too.
 	case $cargo in cargo-1.*) export RUSTC=${cargo/cargo/rustc} ;; esac
 	export "CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<< "$target")_LINKER=$cc"
 	export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
-	# What `make dist-vendor` has packed needs no network.
+	# With the crates that `make dist-vendor` packed, no network is needed.
 	if [ -d vendor ]; then offline=(--offline); fi
 	"$cargo" build --locked "${offline[@]}" --release --package knetstat --target "$target" \
 		--target-dir "${CARGO_TARGET_DIR:-target}" ||
-		die "the command does not build, see above; it takes the network once, for the crates in tools/Cargo.lock"
+		die "the command does not build, see above; the first build downloads the crates in tools/Cargo.lock"
 }
 
-# Where it goes.
+# The installed files.
 prefix=${PREFIX:-/usr/local}
 share=$prefix/share
 declare -A places=(
@@ -83,14 +85,14 @@ declare -A places=(
 	[fish]=${FISHDIR:-$share/fish/vendor_completions.d}/knetstat.fish
 )
 
-# may_write TARGET: the first directory above each place that is there must be writable.
+# may_write TARGET: ends the script unless the files can be written.
 may_write() {
 	local place
 	for place in "${places[@]}"; do
 		place=${DESTDIR:-}$place
 		while [ ! -d "$place" ]; do place=$(dirname "$place"); done
 		[ -w "$place" ] ||
-			die "$place is not yours to write to; run: sudo make $1, or give another place: make $1 PREFIX=DIR"
+			die "$place is not writable; run: sudo make $1, or choose another directory: make $1 PREFIX=DIR"
 	done
 }
 
@@ -114,7 +116,7 @@ install)
 	fi
 	;;
 uninstall)
-	[ -e "${DESTDIR:-}${places[bin]}" ] || die "there is no ${DESTDIR:-}${places[bin]}"
+	[ -e "${DESTDIR:-}${places[bin]}" ] || die "${DESTDIR:-}${places[bin]} does not exist"
 	may_write uninstall-tool
 	rm -f -- "${places[@]/#/${DESTDIR:-}}"
 	;;

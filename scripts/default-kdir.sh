@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# default-kdir.sh RELEASE: the build tree for a kernel: that of the headers package, or, with
-# RUST=kernel, the tree that rust-metadata.sh made, if it did.
+# Prints the build tree for a kernel: that of the headers package or, with RUST=kernel, the one that
+# rust-metadata.sh made, if it exists.
+#
+# usage: default-kdir.sh RELEASE
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# doc.sh KDIR OUTPUT: rustdoc on the crate, with the flags that Kbuild has
-# compiled it with. Kbuild itself can do this for its own tree only.
+# Runs rustdoc on the module, with the flags by which Kbuild compiled it. Kbuild itself supports rustdoc
+# only for the kernel's crates.
+#
+# usage: doc.sh KDIR OUTPUT
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -12,19 +14,18 @@ kdir=$1
 output=$2
 cd "$scripts/.."
 
-# Of the two ways to build, the one that was taken last.
+# The more recent one of the builds by RUST=standalone and RUST=kernel.
 # shellcheck disable=SC2012 # The names are known, and find does not sort by time.
 cmd=$(ls -t rust/.module.o.cmd .knetstat_rust.o.cmd 2>/dev/null | head -n 1)
-[ -n "$cmd" ] || die "the module is not built, and the flags are not known; run: make"
+[ -n "$cmd" ] || die "the module is not built, so its flags are unknown; run: make"
 
-# Of `savedcmd_X := OBJTREE=... rustc FLAGS... ./knetstat.rs ; objtool ...`
-# what stands before the semicolon, as make would have unescaped it.
+# The line is `savedcmd_X := OBJTREE=... rustc FLAGS... ./knetstat.rs ; objtool ...`. Take the part before
+# the semicolon, and unescape it as make does.
 line=$(sed -n 's/^\(saved\)\{0,1\}cmd_[^ ]* := //p;T;q' "$cmd" | sed 's/ ; .*//; s/\$\$/$/g; s/\\#/#/g')
 words=()
 eval "words=($line)"
 
-# The environment, then the compiler, then its flags less what tells it which
-# files to write: rustdoc has its own.
+# The environment, then the compiler, then its flags, without those that name the files to write.
 environment=(RUSTC_BOOTSTRAP=1)
 flags=()
 rustc=
@@ -46,7 +47,7 @@ for word in "${words[@]}"; do
 	fi
 done
 
-# The rustdoc of that very compiler.
+# The rustdoc of the same compiler.
 rustc=$("$scripts/check-kdir.sh" "$kdir")
 rustdoc=$("$scripts/tool.sh" "$rustc" rustdoc)
 

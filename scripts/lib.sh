@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the scripts here have in common. To be sourced.
+# Functions that these scripts share. To be sourced.
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# Says what is wrong and what mends it, in one line, and ends the script.
+# die MESSAGE: ends the script with a line that says what is wrong and what corrects it.
 die() {
 	printf 'knetstat: %s\n' "$*" >&2
 	exit 1
@@ -13,7 +13,7 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# as_root COMMAND...: how a person gives a command that only root may.
+# as_root COMMAND...: prints the command as a user types it, if only root may run it.
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		echo "$*"
@@ -22,15 +22,15 @@ as_root() {
 	fi
 }
 
-# Where the kernels' modules and build trees are. Tests have another place.
+# The directory of the kernels' modules and build trees. Tests have another one.
 lib_modules=${KNETSTAT_LIB_MODULES:-/lib/modules}
 
-# os_release NAME: what the distribution says of itself, without quotes; or nothing.
+# os_release NAME: the value of NAME in /etc/os-release without quotes, or nothing.
 os_release() {
 	sed -n "s/^$1=[\"']\{0,1\}\([^\"']*\)[\"']\{0,1\}\$/\1/p" "${KNETSTAT_OS_RELEASE:-/etc/os-release}" 2>/dev/null || true
 }
 
-# The oldest rustc that builds the module without the kernel's Rust.
+# The oldest rustc for RUST=standalone and for the command.
 # shellcheck disable=SC2034
 oldest_rustc=1.85
 
@@ -85,8 +85,8 @@ managers() {
 # shellcheck source=scripts/distributions/debian.sh
 . "$scripts/distributions/$(distribution).sh"
 
-# oldest_kernel: the oldest that knetstat builds for, in the way that RUST says.
-# shellcheck disable=SC2153 # RUST is the caller's, and no misspelling of RUSTC.
+# oldest_kernel: the oldest kernel that is supported with this RUST=.
+# shellcheck disable=SC2153 # RUST is the caller's variable, not a misspelling of RUSTC.
 oldest_kernel() { sed -n "s/^$RUST //p" "$scripts/supported-kernels" | head -n 1; }
 
 # older A B: whether version A is older than B.
@@ -98,7 +98,7 @@ version_of() { sed -E 's/^([0-9]+\.[0-9]+).*/\1/' <<<"$1"; }
 # config_value FILE NAME: the value of CONFIG_NAME, without quotes; nothing if it is not set.
 config_value() { sed -n "s/^CONFIG_$2=\"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p" "$1"; }
 
-# tree_release KDIR: the release of a build tree, as uname -r says it there. (In Debian 12's headers
+# tree_release KDIR: the release of a build tree, as uname -r prints it. (In Debian 12's headers,
 # kernel.release has the upstream version.)
 tree_release() {
 	local release
@@ -110,7 +110,7 @@ tree_release() {
 	fi
 }
 
-# kernel_config RELEASE: the configuration that the kernel image was built with, if it is installed.
+# kernel_config RELEASE: the file with the configuration of an installed kernel image, or nothing.
 kernel_config() {
 	local f
 	for f in "/boot/config-$1" "$lib_modules/$1/config" "/usr/lib/modules/$1/config"; do
@@ -121,10 +121,10 @@ kernel_config() {
 	done
 }
 
-# rustc_text RUSTC: what the kernel calls CONFIG_RUSTC_VERSION_TEXT.
+# rustc_text RUSTC: its CONFIG_RUSTC_VERSION_TEXT.
 rustc_text() { "$1" --version 2>/dev/null | tr -d '#' || true; }
 
-# real_rustc RUSTC: the compiler behind rustup's proxy, which would choose another one in another directory.
+# real_rustc RUSTC: the compiler behind rustup's proxy, which may choose another one in another directory.
 real_rustc() {
 	local sysroot
 	sysroot=$("$1" --print sysroot 2>/dev/null) || true
@@ -135,8 +135,8 @@ real_rustc() {
 	fi
 }
 
-# rustcs: the compilers there are, the system's first and those with a release in their names, as
-# Ubuntu has them, last.
+# rustcs: the installed compilers: the system's first; those with a version in their names, as in Ubuntu,
+# last.
 rustcs() {
 	local rustc
 	for rustc in "${KNETSTAT_SYSTEM_RUSTC:-/usr/bin/rustc}" rustc $(compgen -c rustc-1. | sort -urV); do
@@ -146,8 +146,8 @@ rustcs() {
 	done
 }
 
-# find_rustc TEXT: the compiler whose version text is TEXT, or else the first there is, or else nothing.
-# What the user gave in RUSTC is taken as it is.
+# find_rustc TEXT: the compiler whose version text is TEXT, or else the first one, or nothing. If the user
+# set RUSTC, it is that one.
 find_rustc() {
 	local rustc first=
 	if [ -n "${RUSTC:-}" ]; then
@@ -164,10 +164,10 @@ find_rustc() {
 	echo "$first"
 }
 
-# rustc_release RUSTC: such as 1.85, or nothing if it does not run.
+# rustc_release RUSTC: its version, such as 1.85, or nothing if it does not run.
 rustc_release() { "$1" --version 2>/dev/null | sed -nE 's/^rustc ([0-9]+\.[0-9]+).*/\1/p' || true; }
 
-# rust_library RUSTC: where the sources of its `core` are, if they are.
+# rust_library RUSTC: the directory in which the sources of its `core` are, or should be.
 rust_library() {
 	local sysroot library other
 	sysroot=$("$1" --print sysroot 2>/dev/null) || true
@@ -181,7 +181,7 @@ rust_library() {
 }
 
 # find_standalone_rustc: the first compiler that is new enough and has the sources of `core`, or else the
-# first, or else nothing. What the user gave in RUSTC is taken as it is.
+# first one, or nothing. If the user set RUSTC, it is that one.
 find_standalone_rustc() {
 	local rustc version first=
 	if [ -n "${RUSTC:-}" ]; then
@@ -200,7 +200,7 @@ find_standalone_rustc() {
 	echo "$first"
 }
 
-# install_rust [--reinstall | --sources]: how a person gets a rustc that is new enough and its
+# install_rust [--reinstall | --sources]: the command that installs a rustc that is new enough and its
 # sources, or the sources only.
 install_rust() {
 	if [ ${#RUST_PACKAGES[@]} = 0 ]; then
@@ -214,11 +214,11 @@ install_rust() {
 	esac
 }
 
-# have_gcc NAME: whether there is that compiler, also as NAME-14, which is what Debian's headers
-# bring.
+# have_gcc NAME: whether this compiler is installed, or one such as NAME-14, on which Debian's headers
+# depend.
 have_gcc() { have "$1" || [ -n "$(compgen -c "$1-")" ]; }
 
-# package_version PACKAGE: the version that dpkg has installed, or nothing.
+# package_version PACKAGE: the installed version, according to dpkg, or nothing.
 package_version() {
 	have dpkg-query || return 0
 	local line
@@ -238,7 +238,8 @@ kernel_package() {
 	done
 }
 
-# metadata_dirs RELEASE: where the Rust metadata of a kernel may be, the place to make it first.
+# metadata_dirs RELEASE: the directories that may have the Rust metadata of a kernel. `make metadata` uses
+# the first.
 metadata_dirs() {
 	if [ -n "${KNETSTAT_CACHE:-}" ]; then
 		echo "$KNETSTAT_CACHE/metadata/$1"
@@ -255,19 +256,19 @@ metadata_dirs() {
 	fi
 }
 
-# wrong_rustc RUSTC TEXT RELEASE: ends the script, for RUSTC is not the one that the kernel was built with.
+# wrong_rustc RUSTC TEXT RELEASE: ends the script, because RUSTC did not build the kernel.
 wrong_rustc() {
 	local found mend newest
 	found=$(rustc_text "$1")
 	newest=$(newest_kernel)
 	if [ -n "${RUSTC:-}" ]; then
-		mend="leave RUSTC out, or give that one: RUSTC=FILE"
+		mend="omit RUSTC, or set it to that compiler: RUSTC=FILE"
 	elif ! have "${KNETSTAT_SYSTEM_RUSTC:-/usr/bin/rustc}"; then
 		mend="run: $(install_command "$KERNEL_RUSTC_PACKAGE")"
 	elif [ -z "$newest" ]; then
-		mend="build with any rustc: make RUST=standalone; or give that one: RUSTC=FILE"
+		mend="build with any rustc: make RUST=standalone; or set RUSTC to that compiler: RUSTC=FILE"
 	else
-		mend="bring kernel and rustc to one release: $newest; or give that one: RUSTC=FILE"
+		mend="get a kernel and the rustc that built it: $newest; or set RUSTC to that compiler: RUSTC=FILE"
 	fi
 	if [ -z "$found" ]; then
 		die "$1 does not run, and Linux $3 was built with \"$2\"; $mend"
@@ -275,6 +276,6 @@ wrong_rustc() {
 	die "$1 is \"$found\", but Linux $3 was built with \"$2\"; $mend"
 }
 
-# Name of the file that a finished metadata tree bears.
+# The file that marks a complete tree of metadata.
 # shellcheck disable=SC2034
 stamp=.knetstat-metadata

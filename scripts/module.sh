@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# module.sh load|unload|install|uninstall: does it, or says in one line why not.
+# Loads, unloads, installs or uninstalls the module, or says in one line why it cannot.
 #
-# install and uninstall take KDIR, INSTALL_MOD_PATH and MANDIR from the environment.
+# usage: module.sh load|unload|install|uninstall
+#
+# The environment of install and uninstall has KDIR, INSTALL_MOD_PATH and MANDIR.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Where Debian has insmod and the like, which is not on everyone's PATH.
+# Debian has insmod and the like here, which is not in the PATH of every user.
 PATH=$PATH:/usr/sbin:/sbin
 ko=$scripts/../knetstat.ko
 
@@ -26,18 +28,18 @@ loaded() { [ -d /sys/module/knetstat ] || grep -qs '^knetstat ' /proc/modules; }
 built_for() {
 	local release
 	release=$(modinfo -F vermagic "$ko" 2> /dev/null | cut -d' ' -f1)
-	[ -n "$release" ] || die "knetstat.ko is no kernel module: cut short? Build it anew: make clean all"
+	[ -n "$release" ] || die "knetstat.ko is no kernel module, perhaps because a build was interrupted; run: make clean all"
 	printf '%s\n' "$release"
 }
 
-# index RELEASE: depmod, where there is more than our module, as in no package's staging directory.
+# index RELEASE: runs depmod, unless ours is the only module, as in the staging directory of a package.
 index() {
 	if [ -f "${INSTALL_MOD_PATH:-}/lib/modules/$1/modules.builtin" ]; then
 		depmod ${INSTALL_MOD_PATH:+-b "$INSTALL_MOD_PATH"} "$1"
 	fi
 }
 
-# Where the manual pages go, if anywhere.
+# The directory for the manual pages; empty if they are not installed.
 man=${MANDIR:+${INSTALL_MOD_PATH:-}$MANDIR}
 pages=(man4/knetstat.4 man5/knetstat.5)
 
@@ -57,13 +59,13 @@ load)
 		exit
 	fi
 	case $said in
-	# EEXIST, which Linux 7.3 hands on as EBUSY.
+	# EEXIST, which Linux 7.3 turns into EBUSY.
 	*"File exists"* | *"Device or resource busy"*)
 		die "one of the files in /proc/net is taken by another module; see: ls /proc/net/*stat" ;;
 	*"Key was rejected"* | *"key not available"*)
-		die "this kernel loads signed modules only (Secure Boot?); sign knetstat.ko with a key of the machine's owner (mokutil), or switch Secure Boot off" ;;
+		die "this kernel loads signed modules only (is Secure Boot enabled?); sign knetstat.ko with a key that was enrolled by mokutil, or disable Secure Boot" ;;
 	*"Operation not permitted"*)
-		die "this kernel does not let modules in; see: cat /proc/sys/kernel/modules_disabled /sys/kernel/security/lockdown" ;;
+		die "this kernel does not allow modules to be loaded; see: cat /proc/sys/kernel/modules_disabled /sys/kernel/security/lockdown" ;;
 	*"Invalid module format"* | *"Exec format"* | *"Unknown symbol"*)
 		die "knetstat.ko does not fit this kernel ($(dmesg 2>/dev/null | grep -a 'knetstat' | tail -n 1)); run: make clean && make" ;;
 	*) die "$said; see: dmesg | tail" ;;
@@ -84,14 +86,14 @@ install)
 	if [ "$for_release" != "$kdir_release" ]; then
 		die "knetstat.ko was built for Linux $for_release, and $KDIR is ${kdir_release:-no kernel build tree}; run: make install KVER=$for_release"
 	fi
-	# The key that the kernel's own modules were signed with is seldom at hand.
+	# Sign the module only if the key of the kernel's own modules is available, which is rare.
 	key=$(config_value "$KDIR/include/config/auto.conf" MODULE_SIG_KEY)
 	case ${key:=certs/signing_key.pem} in pkcs11:* | /*) ;; *) key=$KDIR/$key ;; esac
 	sign=(CONFIG_MODULE_SIG_ALL=)
 	if [[ $key = pkcs11:* || -f $key ]]; then
 		sign=()
 	fi
-	# The directory has another name before Linux 6.2.
+	# Before Linux 6.2, the default of INSTALL_MOD_DIR is another one.
 	"${MAKE:-make}" --no-print-directory -C "$KDIR" M="$(dirname "$scripts")" "${sign[@]}" INSTALL_MOD_DIR=updates \
 		${INSTALL_MOD_PATH:+INSTALL_MOD_PATH="$INSTALL_MOD_PATH"} DEPMOD=true modules_install 2> \
 		>(grep -v "missing 'System.map'" >&2)
@@ -114,7 +116,7 @@ uninstall)
 	rm -f -- "${files[@]}"
 	rmdir --ignore-fail-on-non-empty "$modules/updates"
 	index "$release"
-	# They are those of the module for every kernel.
+	# The pages stay as long as the module is installed for another kernel.
 	if [ -n "$man" ] && ! compgen -G "${INSTALL_MOD_PATH:-}/lib/modules/*/updates/knetstat.ko*" > /dev/null; then
 		rm -f -- "${pages[@]/#/$man/}"
 	fi

@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# rust-metadata.sh RELEASE [--output DIR]: makes the Rust metadata of an installed kernel of Debian,
-# whose headers packages have none, for make RUST=kernel.
+# Makes the Rust metadata of an installed kernel, for make RUST=kernel: Debian's headers packages have none.
 #
-# They are in a kernel build tree, in DIR or where default-kdir.sh looks for it: the source of the
-# package linux-source-X.Y, configured as the kernel image was, with `make modules_prepare` done,
-# and the Module.symvers of the headers package. A module that is built there loads into that very
-# image. RUSTC: the compiler, if not the distribution's.
+# usage: rust-metadata.sh RELEASE [--output DIR]
+#   --output DIR   make them in DIR rather than where default-kdir.sh looks for them
+#
+# The result is a kernel build tree: the source package of the kernel, configured like the kernel image,
+# after `make modules_prepare`, with the Module.symvers of the headers package. A module that is built
+# there loads into that image. RUSTC is the compiler, if not the distribution's.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
-# The way to build that oldest_kernel is asked for.
+# For oldest_kernel.
 RUST=kernel
 
 case $#:${2:-} in
-1:) read -r output < <(metadata_dirs "$1") || die "no place for the metadata; give one: --output DIR" ;;
+1:) read -r output < <(metadata_dirs "$1") || die "there is no directory for the metadata; choose one: --output DIR" ;;
 3:--output) output=$3 ;;
 *) die "usage: $0 RELEASE [--output DIR]" ;;
 esac
@@ -25,25 +26,25 @@ version=$(version_of "$release")
 headers=$lib_modules/$release/build
 source=${KNETSTAT_USR_SRC:-/usr/src}/$METADATA_SOURCE-$version.tar.xz
 if [[ ! $version =~ ^[0-9]+\.[0-9]+$ ]]; then
-	die "\"$release\" is no kernel release; see: uname -r"
+	die "\"$release\" is not a kernel release; see: uname -r"
 fi
 if [ -e "$output" ] && [ ! -f "$output/$stamp" ]; then
-	die "$output was not made by this script; remove it, or give another place: --output DIR"
+	die "$output was not made by this script; remove it, or choose another directory: --output DIR"
 fi
 
 # The kernel itself.
 if [ -z "$METADATA_SOURCE" ]; then
-	die "only Debian has the package that the metadata are made from; build without: make RUST=standalone"
+	die "only Debian has the package that the metadata are made from; build without the kernel's Rust: make RUST=standalone"
 fi
 if older "$version" "$(oldest_kernel)"; then
-	die "Linux $release is too old for its own Rust, knetstat needs $(oldest_kernel) or later; build without it: make RUST=standalone"
+	die "Linux $release is too old for RUST=kernel, which needs $(oldest_kernel) or later; build without the kernel's Rust: make RUST=standalone"
 fi
 config=$(kernel_config "$release")
 if [ -n "$config" ] && [ "$(config_value "$config" RUST)" != y ]; then
-	die "Linux $release was built without Rust (CONFIG_RUST is off); build without it: make RUST=standalone"
+	die "Linux $release was built without Rust (CONFIG_RUST is off); build without the kernel's Rust: make RUST=standalone"
 fi
 
-# The packages that it takes. Without one of them, Kconfig drops what depends on it, and says nothing.
+# The packages. If one is missing, Kconfig silently drops the options that depend on it.
 package=$(kernel_package "$release")
 missing=()
 for name in make gcc flex bison bc perl python3 xz-utils libelf-dev libssl-dev pahole \
@@ -67,8 +68,8 @@ cc=$(config_value "$config" CC_VERSION_TEXT)
 cc=${cc%% *}
 have "$cc" || cc=gcc
 
-# All is made in a directory beside, which gets its name when nothing is left to be done.
-mkdir -p "$(dirname "$output")" || die "cannot make $(dirname "$output"); run this as root, or give another place: --output DIR"
+# All is made in another directory, which is renamed at the end.
+mkdir -p "$(dirname "$output")" || die "cannot make $(dirname "$output"); run this as root, or choose another directory: --output DIR"
 work=$(mktemp -d "$output.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
@@ -76,7 +77,7 @@ chmod 755 "$work"
 echo "Unpacking $source"
 tar -C "$work" --strip-components=1 -xf "$source" || die "cannot unpack $source into $work; is there room for 2 GB?"
 
-# The kernel's own make, without what the make that called this script was given.
+# The kernel's own make, without the variables of the make that called this script.
 unset MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES KBUILD_OUTPUT KBUILD_EXTMOD
 mk() {
 	make -C "$work" -j"$(nproc)" --no-print-directory CC="$cc" RUSTC="$rustc" HOSTRUSTC="$rustc" "$@"
@@ -84,15 +85,15 @@ mk() {
 logged() {
 	if ! mk "$@" >"$output.log" 2>&1; then
 		grep -iE -m 20 'error|\*\*\*' "$output.log" >&2 || true
-		die "make $* failed; the whole log is $output.log"
+		die "make $* failed; the log is $output.log"
 	fi
 }
 
-# The release is the source's version and what the distribution adds.
+# The release is the version of the source and a suffix of the distribution.
 kernelversion=$(mk -s kernelversion)
 export LOCALVERSION=${release#"$kernelversion"}
 
-# Without the distribution's keys, which are not here, so nothing is signed with them.
+# Nothing is signed, because the distribution's keys are not available.
 echo "Configuring Linux $release as $config has it"
 keys='MODULE_SIG_ALL|MODULE_SIG_KEY|SYSTEM_TRUSTED_KEYS'
 grep -vE "^CONFIG_($keys)=" "$config" >"$work/.config"
@@ -101,7 +102,7 @@ logged olddefconfig
 lost=$(comm -23 <(grep -E '^CONFIG_' "$config" | grep -vE "^CONFIG_($keys|BUILD_SALT)=" | sort) \
 	<(grep -E '^CONFIG_' "$work/.config" | sort) | head -n 3 | paste -sd' ')
 if [ -n "$lost" ]; then
-	die "the tools here are not those of Linux $release, whose configuration would lose $lost; run: $(reinstall_command gcc binutils rustc rust-src bindgen libclang-dev pahole)"
+	die "the tools here are not those that built Linux $release: its configuration would lose $lost; run: $(reinstall_command gcc binutils rustc rust-src bindgen libclang-dev pahole)"
 fi
 made=$(mk -s kernelrelease)
 if [ "$made" != "$release" ]; then
@@ -111,16 +112,16 @@ fi
 echo "Building the kernel's Rust crates (a minute or two)"
 logged modules_prepare
 if [ ! -f "$work/rust/libkernel.rmeta" ]; then
-	die "make modules_prepare made no rust/libkernel.rmeta; the whole log is $output.log"
+	die "make modules_prepare made no rust/libkernel.rmeta; the log is $output.log"
 fi
 
-# What the headers package has and the source has not: the symbols that the image exports, its
-# types (BTF), and which compiler modules are built with.
+# Files of the headers package that the source does not have: the symbols that the image exports, its
+# types (BTF), and the compiler for modules.
 cp "$headers/Module.symvers" "$work/"
 for file in vmlinux .kernelvariables; do
 	[ ! -f "$headers/$file" ] || cp "$headers/$file" "$work/"
 done
-# What a module's build does not read: half of the disk space.
+# The build of a module does not read these, which take half of the disk space.
 rm -rf "$work"/{Documentation,drivers,sound,fs,crypto,samples,tools/testing} "$work"/rust/*.o "$work"/rust/host
 printf '%s\n' "release=$release" "package=$package" >"$work/$stamp"
 

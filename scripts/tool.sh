@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tool.sh RUSTC TOOL: prints the path of the tool that belongs to this compiler.
+# Prints the path of the tool that belongs to a compiler.
+#
+# usage: tool.sh RUSTC TOOL
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

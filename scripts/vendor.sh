@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# vendor.sh: packs the crates of tools/Cargo.lock, ./knetstat-VERSION-vendor.tar.xz. Unpacked over
-# what `make dist` has packed, the command is built from them, without a network.
+# Packs the crates of tools/Cargo.lock into ./knetstat-VERSION-vendor.tar.xz. Unpacked over the file that
+# `make dist` packed, it lets the command be built without a network.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$scripts/.."
 
 cargo=${CARGO:-cargo}
-have "$cargo" || die "cargo is missing, which fetches the crates; run: $(install_command "$CARGO_PACKAGE")"
+have "$cargo" || die "cargo is missing; run: $(install_command "$CARGO_PACKAGE")"
 name=knetstat-$(scripts/version.sh)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -24,6 +24,6 @@ replace-with = "vendored-sources"
 [source.vendored-sources]
 directory = "vendor"
 END
-# The same from the same crates.
+# Reproducible: the same crates make the same file.
 tar -C "$scratch" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -c "$name" | xz -9 > "$name-vendor.tar.xz"
 echo "$name-vendor.tar.xz"

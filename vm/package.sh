@@ -107,7 +107,7 @@ deb_dkms_alone() {
 	cmp "$RUN/src/$DEB" "$RUN/$DEB"
 	[[ ! -e $RUN/src/$COMMAND ]]
 	fails keep make_deb "$RUN/src" deb CARGO=/no/cargo
-	one '^knetstat: to build the package takes cargo; run: apt install cargo$'
+	one '^knetstat: building the packages needs cargo; run: apt install cargo$'
 }
 
 # There is one place for the version.
@@ -129,7 +129,7 @@ deb_lintian() {
 deb_what_is_missing() {
 	# A stock root has nothing that builds packages.
 	fails keep in_root_at "$("$VM/stock-root.sh" debian-13)" build "$IN_TOP/scripts/deb.sh" all
-	one '^knetstat: to build the package takes dpkg-dev debhelper dh-dkms cargo; run: apt install dpkg-dev debhelper dh-dkms cargo$'
+	one '^knetstat: building the packages needs dpkg-dev debhelper dh-dkms cargo; run: apt install dpkg-dev debhelper dh-dkms cargo$'
 	[[ $(wc -l < "$OUTPUT") -eq 1 ]]
 }
 

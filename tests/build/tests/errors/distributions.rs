@@ -111,7 +111,7 @@ fn each_file_has_a_command_for_whatever_is_missing() {
             machine
         };
         let machine = on(standalone("1.63.0"), &[]);
-        names_a_command(&machine, "rustc is of release 1.63");
+        names_a_command(&machine, "rustc is version 1.63");
         machine.remove("bin/rustc");
         names_a_command(&machine, "rustc is missing");
         let machine = on(standalone("1.85.0"), &[]);
@@ -135,7 +135,7 @@ fn each_file_has_a_command_for_whatever_is_missing() {
         let machine = on(Machine::new(), &["tool"]);
         names_a_command(&machine, "cargo is missing");
         machine.script("cargo", "echo cargo 1.63.0");
-        names_a_command(&machine, "cargo is of Rust 1.63");
+        names_a_command(&machine, "cargo is version 1.63");
         machine.script("cargo", "echo cargo 1.85.0");
         machine.script("cc", "echo libc.a");
         names_a_command(&machine, "libc.a is missing");

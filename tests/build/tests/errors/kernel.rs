@@ -40,7 +40,7 @@ fn another_rustc() {
     machine
         .args
         .push(format!("RUSTC={}", machine.path("bin/rustc").display()));
-    machine.fails(&[&found, &wanted, "leave RUSTC out"]);
+    machine.fails(&[&found, &wanted, "omit RUSTC"]);
 }
 
 /// As a rustup proxy whose toolchain is not installed.

@@ -230,7 +230,11 @@ fn metadata_with_another_rustc() {
         .0
         .script("rustc", "[ \"$1\" = --version ] && echo 'rustc 1.90.0'");
     debian.0.system_rustc("rustc 1.90.0");
-    debian.fails(&["\"rustc 1.90.0\"", RUSTC_TEXT, "bring kernel and rustc"]);
+    debian.fails(&[
+        "\"rustc 1.90.0\"",
+        RUSTC_TEXT,
+        "get a kernel and the rustc that built it",
+    ]);
 }
 
 #[test]

@@ -72,7 +72,11 @@ fn insmod_fails() {
     }
     checkout.load_fails(
         "Operation not permitted",
-        &["does not let modules in", "modules_disabled", "lockdown"],
+        &[
+            "does not allow modules to be loaded",
+            "modules_disabled",
+            "lockdown",
+        ],
     );
     for said in [
         "Invalid module format",

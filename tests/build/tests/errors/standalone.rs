@@ -31,7 +31,7 @@ fn release_of_the_headers() {
 fn of_what_kind() {
     let mut machine = standalone("1.85.0");
     machine.args.push("RUST=mine".into());
-    machine.fails(&["RUST is kernel or standalone, not 'mine'"]);
+    machine.fails(&["RUST must be kernel or standalone, not 'mine'"]);
 }
 
 /// `RUST=own` is the former name, as an argument or in the environment.
@@ -100,7 +100,7 @@ fn the_former_name_in_dkms() {
         );
     }
     let output = dkms("mine", &["--check"]);
-    fails(&output, &["RUST is kernel or standalone, not 'mine'"]);
+    fails(&output, &["RUST must be kernel or standalone, not 'mine'"]);
     assert_eq!(output.status.code(), Some(77));
 }
 
@@ -192,7 +192,7 @@ fn rustc_too_old() {
     let machine = standalone("1.63.0");
     for (release, install, _) in RELEASES {
         machine.os_release(release);
-        machine.fails(&["release 1.63", "1.85 or later", install, "RUSTC=FILE"]);
+        machine.fails(&["version 1.63", "1.85 or later", install, "RUSTC=FILE"]);
     }
 }
 
