@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The C module of the same name, compared with ours over the same sockets. The rows must be the
-//! same except for the differences that README.md lists in "For those who know the C module". Also
-//! measured: the time per row of each.
+//! same except for the differences that docs/comparison.md lists in "The C module". Also measured:
+//! the time per row of each.
 //!
 //! The C module is not part of this project: `vm/test.sh c-module` builds it for these tests.
 
@@ -98,7 +98,7 @@ impl Known {
         Known::Isatap,
     ];
 
-    /// The beginning of the bullet in README.md that describes it.
+    /// The beginning of the bullet in docs/comparison.md that describes it.
     fn bullet(self) -> &'static str {
         match self {
             Known::RequestPort => "Requests (`SYNR`) show the local port.",
@@ -114,12 +114,12 @@ impl Known {
         }
     }
 
-    /// Checks that README.md has all of them.
-    fn check_readme() -> Result<()> {
-        let text = include_str!("../../../README.md");
+    /// Checks that docs/comparison.md has all of them.
+    fn check_page() -> Result<()> {
+        let text = include_str!("../../../docs/comparison.md");
         let (_, section) = text
-            .split_once("\n## For those who know the C module\n")
-            .context("README.md has no section on the C module")?;
+            .split_once("\n## The C module\n")
+            .context("docs/comparison.md has no section on the C module")?;
         let section = section.split("\n## ").next().unwrap_or_default();
         // Without line ends, one line a bullet.
         let bullets: Vec<String> = section
@@ -136,7 +136,7 @@ impl Known {
                 bullets
                     .iter()
                     .any(|bullet| bullet.starts_with(known.bullet())),
-                "README.md has no bullet {:?}, for {known:?}",
+                "docs/comparison.md has no bullet {:?}, for {known:?}",
                 known.bullet()
             );
         }
@@ -223,7 +223,7 @@ fn compare_values(name: &str, ours: &str, theirs: &str, known: &mut BTreeSet<Kno
     Ok(())
 }
 
-/// Compares two rows. Fails at a difference that README.md does not list.
+/// Compares two rows. Fails at a difference that docs/comparison.md does not list.
 fn compare_rows(
     file: File,
     ours: &Row,
@@ -492,7 +492,7 @@ fn read_by(ko: &Path) -> Result<Vec<String>> {
 
 /// Both modules show the same rows, except for the known differences.
 fn same_rows(c: &Path) -> Result<()> {
-    Known::check_readme()?;
+    Known::check_page()?;
     let mut subjects = Vec::new();
     let mut udps = addresses()?;
     let mut pairs = Vec::new();
@@ -565,7 +565,7 @@ fn same_rows(c: &Path) -> Result<()> {
     }
     ensure!(
         wrong.is_empty(),
-        "{} differences that README.md does not name:\n{}",
+        "{} differences that docs/comparison.md does not name:\n{}",
         wrong.len(),
         wrong[..wrong.len().min(20)].join("\n")
     );
@@ -579,11 +579,11 @@ fn same_rows(c: &Path) -> Result<()> {
     {
         ensure!(shown.contains(what), "no row of the C module has {what}");
     }
-    // What README.md names is to be seen.
+    // What docs/comparison.md names is to be seen.
     for expected in Known::ALL {
         ensure!(
             known.contains(&expected),
-            "no row differs by {expected:?}, which README.md says"
+            "no row differs by {expected:?}, which docs/comparison.md says"
         );
     }
     println!("{total} rows by both modules");

@@ -166,32 +166,41 @@ fn examples_are_found() {
     );
 }
 
-/// The commands of the README are such as the guest tests run.
+/// The README's examples are examples of the page, with the same output. The guest tests run those.
 #[test]
-fn the_readme_has_commands_of_the_page() {
-    let examples = examples(&read("man/knetstat.5"));
-    let commands: BTreeSet<_> = examples
-        .iter()
-        .flat_map(|example| &example.steps)
-        .map(|step| step.command.as_str())
-        .collect();
+fn the_readme_has_examples_of_the_page() {
+    let of_page = examples(&read("man/knetstat.5"));
+    let of_page: Vec<_> = of_page.iter().flat_map(|example| &example.steps).collect();
     let readme = read("README.md");
-    let (_, section) = readme.split_once("\n## Situations\n").expect("the section");
-    let (section, _) = section.split_once("\n## ").expect("the next one");
-    let mut count = 0;
-    for block in section
-        .split("\n\n")
-        .filter(|text| text.starts_with("    "))
-    {
-        let lines: Vec<_> = block.lines().map(|line| line.get(4..).unwrap()).collect();
-        let command = lines.join("\n");
-        assert!(
-            commands.contains(command.as_str()),
-            "the page does not have this command of the README:\n{command}"
-        );
-        count += 1;
+    let mut blocks = String::from("\n.Sh EXAMPLES\n.Ss README\n");
+    for block in readme.split("```console\n").skip(1) {
+        let (block, _) = block.split_once("\n```\n").expect("the end of the block");
+        let lines: Vec<_> = block.lines().map(escape).collect();
+        blocks += &format!(".Bd -literal\n{}\n.Ed\n", lines.join("\n"));
     }
-    assert!(count > 3, "only {count} commands in the README");
+    let of_readme = examples(&blocks);
+    let steps = &of_readme[0].steps;
+    for step in steps {
+        assert!(
+            of_page.contains(&step),
+            "the page does not have this example of the README:\n{step:#?}"
+        );
+        for line in step.output.iter().chain([&step.command]) {
+            assert!(line.len() <= 78, "too wide for the README:\n{line}");
+        }
+    }
+    assert!(
+        steps.len() > 3,
+        "only {} commands in the README",
+        steps.len()
+    );
+}
+
+/// An administrator gives it 30 seconds.
+#[test]
+fn the_readme_is_short() {
+    let count = read("README.md").lines().count();
+    assert!(count <= 200, "README.md has {count} lines");
 }
 
 /// What a tool says of a page, or `None` without the tool.

@@ -247,23 +247,26 @@ fn the_manual_page_has_every_option() {
     assert_eq!(there, shown());
 }
 
-/// What the README says of options is of such as there are, and so is their number.
+/// The README and the comparison name only options that exist, and the README gives their number.
+/// The README's commands have patterns in them; `man.rs` compares those with knetstat(5).
 #[test]
 fn the_readme_is_right() {
-    let readme = read(project().join("README.md"));
-    let (_, section) = readme.split_once("\n## Options\n").expect("the section");
-    let (section, _) = section.split_once("\n## ").expect("the next one");
     let shown = shown();
-    assert!(
-        section.contains(&format!("{} options", shown.len())),
-        "there are {} options",
-        shown.len()
-    );
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| "));
-    let unknown: Vec<_> = rows
-        .filter_map(|row| row.split_once(" |"))
-        .flat_map(|(names, _)| names.split(", "))
-        .filter(|name| *name != "option" && !shown.contains(*name))
-        .collect();
-    assert!(unknown.is_empty(), "README.md has {unknown:?}");
+    for page in ["README.md", "docs/comparison.md"] {
+        let text = read(project().join(page));
+        let text: String = text.split("```").step_by(2).collect();
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let unknown: Vec<_> = words
+            .filter(|word| {
+                let levels = ["SO_", "TCP_", "IP_", "IPV6_", "UDP_"];
+                levels.iter().any(|level| word.starts_with(level)) && !shown.contains(*word)
+            })
+            .collect();
+        assert!(unknown.is_empty(), "{page} has {unknown:?}");
+    }
+    let readme = read(project().join("README.md"));
+    let count = shown.len();
+    for expected in [format!("{count} options"), format!("{count} of {count}")] {
+        assert!(readme.contains(&expected), "README.md lacks {expected:?}");
+    }
 }
