@@ -8,36 +8,14 @@
 //! the width of a terminal, and as JSON. And what joins filters must mean what it says.
 
 #![no_main]
-#![expect(dead_code, reason = "files are not opened here")]
 
-#[path = "../../../tools/knetstat/src/filter.rs"]
-mod filter;
-#[path = "../../../tools/knetstat/src/list.rs"]
-mod list;
-#[path = "../../../tools/knetstat/src/options.rs"]
-mod options;
-#[path = "../../../tools/knetstat/src/output.rs"]
-mod output;
-#[path = "../../../tools/knetstat/src/process.rs"]
-mod process;
-#[path = "../../../tools/knetstat/src/question.rs"]
-mod question;
-#[path = "../../../tools/knetstat/src/row.rs"]
-mod row;
-#[path = "../../../tools/knetstat/src/services.rs"]
-mod services;
-#[path = "../../../tools/knetstat/src/summary.rs"]
-mod summary;
-#[path = "../../../tools/knetstat/src/watch.rs"]
-mod watch;
-
-use crate::filter::Filter;
-use crate::options::Kind;
-use crate::output::{Kinds, Printer};
-use crate::process::Holder;
-use crate::row::{Family, File, Netid, Row, State};
-use crate::services::Services;
 use arbitrary::Arbitrary;
+use knetstat::filter::Filter;
+use knetstat::options::{self, Kind};
+use knetstat::output::{self, Kinds, Printer};
+use knetstat::process::Holder;
+use knetstat::row::{Family, File, Netid, Row, State};
+use knetstat::services::Services;
 use libfuzzer_sys::fuzz_target;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
