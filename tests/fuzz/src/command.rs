@@ -10,12 +10,12 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use knetstat::filter::Filter;
-use knetstat::options::{self, Kind};
-use knetstat::output::{self, Kinds, Printer};
-use knetstat::process::Holder;
-use knetstat::row::{Family, File, Netid, Row, State};
-use knetstat::services::Services;
+use knetstat::model::filter::Filter;
+use knetstat::model::options::{self, Kind};
+use knetstat::model::row::{Family, File, Netid, Row, State};
+use knetstat::print::text::{self, Kinds, Printer};
+use knetstat::source::process::Holder;
+use knetstat::source::services::Services;
 use libfuzzer_sys::fuzz_target;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -377,7 +377,7 @@ fn check_printed(row: &Row<'_>, holders: &[Holder], width: u8) {
 
 fn check_json(row: &Row<'_>, holders: &[Holder]) {
     let mut out = Vec::new();
-    output::json(&mut out, row, Some(holders), &KINDS).expect("a Vec takes all");
+    text::json(&mut out, row, Some(holders), &KINDS).expect("a Vec takes all");
     let object: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
     assert_eq!(object["recv_q"], row.recv_q);
     assert_eq!(object["send_q"], row.send_q);
@@ -431,7 +431,7 @@ fn check_odd(file: File, line: &[u8], width: u8) {
     let text = String::from_utf8(out).expect("it is text");
     assert_eq!(text.find(char::is_control), Some(text.len() - 1));
     let mut out = Vec::new();
-    output::json_raw(&mut out, file, line).expect("a Vec takes all");
+    text::json_raw(&mut out, file, line).expect("a Vec takes all");
     let object: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
     assert_eq!(object["raw"], *String::from_utf8_lossy(line));
 }

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    knetstat::main()
+    knetstat::cli::main()
 }

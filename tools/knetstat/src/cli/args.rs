@@ -2,7 +2,7 @@
 
 //! What the command understands.
 
-use crate::complete;
+use crate::cli::complete;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::ArgValueCompleter;
 use std::ffi::OsString;
@@ -178,12 +178,12 @@ pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::Filter;
-    use crate::services::Services;
+    use crate::model::filter::Filter;
+    use crate::source::services::Services;
     use clap::{Arg, CommandFactory};
     use std::collections::BTreeSet;
 
-    const PAGE: &str = include_str!("../../../man/knetstat.8");
+    const PAGE: &str = include_str!("../../../../man/knetstat.8");
 
     /// The lines of a section or subsection.
     fn section(title: &str) -> Vec<&'static str> {
@@ -310,7 +310,7 @@ mod tests {
                 Some(Command::Summary(list)) => &list.filter,
                 Some(Command::Explain { names }) => {
                     for name in names {
-                        assert!(!crate::options::find_all(name).is_empty(), "{name}");
+                        assert!(!crate::model::options::find_all(name).is_empty(), "{name}");
                     }
                     &Vec::new()
                 }

@@ -2,12 +2,12 @@
 
 //! How rows are printed: for a person, for a script, and as JSON.
 
-use crate::options::{self, Info, Kind};
-use crate::process::Holder;
-use crate::row::{Endpoint, File, Netid, Options, Row};
-use crate::services::Services;
-use crate::summary::By;
-use crate::watch::{self, Change, Event, Kept, Value};
+use crate::commands::summary::By;
+use crate::commands::watch::{self, Change, Event, Kept, Value};
+use crate::model::options::{self, Info, Kind};
+use crate::model::row::{Endpoint, File, Netid, Options, Row};
+use crate::source::process::Holder;
+use crate::source::services::Services;
 use anstyle::{AnsiColor, Style};
 use serde::{Serialize, Serializer};
 use std::collections::HashMap;
@@ -315,7 +315,7 @@ impl Printer {
             if row.options.get(info.name).is_some() || !options::applies(info, row) {
                 continue;
             }
-            let n = defaults[usize::from(row.file.family == crate::row::Family::Inet6)];
+            let n = defaults[usize::from(row.file.family == crate::model::row::Family::Inet6)];
             let value = options::default_text(info).or(n.map(|n| n.to_string()));
             if let Some(value) = value {
                 let _ = writeln!(
@@ -442,7 +442,7 @@ struct Json<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<&'a str>,
     netid: Netid,
-    family: crate::row::Family,
+    family: crate::model::row::Family,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     recv_q: Option<i64>,
@@ -721,7 +721,7 @@ pub fn json_raw(out: &mut dyn Write, file: File, line: &[u8]) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{LISTENER, TCP};
+    use crate::model::row::tests::{LISTENER, TCP};
     use proptest::prelude::*;
 
     const CONNECTION: &str = "     0     12 192.0.2.1:22            198.51.100.7:40001      ESTB >|   \
@@ -812,7 +812,7 @@ mod tests {
         printer.color = true;
         let rows = [
             Row::parse(TCP, LISTENER.as_bytes()).unwrap(),
-            Row::parse(crate::row::tests::TCP6, LONG.as_bytes()).unwrap(),
+            Row::parse(crate::model::row::tests::TCP6, LONG.as_bytes()).unwrap(),
             Row::parse(TCP, QUEUE.as_bytes()).unwrap(),
         ];
         for row in &rows {

@@ -3,7 +3,7 @@
 //! What there is to know of each option: what the manual page says, and what it is on a socket
 //! whose row does not have it.
 
-use crate::row::{Family, Netid, Options, Row, State};
+use crate::model::row::{Family, Netid, Options, Row, State};
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::fs;
@@ -501,7 +501,7 @@ mod tests {
     /// What knetstat(8) says is assumed.
     #[test]
     fn the_page_has_each_default_and_no_other() {
-        let page = include_str!("../../../man/knetstat.8");
+        let page = include_str!("../../../../man/knetstat.8");
         let (_, list) = page
             .split_once(".Ss Options that are not in a row\n")
             .unwrap();

@@ -2,9 +2,9 @@
 
 //! Which rows are asked for, and how the files are read for them: a row at a time.
 
-use crate::filter::{Filter, States};
-use crate::process::{Holder, Holders};
-use crate::row::{Family, File, Netid, Row};
+use crate::model::filter::{Filter, States};
+use crate::model::row::{Family, File, Netid, Row};
+use crate::source::process::{Holder, Holders};
 use anyhow::{bail, Context, Result};
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -157,7 +157,7 @@ fn open(file: File) -> Result<Option<BufReader<fs::File>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::services::Services;
+    use crate::source::services::Services;
 
     const TCP: &str = "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options\n";
     const UDP: &str = "Recv-Q Send-Q Local Address Foreign Address Options\n";

@@ -2,7 +2,7 @@
 
 //! Names of ports: `/etc/services`.
 
-use crate::row::Netid;
+use crate::model::row::Netid;
 use std::collections::HashMap;
 use std::fs;
 
@@ -80,7 +80,7 @@ impl Services {
 
     /// Names that may have been meant.
     pub fn similar(&self, name: &str) -> Vec<&str> {
-        let mut found = crate::options::best(
+        let mut found = crate::model::options::best(
             self.ports
                 .iter()
                 .map(|(other, ..)| (strsim::jaro_winkler(name, other), other.as_str())),

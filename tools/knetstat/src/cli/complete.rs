@@ -3,8 +3,8 @@
 //! What a word on the command line could become, for the shells: they ask the command itself, with
 //! `COMPLETE` in its environment.
 
-use crate::options;
-use crate::row::State;
+use crate::model::options;
+use crate::model::row::State;
 use clap_complete::CompletionCandidate;
 use std::ffi::OsStr;
 use std::fs;
@@ -94,9 +94,9 @@ pub fn namespaces(current: &OsStr) -> Vec<CompletionCandidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Cli;
-    use crate::filter::Filter;
-    use crate::services::Services;
+    use crate::cli::args::Cli;
+    use crate::model::filter::Filter;
+    use crate::source::services::Services;
     use clap::CommandFactory;
     use clap_complete::engine::complete;
     use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};

@@ -2,10 +2,10 @@
 
 //! The list of sockets.
 
-use crate::output::{self, Kinds, Printer};
-use crate::process::Holders;
-use crate::question::{Line, Question};
-use crate::row::{File, Row};
+use crate::model::query::{Line, Question};
+use crate::model::row::{File, Row};
+use crate::print::text::{self, Kinds, Printer};
+use crate::source::process::Holders;
 use anyhow::Result;
 use std::io::{self, Write};
 
@@ -120,12 +120,12 @@ pub fn json(question: &Question, processes: bool, out: &mut dyn Write) -> Result
                 ..
             } => {
                 if passes {
-                    output::json(out, row, processes.then_some(holders), &kinds)?;
+                    text::json(out, row, processes.then_some(holders), &kinds)?;
                 }
             }
             Line::Odd { file, line } => {
                 odd += 1;
-                output::json_raw(out, file, line)?;
+                text::json_raw(out, file, line)?;
             }
         }
         Ok(())
@@ -154,7 +154,7 @@ pub fn notes(files: usize, odd: usize, what: &str, holders: Option<&Holders>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{TCP, TCP6};
+    use crate::model::row::tests::{TCP, TCP6};
 
     /// All rows, in their order, whatever waits; columns become wider when they have to.
     #[test]

@@ -11,12 +11,12 @@
 //! queues and diagnostics, which come and go with each packet; descriptors, with each fork; and
 //! TCP_QUICKACK, which the kernel switches with requests and responses, and off with each FIN.
 
-use crate::list;
-use crate::options;
-use crate::output::{self, Kinds, Printer};
-use crate::process::{Holder, Holders};
-use crate::question::{is_loaded, Line, Question};
-use crate::row::{Endpoint, File, Netid, Options, Row, State};
+use crate::commands::list;
+use crate::model::options;
+use crate::model::query::{is_loaded, Line, Question};
+use crate::model::row::{Endpoint, File, Netid, Options, Row, State};
+use crate::print::text::{self, Kinds, Printer};
+use crate::source::process::{Holder, Holders};
 use anyhow::{bail, ensure, Context, Result};
 use jiff::ZonedDateTime;
 use nix::errno::Errno;
@@ -90,7 +90,7 @@ fn keep(row: &Row<'_>, text: &mut String) {
         *text += row.state.label();
     }
     let settled = options::settled(row.options);
-    let list = output::joined(&Row {
+    let list = text::joined(&Row {
         options: Options(&settled),
         ..*row
     });
@@ -376,7 +376,7 @@ impl Reporter<'_> {
         let time = self.time();
         match &self.format {
             Format::Text(_) => writeln!(self.out, "{time} began   {sockets}")?,
-            Format::Json(_) => output::json_began(self.out, &time, sockets)?,
+            Format::Json(_) => text::json_began(self.out, &time, sockets)?,
         }
         self.out.flush()
     }
@@ -404,7 +404,7 @@ impl Reporter<'_> {
                     printer.event(self.out, &time, event, &holders.unwrap_or_default())?;
                 }
                 Format::Json(kinds) => {
-                    output::json_event(self.out, &time, event, holders.as_deref(), kinds)?;
+                    text::json_event(self.out, &time, event, holders.as_deref(), kinds)?;
                 }
             }
         }
@@ -663,7 +663,7 @@ pub fn changes<'a>(before: &Row<'a>, now: &Row<'a>) -> Vec<Change<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{LISTENER, TCP, UDP};
+    use crate::model::row::tests::{LISTENER, TCP, UDP};
     use proptest::prelude::*;
 
     const A: &str = "0 0 10.0.0.1:22 10.0.0.2:40001 ESTB TCP_NODELAY=0,SO_LINGER=5s,uid=0,ino=7";
@@ -849,7 +849,7 @@ mod tests {
         let event = Event::changed(before.clone(), now).unwrap();
         let object = |event: &Event, holders: Option<&[Holder]>| {
             let mut out = Vec::new();
-            output::json_event(&mut out, "12:00", event, holders, &Kinds::new()).unwrap();
+            text::json_event(&mut out, "12:00", event, holders, &Kinds::new()).unwrap();
             serde_json::from_slice::<serde_json::Value>(&out).unwrap()
         };
         assert_eq!(

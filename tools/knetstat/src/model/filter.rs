@@ -17,10 +17,10 @@
 //! Words are those that ss splits at blanks; brackets, and the signs between a name and a value,
 //! need none.
 
-use crate::options::{self, Info, Kind};
-use crate::process::Holder;
-use crate::row::{Endpoint, Family, Row, State};
-use crate::services::Services;
+use crate::model::options::{self, Info, Kind};
+use crate::model::row::{Endpoint, Family, Row, State};
+use crate::source::process::Holder;
+use crate::source::services::Services;
 use std::cmp::Ordering;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -861,8 +861,8 @@ fn is_in(address: IpAddr, net: IpAddr, len: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{LISTENER, TCP, TCP6, UDP};
-    use crate::row::File;
+    use crate::model::row::tests::{LISTENER, TCP, TCP6, UDP};
+    use crate::model::row::File;
     use proptest::prelude::*;
 
     fn services() -> Services {

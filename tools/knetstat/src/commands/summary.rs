@@ -2,12 +2,12 @@
 
 //! How many sockets there are: by state, by process and by their options.
 
-use crate::list;
-use crate::options;
-use crate::output::{self, Kinds, Printer};
-use crate::process::Holder;
-use crate::question::{Line, Question};
-use crate::row::{Netid, Options, Row, State};
+use crate::commands::list;
+use crate::model::options;
+use crate::model::query::{Line, Question};
+use crate::model::row::{Netid, Options, Row, State};
+use crate::print::text::{self, Kinds, Printer};
+use crate::source::process::Holder;
 use anyhow::Result;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -150,7 +150,7 @@ pub fn run(question: &Question, each: bool, format: Format, out: &mut dyn Write)
         }
         Format::Json(kinds) => {
             for (count, by) in summary.lines() {
-                output::json_count(out, count, by, &kinds)?;
+                text::json_count(out, count, by, &kinds)?;
             }
         }
     }
@@ -162,7 +162,7 @@ pub fn run(question: &Question, each: bool, format: Format, out: &mut dyn Write)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{TCP, UDP};
+    use crate::model::row::tests::{TCP, UDP};
     use proptest::prelude::*;
 
     fn holder(name: &str, pid: i32, fd: i32) -> Holder {
@@ -241,7 +241,7 @@ mod tests {
         let summary = example(true);
         let mut out = Vec::new();
         for (count, by) in summary.lines() {
-            output::json_count(&mut out, count, by, &Kinds::new()).unwrap();
+            text::json_count(&mut out, count, by, &Kinds::new()).unwrap();
         }
         let text = String::from_utf8(out).unwrap();
         let found: Vec<serde_json::Value> = text

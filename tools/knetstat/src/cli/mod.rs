@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line: what it asks for, and which command does it.
+
+pub mod args;
+pub mod complete;
+
+use crate::cli::args::{Cli, Command, List};
+use crate::commands::watch::{Interrupt, Output, Reporter};
+use crate::commands::{list, summary, watch};
+use crate::model::filter::{meant, Filter, States};
+use crate::model::options;
+use crate::model::query::Question;
+use crate::model::row::{Family, File, Netid};
+use crate::print::text::{Kinds, Printer};
+use crate::source::netns;
+use crate::source::services::Services;
+use anyhow::{bail, Result};
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+impl List {
+    fn files(&self) -> Vec<File> {
+        let (tcp, udp) = (self.tcp || !self.udp, self.udp || !self.tcp);
+        let (ipv4, ipv6) = (self.ipv4 || !self.ipv6, self.ipv6 || !self.ipv4);
+        let mut files = Vec::new();
+        for (netid, _) in [(Netid::Udp, udp), (Netid::Tcp, tcp)]
+            .iter()
+            .filter(|(_, is)| *is)
+        {
+            for (family, _) in [(Family::Inet, ipv4), (Family::Inet6, ipv6)]
+                .iter()
+                .filter(|(_, is)| *is)
+            {
+                files.push(File {
+                    netid: *netid,
+                    family: *family,
+                });
+            }
+        }
+        files
+    }
+
+    /// The states that the flags ask for.
+    fn states(&self) -> States {
+        match (self.all, self.listening) {
+            (true, _) => States::ALL,
+            (_, true) => States::LISTENING,
+            _ => States::DEFAULT,
+        }
+    }
+}
+
+/// What is asked for, in the network namespace that is asked for, where this process then is.
+fn question(list: &List, services: &Services) -> Result<Question> {
+    if let Some(name) = &list.net {
+        netns::enter(name)?;
+    }
+    // After that: defaults are those of the namespace.
+    let filter = match Filter::parse(&list.filter, services) {
+        Ok(filter) => filter,
+        Err(err) => {
+            eprintln!("knetstat: {err}");
+            std::process::exit(2);
+        }
+    };
+    let states = filter.states.unwrap_or_else(|| list.states());
+    if states == States::NONE {
+        bail!("no state is left that could be shown");
+    }
+    Ok(Question {
+        files: list.files(),
+        states,
+        filter,
+    })
+}
+
+/// How it is printed.
+fn printer(list: &List, question: &Question, services: Services) -> Printer {
+    let stdout = io::stdout();
+    let mut printer = Printer::new(
+        (!list.numeric).then_some(services),
+        list.processes,
+        list.verbose,
+    );
+    if stdout.is_terminal() {
+        let size = terminal_size::terminal_size();
+        printer.set_width(size.map_or(80, |(width, _)| width.0.into()));
+    }
+    printer.color = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
+    if list.verbose {
+        let asked = question.filter.options.iter();
+        printer.asked = asked.map(|info| (*info, options::defaults(info))).collect();
+    }
+    printer
+}
+
+/// How and where events are printed.
+fn reporter<'a>(
+    list: &List,
+    question: &Question,
+    services: Services,
+    out: &'a mut dyn Write,
+) -> Reporter<'a> {
+    let format = match list.json {
+        true => watch::Format::Json(Kinds::new()),
+        false => watch::Format::Text(printer(list, question, services)),
+    };
+    Reporter {
+        out,
+        format,
+        has_header: !list.no_header,
+    }
+}
+
+fn watch(list: &List, interval: Duration) -> Result<()> {
+    let services = Services::load();
+    let question = question(list, &services)?;
+    let interrupt = Interrupt::new()?;
+    let mut out = BufWriter::new(Output::new(&interrupt)?);
+    let mut reporter = reporter(list, &question, services, &mut out);
+    watch::run(
+        &question,
+        interval,
+        list.processes,
+        &interrupt,
+        &mut reporter,
+    )
+}
+
+fn since(list: &List, copy: &Path) -> Result<()> {
+    let services = Services::load();
+    let question = question(list, &services)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut reporter = reporter(list, &question, services, &mut out);
+    watch::since(copy, &question, list.processes, &mut reporter)
+}
+
+fn list(list: &List) -> Result<()> {
+    let services = Services::load();
+    let question = question(list, &services)?;
+    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    match list.json {
+        true => list::json(&question, list.processes, &mut out),
+        false => {
+            let printer = printer(list, &question, services);
+            list::list(&question, printer, !list.no_header, &mut out)
+        }
+    }
+}
+
+fn summary(list: &List) -> Result<()> {
+    let services = Services::load();
+    let question = question(list, &services)?;
+    let format = match list.json {
+        true => summary::Format::Json(Kinds::new()),
+        false => summary::Format::Text {
+            printer: printer(list, &question, services),
+            has_header: !list.no_header,
+        },
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    summary::run(&question, list.processes, format, &mut out)
+}
+
+fn explain(names: &[String]) -> Result<()> {
+    let mut out = String::new();
+    for name in names {
+        let found = options::find_all(name);
+        if found.is_empty() {
+            let near = options::similar(name);
+            bail!("there is no option {name:?}{}", meant(&near));
+        }
+        for info in found {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            out += &options::explain(info);
+        }
+    }
+    io::stdout().lock().write_all(out.as_bytes())?;
+    Ok(())
+}
+
+/// Whether somebody reads no more, such as `head`.
+fn is_broken_pipe(err: &anyhow::Error) -> bool {
+    err.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|err| err.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    // If a shell asks what a word could become.
+    CompleteEnv::with_factory(Cli::command).complete();
+    let cli = Cli::parse_from(args::joined(std::env::args_os()));
+    let result = match &cli.command {
+        Some(Command::Explain { names }) => explain(names),
+        Some(Command::Summary(list)) => summary(list),
+        None => match (cli.watch, &cli.since) {
+            (Some(interval), _) => watch(&cli.list, interval),
+            (_, Some(copy)) => since(&cli.list, copy),
+            _ => list(&cli.list),
+        },
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) if is_broken_pipe(&err) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("knetstat: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Cli {
+        Cli::try_parse_from(std::iter::once(&"knetstat").chain(args))
+            .unwrap_or_else(|err| panic!("{err}"))
+    }
+
+    #[test]
+    fn arguments() {
+        Cli::command().debug_assert();
+        let cli = parse(&[
+            "-tan",
+            "state",
+            "listening",
+            "-p",
+            "(",
+            "TCP_LINGER2=-1",
+            ")",
+            "!",
+            "explin",
+        ]);
+        assert!(cli.command.is_none() && cli.list.tcp && cli.list.processes && !cli.list.udp);
+        assert_eq!(
+            cli.list.filter,
+            [
+                "state",
+                "listening",
+                "(",
+                "TCP_LINGER2=-1",
+                ")",
+                "!",
+                "explin"
+            ]
+        );
+        let names = |cli: Cli| {
+            cli.list
+                .files()
+                .into_iter()
+                .map(File::name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(parse(&[])),
+            ["udpstat", "udp6stat", "tcpstat", "tcp6stat"]
+        );
+        assert_eq!(names(parse(&["-t", "-6"])), ["tcp6stat"]);
+        assert_eq!(names(parse(&["-tu46"])).len(), 4);
+        assert_eq!(names(parse(&["-4"])), ["udpstat", "tcpstat"]);
+        let watched = |args: &[&str]| {
+            let args = std::iter::once(&"knetstat").chain(args);
+            let cli = Cli::try_parse_from(args::joined(args.map(|arg| (*arg).into())));
+            cli.ok().map(|cli| {
+                let seconds = cli.watch.map(|interval| interval.as_secs_f64());
+                (seconds, cli.list.filter.len())
+            })
+        };
+        assert_eq!(watched(&["-t"]), Some((None, 0)));
+        assert_eq!(watched(&["--watch"]), Some((Some(1.0), 0)));
+        assert_eq!(watched(&["--watch", "sport", "22"]), Some((Some(1.0), 2)));
+        for args in [["--watch", "0.5"], ["--watch=0.5", "-t"], ["--watch", ".5"]] {
+            assert_eq!(watched(&args), Some((Some(0.5), 0)), "{args:?}");
+        }
+        assert_eq!(watched(&["--", "--watch", "2"]), Some((None, 2)));
+        for wrong in ["0", "-1", "nan", "inf", "1e9"] {
+            assert_eq!(watched(&["--watch", wrong]), None, "{wrong}");
+            assert_eq!(watched(&[&format!("--watch={wrong}")]), None, "{wrong}");
+        }
+        let cli = parse(&["-ta", "--since", "before", "sport", "22"]);
+        assert_eq!(cli.since.as_deref(), Some(Path::new("before")));
+        assert_eq!(cli.list.filter.len(), 2);
+        assert!(Cli::try_parse_from(["knetstat", "--since=before", "--watch"]).is_err());
+        let cli = parse(&["summary", "-tanp", "--json", "sport", "22"]);
+        let Some(Command::Summary(list)) = cli.command else {
+            panic!("{cli:?}");
+        };
+        assert!(list.tcp && list.all && list.processes && list.json && list.filter.len() == 2);
+        assert!(Cli::try_parse_from(["knetstat", "summary", "--watch"]).is_err());
+        let cli = parse(&["explain", "nodelay"]);
+        assert!(matches!(cli.command, Some(Command::Explain { names }) if names == ["nodelay"]));
+        assert!(Cli::try_parse_from(["knetstat", "--nope"]).is_err());
+    }
+}
