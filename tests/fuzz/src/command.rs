@@ -12,9 +12,12 @@
 use arbitrary::Arbitrary;
 use knetstat::model::filter::Filter;
 use knetstat::model::options::{self, Kind};
-use knetstat::model::row::{Family, File, Netid, Row, State};
-use knetstat::print::text::{self, Kinds, Printer};
-use knetstat::source::process::Holder;
+use knetstat::model::row::{Row, State};
+use knetstat::print::json::JsonPrinter;
+use knetstat::print::layout::Layout;
+use knetstat::print::Printer;
+use knetstat::source::files::{Family, File, Netid};
+use knetstat::source::process::Owner;
 use knetstat::source::services::Services;
 use libfuzzer_sys::fuzz_target;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -23,7 +26,6 @@ use std::sync::LazyLock;
 static SERVICES: LazyLock<Services> = LazyLock::new(|| {
     Services::parse("ssh 22/tcp\nhttp 80/tcp\nhttp 80/udp\nodd 7/tcp\nodd 8/udp\n")
 });
-static KINDS: LazyLock<Kinds> = LazyLock::new(Kinds::new);
 
 const FILES: [File; 4] = {
     const fn file(netid: Netid, family: Family) -> File {
@@ -265,7 +267,7 @@ struct Input<'a> {
     filters: [Vec<Word<'a>>; 2],
     width: u8,
     /// Who has the socket open.
-    holders: Vec<(&'a str, i32, i32)>,
+    owners: Vec<(&'a str, i32, i32)>,
 }
 
 fn parse(text: &str) -> Option<Filter> {
@@ -276,7 +278,7 @@ fn parse(text: &str) -> Option<Filter> {
 }
 
 /// Filters that are made of others, of which nobody needs to know what they mean.
-fn check_filters(filters: &[Vec<Word<'_>>; 2], row: Option<&Row<'_>>, holders: &[Holder]) {
+fn check_filters(filters: &[Vec<Word<'_>>; 2], row: Option<&Row<'_>>, owners: &[Owner]) {
     let [a, b] = filters.each_ref().map(|words| {
         // Fewer than can be nested too deeply.
         let words: Vec<_> = words.iter().take(64).map(|word| word.text()).collect();
@@ -286,7 +288,7 @@ fn check_filters(filters: &[Vec<Word<'_>>; 2], row: Option<&Row<'_>>, holders: &
     let (Some(row), [Some(first), Some(second)]) = (row, parsed) else {
         return;
     };
-    let (is_a, is_b) = (first.matches(row, holders), second.matches(row, holders));
+    let (is_a, is_b) = (first.matches(row, owners), second.matches(row, owners));
     // What is in brackets is not empty, and does not begin with states.
     let can_be_joined =
         |text: &str, filter: &Filter| !text.trim().is_empty() && filter.states.is_none();
@@ -303,18 +305,16 @@ fn check_filters(filters: &[Vec<Word<'_>>; 2], row: Option<&Row<'_>>, holders: &
         (format!("not ( {a} ) or ({b}) and ({a})"), is_a && is_b),
     ] {
         let filter = parse(&text).unwrap_or_else(|| panic!("{text} is no filter"));
-        assert_eq!(filter.matches(row, holders), expected, "{text}");
+        assert_eq!(filter.matches(row, owners), expected, "{text}");
     }
 }
 
-fn printed(mut printer: Printer, row: &Row<'_>, holders: &[Holder]) -> String {
+fn printed(mut layout: Layout, row: &Row<'_>, owners: &[Owner]) -> String {
     let mut out = Vec::new();
-    if printer.is_for_a_terminal() {
-        printer.measure(row);
+    if layout.is_for_a_terminal() {
+        layout.measure(row);
     }
-    printer
-        .row(&mut out, row, holders)
-        .expect("a Vec takes all");
+    layout.row(&mut out, row, owners).expect("a Vec takes all");
     let text = String::from_utf8(out).expect("a row is text");
     let text = text.strip_suffix('\n').expect("a row is a line");
     text.to_owned()
@@ -333,8 +333,8 @@ fn unprinted(text: &str, netid: Netid) -> String {
     words.join(" ")
 }
 
-fn check_printed(row: &Row<'_>, holders: &[Holder], width: u8) {
-    let line = printed(Printer::new(None, false, false), row, holders);
+fn check_printed(row: &Row<'_>, owners: &[Owner], width: u8) {
+    let line = printed(Layout::new(None, false, false), row, owners);
     assert!(
         line.bytes().all(|byte| matches!(byte, b' '..=b'~')),
         "{line:?}"
@@ -347,14 +347,14 @@ fn check_printed(row: &Row<'_>, holders: &[Holder], width: u8) {
     );
 
     // Names of processes do not break it, and nothing is before them that was not there.
-    let with_processes = printed(Printer::new(None, true, false), row, holders);
+    let with_processes = printed(Layout::new(None, true, false), row, owners);
     assert!(with_processes.starts_with(&line) && !with_processes.contains(char::is_control));
 
     // On a terminal, only the blanks are others.
     let compact = |text: &str| text.replace([' ', '\n'], "");
-    let mut printer = Printer::new(None, false, false);
-    printer.set_width(width.into());
-    let wrapped = printed(printer, row, holders);
+    let mut layout = Layout::new(None, false, false);
+    layout.set_width(width.into());
+    let wrapped = printed(layout, row, owners);
     assert_eq!(compact(&wrapped), compact(&line));
     for below in wrapped.lines().skip(1) {
         let is_one_entry = below.trim_end_matches(',').find(',').is_none();
@@ -362,7 +362,7 @@ fn check_printed(row: &Row<'_>, holders: &[Holder], width: u8) {
         assert!(below.len() <= width.into() || is_one_entry, "{wrapped}");
     }
 
-    let verbose = printed(Printer::new(None, false, true), row, holders);
+    let verbose = printed(Layout::new(None, false, true), row, owners);
     let options = verbose.lines().skip(1).map(str::trim_start);
     let entries = row
         .options
@@ -375,9 +375,11 @@ fn check_printed(row: &Row<'_>, holders: &[Holder], width: u8) {
     assert!(entries.chain(numbers).eq(options), "{verbose}");
 }
 
-fn check_json(row: &Row<'_>, holders: &[Holder]) {
+fn check_json(row: &Row<'_>, owners: &[Owner]) {
     let mut out = Vec::new();
-    text::json(&mut out, row, Some(holders), &KINDS).expect("a Vec takes all");
+    JsonPrinter::new(Box::new(&mut out), true)
+        .row(row, b"", owners)
+        .expect("a Vec takes all");
     let object: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
     assert_eq!(object["recv_q"], row.recv_q);
     assert_eq!(object["send_q"], row.send_q);
@@ -416,22 +418,24 @@ fn check_json(row: &Row<'_>, holders: &[Holder]) {
     assert!(names
         .iter()
         .map(|process| process["name"].as_str())
-        .eq(holders.iter().map(|holder| Some(&*holder.name))));
+        .eq(owners.iter().map(|owner| Some(&*owner.name))));
 }
 
 /// What is not understood is shown as it is, but not to a terminal.
-fn check_odd(file: File, line: &[u8], width: u8) {
-    let mut printer = Printer::new(None, false, false);
+fn check_unparsed(file: File, line: &[u8], width: u8) {
+    let mut layout = Layout::new(None, false, false);
     let mut out = Vec::new();
-    printer.raw(&mut out, line).expect("a Vec takes all");
+    layout.raw(&mut out, line).expect("a Vec takes all");
     assert_eq!(out, [line, b"\n"].concat());
-    printer.set_width(width.into());
+    layout.set_width(width.into());
     out.clear();
-    printer.raw(&mut out, line).expect("a Vec takes all");
+    layout.raw(&mut out, line).expect("a Vec takes all");
     let text = String::from_utf8(out).expect("it is text");
     assert_eq!(text.find(char::is_control), Some(text.len() - 1));
     let mut out = Vec::new();
-    text::json_raw(&mut out, file, line).expect("a Vec takes all");
+    JsonPrinter::new(Box::new(&mut out), true)
+        .unparsed(file, line)
+        .expect("a Vec takes all");
     let object: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
     assert_eq!(object["raw"], *String::from_utf8_lossy(line));
 }
@@ -450,10 +454,10 @@ fuzz_target!(|input: Input<'_>| {
             line
         }
     };
-    let holders: Vec<_> = input
-        .holders
+    let owners: Vec<_> = input
+        .owners
         .iter()
-        .map(|(name, pid, fd)| Holder {
+        .map(|(name, pid, fd)| Owner {
             name: (*name).into(),
             pid: *pid,
             fd: *fd,
@@ -465,13 +469,13 @@ fuzz_target!(|input: Input<'_>| {
         let row = row.as_ref();
         fields.check(file, row.expect("it is as the kernel writes it"));
     }
-    check_filters(&input.filters, row.as_ref(), &holders);
+    check_filters(&input.filters, row.as_ref(), &owners);
     match &row {
         Some(row) => {
             assert_eq!(Family::of_line(&line), file.family);
-            check_printed(row, &holders, input.width);
-            check_json(row, &holders);
+            check_printed(row, &owners, input.width);
+            check_json(row, &owners);
         }
-        None => check_odd(file, &line, input.width),
+        None => check_unparsed(file, &line, input.width),
     }
 });

@@ -7,20 +7,26 @@
 
 pub mod cli;
 pub mod commands {
+    pub mod explain;
     pub mod list;
+    pub mod since;
     pub mod summary;
     pub mod watch;
 }
-pub mod print {
-    pub mod text;
-}
+pub mod print;
 pub mod model {
+    pub mod counts;
+    pub mod event;
     pub mod filter;
     pub mod options;
     pub mod query;
     pub mod row;
+    pub mod similar;
+    pub mod tracker;
 }
 pub mod source {
+    pub mod files;
+    pub mod interrupt;
     pub mod netns;
     pub mod process;
     pub mod services;

@@ -6,22 +6,26 @@ pub mod args;
 pub mod complete;
 
 use crate::cli::args::{Cli, Command, List};
-use crate::commands::watch::{Interrupt, Output, Reporter};
-use crate::commands::{list, summary, watch};
-use crate::model::filter::{meant, Filter, States};
+use crate::commands::{explain, list, since, summary, watch};
+use crate::model::filter::{Filter, States};
 use crate::model::options;
-use crate::model::query::Question;
-use crate::model::row::{Family, File, Netid};
-use crate::print::text::{Kinds, Printer};
+use crate::model::query::Query;
+use crate::print::layout::Layout;
+use crate::print::stdout::InterruptibleStdout;
+use crate::print::{Format, Printer};
+use crate::source::files::{Family, File, Netid};
+use crate::source::interrupt::Interrupt;
 use crate::source::netns;
 use crate::source::services::Services;
 use anyhow::{bail, Result};
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// How many bytes of output are written at once.
+const BUFFER: usize = 64 << 10;
 
 impl List {
     fn files(&self) -> Vec<File> {
@@ -55,8 +59,8 @@ impl List {
     }
 }
 
-/// What is asked for, in the network namespace that is asked for, where this process then is.
-fn question(list: &List, services: &Services) -> Result<Question> {
+/// The query of a command line. Enters the network namespace that it names.
+fn query(list: &List, services: &Services) -> Result<Query> {
     if let Some(name) = &list.net {
         netns::enter(name)?;
     }
@@ -72,118 +76,75 @@ fn question(list: &List, services: &Services) -> Result<Question> {
     if states == States::NONE {
         bail!("no state is left that could be shown");
     }
-    Ok(Question {
+    Ok(Query {
         files: list.files(),
         states,
         filter,
     })
 }
 
-/// How it is printed.
-fn printer(list: &List, question: &Question, services: Services) -> Printer {
+/// The format that a command line asks for.
+fn format(list: &List, query: &Query, services: Services) -> Format {
+    if list.json {
+        let processes = list.processes;
+        return Format::Json { processes };
+    }
     let stdout = io::stdout();
-    let mut printer = Printer::new(
+    let mut layout = Layout::new(
         (!list.numeric).then_some(services),
         list.processes,
         list.verbose,
     );
     if stdout.is_terminal() {
         let size = terminal_size::terminal_size();
-        printer.set_width(size.map_or(80, |(width, _)| width.0.into()));
+        layout.set_width(size.map_or(80, |(width, _)| width.0.into()));
     }
-    printer.color = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
+    layout.color = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
     if list.verbose {
-        let asked = question.filter.options.iter();
-        printer.asked = asked.map(|info| (*info, options::defaults(info))).collect();
+        let asked = query.filter.options.iter();
+        layout.asked = asked.map(|info| (*info, options::defaults(info))).collect();
     }
-    printer
-}
-
-/// How and where events are printed.
-fn reporter<'a>(
-    list: &List,
-    question: &Question,
-    services: Services,
-    out: &'a mut dyn Write,
-) -> Reporter<'a> {
-    let format = match list.json {
-        true => watch::Format::Json(Kinds::new()),
-        false => watch::Format::Text(printer(list, question, services)),
-    };
-    Reporter {
-        out,
-        format,
+    Format::Text {
+        layout,
         has_header: !list.no_header,
     }
 }
 
+/// Runs a command that reads the files, with a printer to `out`.
+fn with_printer(
+    list: &List,
+    out: Box<dyn Write + '_>,
+    run: impl FnOnce(&Query, &mut dyn Printer) -> Result<()>,
+) -> Result<()> {
+    let services = Services::load();
+    let query = query(list, &services)?;
+    let mut printer = format(list, &query, services).printer(out);
+    run(&query, &mut *printer)
+}
+
 fn watch(list: &List, interval: Duration) -> Result<()> {
-    let services = Services::load();
-    let question = question(list, &services)?;
     let interrupt = Interrupt::new()?;
-    let mut out = BufWriter::new(Output::new(&interrupt)?);
-    let mut reporter = reporter(list, &question, services, &mut out);
-    watch::run(
-        &question,
-        interval,
-        list.processes,
-        &interrupt,
-        &mut reporter,
-    )
+    let out = BufWriter::new(InterruptibleStdout::new(&interrupt)?);
+    with_printer(list, Box::new(out), |query, printer| {
+        watch::run(query, interval, list.processes, &interrupt, printer)
+    })
 }
 
-fn since(list: &List, copy: &Path) -> Result<()> {
-    let services = Services::load();
-    let question = question(list, &services)?;
-    let mut out = BufWriter::new(io::stdout().lock());
-    let mut reporter = reporter(list, &question, services, &mut out);
-    watch::since(copy, &question, list.processes, &mut reporter)
-}
-
-fn list(list: &List) -> Result<()> {
-    let services = Services::load();
-    let question = question(list, &services)?;
-    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    match list.json {
-        true => list::json(&question, list.processes, &mut out),
-        false => {
-            let printer = printer(list, &question, services);
-            list::list(&question, printer, !list.no_header, &mut out)
-        }
+fn run(cli: &Cli) -> Result<()> {
+    let stdout = || Box::new(BufWriter::with_capacity(BUFFER, io::stdout().lock()));
+    match (&cli.command, cli.watch, &cli.since) {
+        (Some(Command::Explain { names }), ..) => explain::run(names),
+        (Some(Command::Summary(list)), ..) => with_printer(list, stdout(), |query, printer| {
+            summary::run(query, list.processes, printer)
+        }),
+        (None, Some(interval), _) => watch(&cli.list, interval),
+        (None, None, Some(copy)) => with_printer(&cli.list, stdout(), |query, printer| {
+            since::run(copy, query, cli.list.processes, printer)
+        }),
+        (None, None, None) => with_printer(&cli.list, stdout(), |query, printer| {
+            list::run(query, cli.list.processes, printer)
+        }),
     }
-}
-
-fn summary(list: &List) -> Result<()> {
-    let services = Services::load();
-    let question = question(list, &services)?;
-    let format = match list.json {
-        true => summary::Format::Json(Kinds::new()),
-        false => summary::Format::Text {
-            printer: printer(list, &question, services),
-            has_header: !list.no_header,
-        },
-    };
-    let mut out = BufWriter::new(io::stdout().lock());
-    summary::run(&question, list.processes, format, &mut out)
-}
-
-fn explain(names: &[String]) -> Result<()> {
-    let mut out = String::new();
-    for name in names {
-        let found = options::find_all(name);
-        if found.is_empty() {
-            let near = options::similar(name);
-            bail!("there is no option {name:?}{}", meant(&near));
-        }
-        for info in found {
-            if !out.is_empty() {
-                out.push('\n');
-            }
-            out += &options::explain(info);
-        }
-    }
-    io::stdout().lock().write_all(out.as_bytes())?;
-    Ok(())
 }
 
 /// Whether somebody reads no more, such as `head`.
@@ -201,16 +162,7 @@ pub fn main() -> ExitCode {
     // If a shell asks what a word could become.
     CompleteEnv::with_factory(Cli::command).complete();
     let cli = Cli::parse_from(args::joined(std::env::args_os()));
-    let result = match &cli.command {
-        Some(Command::Explain { names }) => explain(names),
-        Some(Command::Summary(list)) => summary(list),
-        None => match (cli.watch, &cli.since) {
-            (Some(interval), _) => watch(&cli.list, interval),
-            (_, Some(copy)) => since(&cli.list, copy),
-            _ => list(&cli.list),
-        },
-    };
-    match result {
+    match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) if is_broken_pipe(&err) => ExitCode::SUCCESS,
         Err(err) => {
@@ -223,6 +175,7 @@ pub fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn parse(args: &[&str]) -> Cli {
         Cli::try_parse_from(std::iter::once(&"knetstat").chain(args))

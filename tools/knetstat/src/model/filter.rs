@@ -18,8 +18,10 @@
 //! need none.
 
 use crate::model::options::{self, Info, Kind};
-use crate::model::row::{Endpoint, Family, Row, State};
-use crate::source::process::Holder;
+use crate::model::row::{Endpoint, Row, State};
+use crate::model::similar::{meant, similar};
+use crate::source::files::Family;
+use crate::source::process::Owner;
 use crate::source::services::Services;
 use std::cmp::Ordering;
 use std::fmt;
@@ -162,7 +164,7 @@ pub struct Filter {
     /// The options that it asks for.
     pub options: Vec<&'static Info>,
     /// Whether it asks for processes.
-    pub of_processes: bool,
+    pub needs_owners: bool,
 }
 
 /// What is wrong, and where.
@@ -289,7 +291,7 @@ struct Parser<'a> {
     at: usize,
     services: &'a Services,
     options: Vec<&'static Info>,
-    of_processes: bool,
+    needs_owners: bool,
 }
 
 impl Parser<'_> {
@@ -377,11 +379,7 @@ impl Parser<'_> {
                     names().collect::<Vec<_>>().join(" "),
                     groups.join(" ")
                 );
-                let near = options::best(
-                    names()
-                        .chain(groups)
-                        .map(|name| (strsim::jaro_winkler(&token.text, name), name)),
-                );
+                let near = similar(&token.text, names().chain(groups));
                 return self.error(
                     token.place,
                     format!("no state is called {:?}{}", token.text, meant(&near)),
@@ -479,7 +477,7 @@ impl Parser<'_> {
             }
             "diag" => Ok(Expr::Diag),
             "process" => {
-                self.of_processes = true;
+                self.needs_owners = true;
                 let op = self.op();
                 let Some(op @ (Op::Eq | Op::Ne)) = op else {
                     return self.error(
@@ -491,7 +489,7 @@ impl Parser<'_> {
                 Ok(Expr::Process(op, self.value("the name of a process")?.text))
             }
             "pid" => {
-                self.of_processes = true;
+                self.needs_owners = true;
                 let (op, n) = self.number(word, place)?;
                 Ok(Expr::Pid(op, n))
             }
@@ -538,11 +536,7 @@ impl Parser<'_> {
             "state", "exclude", "src", "dst", "sport", "dport", "diag", "process", "backlog",
         ];
         let lower = word.to_ascii_lowercase();
-        let mut near = options::best(
-            words
-                .into_iter()
-                .map(|other| (strsim::jaro_winkler(&lower, other), other)),
-        );
+        let mut near = similar(&lower, words.into_iter());
         near.extend(if full.is_empty() {
             options::similar(word)
         } else {
@@ -616,7 +610,7 @@ impl Parser<'_> {
         match self.services.ports(word).as_slice() {
             [port] => Ok(*port),
             [] => {
-                let near = self.services.similar(word);
+                let near = similar(word, self.services.names());
                 let what = format!("not a port: {word:?}{}", meant(&near));
                 self.error(
                     place,
@@ -689,14 +683,6 @@ fn prefix(text: &str) -> Option<Option<(IpAddr, u8)>> {
     Some(Some((address, len)))
 }
 
-/// `; did you mean A or B?`
-pub fn meant(near: &[&str]) -> String {
-    match near {
-        [] => String::new(),
-        _ => format!("; did you mean {}?", near.join(" or ")),
-    }
-}
-
 impl Filter {
     pub fn parse(words: &[String], services: &Services) -> Result<Self, Error> {
         let text = words.join(" ");
@@ -707,7 +693,7 @@ impl Filter {
             at: 0,
             services,
             options: Vec::new(),
-            of_processes: false,
+            needs_owners: false,
         };
         if parser.tokens.len() > MAX_TOKENS {
             return parser.error(0..0, "too long", format!("{MAX_TOKENS} words at most"));
@@ -724,33 +710,33 @@ impl Filter {
             states,
             expr,
             options: parser.options,
-            of_processes: parser.of_processes,
+            needs_owners: parser.needs_owners,
         })
     }
 
     /// Whether a row is to be shown, but for its state.
-    pub fn matches(&self, row: &Row<'_>, holders: &[Holder]) -> bool {
+    pub fn matches(&self, row: &Row<'_>, owners: &[Owner]) -> bool {
         self.expr
             .as_ref()
-            .is_none_or(|expr| expr.matches(row, holders))
+            .is_none_or(|expr| expr.matches(row, owners))
     }
 }
 
 impl Expr {
-    fn matches(&self, row: &Row<'_>, holders: &[Holder]) -> bool {
+    fn matches(&self, row: &Row<'_>, owners: &[Owner]) -> bool {
         match self {
-            Expr::And(left, right) => left.matches(row, holders) && right.matches(row, holders),
-            Expr::Or(left, right) => left.matches(row, holders) || right.matches(row, holders),
-            Expr::Not(inner) => !inner.matches(row, holders),
+            Expr::And(left, right) => left.matches(row, owners) && right.matches(row, owners),
+            Expr::Or(left, right) => left.matches(row, owners) || right.matches(row, owners),
+            Expr::Not(inner) => !inner.matches(row, owners),
             Expr::Host(side, host) => host.matches(side.of(row)),
             Expr::Port(side, op, port) => op.holds(side.of(row).port.cmp(port)),
             Expr::Diag => !row.diag.is_empty(),
-            Expr::Process(Op::Ne, name) => !holders.iter().any(|holder| *holder.name == **name),
-            Expr::Process(_, name) => holders.iter().any(|holder| *holder.name == **name),
-            Expr::Pid(Op::Ne, pid) => !holders.iter().any(|holder| i128::from(holder.pid) == *pid),
-            Expr::Pid(op, pid) => holders
+            Expr::Process(Op::Ne, name) => !owners.iter().any(|owner| *owner.name == **name),
+            Expr::Process(_, name) => owners.iter().any(|owner| *owner.name == **name),
+            Expr::Pid(Op::Ne, pid) => !owners.iter().any(|owner| i128::from(owner.pid) == *pid),
+            Expr::Pid(op, pid) => owners
                 .iter()
-                .any(|holder| op.holds(i128::from(holder.pid).cmp(pid))),
+                .any(|owner| op.holds(i128::from(owner.pid).cmp(pid))),
             Expr::Number(field, op, n) => {
                 let value = match field {
                     Field::Uid => row.uid,
@@ -862,7 +848,7 @@ fn is_in(address: IpAddr, net: IpAddr, len: u8) -> bool {
 mod tests {
     use super::*;
     use crate::model::row::tests::{LISTENER, TCP, TCP6, UDP};
-    use crate::model::row::File;
+    use crate::source::files::File;
     use proptest::prelude::*;
 
     fn services() -> Services {
@@ -876,12 +862,12 @@ mod tests {
     fn matches(filter: &str, file: File, line: &str) -> bool {
         let filter = parse(filter).unwrap_or_else(|err| panic!("{err}"));
         let row = Row::parse(file, line.as_bytes()).expect(line);
-        let holder = Holder {
+        let owner = Owner {
             name: "nginx".into(),
             pid: 7,
             fd: 3,
         };
-        filter.matches(&row, &[holder])
+        filter.matches(&row, &[owner])
     }
 
     const CONNECTION: &str = "0 0 192.0.2.1:22 198.51.100.7:40001 ESTB >| \

@@ -3,8 +3,11 @@
 //! What there is to know of each option: what the manual page says, and what it is on a socket
 //! whose row does not have it.
 
-use crate::model::row::{Family, Netid, Options, Row, State};
+use crate::model::row::{Options, Row, State};
+use crate::model::similar::{best, likeness};
+use crate::source::files::{Family, Netid};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs;
 use std::sync::LazyLock;
@@ -163,6 +166,13 @@ pub fn find(name: &str) -> Option<&'static Info> {
         .find(|info| info.name.eq_ignore_ascii_case(name))
 }
 
+/// The option of exactly this name.
+pub fn by_name(name: &str) -> Option<&'static Info> {
+    static BY_NAME: LazyLock<HashMap<&str, &Info>> =
+        LazyLock::new(|| all().iter().map(|info| (info.name, info)).collect());
+    BY_NAME.get(name).copied()
+}
+
 /// The options of this name, whose prefix may be missing.
 pub fn find_all(name: &str) -> Vec<&'static Info> {
     if let Some(info) = find(name) {
@@ -179,18 +189,11 @@ pub fn find_all(name: &str) -> Vec<&'static Info> {
 /// Names that may have been meant, best first, three at most.
 pub fn similar(name: &str) -> Vec<&'static str> {
     let upper = name.to_ascii_uppercase();
-    let likeness = |info: &Info| {
+    let of = |info: &Info| {
         let rest = info.name.split_once('_').map_or("", |(_, rest)| rest);
-        strsim::jaro_winkler(&upper, info.name).max(strsim::jaro_winkler(&upper, rest))
+        likeness(&upper, info.name).max(likeness(&upper, rest))
     };
-    best(all().iter().map(|info| (likeness(info), info.name)))
-}
-
-/// The three that are most alike, if they are alike at all.
-pub fn best<'a>(candidates: impl Iterator<Item = (f64, &'a str)>) -> Vec<&'a str> {
-    let mut found: Vec<_> = candidates.filter(|(likeness, _)| *likeness > 0.8).collect();
-    found.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    found.into_iter().take(3).map(|(_, name)| name).collect()
+    best(all().iter().map(|info| (of(info), info.name)))
 }
 
 /// A value as a number: decimal or hexadecimal, with or without a unit behind it.
@@ -357,7 +360,7 @@ pub fn applies(info: &Info, row: &Row<'_>) -> bool {
 }
 
 /// A list without what the kernel switches by itself with what is sent.
-pub fn settled(options: Options<'_>) -> Cow<'_, str> {
+pub fn settings(options: Options<'_>) -> Cow<'_, str> {
     const BY_ITSELF: &str = "TCP_QUICKACK";
     if !options.0.contains(BY_ITSELF) {
         return options.0.into();
@@ -466,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_settled() {
+    fn settings_of_a_process() {
         for (list, expected) in [
             ("", ""),
             ("TCP_QUICKACK=0", ""),
@@ -476,7 +479,7 @@ mod tests {
                 "A=TCP_QUICKACK,TCP_QUICKACK_OF=1",
             ),
         ] {
-            assert_eq!(settled(Options(list)), expected);
+            assert_eq!(settings(Options(list)), expected);
         }
         assert!(find("TCP_QUICKACK").is_some());
     }

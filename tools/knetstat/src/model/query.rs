@@ -1,162 +1,101 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which rows are asked for, and how the files are read for them: a row at a time.
+//! Which rows a command asks for, and the rows of the files, parsed and filtered.
 
 use crate::model::filter::{Filter, States};
-use crate::model::row::{Family, File, Netid, Row};
-use crate::source::process::{Holder, Holders};
-use anyhow::{bail, Context, Result};
-use std::fs;
-use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use crate::model::row::Row;
+use crate::source::files::{self, File};
+use crate::source::process::{Owner, Owners};
+use anyhow::{Context, Result};
+use std::io::BufRead;
 
-/// Where the files of this network namespace are.
-const NET: &str = "/proc/self/net";
-
-/// So much of a file is read at once.
-const BUFFER: usize = 128 << 10;
-
-/// What is said of a copy without a header.
-const NO_COPY: &str =
-    "no copy of the files, which is made by: cat /proc/net/tcp*stat /proc/net/udp*stat";
-
-/// Which rows.
+/// The rows that a command asks for.
 #[derive(Debug)]
-pub struct Question {
+pub struct Query {
     pub files: Vec<File>,
     pub states: States,
     pub filter: Filter,
 }
 
 /// A line of a file.
-pub enum Line<'a> {
+pub enum Entry<'a> {
     Row {
         row: &'a Row<'a>,
-        /// It as it is in the file.
+        /// The line as it is in the file.
         line: &'a [u8],
-        /// Who has the socket open, as far as is known.
-        holders: &'a [Holder],
-        /// Whether it is asked for.
+        /// The processes known to have the socket open.
+        owners: &'a [Owner],
+        /// Whether the query selects the row.
         passes: bool,
     },
-    /// Such as this version does not know.
-    Odd { file: File, line: &'a [u8] },
+    /// A line that this version cannot parse.
+    Unparsed { file: File, line: &'a [u8] },
 }
 
-impl Question {
-    /// Who has which socket open, if the filter or somebody else asks for it.
-    pub fn holders(&self, are_shown: bool) -> Result<Option<Holders>> {
-        match are_shown || self.filter.of_processes {
-            true => Ok(Some(Holders::scan().context("/proc")?)),
+impl Query {
+    /// The owners of all sockets, if the filter needs them or they are printed.
+    pub fn owners(&self, are_printed: bool) -> Result<Option<Owners>> {
+        match are_printed || self.filter.needs_owners {
+            true => Ok(Some(Owners::scan().context("/proc")?)),
             false => Ok(None),
         }
     }
 
-    /// Hands over each line, but for the headers, and says how many files there were.
+    /// Passes each line to `take`, without the headers. Returns the number of files.
     pub fn read(
         &self,
-        holders: Option<&Holders>,
-        mut take: impl FnMut(Line<'_>) -> Result<()>,
+        owners: Option<&Owners>,
+        mut take: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<usize> {
-        let mut files = 0;
-        let mut line = Vec::new();
+        let mut count = 0;
         for file in self.files.iter().copied() {
-            let Some(mut reader) = open(file)? else {
-                continue;
-            };
-            files += 1;
-            let mut next = |line: &mut Vec<u8>| {
-                line.clear();
-                let read = reader.read_until(b'\n', line);
-                read.with_context(|| file.name())
-            };
-            // Its header.
-            next(&mut line)?;
-            while next(&mut line)? > 0 {
-                let line = line.strip_suffix(b"\n").unwrap_or(&line);
-                self.hand_over(file, line, holders, &mut take)?;
-            }
+            let is_there = files::read(file, |line| self.pass(file, line, owners, &mut take))?;
+            count += usize::from(is_there);
         }
-        Ok(files)
+        Ok(count)
     }
 
-    /// Hands over each line of a copy of the files, one behind the other as cat(1) writes them, but
-    /// for the headers. Of processes a copy knows nothing.
+    /// Passes each line of a copy of the files to `take`. A copy has no owners.
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or is no such copy, or not all of one.
+    /// Those of [`files::read_copy`], and those of `take`.
     pub fn read_copy(
         &self,
-        mut copy: impl BufRead,
-        mut take: impl FnMut(Line<'_>) -> Result<()>,
+        copy: impl BufRead,
+        mut take: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut netid = None;
-        let mut line = Vec::new();
-        while copy.read_until(b'\n', &mut line)? > 0 {
-            let whole = line
-                .strip_suffix(b"\n")
-                .context("its last line is not a whole one")?;
-            if let Some(header) = Netid::of_header(whole) {
-                netid = Some(header);
-            } else {
-                let file = File {
-                    netid: netid.context(NO_COPY)?,
-                    family: Family::of_line(whole),
-                };
-                if self.files.contains(&file) {
-                    self.hand_over(file, whole, None, &mut take)?;
-                }
-            }
-            line.clear();
-        }
-        netid.map(|_| ()).context(NO_COPY)
+        files::read_copy(copy, |file, line| match self.files.contains(&file) {
+            true => self.pass(file, line, None, &mut take),
+            false => Ok(()),
+        })
     }
 
-    /// Hands over a line: what it is, and whether it is asked for.
-    fn hand_over(
+    /// Passes a line to `take`, parsed and filtered.
+    fn pass(
         &self,
         file: File,
         line: &[u8],
-        holders: Option<&Holders>,
-        take: &mut impl FnMut(Line<'_>) -> Result<()>,
+        owners: Option<&Owners>,
+        take: &mut impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<()> {
         let Some(row) = Row::parse(file, line) else {
-            return take(Line::Odd { file, line });
+            return take(Entry::Unparsed { file, line });
         };
-        let holders = holders.map_or(&[][..], |holders| holders.of(row.ino));
-        take(Line::Row {
+        let owners = owners.map_or(&[][..], |owners| owners.of(row.ino));
+        take(Entry::Row {
             row: &row,
             line,
-            holders,
-            passes: self.states.has(row.state) && self.filter.matches(&row, holders),
+            owners,
+            passes: self.states.has(row.state) && self.filter.matches(&row, owners),
         })
-    }
-}
-
-/// Whether the module is there.
-pub fn is_loaded() -> bool {
-    Path::new(NET).join("tcpstat").exists()
-}
-
-/// Opens a file. `None`: there are no such sockets, since the kernel has no IPv6.
-fn open(file: File) -> Result<Option<BufReader<fs::File>>> {
-    let path = Path::new(NET).join(file.name());
-    match fs::File::open(&path) {
-        Ok(opened) => Ok(Some(BufReader::with_capacity(BUFFER, opened))),
-        Err(err) if err.kind() == io::ErrorKind::NotFound => {
-            if !is_loaded() {
-                bail!("the module knetstat is not loaded; as root: modprobe knetstat");
-            }
-            Ok(None)
-        }
-        Err(err) => Err(err).with_context(|| path.display().to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::files::{Family, Netid};
     use crate::source::services::Services;
 
     const TCP: &str = "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options\n";
@@ -164,18 +103,18 @@ mod tests {
 
     /// The rows of a copy, each as its file, its local port, and whether it passes.
     fn rows(copy: &str, files: &[File]) -> Result<Vec<String>> {
-        let question = Question {
+        let query = Query {
             files: files.to_vec(),
             states: States::ALL,
             filter: Filter::parse(&["sport < :9".to_owned()], &Services::parse("")).unwrap(),
         };
         let mut rows = Vec::new();
-        question.read_copy(copy.as_bytes(), |line| {
+        query.read_copy(copy.as_bytes(), |line| {
             rows.push(match line {
-                Line::Row { row, passes, .. } => {
+                Entry::Row { row, passes, .. } => {
                     format!("{} {} {passes}", row.file.name(), row.local.port)
                 }
-                Line::Odd { file, .. } => format!("{} odd", file.name()),
+                Entry::Unparsed { file, .. } => format!("{} unparsed", file.name()),
             });
             Ok(())
         })?;
@@ -200,20 +139,20 @@ mod tests {
                 "tcp6stat 9 false",
                 "tcpstat 7 true",
                 "udpstat 5 true",
-                "udpstat odd",
+                "udpstat unparsed",
                 "udp6stat 6 true"
             ]
         );
         let udp = [file(Netid::Udp, Family::Inet)];
         assert_eq!(
             rows(&copy, &udp).unwrap(),
-            ["udpstat 5 true", "udpstat odd"]
+            ["udpstat 5 true", "udpstat unparsed"]
         );
         assert!(rows(UDP, &all).unwrap().is_empty());
         for (wrong, why) in [
-            ("", NO_COPY),
-            ("0 0 ::1:7 ::1:9 ESTB A=1\n", NO_COPY),
-            ("\n", NO_COPY),
+            ("", "no copy of the files"),
+            ("0 0 ::1:7 ::1:9 ESTB A=1\n", "no copy of the files"),
+            ("\n", "no copy of the files"),
             (&copy[..copy.len() - 1], "not a whole one"),
         ] {
             let err = rows(wrong, &all).unwrap_err().to_string();

@@ -2,75 +2,10 @@
 
 //! A row of a file: see knetstat(5).
 
+use crate::source::files::{Family, File, Netid};
+use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str;
-
-/// One of the four files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct File {
-    pub netid: Netid,
-    pub family: Family,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Netid {
-    Tcp,
-    Udp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Family {
-    Inet,
-    Inet6,
-}
-
-impl Netid {
-    pub fn name(self) -> &'static str {
-        match self {
-            Netid::Tcp => "tcp",
-            Netid::Udp => "udp",
-        }
-    }
-
-    /// Of the file that begins with this line; `None`: it is no header.
-    pub fn of_header(line: &[u8]) -> Option<Self> {
-        let line = line.strip_prefix(b"Recv-Q Send-Q Local Address ")?;
-        let words = str::from_utf8(line).ok()?.split_ascii_whitespace();
-        match words.collect::<Vec<_>>()[..] {
-            ["Foreign", "Address", "Stat", "Diag", "Options"] => Some(Netid::Tcp),
-            ["Foreign", "Address", "Options"] => Some(Netid::Udp),
-            _ => None,
-        }
-    }
-}
-
-impl Family {
-    /// Of the file that has this row, by the form of its first address.
-    pub fn of_line(line: &[u8]) -> Self {
-        let mut words = line
-            .split(u8::is_ascii_whitespace)
-            .filter(|word| !word.is_empty());
-        let address = words.nth(2).unwrap_or_default();
-        match address.iter().filter(|byte| **byte == b':').count() {
-            0 | 1 => Family::Inet,
-            _ => Family::Inet6,
-        }
-    }
-}
-
-impl File {
-    /// Its name in `/proc/net`.
-    pub fn name(self) -> &'static str {
-        match (self.netid, self.family) {
-            (Netid::Tcp, Family::Inet) => "tcpstat",
-            (Netid::Tcp, Family::Inet6) => "tcp6stat",
-            (Netid::Udp, Family::Inet) => "udpstat",
-            (Netid::Udp, Family::Inet6) => "udp6stat",
-        }
-    }
-}
 
 /// States: as the rows name them, and as ss does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,13 +173,13 @@ impl<'a> Row<'a> {
             }
         }
         if let Some(list) = word {
-            row.list(list)?;
+            row.parse_list(list)?;
         }
         words.next().is_none().then_some(row)
     }
 
-    /// The list, with what joins the row to a process at its end.
-    fn list(&mut self, list: &'a str) -> Option<()> {
+    /// Parses the list: options, then backlog, user and inode.
+    fn parse_list(&mut self, list: &'a str) -> Option<()> {
         // How long the list is without what follows the options.
         let mut end = 0;
         let mut begin = 0;
@@ -262,6 +197,28 @@ impl<'a> Row<'a> {
         }
         self.options = Options(&list[..end]);
         Some(())
+    }
+
+    /// The numbers behind the options, each with its name.
+    pub fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let numbers = [
+            ("backlog", self.backlog),
+            ("uid", self.uid),
+            ("ino", self.ino),
+        ];
+        numbers
+            .into_iter()
+            .filter_map(|(name, n)| n.map(|n| (name, n)))
+    }
+
+    /// The list as it is in the file: the options, and the numbers behind them.
+    pub fn joined(&self) -> String {
+        let mut list = self.options.0.to_owned();
+        for (name, value) in self.numbers() {
+            let comma = if list.is_empty() { "" } else { "," };
+            let _ = write!(list, "{comma}{name}={value}");
+        }
+        list
     }
 
     /// Whether the kernel still has the options of this socket.
@@ -331,27 +288,6 @@ pub mod tests {
         assert_eq!(row.state, State::Close);
         let line = b"     0      0 127.0.0.1:5             127.0.0.1:7             uid=0,ino=305";
         assert_eq!(Row::parse(UDP, line).unwrap().state, State::Established);
-    }
-
-    #[test]
-    fn files_of_a_copy() {
-        let tcp = "Recv-Q Send-Q Local Address           Foreign Address         Stat Diag Options";
-        let udp = "Recv-Q Send-Q Local Address           Foreign Address         Options";
-        assert_eq!(Netid::of_header(tcp.as_bytes()), Some(Netid::Tcp));
-        assert_eq!(Netid::of_header(udp.as_bytes()), Some(Netid::Udp));
-        for other in [
-            "",
-            LISTENER,
-            // That of the list.
-            "Netid Recv-Q Send-Q Local Address Foreign Address Stat Diag Options",
-            "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options more",
-        ] {
-            assert_eq!(Netid::of_header(other.as_bytes()), None, "{other}");
-        }
-        assert_eq!(Family::of_line(LISTENER.as_bytes()), Family::Inet);
-        let line = b"     0      0 :::5353                 :::*                    SO_REUSEADDR=1";
-        assert_eq!(Family::of_line(line), Family::Inet6);
-        assert_eq!(Family::of_line(b""), Family::Inet);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{fs, io, str};
 
 /// A process that has a socket open.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Holder {
+pub struct Owner {
     #[serde(rename = "name", serialize_with = "as_str")]
     pub name: Rc<str>,
     pub pid: i32,
@@ -25,11 +25,11 @@ fn as_str<S: serde::Serializer>(text: &Rc<str>, serializer: S) -> Result<S::Ok, 
 
 /// Who has which socket open.
 #[derive(Debug, Default)]
-pub struct Holders {
+pub struct Owners {
     /// In order, and as often as a socket is open.
     inos: Vec<u64>,
     /// Who has each of those open: by process and descriptor, if several have the same one.
-    holders: Vec<Holder>,
+    owners: Vec<Owner>,
     /// Processes that could not be looked into.
     pub hidden: usize,
 }
@@ -40,10 +40,10 @@ const DIRECTORY: usize = 32 << 10;
 /// Room for what a link to a socket says, and more than that. Another link may be cut off.
 const LINK: usize = 64;
 
-impl Holders {
+impl Owners {
     /// Looks through all processes, once.
     pub fn scan() -> io::Result<Self> {
-        let mut holders = Self::default();
+        let mut owners = Self::default();
         let mut found = Vec::new();
         // One for the processes and one for the descriptors of each.
         let mut pids = vec![MaybeUninit::uninit(); DIRECTORY];
@@ -57,26 +57,26 @@ impl Holders {
             match of_process(&proc, pid, &mut fds, &mut found) {
                 // The kernel's own threads have no descriptors.
                 Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
-                    holders.hidden += usize::from(!is_kernel_thread(pid));
+                    owners.hidden += usize::from(!is_kernel_thread(pid));
                 }
                 // It has ended meanwhile.
                 Err(_) | Ok(()) => {}
             }
         }
-        // Lists of one holder each, which most would be, take longer to make and more room.
+        // Lists of one owner each, which most would be, take longer to make and more room.
         found.sort_by_key(|(ino, _)| *ino);
-        (holders.inos, holders.holders) = found.into_iter().unzip();
-        Ok(holders)
+        (owners.inos, owners.owners) = found.into_iter().unzip();
+        Ok(owners)
     }
 
     /// Who has it open; an inode of 0 is nobody's.
-    pub fn of(&self, ino: Option<u64>) -> &[Holder] {
+    pub fn of(&self, ino: Option<u64>) -> &[Owner] {
         let Some(ino) = ino else {
             return &[];
         };
         let begin = self.inos.partition_point(|other| *other < ino);
         let same = self.inos[begin..].iter().take_while(|other| **other == ino);
-        &self.holders[begin..begin + same.count()]
+        &self.owners[begin..begin + same.count()]
     }
 }
 
@@ -91,7 +91,7 @@ fn of_process(
     proc: impl AsFd,
     pid: i32,
     room: &mut [MaybeUninit<u8>],
-    found: &mut Vec<(u64, Holder)>,
+    found: &mut Vec<(u64, Owner)>,
 ) -> io::Result<()> {
     let directory = open_directory(proc, format!("{pid}/fd"))?;
     let mut name: Option<Rc<str>> = None;
@@ -110,12 +110,12 @@ fn of_process(
             continue;
         };
         let name = name.get_or_insert_with(|| comm(pid).into());
-        let holder = Holder {
+        let owner = Owner {
             name: Rc::clone(name),
             pid,
             fd,
         };
-        found.push((ino, holder));
+        found.push((ino, owner));
     }
     Ok(())
 }
@@ -171,18 +171,18 @@ mod tests {
         let fd = listener.as_raw_fd();
         let link = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
         let ino = inode(link.to_str().unwrap());
-        let holders = Holders::scan().unwrap();
+        let owners = Owners::scan().unwrap();
         let pid = i32::try_from(std::process::id()).unwrap();
         assert!(
-            holders
+            owners
                 .of(ino)
                 .iter()
-                .any(|holder| (holder.pid, holder.fd) == (pid, fd)),
+                .any(|owner| (owner.pid, owner.fd) == (pid, fd)),
             "{:?}",
-            holders.of(ino)
+            owners.of(ino)
         );
-        assert!(holders.of(Some(0)).is_empty() && holders.of(None).is_empty());
-        assert!(holders.of(Some(u64::MAX)).is_empty());
+        assert!(owners.of(Some(0)).is_empty() && owners.of(None).is_empty());
+        assert!(owners.of(Some(u64::MAX)).is_empty());
     }
 
     /// More than are read at a time, and one of them twice.
@@ -193,19 +193,19 @@ mod tests {
             .collect();
         let again = sockets[0].try_clone().unwrap();
         sockets.push(again);
-        let holders = Holders::scan().unwrap();
+        let owners = Owners::scan().unwrap();
         let pid = i32::try_from(std::process::id()).unwrap();
         let mut found: Vec<_> = sockets
             .iter()
             .map(|socket| {
                 let fd = socket.as_raw_fd();
                 let link = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
-                let of_ino = holders.of(inode(link.to_str().unwrap()));
-                let count = of_ino.iter().filter(|holder| holder.pid == pid).count();
+                let of_ino = owners.of(inode(link.to_str().unwrap()));
+                let count = of_ino.iter().filter(|owner| owner.pid == pid).count();
                 assert!(
                     of_ino
                         .iter()
-                        .any(|holder| (holder.pid, holder.fd) == (pid, fd)),
+                        .any(|owner| (owner.pid, owner.fd) == (pid, fd)),
                     "{fd}: {of_ino:?}"
                 );
                 count

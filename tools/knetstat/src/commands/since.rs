@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `knetstat --since`: what happened to sockets since a copy of the files was made.
+
+use crate::model::event::Event;
+use crate::model::query::Query;
+use crate::model::tracker::Tracker;
+use crate::print::notes::Notes;
+use crate::print::Printer;
+use anyhow::{ensure, Context, Result};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+/// Prints what happened since the copy was made, with the owners of sockets if `processes` is set.
+pub fn run(copy: &Path, query: &Query, processes: bool, printer: &mut dyn Printer) -> Result<()> {
+    let name = copy.display();
+    ensure!(
+        !query.filter.needs_owners,
+        "{name}: it does not have the processes that the filter asks for"
+    );
+    let mut tracker = Tracker::default();
+    File::open(copy)
+        .map_err(anyhow::Error::from)
+        .and_then(|opened| tracker.read_copy(BufReader::new(opened), query))
+        .with_context(|| name.to_string())?;
+    if tracker.unparsed > 0 {
+        let unparsed = tracker.unparsed;
+        eprintln!(
+            "knetstat: {name}: {unparsed} rows are left out: they are not such as this version knows"
+        );
+    }
+    let owners = query.owners(processes)?;
+    let events = tracker.read(query, owners.as_ref())?;
+    let with_owners = events.into_iter().map(|event| {
+        let of_event = match (&event, &owners) {
+            // The copy does not have the owners.
+            (Event::Went { now: None, .. }, _) | (_, None) => Vec::new(),
+            (event, Some(owners)) => {
+                let ino = event.latest().row().and_then(|row| row.ino);
+                owners.of(ino).to_vec()
+            }
+        };
+        (event, of_event)
+    });
+    printer.events(&with_owners.collect::<Vec<_>>())?;
+    Notes {
+        query,
+        files: tracker.files,
+        unparsed: tracker.unparsed,
+        fate: "are left out",
+        owners: owners.as_ref(),
+    }
+    .print();
+    Ok(())
+}

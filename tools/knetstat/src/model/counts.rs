@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Numbers of sockets: by state, by process and by their options.
+
+use crate::model::options;
+use crate::model::row::{Options, Row, State};
+use crate::source::files::Netid;
+use crate::source::process::Owner;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A process, or all processes of a name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Process {
+    name: Rc<str>,
+    pid: Option<i32>,
+}
+
+/// What a count is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By<'a> {
+    All,
+    State(Netid, State),
+    /// A name, and the PID if processes of one name are counted apart. `None`: no process is known to
+    /// have them open.
+    Process(Option<(&'a str, Option<i32>)>),
+    /// `None`: the kernel keeps no options.
+    Options(Option<Options<'a>>),
+}
+
+impl By<'_> {
+    /// The word that is printed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            By::All => "all",
+            By::State(..) => "state",
+            By::Process(_) => "process",
+            By::Options(_) => "options",
+        }
+    }
+}
+
+/// The numbers of sockets. They take memory for each set of options and each process.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Whether processes of one name are counted apart.
+    each_process: bool,
+    /// The number of files that were read.
+    pub files: usize,
+    /// The number of rows that could not be parsed.
+    pub unparsed: usize,
+    all: u64,
+    /// By [`State`], of TCP and of UDP.
+    states: [[u64; State::ALL.len()]; 2],
+    processes: HashMap<Option<Process>, u64>,
+    options: HashMap<Box<str>, u64>,
+    without_options: u64,
+}
+
+impl Counts {
+    /// No sockets yet. With `each_process`, processes of one name are counted apart.
+    pub fn new(each_process: bool) -> Self {
+        Self {
+            each_process,
+            ..Self::default()
+        }
+    }
+
+    /// The number of all sockets.
+    pub fn all(&self) -> u64 {
+        self.all
+    }
+
+    /// Counts a socket.
+    pub fn add(&mut self, row: &Row<'_>, owners: &[Owner]) {
+        self.all += 1;
+        self.states[row.file.netid as usize][row.state as usize] += 1;
+        if row.has_options() {
+            let list = options::settings(row.options);
+            match self.options.get_mut(&*list) {
+                Some(count) => *count += 1,
+                None => _ = self.options.insert(list.into(), 1),
+            }
+        } else {
+            self.without_options += 1;
+        }
+        let each_process = self.each_process;
+        let process_of = |owner: &Owner| Process {
+            name: Rc::clone(&owner.name),
+            pid: each_process.then_some(owner.pid),
+        };
+        for (i, owner) in owners.iter().enumerate() {
+            let process = process_of(owner);
+            // A process that has it open twice is counted once.
+            if !owners[..i].iter().any(|other| process_of(other) == process) {
+                *self.processes.entry(Some(process)).or_default() += 1;
+            }
+        }
+        if owners.is_empty() {
+            *self.processes.entry(None).or_default() += 1;
+        }
+    }
+
+    /// All counts: the highest first, of each kind.
+    pub fn lines(&self) -> Vec<(u64, By<'_>)> {
+        let mut lines = vec![(self.all, By::All)];
+        let mut states: Vec<_> = [Netid::Tcp, Netid::Udp]
+            .into_iter()
+            .flat_map(|netid| State::ALL.map(|(state, ..)| (netid, state)))
+            .map(|(netid, state)| (self.states[netid as usize][state as usize], netid, state))
+            .filter(|(count, ..)| *count > 0)
+            .collect();
+        // The sort is stable.
+        states.sort_by_key(|(count, ..)| Reverse(*count));
+        let of_state = |(count, netid, state)| (count, By::State(netid, state));
+        lines.extend(states.into_iter().map(of_state));
+
+        let mut processes: Vec<_> = self.processes.iter().collect();
+        processes.sort_by_key(|(process, count)| (Reverse(**count), *process));
+        lines.extend(processes.into_iter().map(|(process, count)| {
+            let process = process.as_ref();
+            let process = process.map(|process| (&*process.name, process.pid));
+            (*count, By::Process(process))
+        }));
+
+        let options = self.options.iter();
+        let mut options: Vec<_> = options
+            .map(|(list, count)| (*count, Some(&**list)))
+            .collect();
+        if self.without_options > 0 {
+            options.push((self.without_options, None));
+        }
+        options.sort_by_key(|(count, list)| (Reverse(*count), *list));
+        let of_list = |(count, list): (u64, Option<_>)| (count, By::Options(list.map(Options)));
+        lines.extend(options.into_iter().map(of_list));
+        lines
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::model::row::tests::{TCP, UDP};
+    use proptest::prelude::*;
+
+    fn owner(name: &str, pid: i32, fd: i32) -> Owner {
+        let name = name.into();
+        Owner { name, pid, fd }
+    }
+
+    pub fn example(each: bool) -> Counts {
+        let mut counts = Counts::new(each);
+        for (file, line, owners) in [
+            (
+                TCP,
+                "0 0 1.2.3.4:1 1.2.3.4:5 ESTB A=1,TCP_QUICKACK=0,B=2,uid=0,ino=1",
+                vec![owner("a b", 7, 3)],
+            ),
+            (
+                TCP,
+                "0 9 1.2.3.4:2 1.2.3.4:5 ESTB >| A=1,B=2,uid=9,ino=2",
+                vec![
+                    owner("a b", 7, 4),
+                    owner("a b", 7, 5),
+                    owner("a b", 8, 5),
+                    owner("c", 9, 3),
+                ],
+            ),
+            (TCP, "0 0 1.2.3.4:3 1.2.3.4:5 TIMW", vec![]),
+            (UDP, "0 0 1.2.3.4:3 0.0.0.0:* A=0x1,uid=0,ino=3", vec![]),
+        ] {
+            counts.add(&Row::parse(file, line.as_bytes()).unwrap(), &owners);
+        }
+        counts
+    }
+
+    #[test]
+    fn processes_of_one_name() {
+        let counts = example(true);
+        let processes: Vec<_> = counts
+            .lines()
+            .into_iter()
+            .filter(|(_, by)| matches!(by, By::Process(_)))
+            .collect();
+        assert_eq!(
+            processes,
+            [
+                (2, By::Process(None)),
+                (2, By::Process(Some(("a b", Some(7))))),
+                (1, By::Process(Some(("a b", Some(8))))),
+                (1, By::Process(Some(("c", Some(9))))),
+            ]
+        );
+    }
+
+    proptest! {
+        /// Each socket is counted once by state and by options, and by process at least once.
+        #[test]
+        fn nothing_is_left_out(
+            rows in prop::collection::vec((0..4usize, 0..3u8, prop::collection::vec((0..2usize, 0..3i32), 0..4)), 0..20),
+            each: bool,
+        ) {
+            let mut counts = Counts::new(each);
+            for (state, option, owners) in &rows {
+                let (_, label, _) = State::ALL[*state];
+                let line = format!("0 0 1.2.3.4:1 1.2.3.4:5 {label} A={option},uid=0,ino=1");
+                let owners: Vec<_> =
+                    owners.iter().map(|(name, pid)| owner(["a", "b"][*name], *pid, 0)).collect();
+                counts.add(&Row::parse(TCP, line.as_bytes()).unwrap(), &owners);
+            }
+            let lines = counts.lines();
+            let sum = |is_it: fn(&By<'_>) -> bool| {
+                lines.iter().filter(|(_, by)| is_it(by)).map(|(count, _)| *count).sum::<u64>()
+            };
+            let all = rows.len() as u64;
+            prop_assert_eq!(sum(|by| *by == By::All), all);
+            prop_assert_eq!(sum(|by| matches!(by, By::State(..))), all);
+            prop_assert_eq!(sum(|by| matches!(by, By::Options(_))), all);
+            prop_assert!(sum(|by| matches!(by, By::Process(_))) >= all);
+            let is_ordered = |is_it: fn(&By<'_>) -> bool| {
+                let counts = lines.iter().filter(|(_, by)| is_it(by)).map(|(count, _)| Reverse(*count));
+                counts.is_sorted()
+            };
+            prop_assert!(is_ordered(|by| matches!(by, By::State(..))));
+            prop_assert!(is_ordered(|by| matches!(by, By::Process(_))));
+            prop_assert!(is_ordered(|by| matches!(by, By::Options(_))));
+        }
+    }
+}

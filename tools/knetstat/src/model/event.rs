@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens to a socket from one listing to the next.
+//!
+//! Sockets are matched by inode, or by addresses and ports if they have none. The kernel has no inode
+//! for requests, for TIMW, for connections that nobody has accepted yet, and for those that a process
+//! has closed. A connection that gets or loses its inode stays the same socket while its state goes
+//! forward.
+//!
+//! State, addresses and ports, options, backlog, user and inode can change. These are no changes:
+//! queues and diagnostics, which differ with each packet; descriptors, which differ with each fork;
+//! and options that the kernel itself changes.
+
+use crate::model::options;
+use crate::model::row::{Endpoint, Options, Row, State};
+use crate::source::files::{File, Netid};
+use std::fmt::Write;
+use std::net::IpAddr;
+
+/// The identity of a socket from one listing to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    Ino(File, u64),
+    Ends(File, [(IpAddr, u16); 2]),
+}
+
+impl Key {
+    pub fn of(row: &Row<'_>) -> Self {
+        match row.ino {
+            Some(ino) if ino != 0 => Key::Ino(row.file, ino),
+            _ => Key::ends(row),
+        }
+    }
+
+    /// The key of a socket without an inode.
+    pub fn ends(row: &Row<'_>) -> Self {
+        let end = |endpoint: &Endpoint<'_>| (endpoint.address, endpoint.port);
+        Key::Ends(row.file, [end(&row.local), end(&row.foreign)])
+    }
+
+    fn file(&self) -> File {
+        let (Key::Ino(file, _) | Key::Ends(file, _)) = self;
+        *file
+    }
+
+    pub fn snapshot(&self, text: Box<str>) -> Snapshot {
+        Snapshot {
+            file: self.file(),
+            text,
+        }
+    }
+}
+
+/// A row as text, without what is no change. [`Row::parse`] makes the same row of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    file: File,
+    text: Box<str>,
+}
+
+impl Snapshot {
+    pub fn row(&self) -> Option<Row<'_>> {
+        Row::parse(self.file, self.text.as_bytes())
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The snapshot of a row.
+    pub fn of(row: &Row<'_>) -> Self {
+        let mut text = String::new();
+        Self::write(row, &mut text);
+        Key::of(row).snapshot(text.into())
+    }
+
+    /// Writes the text of a row's snapshot.
+    pub fn write(row: &Row<'_>, text: &mut String) {
+        text.clear();
+        *text += "0 0";
+        for endpoint in [&row.local, &row.foreign] {
+            let _ = write!(text, " {}:{}", endpoint.text, endpoint.port);
+        }
+        if row.file.netid == Netid::Tcp {
+            *text += " ";
+            *text += row.state.label();
+        }
+        let settings = options::settings(row.options);
+        let list = Row {
+            options: Options(&settings),
+            ..*row
+        }
+        .joined();
+        if !list.is_empty() {
+            *text += " ";
+            *text += &list;
+        }
+    }
+}
+
+/// A change of a socket from one listing to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    Came(Snapshot),
+    Changed {
+        before: Snapshot,
+        now: Snapshot,
+    },
+    Went {
+        before: Snapshot,
+        /// The socket as it is now, if it is still there and only the query selects it no more.
+        now: Option<Snapshot>,
+    },
+}
+
+impl Event {
+    /// A change, or `None` if nothing differs.
+    pub fn changed(before: Snapshot, now: Snapshot) -> Option<Self> {
+        let is_none = changes(&before.row()?, &now.row()?).is_empty();
+        (!is_none).then_some(Event::Changed { before, now })
+    }
+
+    /// The word that is printed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::Came(_) => "came",
+            Event::Changed { .. } => "changed",
+            Event::Went { .. } => "went",
+        }
+    }
+
+    /// The place among the events of one reading.
+    pub fn order(&self) -> usize {
+        match self {
+            Event::Went { .. } => 0,
+            Event::Changed { .. } => 1,
+            Event::Came(_) => 2,
+        }
+    }
+
+    /// The socket as it is now or, if it is gone, was last.
+    pub fn latest(&self) -> &Snapshot {
+        match self {
+            Event::Came(now) | Event::Changed { now, .. } => now,
+            Event::Went { before, now } => now.as_ref().unwrap_or(before),
+        }
+    }
+
+    /// The socket as it was, if there is something to compare.
+    pub fn before(&self) -> Option<&Snapshot> {
+        match self {
+            Event::Changed { before, .. }
+            | Event::Went {
+                before,
+                now: Some(_),
+            } => Some(before),
+            _ => None,
+        }
+    }
+}
+
+/// Whether two rows of the same addresses and ports can be one connection: its state goes forward.
+pub fn continues(before: &Row<'_>, now: &Row<'_>) -> bool {
+    let age = |state| match state {
+        State::Close | State::Listen | State::SynSent | State::SynRecv => 0,
+        State::Established => 1,
+        State::CloseWait | State::FinWait1 => 2,
+        State::FinWait2 | State::Closing | State::LastAck => 3,
+        State::TimeWait => 4,
+    };
+    age(before.state) <= age(now.state)
+}
+
+/// A field or an option that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change<'a> {
+    pub name: &'a str,
+    /// `None` if the row did not have it.
+    pub old: Option<Value<'a>>,
+    pub new: Option<Value<'a>>,
+}
+
+/// A value before or after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    Endpoint(Endpoint<'a>),
+    State(State),
+    Option(&'a str),
+    Number(u64),
+}
+
+/// The changes, in the order of the row. If a row has no options, they are not compared.
+pub fn changes<'a>(before: &Row<'a>, now: &Row<'a>) -> Vec<Change<'a>> {
+    let mut changes = Vec::new();
+    let mut compare = |name, old: Option<Value<'a>>, new: Option<Value<'a>>| {
+        if old != new {
+            changes.push(Change { name, old, new });
+        }
+    };
+    for (name, old, new) in [
+        ("local", before.local, now.local),
+        ("foreign", before.foreign, now.foreign),
+    ] {
+        compare(name, Some(Value::Endpoint(old)), Some(Value::Endpoint(new)));
+    }
+    compare(
+        "state",
+        Some(Value::State(before.state)),
+        Some(Value::State(now.state)),
+    );
+    if !before.has_options() || !now.has_options() {
+        return changes;
+    }
+    for (name, value) in before.options.iter() {
+        compare(
+            name,
+            Some(Value::Option(value)),
+            now.options.get(name).map(Value::Option),
+        );
+    }
+    for (name, value) in now.options.iter() {
+        if before.options.get(name).is_none() {
+            compare(name, None, Some(Value::Option(value)));
+        }
+    }
+    for (name, old, new) in [
+        ("backlog", before.backlog, now.backlog),
+        ("uid", before.uid, now.uid),
+        ("ino", before.ino, now.ino),
+    ] {
+        compare(name, old.map(Value::Number), new.map(Value::Number));
+    }
+    changes
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::model::row::tests::{TCP, UDP};
+    use proptest::prelude::*;
+
+    prop_compose! {
+        pub fn any_row()(
+            state in prop::sample::select(State::ALL.map(|(_, label, _)| label).to_vec()),
+            options in prop::collection::btree_map("[A-C]", 0..3u8, 0..4),
+            port in 0..3u16, ino in 0..3u8, has_options: bool,
+        ) -> String {
+            let mut line = format!("0 0 10.0.0.1:{port} 10.0.0.2:5 {state}");
+            if has_options {
+                line.push(' ');
+                for (name, value) in &options {
+                    let _ = write!(line, "{name}={value},");
+                }
+                let _ = write!(line, "uid=0,ino={ino}");
+            }
+            line
+        }
+    }
+
+    proptest! {
+        /// A snapshot is the row, but for its queues.
+        #[test]
+        fn rows_are_kept(line in any_row(), queue: u32) {
+            let row = Row::parse(TCP, line.as_bytes()).unwrap();
+            let mut text = String::new();
+            Snapshot::write(&Row { recv_q: queue.into(), diag: ">|", ..row }, &mut text);
+            prop_assert_eq!(Row::parse(TCP, text.as_bytes()), Some(row));
+            let udp = line.replace(row.state.label(), "");
+            let row = Row::parse(UDP, udp.as_bytes()).unwrap();
+            Snapshot::write(&row, &mut text);
+            prop_assert_eq!(Row::parse(UDP, text.as_bytes()), Some(row));
+        }
+
+        /// Changes lead from one row to the other, and are none if nothing differs.
+        #[test]
+        fn changes_are_all_of_them(a in any_row(), b in any_row()) {
+            let (a, b) = (Row::parse(TCP, a.as_bytes()).unwrap(), Row::parse(TCP, b.as_bytes()).unwrap());
+            prop_assert!(changes(&a, &a).is_empty());
+            let changes = changes(&a, &b);
+            let mut options: std::collections::BTreeMap<_, _> = a.options.iter().collect();
+            for change in &changes {
+                prop_assert_ne!(change.old, change.new);
+                match change.new {
+                    Some(Value::Option(value)) => { options.insert(change.name, value); }
+                    None => { options.remove(change.name); }
+                    _ => {}
+                }
+            }
+            if a.has_options() && b.has_options() {
+                prop_assert_eq!(options, b.options.iter().collect());
+            }
+            prop_assert_eq!(a.state != b.state, changes.iter().any(|change| change.name == "state"));
+        }
+    }
+}

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Everything that is printed as JSON: an object on each line.
+//!
+//! The keys are the fields of the structures here. knetstat(8), "JSON", has a list of them, which a
+//! test compares.
+
+use crate::model::counts::{By, Counts};
+use crate::model::event::{changes, Change, Event, Snapshot, Value};
+use crate::model::options::{self, Kind};
+use crate::model::row::{Endpoint, Options, Row};
+use crate::print::Printer;
+use crate::source::files::{Family, File, Netid};
+use crate::source::process::Owner;
+use jiff::ZonedDateTime;
+use serde::{Serialize, Serializer};
+use std::io::{self, Write};
+
+/// A printer of JSON.
+pub struct JsonPrinter<'a> {
+    out: Box<dyn Write + 'a>,
+    /// Whether objects have the processes.
+    processes: bool,
+}
+
+impl<'a> JsonPrinter<'a> {
+    pub fn new(out: Box<dyn Write + 'a>, processes: bool) -> Self {
+        Self { out, processes }
+    }
+
+    fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, object)?;
+        self.out.write_all(b"\n")
+    }
+}
+
+impl Printer for JsonPrinter<'_> {
+    fn row(&mut self, row: &Row<'_>, _line: &[u8], owners: &[Owner]) -> io::Result<()> {
+        let owners = self.processes.then_some(owners);
+        self.line(&SocketObject::of(row, owners))
+    }
+
+    fn unparsed(&mut self, file: File, line: &[u8]) -> io::Result<()> {
+        self.line(&RawObject {
+            file: file.name(),
+            raw: &String::from_utf8_lossy(line),
+        })
+    }
+
+    fn end_of_rows(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn began(&mut self, sockets: usize) -> io::Result<()> {
+        self.line(&BeganObject {
+            time: &now(),
+            event: "began",
+            sockets,
+        })?;
+        self.out.flush()
+    }
+
+    fn events(&mut self, events: &[(Event, Vec<Owner>)]) -> io::Result<()> {
+        let time = now();
+        for (event, owners) in events {
+            let owners = self.processes.then_some(owners.as_slice());
+            if let Some(object) = SocketObject::of_event(event, &time, owners) {
+                self.line(&object)?;
+            }
+        }
+        self.out.flush()
+    }
+
+    fn counts(&mut self, counts: &Counts) -> io::Result<()> {
+        for (count, by) in counts.lines() {
+            self.line(&CountObject::of(count, by))?;
+        }
+        self.out.flush()
+    }
+}
+
+/// The local time, as in RFC 3339.
+fn now() -> String {
+    let format = "%Y-%m-%dT%H:%M:%S.%3f%:z";
+    ZonedDateTime::now().strftime(format).to_string()
+}
+
+/// A socket, in a list or in an event.
+#[derive(Serialize)]
+struct SocketObject<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
+    netid: Netid,
+    family: Family,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recv_q: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    send_q: Option<i64>,
+    local: EndpointObject<'a>,
+    foreign: EndpointObject<'a>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    diag: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<OptionsObject<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backlog: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ino: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processes: Option<&'a [Owner]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<ChangesObject<'a>>,
+}
+
+impl<'a> SocketObject<'a> {
+    fn of(row: &Row<'a>, owners: Option<&'a [Owner]>) -> Self {
+        Self {
+            time: None,
+            event: None,
+            netid: row.file.netid,
+            family: row.file.family,
+            state: row.state.long(),
+            recv_q: Some(row.recv_q),
+            send_q: Some(row.send_q),
+            local: EndpointObject::of(&row.local),
+            foreign: EndpointObject::of(&row.foreign),
+            diag: row.diag,
+            options: row.has_options().then_some(OptionsObject(row.options)),
+            backlog: row.backlog,
+            uid: row.uid,
+            ino: row.ino,
+            processes: owners,
+            changes: None,
+        }
+    }
+
+    fn of_event(event: &'a Event, time: &'a str, owners: Option<&'a [Owner]>) -> Option<Self> {
+        let row = event.latest().row()?;
+        let before = event.before().and_then(Snapshot::row);
+        Some(Self {
+            time: Some(time),
+            event: Some(event.name()),
+            recv_q: None,
+            send_q: None,
+            changes: before.map(|before| ChangesObject(changes(&before, &row))),
+            ..Self::of(&row, owners)
+        })
+    }
+}
+
+/// A line that could not be parsed.
+#[derive(Serialize)]
+struct RawObject<'a> {
+    file: &'a str,
+    raw: &'a str,
+}
+
+/// The first object of `--watch`.
+#[derive(Serialize)]
+struct BeganObject<'a> {
+    time: &'a str,
+    event: &'a str,
+    sockets: usize,
+}
+
+#[derive(Serialize)]
+struct EndpointObject<'a> {
+    address: &'a str,
+    /// 0 if there is none.
+    port: u16,
+}
+
+impl<'a> EndpointObject<'a> {
+    fn of(endpoint: &Endpoint<'a>) -> Self {
+        Self {
+            address: endpoint.text,
+            port: endpoint.port,
+        }
+    }
+}
+
+/// The options of a row, by name.
+struct OptionsObject<'a>(Options<'a>);
+
+impl Serialize for OptionsObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let options = self.0.iter();
+        serializer.collect_map(options.map(|(name, text)| (name, OptionValue { name, text })))
+    }
+}
+
+/// The value of an option: a number if it is one.
+struct OptionValue<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl Serialize for OptionValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Names are strings, even if they look like numbers.
+        let number = match options::by_name(self.name).map(|info| info.kind) {
+            Some(Kind::Text) => None,
+            _ => options::number(self.text),
+        };
+        match (number.map(u64::try_from), number.map(i64::try_from)) {
+            (Some(Ok(n)), _) => serializer.serialize_u64(n),
+            (_, Some(Ok(n))) => serializer.serialize_i64(n),
+            _ => serializer.serialize_str(self.text),
+        }
+    }
+}
+
+/// The changes of a socket, by name.
+struct ChangesObject<'a>(Vec<Change<'a>>);
+
+impl Serialize for ChangesObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|change| {
+            let name = change.name;
+            let value = |value| ChangedValue { name, value };
+            let (old, new) = (value(change.old), value(change.new));
+            (name, ChangeObject { old, new })
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct ChangeObject<'a> {
+    old: ChangedValue<'a>,
+    new: ChangedValue<'a>,
+}
+
+/// A value before or after a change; null if the row did not have it.
+struct ChangedValue<'a> {
+    name: &'a str,
+    value: Option<Value<'a>>,
+}
+
+impl Serialize for ChangedValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let name = self.name;
+        match self.value {
+            None => serializer.serialize_none(),
+            Some(Value::Endpoint(endpoint)) => EndpointObject::of(&endpoint).serialize(serializer),
+            Some(Value::State(state)) => serializer.serialize_str(state.long()),
+            Some(Value::Option(text)) => OptionValue { name, text }.serialize(serializer),
+            Some(Value::Number(n)) => serializer.serialize_u64(n),
+        }
+    }
+}
+
+/// A count of sockets.
+#[derive(Serialize)]
+struct CountObject<'a> {
+    count: u64,
+    by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netid: Option<Netid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<OptionsObject<'a>>,
+}
+
+impl<'a> CountObject<'a> {
+    fn of(count: u64, by: By<'a>) -> Self {
+        let mut object = Self {
+            count,
+            by: by.name(),
+            netid: None,
+            state: None,
+            name: None,
+            pid: None,
+            options: None,
+        };
+        match by {
+            By::All => {}
+            By::State(netid, state) => {
+                object.netid = Some(netid);
+                object.state = Some(state.long());
+            }
+            By::Process(process) => {
+                object.name = Some(process.map(|(name, _)| name));
+                object.pid = process.and_then(|(_, pid)| pid);
+            }
+            By::Options(options) => object.options = options.map(OptionsObject),
+        }
+        object
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::row::tests::TCP;
+    use proptest::prelude::*;
+
+    const CONNECTION: &str = "     0     12 192.0.2.1:22            198.51.100.7:40001      ESTB >|   \
+        SO_KEEPALIVE=1,SO_LINGER=5s,TCP_CONGESTION=7,TCP_LINGER2=-1,IP_TOS=0xb8,SO_MAX_PACING_RATE=18446744073709551614,TCP_NEW=a,uid=33,ino=5";
+
+    fn owner() -> Owner {
+        Owner {
+            name: "tmux: \"x\"".into(),
+            pid: 7,
+            fd: 3,
+        }
+    }
+
+    fn printed(
+        processes: bool,
+        print: impl FnOnce(&mut JsonPrinter<'_>) -> io::Result<()>,
+    ) -> Vec<serde_json::Value> {
+        let mut out = Vec::new();
+        print(&mut JsonPrinter::new(Box::new(&mut out), processes)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let objects = text.lines().map(serde_json::from_str);
+        objects.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn sockets() {
+        let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
+        assert_eq!(
+            printed(true, |printer| printer.row(&row, b"", &[owner()])),
+            [serde_json::json!({
+                "netid": "tcp", "family": "inet", "state": "established", "recv_q": 0, "send_q": 12,
+                "local": {"address": "192.0.2.1", "port": 22},
+                "foreign": {"address": "198.51.100.7", "port": 40001},
+                "diag": ">|",
+                "options": {
+                    "SO_KEEPALIVE": 1, "SO_LINGER": 5, "TCP_CONGESTION": "7", "TCP_LINGER2": -1,
+                    "IP_TOS": 184, "SO_MAX_PACING_RATE": 18_446_744_073_709_551_614u64, "TCP_NEW": "a",
+                },
+                "uid": 33, "ino": 5,
+                "processes": [{"name": "tmux: \"x\"", "pid": 7, "fd": 3}],
+            })]
+        );
+        let row = Row::parse(TCP, b"0 0 1.2.3.4:5 1.2.3.4:6 TIMW").unwrap();
+        let found = printed(false, |printer| printer.row(&row, b"", &[owner()]));
+        for key in ["options", "ino", "processes"] {
+            assert!(found[0].get(key).is_none(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn events() {
+        const A: &str =
+            "0 0 10.0.0.1:22 10.0.0.2:40001 ESTB TCP_NODELAY=0,SO_LINGER=5s,uid=0,ino=7";
+        let b = A
+            .replace("ESTB", "CLSW")
+            .replace("TCP_NODELAY=0", "IP_TOS=0x8");
+        let snapshot = |line: &str| Snapshot::of(&Row::parse(TCP, line.as_bytes()).unwrap());
+        let (before, now) = (snapshot(A), snapshot(&b));
+        let object = |event: Event, processes: bool| {
+            let events = [(event, Vec::new())];
+            let mut found = printed(processes, |printer| printer.events(&events)).remove(0);
+            let time = found["time"].as_str().unwrap();
+            let parsed: jiff::Timestamp = time.parse().expect(time);
+            assert!(
+                parsed <= jiff::Timestamp::now() && time.len() == 29,
+                "{time}"
+            );
+            found["time"] = "12:00".into();
+            found
+        };
+        let event = Event::changed(before.clone(), now).unwrap();
+        assert_eq!(
+            object(event, false),
+            serde_json::json!({
+                "time": "12:00", "event": "changed",
+                "netid": "tcp", "family": "inet", "state": "close-wait",
+                "local": {"address": "10.0.0.1", "port": 22},
+                "foreign": {"address": "10.0.0.2", "port": 40001},
+                "options": {"IP_TOS": 8, "SO_LINGER": 5}, "uid": 0, "ino": 7,
+                "changes": {
+                    "state": {"old": "established", "new": "close-wait"},
+                    "TCP_NODELAY": {"old": 0, "new": null},
+                    "IP_TOS": {"old": null, "new": 8},
+                },
+            })
+        );
+        let went = object(Event::Went { before, now: None }, true);
+        assert_eq!(went["event"], "went");
+        assert_eq!(went["options"]["SO_LINGER"], 5);
+        assert_eq!(went["processes"], serde_json::json!([]));
+        assert!(went.get("changes").is_none());
+    }
+
+    #[test]
+    fn counts() {
+        let counts = crate::model::counts::tests::example(true);
+        assert_eq!(
+            printed(false, |printer| printer.counts(&counts)),
+            [
+                serde_json::json!({"count": 4, "by": "all"}),
+                serde_json::json!({"count": 2, "by": "state", "netid": "tcp", "state": "established"}),
+                serde_json::json!({"count": 1, "by": "state", "netid": "tcp", "state": "time-wait"}),
+                serde_json::json!({"count": 1, "by": "state", "netid": "udp", "state": "unconnected"}),
+                serde_json::json!({"count": 2, "by": "process", "name": null}),
+                serde_json::json!({"count": 2, "by": "process", "name": "a b", "pid": 7}),
+                serde_json::json!({"count": 1, "by": "process", "name": "a b", "pid": 8}),
+                serde_json::json!({"count": 1, "by": "process", "name": "c", "pid": 9}),
+                serde_json::json!({"count": 2, "by": "options", "options": {"A": 1, "B": 2}}),
+                serde_json::json!({"count": 1, "by": "options"}),
+                serde_json::json!({"count": 1, "by": "options", "options": {"A": 1}}),
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_raw_line(line: Vec<u8>) {
+            let found = printed(false, |printer| printer.unparsed(TCP, &line));
+            prop_assert_eq!(found[0]["raw"].as_str().unwrap(), String::from_utf8_lossy(&line));
+        }
+    }
+}

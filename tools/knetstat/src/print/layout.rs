@@ -1,0 +1,618 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The layout of text: for a person at a terminal, or for a script.
+
+use crate::model::counts::By;
+use crate::model::event::{changes, Change, Event, Snapshot, Value};
+use crate::model::options::{self, Info};
+use crate::model::row::{Endpoint, Row};
+use crate::source::files::{Family, Netid};
+use crate::source::process::Owner;
+use crate::source::services::Services;
+use anstyle::{AnsiColor, Style};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+/// The layout of rows, events and counts as text.
+#[derive(Debug)]
+pub struct Layout {
+    /// Names of ports, unless there are to be numbers.
+    pub services: Option<Services>,
+    pub processes: bool,
+    pub verbose: bool,
+    pub color: bool,
+    /// Options whose defaults are printed, too, with `verbose`.
+    pub asked: Vec<(&'static Info, [Option<i128>; 2])>,
+    /// Of the terminal; `None`: it is none, and each row is a line.
+    width: Option<usize>,
+    columns: Columns,
+    line: String,
+    /// How much of the line a terminal does not show.
+    unseen: usize,
+}
+
+/// How wide the columns are whose width is not the same in all rows.
+#[derive(Debug)]
+struct Columns {
+    queues: [usize; 2],
+    ends: [usize; 2],
+}
+
+impl Columns {
+    /// As in the files.
+    const FIXED: Columns = Columns {
+        queues: [6; 2],
+        ends: [23; 2],
+    };
+    /// As narrow as their names.
+    const NARROW: Columns = Columns {
+        queues: [RECV_Q.len(), SEND_Q.len()],
+        ends: [LOCAL.len(), FOREIGN.len()],
+    };
+}
+
+const RECV_Q: &str = "Recv-Q";
+const SEND_Q: &str = "Send-Q";
+const LOCAL: &str = "Local Address";
+const FOREIGN: &str = "Foreign Address";
+const COUNT: &str = "Count";
+
+const DIAG: Style = AnsiColor::Red.on_default().bold();
+const HEADER: Style = Style::new().bold();
+const PROCESS: Style = AnsiColor::Cyan.on_default();
+
+impl Layout {
+    pub fn new(services: Option<Services>, processes: bool, verbose: bool) -> Self {
+        Self {
+            services,
+            processes,
+            verbose,
+            color: false,
+            asked: Vec::new(),
+            width: None,
+            columns: Columns::FIXED,
+            line: String::new(),
+            unseen: 0,
+        }
+    }
+
+    /// From now on, columns are as wide as what was measured, and what is too long for the terminal
+    /// goes below.
+    pub fn set_width(&mut self, width: usize) {
+        self.width = Some(width);
+        self.columns = Columns::NARROW;
+    }
+
+    pub fn is_for_a_terminal(&self) -> bool {
+        self.width.is_some()
+    }
+
+    /// Makes the columns so wide that this row fits. They never become narrower: what was printed
+    /// with them stays where it is.
+    pub fn measure(&mut self, row: &Row<'_>) {
+        for (width, n) in self.columns.queues.iter_mut().zip([row.recv_q, row.send_q]) {
+            *width = (*width).max(n.to_string().len());
+        }
+        for (i, endpoint) in [&row.local, &row.foreign].into_iter().enumerate() {
+            let len = self.endpoint(row.file.netid, endpoint).len();
+            self.columns.ends[i] = self.columns.ends[i].max(len);
+        }
+    }
+
+    fn start(&mut self) {
+        self.line.clear();
+        self.unseen = 0;
+    }
+
+    fn styled(&mut self, style: Style, text: &str) {
+        if self.color && !text.is_empty() {
+            let before = self.line.len();
+            let _ = write!(self.line, "{style}{text}{style:#}");
+            self.unseen += self.line.len() - before - text.len();
+        } else {
+            self.line += text;
+        }
+    }
+
+    pub fn header(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let Columns {
+            queues: [recv_q, send_q],
+            ends: [local, foreign],
+        } = self.columns;
+        let process = if self.processes { " Process" } else { "" };
+        let text = format!(
+            "Netid {RECV_Q:>recv_q$} {SEND_Q:>send_q$} {LOCAL:local$} {FOREIGN:foreign$} \
+            Stat Diag Options{process}",
+        );
+        self.start();
+        self.styled(HEADER, &text);
+        writeln!(out, "{}", self.line)
+    }
+
+    fn endpoint(&self, netid: Netid, endpoint: &Endpoint<'_>) -> String {
+        let name = self
+            .services
+            .as_ref()
+            .and_then(|services| services.name(netid, endpoint.port));
+        match (endpoint.port, name) {
+            (0, _) => format!("{}:*", endpoint.text),
+            (_, Some(name)) => format!("{}:{name}", endpoint.text),
+            (port, None) => format!("{}:{port}", endpoint.text),
+        }
+    }
+
+    /// Both ends, and the state.
+    fn ends(&mut self, row: &Row<'_>) {
+        for (endpoint, width) in [&row.local, &row.foreign]
+            .into_iter()
+            .zip(self.columns.ends)
+        {
+            let text = self.endpoint(row.file.netid, endpoint);
+            let _ = write!(self.line, "{text:width$} ");
+        }
+        self.line += row.state.label();
+        self.line.push(' ');
+    }
+
+    /// A row. Each line has all fields: what is empty is `-`.
+    pub fn row(&mut self, out: &mut dyn Write, row: &Row<'_>, owners: &[Owner]) -> io::Result<()> {
+        let [recv_q, send_q] = self.columns.queues;
+        self.start();
+        let _ = write!(
+            self.line,
+            "{:5} {:recv_q$} {:send_q$} ",
+            row.file.netid.name(),
+            row.recv_q,
+            row.send_q
+        );
+        self.ends(row);
+        match row.diag {
+            "" => self.line += "-    ",
+            diag => {
+                self.styled(DIAG, diag);
+                // A blank at least, whatever newer modules show there.
+                for _ in diag.len()..5.max(diag.len() + 1) {
+                    self.line.push(' ');
+                }
+            }
+        }
+        if self.verbose {
+            self.users_only(owners);
+            self.one_a_line(row);
+            return out.write_all(self.line.as_bytes());
+        }
+        let owners = self.processes.then_some(owners);
+        self.list(&row.joined(), owners);
+        out.write_all(self.line.as_bytes())
+    }
+
+    /// Ends a line that is followed by others, for the options.
+    fn users_only(&mut self, owners: &[Owner]) {
+        self.line.truncate(self.line.trim_end().len());
+        if self.processes && !owners.is_empty() {
+            self.line.push(' ');
+            self.styled(PROCESS, &users(owners));
+        }
+        self.line.push('\n');
+    }
+
+    /// Ends a line by a list and, if they are asked for, the processes.
+    fn list(&mut self, list: &str, owners: Option<&[Owner]>) {
+        let users = owners.map_or(String::new(), users);
+        let list = if list.is_empty() { "-" } else { list };
+        let behind = owners.map_or(0, |_| 1 + users.len().max(1));
+        let columns = self.line.len() - self.unseen + list.len() + behind;
+        match self.width.filter(|width| columns > *width) {
+            // What does not fit goes below.
+            Some(width) => {
+                self.styled(PROCESS, &users);
+                self.line.truncate(self.line.trim_end().len());
+                self.line.push('\n');
+                self.line += &wrapped(list, width);
+            }
+            None => {
+                self.line += list;
+                if owners.is_some() {
+                    self.line.push(' ');
+                    self.styled(PROCESS, if users.is_empty() { "-" } else { &users });
+                }
+            }
+        }
+        self.line.push('\n');
+    }
+
+    /// As [`Layout::header`], of [`Layout::event`]: so wide is the time.
+    pub fn header_of_events(&mut self, out: &mut dyn Write, time: usize) -> io::Result<()> {
+        let [local, foreign] = self.columns.ends;
+        let process = if self.processes { " Process" } else { "" };
+        let text = format!(
+            "{:time$} Event   Netid {LOCAL:local$} {FOREIGN:foreign$} Stat Options{process}",
+            "Time"
+        );
+        self.start();
+        self.styled(HEADER, &text);
+        writeln!(out, "{}", self.line)
+    }
+
+    /// What happened to a socket: its options, or what is another one now.
+    pub fn event(
+        &mut self,
+        out: &mut dyn Write,
+        time: &str,
+        event: &Event,
+        owners: &[Owner],
+    ) -> io::Result<()> {
+        let Some(row) = event.latest().row() else {
+            return Ok(());
+        };
+        self.start();
+        let _ = write!(self.line, "{time} ");
+        let style = match event {
+            Event::Came(_) => AnsiColor::Green,
+            Event::Changed { .. } => AnsiColor::Yellow,
+            Event::Went { .. } => AnsiColor::Red,
+        };
+        self.styled(style.on_default(), &format!("{:7}", event.name()));
+        let _ = write!(self.line, " {:5} ", row.file.netid.name());
+        self.ends(&row);
+        let before = event.before().and_then(Snapshot::row);
+        let found = before.map(|before| changes(&before, &row));
+        let found = found.unwrap_or_default();
+        let shown = self.processes.then_some(owners);
+        let changes: Vec<_> = found
+            .iter()
+            .map(|change| self.change(&row, change))
+            .collect();
+        if self.verbose {
+            self.users_only(owners);
+            for change in &changes {
+                let _ = writeln!(self.line, "        {change}");
+            }
+            if changes.is_empty() {
+                self.one_a_line(&row);
+            }
+        } else if changes.is_empty() {
+            self.list(&row.joined(), shown);
+        } else {
+            self.list(&changes.join(","), shown);
+        }
+        out.write_all(self.line.as_bytes())
+    }
+
+    /// As `NAME=old->new`.
+    fn change(&self, row: &Row<'_>, change: &Change<'_>) -> String {
+        let value = |value| match value {
+            None => "unset".to_owned(),
+            Some(Value::Endpoint(endpoint)) => self.endpoint(row.file.netid, &endpoint),
+            Some(Value::State(state)) => state.label().to_owned(),
+            Some(Value::Option(text)) => text.to_owned(),
+            Some(Value::Number(n)) => n.to_string(),
+        };
+        format!(
+            "{}={}->{}",
+            change.name,
+            value(change.old),
+            value(change.new)
+        )
+    }
+
+    fn one_a_line(&mut self, row: &Row<'_>) {
+        for (name, value) in row.options.iter() {
+            let _ = writeln!(self.line, "        {name}={value}");
+        }
+        for (name, value) in row.numbers() {
+            let _ = writeln!(self.line, "        {name}={value}");
+        }
+        for (info, defaults) in &self.asked {
+            if row.options.get(info.name).is_some() || !options::applies(info, row) {
+                continue;
+            }
+            let n = defaults[usize::from(row.file.family == Family::Inet6)];
+            let value = options::default_text(info).or(n.map(|n| n.to_string()));
+            if let Some(value) = value {
+                let _ = writeln!(
+                    self.line,
+                    "        {}={value} (assumed: the default)",
+                    info.name
+                );
+            }
+        }
+    }
+
+    /// As [`Layout::header`], of [`Layout::count`]: so wide is the highest count.
+    pub fn header_of_counts(&mut self, out: &mut dyn Write, width: usize) -> io::Result<()> {
+        let width = width.max(COUNT.len());
+        self.start();
+        self.styled(HEADER, &format!("{COUNT:>width$} By      What"));
+        writeln!(out, "{}", self.line)
+    }
+
+    /// How many there are of something, which goes to the end of the line.
+    pub fn count(
+        &mut self,
+        out: &mut dyn Write,
+        width: usize,
+        count: u64,
+        by: By<'_>,
+    ) -> io::Result<()> {
+        let width = width.max(COUNT.len());
+        self.start();
+        let _ = write!(self.line, "{count:width$} ");
+        let _ = match by {
+            By::All => write!(self.line, "all     -"),
+            By::State(netid, state) => {
+                write!(self.line, "state   {} {}", netid.name(), state.label())
+            }
+            By::Process(None) => write!(self.line, "process -"),
+            By::Process(Some((name, None))) => write!(self.line, "process {}", shown(name)),
+            By::Process(Some((name, Some(pid)))) => {
+                write!(self.line, "process {} pid={pid}", shown(name))
+            }
+            By::Options(_) => write!(self.line, "options "),
+        };
+        match by {
+            By::Options(Some(options)) if self.verbose => {
+                self.line.truncate(self.line.trim_end().len());
+                for entry in options.0.split(',') {
+                    let _ = write!(self.line, "\n        {entry}");
+                }
+                self.line.push('\n');
+            }
+            By::Options(options) => self.list(options.unwrap_or_default().0, None),
+            _ => self.line.push('\n'),
+        }
+        out.write_all(self.line.as_bytes())
+    }
+
+    /// What is not understood: as it is, but for what a terminal would obey.
+    pub fn raw(&mut self, out: &mut dyn Write, line: &[u8]) -> io::Result<()> {
+        match self.width {
+            Some(_) => {
+                let text = String::from_utf8_lossy(line);
+                writeln!(out, "{}", text.replace(char::is_control, "\u{fffd}"))
+            }
+            None => {
+                out.write_all(line)?;
+                out.write_all(b"\n")
+            }
+        }
+    }
+}
+
+/// A list of options, cut behind each comma.
+fn entries(list: &str) -> Box<dyn Iterator<Item = textwrap::core::Word<'_>> + '_> {
+    Box::new(list.split_inclusive(',').map(textwrap::core::Word::from))
+}
+
+/// A list in several lines, no entry of which is torn.
+fn wrapped(list: &str, width: usize) -> String {
+    let options = textwrap::Options::new(width)
+        .initial_indent("        ")
+        .subsequent_indent("        ")
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::Custom(entries));
+    textwrap::fill(list, options)
+}
+
+/// A name that a process chose, without what a terminal would obey.
+fn shown(name: &str) -> String {
+    name.replace(char::is_control, "?")
+}
+
+/// As ss has it; a name that a process chose cannot break the line.
+fn users(owners: &[Owner]) -> String {
+    let mut text = String::new();
+    for owner in owners {
+        text += if text.is_empty() { "users:(" } else { "," };
+        let name = shown(&owner.name).replace('"', "?");
+        let _ = write!(text, "(\"{name}\",pid={},fd={})", owner.pid, owner.fd);
+    }
+    if !text.is_empty() {
+        text.push(')');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::row::tests::{LISTENER, TCP};
+    use proptest::prelude::*;
+
+    const CONNECTION: &str = "     0     12 192.0.2.1:22            198.51.100.7:40001      ESTB >|   \
+        SO_KEEPALIVE=1,SO_LINGER=5s,TCP_CONGESTION=7,TCP_LINGER2=-1,IP_TOS=0xb8,SO_MAX_PACING_RATE=18446744073709551614,TCP_NEW=a,uid=33,ino=5";
+
+    fn owner() -> Owner {
+        Owner {
+            name: "tmux: \"x\"".into(),
+            pid: 7,
+            fd: 3,
+        }
+    }
+
+    fn printed(layout: &mut Layout, line: &str) -> String {
+        let mut out = Vec::new();
+        let row = Row::parse(TCP, line.as_bytes()).unwrap();
+        layout.row(&mut out, &row, &[owner()]).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn lines_for_scripts() {
+        let mut layout = Layout::new(None, false, false);
+        let line = printed(&mut layout, CONNECTION);
+        let mut fields = CONNECTION.split_ascii_whitespace();
+        let mut words = line.split_ascii_whitespace();
+        assert_eq!(words.next(), Some("tcp"));
+        assert!(words.eq(fields.by_ref()), "{line}");
+        // The columns are in the same places, behind the new one.
+        let line = printed(&mut layout, LISTENER);
+        assert_eq!(line[6..].find("LSTN"), LISTENER.find("LSTN"));
+        assert!(line.contains(" LSTN -    SO_REUSEADDR=1,"), "{line}");
+        assert_eq!(
+            printed(&mut layout, "0 0 1.2.3.4:5 1.2.3.4:6 TIMW")
+                .split_whitespace()
+                .collect::<Vec<_>>()[5..],
+            ["TIMW", "-", "-"]
+        );
+        // Indicators of a newer module, wider than the column.
+        let line = printed(&mut layout, "0 0 1.2.3.4:5 1.2.3.4:6 ESTB >#|<~");
+        assert!(line.ends_with(" >#|<~ -\n"), "{line}");
+
+        let services = Services::parse("ssh 22/tcp\n");
+        let mut layout = Layout::new(Some(services), true, false);
+        let line = printed(&mut layout, CONNECTION);
+        assert!(line.contains(" 192.0.2.1:ssh "), "{line}");
+        assert!(
+            line.ends_with(" users:((\"tmux: ?x?\",pid=7,fd=3))\n"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn lines_for_a_terminal() {
+        let mut layout = Layout::new(None, true, false);
+        layout.set_width(100);
+        let text = printed(&mut layout, CONNECTION);
+        assert!(text.lines().count() > 2, "{text}");
+        assert!(
+            text.lines()
+                .skip(1)
+                .all(|line| line.len() <= 100 && line.starts_with("        ")),
+            "{text}"
+        );
+        let list: String = text.lines().skip(1).map(str::trim).collect();
+        assert_eq!(list, CONNECTION.split_ascii_whitespace().last().unwrap());
+
+        let mut layout = Layout::new(None, false, true);
+        layout.asked = vec![(options::find("TCP_USER_TIMEOUT").unwrap(), [Some(0); 2])];
+        let text = printed(&mut layout, CONNECTION);
+        assert!(
+            text.contains("\n        SO_LINGER=5s\n") && text.contains("\n        ino=5\n"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("        TCP_USER_TIMEOUT=0 (assumed: the default)\n"),
+            "{text}"
+        );
+    }
+
+    /// The column where a word begins is the same in all rows, whatever their addresses are.
+    #[test]
+    fn columns_of_a_terminal() {
+        const LONG: &str = "0 0 2001:db8:1234:5678:9abc:def0:1234:5678:65535 ::1:80 ESTB ino=1";
+        const QUEUE: &str = "0 123456789 1.2.3.4:5 1.2.3.4:6 ESTB >| ino=2";
+        let mut layout = Layout::new(Some(Services::parse("ssh 22/tcp\n")), false, false);
+        layout.set_width(200);
+        layout.color = true;
+        let rows = [
+            Row::parse(TCP, LISTENER.as_bytes()).unwrap(),
+            Row::parse(crate::model::row::tests::TCP6, LONG.as_bytes()).unwrap(),
+            Row::parse(TCP, QUEUE.as_bytes()).unwrap(),
+        ];
+        for row in &rows {
+            layout.measure(row);
+        }
+        let mut out = Vec::new();
+        layout.header(&mut out).unwrap();
+        for row in &rows {
+            layout.row(&mut out, row, &[]).unwrap();
+        }
+        let text = anstream::adapter::strip_bytes(&out).into_vec();
+        let text = String::from_utf8(text).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let places = |words: [&str; 4]| {
+            let place = |(line, word): (&&str, &str)| line.find(word).unwrap();
+            lines.iter().zip(words).map(place).collect::<Vec<_>>()
+        };
+        for words in [
+            ["Local", "0.0.0.0:ssh", "2001:", "1.2.3.4:5"],
+            ["Foreign", "0.0.0.0:*", "::1:80", "1.2.3.4:6"],
+            ["Stat", "LSTN", "ESTB", "ESTB"],
+            ["Options", "SO_REUSEADDR", "ino", "ino"],
+        ] {
+            let places = places(words);
+            assert!(places.iter().all(|place| *place == places[0]), "{text}");
+        }
+        // What a terminal does not show takes no room.
+        let len = lines[3].len();
+        for (width, expected) in [(len, 1), (len - 1, 2)] {
+            layout.set_width(width);
+            rows.iter().for_each(|row| layout.measure(row));
+            let mut out = Vec::new();
+            layout.row(&mut out, &rows[2], &[]).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(
+                text.contains('\u{1b}') && text.lines().count() == expected,
+                "{text}"
+            );
+        }
+        // No wider than it has to be.
+        assert!(lines[2].contains(":65535 ::1:80 "), "{text}");
+        assert!(lines[3].contains(" 123456789 1.2.3.4"), "{text}");
+        // Into a file, they are where they always are.
+        let mut layout = Layout::new(None, false, false);
+        layout.measure(&rows[0]);
+        let line = printed(&mut layout, LISTENER);
+        assert_eq!(line[6..].find("LSTN"), LISTENER.find("LSTN"));
+    }
+
+    #[test]
+    fn events_with_one_option_a_line() {
+        const A: &str =
+            "0 0 10.0.0.1:22 10.0.0.2:40001 ESTB TCP_NODELAY=0,SO_LINGER=5s,uid=0,ino=7";
+        let snapshot = |line: &str| Snapshot::of(&Row::parse(TCP, line.as_bytes()).unwrap());
+        let b = A
+            .replace("TCP_NODELAY=0", "TCP_NODELAY=1")
+            .replace("uid=0", "uid=9");
+        let event = Event::changed(snapshot(A), snapshot(&b)).unwrap();
+        let mut layout = Layout::new(None, true, true);
+        let owner = Owner {
+            name: "x".into(),
+            pid: 7,
+            fd: 3,
+        };
+        let mut print = |event: &Event| {
+            let mut out = Vec::new();
+            layout
+                .event(&mut out, "0", event, std::slice::from_ref(&owner))
+                .unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let text = print(&event);
+        let (first, rest) = text.split_once('\n').unwrap();
+        assert!(
+            first.ends_with(" ESTB users:((\"x\",pid=7,fd=3))"),
+            "{first}"
+        );
+        assert_eq!(rest, "        TCP_NODELAY=0->1\n        uid=0->9\n");
+        let text = print(&Event::Came(snapshot(A)));
+        assert!(
+            text.ends_with("\n        SO_LINGER=5s\n        uid=0\n        ino=7\n"),
+            "{text}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_raw_line(line: Vec<u8>, width: Option<u8>) {
+            let mut layout = Layout::new(None, false, false);
+            if let Some(width) = width {
+                layout.set_width(width.into());
+            }
+            let mut out = Vec::new();
+            layout.raw(&mut out, &line).unwrap();
+            prop_assert!(width.is_some() || out.strip_suffix(b"\n") == Some(&line));
+        }
+
+        #[test]
+        fn any_width(width: u8, name in "\\PC{0,15}") {
+            let mut layout = Layout::new(None, true, false);
+            layout.set_width(width.into());
+            let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
+            let owner = Owner { name: name.into(), pid: 1, fd: 1 };
+            layout.row(&mut Vec::new(), &row, &[owner]).unwrap();
+        }
+    }
+}
