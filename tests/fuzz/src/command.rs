@@ -15,7 +15,7 @@ use knetstat::model::options::{self, Kind};
 use knetstat::model::row::{Row, State};
 use knetstat::print::json::JsonPrinter;
 use knetstat::print::layout::Layout;
-use knetstat::print::Printer;
+use knetstat::print::printer::Printer;
 use knetstat::source::files::{Family, File, Netid};
 use knetstat::source::process::Owner;
 use knetstat::source::services::Services;

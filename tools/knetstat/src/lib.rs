@@ -1,9 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command `knetstat`: options of TCP and UDP sockets, and whose sockets they are.
+//! The command `knetstat`: options of TCP and UDP sockets, and the processes that own them.
 //!
-//! It reads `/proc/net/{tcp,tcp6,udp,udp6}stat`, which the module of this name makes, a row at a time,
-//! and `/proc/PID/fd`. See knetstat(5) for what is in the rows.
+//! It reads `/proc/net/{tcp,tcp6,udp,udp6}stat`, which the module of this name makes, a row at a
+//! time, and `/proc/PID/fd`. See knetstat(5) for the rows.
+//!
+//! ```text
+//! main        the process: nothing but a call
+//!   |
+//! cli         the command line: arguments, completion, which command runs
+//!   |
+//! commands    one file for each: list, summary, watch, since, explain
+//!   |
+//! print       printer (the trait), text and json (which implement it), layout (columns and
+//!   |         colours), format (which of the two), notes (on standard error), stdout
+//!   |
+//! model       row, options, filter, query (files + states + filter), event, tracker, counts
+//!   |
+//! source      files (of the module), process, services, netns, interrupt
+//! ```
+//!
+//! A file imports from its own layer and from those below, and no two files import each other, not
+//! even by way of others. `tests/host/tests/layers.rs` checks this.
+//!
+//! Where to do what:
+//!
+//! | to add | edit |
+//! |---|---|
+//! | a flag or a command | `cli/args.rs`, and `commands/` for what it does |
+//! | a word of filters | `model/filter.rs` |
+//! | a column of the text | `print/layout.rs` |
+//! | a key of the JSON | `print/json.rs` |
 
 pub mod cli;
 pub mod commands {
@@ -13,7 +40,15 @@ pub mod commands {
     pub mod summary;
     pub mod watch;
 }
-pub mod print;
+pub mod print {
+    pub mod format;
+    pub mod json;
+    pub mod layout;
+    pub mod notes;
+    pub mod printer;
+    pub mod stdout;
+    pub mod text;
+}
 pub mod model {
     pub mod counts;
     pub mod event;

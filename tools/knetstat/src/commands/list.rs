@@ -4,7 +4,7 @@
 
 use crate::model::query::{Entry, Query};
 use crate::print::notes::Notes;
-use crate::print::Printer;
+use crate::print::printer::Printer;
 use anyhow::Result;
 
 /// Prints the rows that the query selects, with their owners if `processes` is set.

@@ -5,7 +5,7 @@
 use crate::model::counts::Counts;
 use crate::model::query::{Entry, Query};
 use crate::print::notes::Notes;
-use crate::print::Printer;
+use crate::print::printer::Printer;
 use anyhow::Result;
 
 /// Prints the counts of the sockets that the query selects. With `each_process`, processes of one name

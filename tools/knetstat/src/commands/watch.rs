@@ -6,7 +6,7 @@ use crate::model::event::Event;
 use crate::model::query::Query;
 use crate::model::tracker::Tracker;
 use crate::print::notes::Notes;
-use crate::print::Printer;
+use crate::print::printer::Printer;
 use crate::source::files::is_loaded;
 use crate::source::interrupt::{Interrupt, Timer};
 use anyhow::{bail, Result};

@@ -9,7 +9,7 @@ use crate::model::counts::{By, Counts};
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
 use crate::model::options::{self, Kind};
 use crate::model::row::{Endpoint, Options, Row};
-use crate::print::Printer;
+use crate::print::printer::Printer;
 use crate::source::files::{Family, File, Netid};
 use crate::source::process::Owner;
 use jiff::ZonedDateTime;

@@ -6,7 +6,7 @@ use crate::model::counts::Counts;
 use crate::model::event::Event;
 use crate::model::row::Row;
 use crate::print::layout::Layout;
-use crate::print::Printer;
+use crate::print::printer::Printer;
 use crate::source::files::File;
 use crate::source::process::Owner;
 use jiff::ZonedDateTime;

@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How results are printed: one [`Printer`] for all commands, of text or of JSON.
-
-pub mod json;
-pub mod layout;
-pub mod notes;
-pub mod stdout;
-pub mod text;
+//! The printer, of which there is one for text and one for JSON.
 
 use crate::model::counts::Counts;
 use crate::model::event::Event;
 use crate::model::row::Row;
-use crate::print::json::JsonPrinter;
-use crate::print::layout::Layout;
-use crate::print::text::TextPrinter;
 use crate::source::files::File;
 use crate::source::process::Owner;
-use std::io::{self, Write};
+use std::io;
 
 /// A printer of everything that commands find.
 pub trait Printer {
@@ -37,22 +28,4 @@ pub trait Printer {
 
     /// Prints counts of sockets.
     fn counts(&mut self, counts: &Counts) -> io::Result<()>;
-}
-
-/// The format of the output.
-pub enum Format {
-    Text { layout: Layout, has_header: bool },
-    Json { processes: bool },
-}
-
-impl Format {
-    /// A printer of this format.
-    pub fn printer<'a>(self, out: Box<dyn Write + 'a>) -> Box<dyn Printer + 'a> {
-        match self {
-            Format::Text { layout, has_header } => {
-                Box::new(TextPrinter::new(out, layout, has_header))
-            }
-            Format::Json { processes } => Box::new(JsonPrinter::new(out, processes)),
-        }
-    }
 }
