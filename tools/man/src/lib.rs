@@ -7,13 +7,16 @@
 //! - What the template has between `.Bd -literal` and `.Ed` is plain text, as it is typed and as it
 //!   comes out. So the commands there can be read and tested as they are.
 
+mod option;
+mod plain;
 mod table;
 mod words;
 
-pub use table::{Entry, ON};
+pub use option::{options, Answer, Documented, Kind};
+pub use table::{parse as table, Entry, Sockets, ON};
+pub use words::{Facts, Unset};
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -47,31 +50,16 @@ pub fn page_of(project: &Path) -> Result<String, String> {
 
 /// The page of a template, of `sockopts.rs`, and of the words on the options.
 pub fn page(template: &str, sockopts: &str, words: &str) -> Result<String, String> {
-    let entries = table::parse(sockopts)?;
-    let words = words::parse(words)?;
-    let mut options: Vec<(&str, Vec<&Entry>)> = Vec::new();
-    for entry in &entries {
-        match options.iter_mut().find(|(name, _)| *name == entry.name) {
-            Some((_, same)) => same.push(entry),
-            None => options.push((&entry.name, vec![entry])),
-        }
-    }
-
+    let options = options(sockopts, words)?;
     let mut lists: BTreeMap<&str, String> = BTreeMap::new();
-    for (name, entries) in &options {
-        let word = words
-            .get(*name)
-            .ok_or_else(|| format!("man/options.txt does not have {name}"))?;
-        let list = lists.entry(level(name)?).or_default();
-        option(list, name, entries, word)?;
-    }
-    if let Some(name) = words
-        .keys()
-        .find(|name| options.iter().all(|(option, _)| option != name))
-    {
-        return Err(format!(
-            "sockopts.rs does not have {name} of man/options.txt"
-        ));
+    for option in &options {
+        let list = lists.entry(option.level).or_default();
+        let Documented { name, value, .. } = option;
+        *list += &format!(".It Cm {name} Ns = Ns {value}\n");
+        for line in &option.lines {
+            *list += line;
+            list.push('\n');
+        }
     }
     fill(template, &mut lists, options.len())
 }
@@ -112,49 +100,6 @@ fn fill(
         Some(level) => Err(format!("the template has no place for {level}")),
         None => Ok(page),
     }
-}
-
-/// An item of a list.
-fn option(
-    list: &mut String,
-    name: &str,
-    entries: &[&Entry],
-    word: &words::Word,
-) -> Result<(), String> {
-    let mut told: Vec<_> = entries.iter().filter_map(|entry| entry.value()).collect();
-    told.dedup();
-    let value = match (told.as_slice(), &word.value) {
-        ([value], None) => (*value).to_owned(),
-        ([_, ..], None) => return Err(format!("man/options.txt has to say the values of {name}")),
-        ([], Some(value)) => value.clone(),
-        ([], None) => match entries.iter().all(|entry| entry.is_plain()) {
-            true => "Ar number".to_owned(),
-            false => return Err(format!("man/options.txt does not say the value of {name}")),
-        },
-        ([value], Some(_)) if *value != table::FLAG_IS_ON => {
-            return Err(format!("sockopts.rs says the value of {name} already"));
-        }
-        (_, Some(value)) => value.clone(),
-    };
-    let mut add = |line: &str| writeln!(list, "{line}").map_err(|err| err.to_string());
-    add(&format!(".It Cm {name} Ns = Ns {value}"))?;
-    for line in &word.text {
-        add(line)?;
-    }
-    match &word.shown {
-        Some(shown) => add(shown)?,
-        None => {
-            for entry in entries {
-                add(&entry.shown(&value)?)?;
-            }
-        }
-    }
-    let mut conditions: Vec<_> = entries.iter().filter_map(|entry| entry.kernels()).collect();
-    conditions.dedup();
-    for condition in conditions {
-        add(&condition)?;
-    }
-    Ok(())
 }
 
 /// Text as roff has to see it, to come out as it is: hyphens that can be copied, no quotes made

@@ -32,12 +32,48 @@ enum Fresh {
 /// `sockopts/getsockopt/`.
 pub const ON: [&str; 2] = ["INET_FLAGS_MC_", "INET_FLAGS_MC6_"];
 
+/// The sockets that a group of the table is about: a field of `Subject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sockets {
+    Any,
+    Tcp,
+    Listener,
+    Udp,
+    Inet6,
+    Udp6,
+}
+
+impl Sockets {
+    fn parse(name: &str) -> Result<Self, String> {
+        Ok(match name {
+            "any" => Self::Any,
+            "tcp" => Self::Tcp,
+            "listener" => Self::Listener,
+            "udp" => Self::Udp,
+            "inet6" => Self::Inet6,
+            "udp6" => Self::Udp6,
+            other => return Err(format!("sockopts.rs: no sockets are called {other}")),
+        })
+    }
+
+    /// As the page names them.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Any => "All",
+            Self::Tcp => "TCP",
+            Self::Listener => "Listeners",
+            Self::Udp => "UDP",
+            Self::Inet6 => "IPv6",
+            Self::Udp6 => "UDP over IPv6",
+        }
+    }
+}
+
 /// A line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub name: String,
-    /// The field of `Subject`.
-    sockets: String,
+    pub sockets: Sockets,
     /// If it is a flag: what that is on a fresh socket.
     flag: Option<Fresh>,
     /// What it is by default, if it is one field that says so.
@@ -48,7 +84,7 @@ pub struct Entry {
 }
 
 /// The lines of the table, in order.
-pub(crate) fn parse(sockopts: &str) -> Result<Vec<Entry>, String> {
+pub fn parse(sockopts: &str) -> Result<Vec<Entry>, String> {
     let (_, table) = sockopts
         .split_once("\noptions! {\n")
         .ok_or("sockopts.rs has no table")?;
@@ -56,7 +92,7 @@ pub(crate) fn parse(sockopts: &str) -> Result<Vec<Entry>, String> {
 
     let mut entries = Vec::new();
     // The group, with its conditions.
-    let mut group: Option<(String, bool, Vec<String>)> = None;
+    let mut group: Option<(Sockets, bool, Vec<String>)> = None;
     let mut conditions = Vec::new();
     let mut text = String::new();
     for line in table.lines().map(str::trim) {
@@ -72,7 +108,7 @@ pub(crate) fn parse(sockopts: &str) -> Result<Vec<Entry>, String> {
             let (sockets, how) = head.split_once(' ').unwrap_or((head, ""));
             let of_flags = how.starts_with("(flags ");
             let conditions = std::mem::take(&mut conditions);
-            group = Some((sockets.to_owned(), of_flags, conditions));
+            group = Some((Sockets::parse(sockets)?, of_flags, conditions));
         } else if line == "}" {
             group = None;
         } else {
@@ -87,7 +123,7 @@ pub(crate) fn parse(sockopts: &str) -> Result<Vec<Entry>, String> {
                 group.as_ref().ok_or(format!("no group: {text}"))?;
             let mut entry =
                 entry(text.trim_end_matches(';')).ok_or(format!("not understood: {text}"))?;
-            entry.sockets = sockets.clone();
+            entry.sockets = *sockets;
             if !of_flags {
                 entry.flag = None;
             }
@@ -115,7 +151,7 @@ fn entry(text: &str) -> Option<Entry> {
     let unless = fields.split_once(" unless ").map(|(_, value)| value);
     Some(Entry {
         name: name.to_owned(),
-        sockets: String::new(),
+        sockets: Sockets::Any,
         flag: Some(match ON.iter().any(|on| fields.starts_with(on)) {
             true => Fresh::On,
             false => Fresh::Off,
@@ -146,17 +182,13 @@ impl Entry {
         self.flag.is_none() && matches!(self.when, When::Plain | When::Always | When::Map(_))
     }
 
+    /// Whether each row of these sockets has it.
+    pub fn is_always_shown(&self) -> bool {
+        matches!(self.when, When::Always | When::AlwaysSet)
+    }
+
     /// On which sockets it is shown, and when, if this is its value.
-    pub(crate) fn shown(&self, value: &str) -> Result<String, String> {
-        let sockets = match self.sockets.as_str() {
-            "any" => "All",
-            "tcp" => "TCP",
-            "listener" => "Listeners",
-            "udp" => "UDP",
-            "inet6" => "IPv6",
-            "udp6" => "UDP over IPv6",
-            other => return Err(format!("{}: what sockets are {other}?", self.name)),
-        };
+    pub(crate) fn shown(&self, value: &str) -> String {
         let when = match (&self.when, self.flag, self.unless.as_deref()) {
             (When::Always | When::AlwaysSet, ..) => "always",
             (_, Some(Fresh::Off), _) => "if on",
@@ -170,7 +202,7 @@ impl Entry {
             (_, _, Some("1")) => "unless 1",
             _ => "if set",
         };
-        Ok(format!("{sockets}: {when}."))
+        format!("{}: {when}.", self.sockets.title())
     }
 
     /// Which kernels have it, if not all do.

@@ -4,6 +4,56 @@
 
 use std::collections::BTreeMap;
 
+/// The value of an option that a row does not have, and that getsockopt(2) does not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unset {
+    /// Always this value.
+    Value(String),
+    /// The first word of a sysctl, by its path below `/proc/sys`.
+    Sysctl(String),
+    /// There is no value.
+    Nothing,
+    /// The row does not say.
+    Unknown,
+}
+
+/// The lines of a paragraph that begin with `@`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// `None`: getsockopt(2) on a fresh socket tells.
+    pub unset: Option<Unset>,
+    /// On a connected socket, the value is unknown unless the row has it.
+    pub is_unknown_if_connected: bool,
+    /// bind(2) to an IPv6 address changes it.
+    pub is_set_by_bind: bool,
+    /// The kernel changes it by itself, so a change of it says nothing.
+    pub is_changed_by_kernel: bool,
+    /// The option without which this one has no effect.
+    pub needs: Option<String>,
+}
+
+impl Facts {
+    fn add(&mut self, fact: &str) -> Option<()> {
+        match fact.split_once(' ') {
+            Some(("unset", value)) => {
+                self.unset = Some(match value.split_once(' ') {
+                    Some(("sysctl", path)) => Unset::Sysctl(path.replace('.', "/")),
+                    None if value == "nothing" => Unset::Nothing,
+                    None if value == "unknown" => Unset::Unknown,
+                    None if value.parse::<i64>().is_ok() => Unset::Value(value.to_owned()),
+                    _ => return None,
+                });
+            }
+            Some(("connected", "unknown")) => self.is_unknown_if_connected = true,
+            Some(("changed", "by bind")) => self.is_set_by_bind = true,
+            Some(("changed", "by the kernel")) => self.is_changed_by_kernel = true,
+            Some(("needs", name)) => self.needs = Some(name.to_owned()),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
 /// What there is to say of an option.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Word {
@@ -13,6 +63,7 @@ pub(crate) struct Word {
     pub(crate) shown: Option<String>,
     /// What it is; lines of mdoc.
     pub(crate) text: Vec<String>,
+    pub(crate) facts: Facts,
 }
 
 pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, Word>, String> {
@@ -33,6 +84,11 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, Word>, String> {
             ..Word::default()
         };
         for line in lines {
+            if let Some(fact) = line.strip_prefix("@ ") {
+                let added = word.facts.add(fact);
+                added.ok_or_else(|| format!("man/options.txt: {name}: what is `@ {fact}`?"))?;
+                continue;
+            }
             match line.strip_prefix(": ") {
                 Some(shown) => match &mut word.shown {
                     Some(before) => *before += &format!("\n{shown}"),

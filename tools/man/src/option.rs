@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The options: what the table in `sockopts.rs` and the words in `man/options.txt` say of each.
+
+use crate::level;
+use crate::plain::{macros, sentences};
+use crate::table::{self, Entry, Sockets};
+use crate::words::{self, Facts, Word};
+
+/// An option, with all that is written down of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Documented {
+    pub name: String,
+    pub level: &'static str,
+    /// What follows `NAME=`, in mdoc.
+    pub value: String,
+    /// What it is, when it is shown, and which kernels have it: lines of mdoc.
+    pub lines: Vec<String>,
+    /// The sockets on which it is shown, one for each entry of the table.
+    pub sockets: Vec<Sockets>,
+    /// Whether each row of these sockets has it.
+    pub is_always_shown: bool,
+    pub facts: Facts,
+}
+
+/// The kind of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Flag,
+    Number,
+    Text,
+}
+
+/// The form in which getsockopt(2) returns a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A number, printed in decimal.
+    Decimal,
+    /// A number, printed in hexadecimal.
+    Hexadecimal,
+    /// A `struct timeval`, printed as milliseconds.
+    Time,
+    /// A `struct linger`.
+    Linger,
+    /// A name.
+    Name,
+    /// Something else, which is zero or empty if nothing is set.
+    Other,
+}
+
+impl Documented {
+    /// The kind of its values.
+    pub fn kind(&self) -> Kind {
+        if self.value.starts_with("Cm ") {
+            return Kind::Flag;
+        }
+        let text = [
+            "name",
+            "interface",
+            "group",
+            "address",
+            "flag",
+            "clock",
+            "low",
+        ];
+        match self.first_word() {
+            Some(word) if text.contains(&word) => Kind::Text,
+            _ => Kind::Number,
+        }
+    }
+
+    /// The form of the kernel's answer.
+    pub fn answer(&self) -> Answer {
+        match (self.kind(), self.first_word(), self.value.as_str()) {
+            (Kind::Text, Some("name"), _) => Answer::Name,
+            (Kind::Text, ..) => Answer::Other,
+            (_, Some("hexadecimal"), _) => Answer::Hexadecimal,
+            (.., "Ar n Ns Cm ms") => Answer::Time,
+            (.., "Ar n Ns Cm s") => Answer::Linger,
+            _ => Answer::Decimal,
+        }
+    }
+
+    fn first_word(&self) -> Option<&str> {
+        self.value.strip_prefix("Ar ")?.split(' ').next()
+    }
+
+    /// What follows `NAME=`, as plain text.
+    pub fn plain_value(&self) -> String {
+        macros(&self.value)
+    }
+
+    /// What it is, when it is shown, and which kernels have it: sentences of plain text.
+    pub fn sentences(&self) -> Vec<String> {
+        sentences(&self.lines)
+    }
+}
+
+/// All options, in the order of the table.
+///
+/// # Errors
+///
+/// If one of the two texts lacks an option, or contradicts the other.
+pub fn options(sockopts: &str, words: &str) -> Result<Vec<Documented>, String> {
+    let entries = table::parse(sockopts)?;
+    let words = words::parse(words)?;
+    let mut groups: Vec<(&str, Vec<&Entry>)> = Vec::new();
+    for entry in &entries {
+        match groups.iter_mut().find(|(name, _)| *name == entry.name) {
+            Some((_, same)) => same.push(entry),
+            None => groups.push((&entry.name, vec![entry])),
+        }
+    }
+    let documented = groups.iter().map(|(name, entries)| {
+        let word = words
+            .get(*name)
+            .ok_or_else(|| format!("man/options.txt does not have {name}"))?;
+        join(name, entries, word)
+    });
+    let documented = documented.collect::<Result<_, _>>()?;
+    let is_in_table = |name: &str| groups.iter().any(|(option, _)| *option == name);
+    if let Some(name) = words.keys().find(|name| !is_in_table(name)) {
+        return Err(format!(
+            "sockopts.rs does not have {name} of man/options.txt"
+        ));
+    }
+    let mut needed = words.values().filter_map(|word| word.facts.needs.as_ref());
+    match needed.find(|name| !is_in_table(name)) {
+        Some(name) => Err(format!("man/options.txt: there is no option {name}")),
+        None => Ok(documented),
+    }
+}
+
+fn join(name: &str, entries: &[&Entry], word: &Word) -> Result<Documented, String> {
+    let value = value(name, entries, word)?;
+    let mut lines = word.text.clone();
+    match &word.shown {
+        Some(shown) => lines.push(shown.clone()),
+        None => lines.extend(entries.iter().map(|entry| entry.shown(&value))),
+    }
+    let mut conditions: Vec<_> = entries.iter().filter_map(|entry| entry.kernels()).collect();
+    conditions.dedup();
+    lines.extend(conditions);
+    Ok(Documented {
+        name: name.to_owned(),
+        level: level(name)?,
+        value,
+        lines,
+        sockets: entries.iter().map(|entry| entry.sockets).collect(),
+        is_always_shown: entries.iter().all(|entry| entry.is_always_shown()),
+        facts: word.facts.clone(),
+    })
+}
+
+/// What follows `NAME=`: from the table, or else from the words.
+fn value(name: &str, entries: &[&Entry], word: &Word) -> Result<String, String> {
+    let mut told: Vec<_> = entries.iter().filter_map(|entry| entry.value()).collect();
+    told.dedup();
+    Ok(match (told.as_slice(), &word.value) {
+        ([value], None) => (*value).to_owned(),
+        ([_, ..], None) => return Err(format!("man/options.txt has to say the values of {name}")),
+        ([], Some(value)) => value.clone(),
+        ([], None) => match entries.iter().all(|entry| entry.is_plain()) {
+            true => "Ar number".to_owned(),
+            false => return Err(format!("man/options.txt does not say the value of {name}")),
+        },
+        ([value], Some(_)) if *value != table::FLAG_IS_ON => {
+            return Err(format!("sockopts.rs says the value of {name} already"));
+        }
+        (_, Some(value)) => value.clone(),
+    })
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The mdoc of an option as plain text, for `knetstat explain`.
+
+use std::fmt::Write;
+
+/// The sentences of lines of mdoc.
+pub(crate) fn sentences(lines: &[String]) -> Vec<String> {
+    let mut sentences: Vec<String> = Vec::new();
+    for line in lines.iter().flat_map(|line| line.lines()) {
+        let is_macro = line.starts_with('.');
+        let line = match line.strip_prefix('.') {
+            Some(rest) => macros(rest),
+            None => escapes(line),
+        };
+        // Each sentence begins on a line of its own, which is not a macro's.
+        match sentences.last_mut() {
+            Some(last) if is_macro || !last.ends_with('.') => {
+                *last += " ";
+                *last += &line;
+            }
+            _ => sentences.push(line),
+        }
+    }
+    sentences
+}
+
+/// A line of macros as text: their names go, and the blanks before and behind `Ns` and before
+/// what closes a sentence.
+pub(crate) fn macros(line: &str) -> String {
+    let mut text = String::new();
+    let mut glue = true;
+    let mut reference = None;
+    let mut is_optional = false;
+    for word in line.split(' ') {
+        match word {
+            "Cm" | "Ar" | "Li" | "Dv" | "Pa" => continue,
+            "Xr" => {
+                reference = Some(0);
+                continue;
+            }
+            "Ns" => {
+                glue = true;
+                continue;
+            }
+            "Op" => {
+                is_optional = true;
+                text += if glue { "[" } else { " [" };
+                glue = true;
+                continue;
+            }
+            _ => {}
+        }
+        let is_end = matches!(word, "." | "," | ";" | ":" | ")");
+        let word = escapes(word);
+        match &mut reference {
+            Some(1) => {
+                let _ = write!(text, "({word})");
+                reference = None;
+                continue;
+            }
+            Some(words) => *words += 1,
+            None => {}
+        }
+        if !glue && !is_end {
+            text.push(' ');
+        }
+        text += &word;
+        glue = false;
+    }
+    if is_optional {
+        text.push(']');
+    }
+    text
+}
+
+fn escapes(text: &str) -> String {
+    text.replace("\\-", "-")
+        .replace("\\ex", "\\x")
+        .replace("\\&", "")
+}
