@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What knetstat(5) says of each option, as mdoc, for `explain`: made by what makes the page. And
-//! the version, which is that of the module.
+//! Makes the table of options, of what the manual page knetstat(5) is made of, too: `sockopts.rs`
+//! and `man/options.txt`. And the version, which is that of the module.
 
+use knetstat_man::{Documented, Unset};
+use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
 
+/// The levels, in the order of the page.
 const LEVELS: [&str; 5] = [
     "SOL_SOCKET",
     "IPPROTO_TCP",
@@ -13,6 +16,65 @@ const LEVELS: [&str; 5] = [
     "IPPROTO_IPV6",
     "SOL_UDP",
 ];
+
+/// The number of an option: mostly the path of a constant. If the crate does not have it, the build
+/// fails with its name, and `@ number` in `man/options.txt` helps until it has.
+fn number(option: &Documented) -> String {
+    let name = &option.name;
+    match (option.facts.number, option.level) {
+        (Some(number), _) => number.to_string(),
+        (None, "SOL_UDP") => format!("libc::{name}"),
+        _ => format!("linux_raw_sys::net::{name} as i32"),
+    }
+}
+
+/// The option as an expression, at its index of the table.
+fn expression(index: usize, option: &Documented) -> String {
+    let Documented {
+        name, level, facts, ..
+    } = option;
+    let unset = match &facts.unset {
+        None => format!(
+            "Unset::Asked {{ level: libc::{level}, number: {}, answer: Answer::{:?} }}",
+            number(option),
+            option.answer()
+        ),
+        Some(Unset::Value(value)) => format!("Unset::Value({value:?})"),
+        Some(Unset::Sysctl(path)) => format!("Unset::Sysctl({path:?})"),
+        Some(Unset::Nothing) => "Unset::Nothing".to_owned(),
+        Some(Unset::Unknown) => "Unset::Unknown".to_owned(),
+    };
+    let sockets = option.sockets.iter();
+    let sockets: Vec<_> = sockets
+        .map(|sockets| format!("Sockets::{sockets:?}"))
+        .collect();
+    let fields = [
+        ("index", index.to_string()),
+        ("name", format!("{name:?}")),
+        ("level", format!("{level:?}")),
+        ("kind", format!("Kind::{:?}", option.kind())),
+        ("value", format!("{:?}", option.plain_value())),
+        ("text", format!("&{:?}", option.sentences())),
+        ("sockets", format!("&[{}]", sockets.join(", "))),
+        ("is_always_shown", option.is_always_shown.to_string()),
+        ("needs", format!("{:?}", facts.needs)),
+        ("is_set_by_bind", facts.is_set_by_bind.to_string()),
+        (
+            "is_unknown_if_connected",
+            facts.is_unknown_if_connected.to_string(),
+        ),
+        (
+            "is_changed_by_kernel",
+            facts.is_changed_by_kernel.to_string(),
+        ),
+        ("unset", unset),
+    ];
+    let mut expression = "Info {".to_owned();
+    for (field, value) in fields {
+        let _ = write!(expression, " {field}: {value},");
+    }
+    expression + " },\n"
+}
 
 fn main() -> Result<(), String> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -28,12 +90,13 @@ fn main() -> Result<(), String> {
     let version = version.ok_or("knetstat.rs has no version")?;
     println!("cargo::rustc-env=KNETSTAT_VERSION={version}");
 
-    let template = LEVELS.map(|level| format!(".Ss {level}\n@OPTIONS {level}@\n"));
-    let text = knetstat_man::page(
-        &template.concat(),
-        &read("sockopts.rs")?,
-        &read("man/options.txt")?,
-    )?;
+    let mut options = knetstat_man::options(&read("sockopts.rs")?, &read("man/options.txt")?)?;
+    options.sort_by_key(|option| LEVELS.iter().position(|level| *level == option.level));
+    let expressions = options.iter().enumerate();
+    let expressions: String = expressions
+        .map(|(index, option)| expression(index, option))
+        .collect();
+    let table = format!("[\n{expressions}]\n");
     let out = env::var("OUT_DIR").map_err(|err| err.to_string())?;
-    fs::write(Path::new(&out).join("options.mdoc"), text).map_err(|err| err.to_string())
+    fs::write(Path::new(&out).join("options.rs"), table).map_err(|err| err.to_string())
 }

@@ -13,11 +13,12 @@
 //! commands    one file for each: list, summary, watch, since, explain
 //!   |
 //! print       printer (the trait), text and json (which implement it), layout (columns and
-//!   |         colours), format (which of the two), notes (on standard error), stdout
+//!   |         colours), explanation, format (text or JSON), notes (on standard error), stdout
 //!   |
-//! model       row, options, filter, query (files + states + filter), event, tracker, counts
+//! model       row, options, defaults, filter, query (files, states and filter), event, tracker,
+//!   |         counts, similar
 //!   |
-//! source      files (of the module), process, services, netns, interrupt
+//! source      files (of the module), fresh (sockets), process, services, netns, interrupt
 //! ```
 //!
 //! A file imports from its own layer and from those below, and no two files import each other, not
@@ -41,6 +42,7 @@ pub mod commands {
     pub mod watch;
 }
 pub mod print {
+    pub mod explanation;
     pub mod format;
     pub mod json;
     pub mod layout;
@@ -51,6 +53,7 @@ pub mod print {
 }
 pub mod model {
     pub mod counts;
+    pub mod defaults;
     pub mod event;
     pub mod filter;
     pub mod options;
@@ -61,6 +64,7 @@ pub mod model {
 }
 pub mod source {
     pub mod files;
+    pub mod fresh;
     pub mod interrupt;
     pub mod netns;
     pub mod process;

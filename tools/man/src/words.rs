@@ -22,6 +22,8 @@ pub enum Unset {
 pub struct Facts {
     /// `None`: getsockopt(2) on a fresh socket tells.
     pub unset: Option<Unset>,
+    /// The number of the option, if the crate of the kernel's constants does not have it yet.
+    pub number: Option<i32>,
     /// On a connected socket, the value is unknown unless the row has it.
     pub is_unknown_if_connected: bool,
     /// bind(2) to an IPv6 address changes it.
@@ -44,6 +46,7 @@ impl Facts {
                     _ => return None,
                 });
             }
+            Some(("number", number)) => self.number = Some(number.parse().ok()?),
             Some(("connected", "unknown")) => self.is_unknown_if_connected = true,
             Some(("changed", "by bind")) => self.is_set_by_bind = true,
             Some(("changed", "by the kernel")) => self.is_changed_by_kernel = true,

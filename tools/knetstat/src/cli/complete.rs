@@ -51,7 +51,7 @@ fn options(current: &str) -> Vec<CompletionCandidate> {
                 true => info.name.to_ascii_lowercase(),
                 false => info.name.to_owned(),
             };
-            candidate(name, info.text.first().map_or("", String::as_str))
+            candidate(name, info.text.first().copied().unwrap_or_default())
         })
         .collect()
 }

@@ -8,7 +8,6 @@ pub mod complete;
 use crate::cli::args::{Cli, Command, List};
 use crate::commands::{explain, list, since, summary, watch};
 use crate::model::filter::{Filter, States};
-use crate::model::options;
 use crate::model::query::Query;
 use crate::print::format::Format;
 use crate::print::layout::Layout;
@@ -102,8 +101,7 @@ fn format(list: &List, query: &Query, services: Services) -> Format {
     }
     layout.color = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
     if list.verbose {
-        let asked = query.filter.options.iter();
-        layout.asked = asked.map(|info| (*info, options::defaults(info))).collect();
+        layout.asked.clone_from(&query.filter.options);
     }
     Format::Text {
         layout,

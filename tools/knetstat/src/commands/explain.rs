@@ -2,14 +2,17 @@
 
 //! `knetstat explain`: what an option is.
 
+use crate::model::defaults::Defaults;
 use crate::model::options;
 use crate::model::similar::meant;
+use crate::print::explanation::explanation;
 use anyhow::{bail, Result};
 use std::io::{self, Write};
 
 /// Prints what each of these options is.
 pub fn run(names: &[String]) -> Result<()> {
     let mut out = String::new();
+    let mut failure = None;
     for name in names {
         let found = options::find_all(name);
         if found.is_empty() {
@@ -20,9 +23,14 @@ pub fn run(names: &[String]) -> Result<()> {
             if !out.is_empty() {
                 out.push('\n');
             }
-            out += &options::explain(info);
+            let defaults = Defaults::new(info);
+            out += &explanation(&defaults);
+            failure = failure.or(defaults.failure().map(str::to_owned));
         }
     }
     io::stdout().lock().write_all(out.as_bytes())?;
+    if let Some(failure) = failure {
+        eprintln!("knetstat: {failure}");
+    }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub fn run(
     let mut tracker = Tracker::default();
     let mut owners = query.owners(processes)?;
     tracker.read(query, owners.as_ref())?;
-    printer.began(tracker.len())?;
+    printer.began(tracker.count())?;
     Notes {
         query,
         files: tracker.files,

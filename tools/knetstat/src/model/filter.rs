@@ -17,16 +17,17 @@
 //! Words are those that ss splits at blanks; brackets, and the signs between a name and a value,
 //! need none.
 
+use crate::model::defaults::{DefaultValue, Defaults};
 use crate::model::options::{self, Info, Kind};
 use crate::model::row::{Endpoint, Row, State};
 use crate::model::similar::{meant, similar};
-use crate::source::files::Family;
 use crate::source::process::Owner;
 use crate::source::services::Services;
 use std::cmp::Ordering;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
+use std::rc::Rc;
 
 /// States, a bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,11 +133,9 @@ enum Value {
 /// A comparison with an option.
 #[derive(Debug)]
 struct Test {
-    info: &'static Info,
+    defaults: Rc<Defaults>,
     op: Op,
     value: Value,
-    defaults: [Option<i128>; 2],
-    default_text: Option<String>,
 }
 
 #[derive(Debug)]
@@ -151,7 +150,7 @@ enum Expr {
     Pid(Op, i128),
     Number(Field, Op, i128),
     /// Whether it is on, or set at all.
-    IsOn(&'static Info, [Option<i128>; 2]),
+    IsOn(Rc<Defaults>),
     Option(Test),
 }
 
@@ -161,9 +160,9 @@ pub struct Filter {
     /// What `state` and `exclude` leave, if there were some.
     pub states: Option<States>,
     expr: Option<Expr>,
-    /// The options that it asks for.
-    pub options: Vec<&'static Info>,
-    /// Whether it asks for processes.
+    /// The options that it names, with their defaults.
+    pub options: Vec<Rc<Defaults>>,
+    /// Whether it names processes.
     pub needs_owners: bool,
 }
 
@@ -290,7 +289,7 @@ struct Parser<'a> {
     tokens: Vec<Token>,
     at: usize,
     services: &'a Services,
-    options: Vec<&'static Info>,
+    options: Vec<Rc<Defaults>>,
     needs_owners: bool,
 }
 
@@ -571,12 +570,20 @@ impl Parser<'_> {
     }
 
     fn option(&mut self, info: &'static Info) -> Result<Expr, Error> {
-        if !self.options.iter().any(|other| other.name == info.name) {
-            self.options.push(info);
-        }
-        let defaults = options::defaults(info);
+        let before = self
+            .options
+            .iter()
+            .find(|defaults| defaults.info.index == info.index);
+        let defaults = match before {
+            Some(defaults) => Rc::clone(defaults),
+            None => {
+                let defaults = Rc::new(Defaults::new(info));
+                self.options.push(Rc::clone(&defaults));
+                defaults
+            }
+        };
         let Some(op) = self.op() else {
-            return Ok(Expr::IsOn(info, defaults));
+            return Ok(Expr::IsOn(defaults));
         };
         let place = self.before();
         let token = self.value("a value")?;
@@ -593,11 +600,9 @@ impl Parser<'_> {
             }
         };
         Ok(Expr::Option(Test {
-            info,
+            defaults,
             op,
             value,
-            defaults,
-            default_text: options::default_text(info),
         }))
     }
 
@@ -745,49 +750,52 @@ impl Expr {
                 };
                 value.is_some_and(|value| op.holds(i128::from(value).cmp(n)))
             }
-            Expr::IsOn(info, defaults) => is_on(info, *defaults, row),
+            Expr::IsOn(defaults) => is_on(defaults, row),
             Expr::Option(test) => test.matches(row),
         }
     }
 }
 
-/// Of those for IPv4 and for IPv6, that of this row.
-fn default_of(defaults: [Option<i128>; 2], row: &Row<'_>) -> Option<i128> {
-    defaults[usize::from(row.file.family == Family::Inet6)]
-}
-
-fn is_on(info: &Info, defaults: [Option<i128>; 2], row: &Row<'_>) -> bool {
-    let default = default_of(defaults, row);
+/// Whether an option is on or, if it is no flag, set.
+fn is_on(defaults: &Defaults, row: &Row<'_>) -> bool {
+    let info = defaults.info;
+    let is_flag = info.kind == Kind::Flag;
     match row.options.get(info.name) {
-        // 0 is off, of what is off by default; else it is a value that somebody has set.
-        Some("0") => info.kind != Kind::Flag && default != Some(0),
-        Some(_) => true,
-        None => {
-            info.kind == Kind::Flag
-                && default.is_some_and(|n| n != 0)
-                && options::applies(info, row)
+        // 0 is off if 0 is the default. Otherwise a process has set it.
+        Some("0") => {
+            !is_flag
+                && match defaults.of(row) {
+                    DefaultValue::Known { number, .. } => *number != Some(0),
+                    // Rows that always have it do not show whether it was set.
+                    _ => !info.is_always_shown,
+                }
         }
+        Some(_) => true,
+        None => is_flag && info.applies(row) && defaults.of(row).number().is_some_and(|n| n != 0),
     }
 }
 
 impl Test {
     fn matches(&self, row: &Row<'_>) -> bool {
-        let shown = row.options.get(self.info.name);
-        if shown.is_none() && !options::applies(self.info, row) {
+        let info = self.defaults.info;
+        let shown = row.options.get(info.name);
+        if shown.is_none() && !info.applies(row) {
             return false;
         }
         match &self.value {
             Value::Number(n) => {
                 let value = match shown {
                     Some(text) => options::number(text),
-                    None => default_of(self.defaults, row),
+                    None => self.defaults.of(row).number(),
                 };
                 value.is_some_and(|value| self.op.holds(value.cmp(n)))
             }
             Value::Text(text) => {
-                let is_it = match shown.or(self.default_text.as_deref()) {
-                    Some(shown) => has_part(shown, text),
-                    None => false,
+                let is_it = match (shown, shown.is_none().then(|| self.defaults.of(row))) {
+                    (Some(shown), _) => has_part(shown, text),
+                    (_, Some(DefaultValue::Known { text: default, .. })) => has_part(default, text),
+                    (_, Some(DefaultValue::Nothing)) => false,
+                    _ => return false,
                 };
                 is_it == (self.op == Op::Eq)
             }

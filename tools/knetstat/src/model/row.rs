@@ -244,7 +244,7 @@ pub mod tests {
         netid: Netid::Udp,
         family: Family::Inet,
     };
-    const UDP6: File = File {
+    pub const UDP6: File = File {
         netid: Netid::Udp,
         family: Family::Inet6,
     };

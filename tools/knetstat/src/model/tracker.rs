@@ -39,7 +39,7 @@ impl Tracked {
 
 impl Tracker {
     /// The number of sockets.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.sockets.len()
     }
 
@@ -214,7 +214,7 @@ mod tests {
             events = reading.end();
         }
         let passing = readings[1].iter().filter(|line| !line.starts_with('!'));
-        assert_eq!(tracker.len(), passing.count(), "{readings:?}");
+        assert_eq!(tracker.count(), passing.count(), "{readings:?}");
         events.iter().map(told).collect()
     }
 
@@ -344,7 +344,7 @@ mod tests {
             }
             assert!(reading.end().is_empty());
         }
-        assert_eq!(tracker.len(), 1);
+        assert_eq!(tracker.count(), 1);
     }
 
     proptest! {
@@ -354,7 +354,7 @@ mod tests {
         fn nothing_is_left_out(readings in prop::collection::vec(prop::collection::vec((any_row(), any::<bool>()), 0..5), 1..5)) {
             let mut tracker = Tracker::default();
             for lines in readings {
-                let before = tracker.len();
+                let before = tracker.count();
                 let mut events = Vec::new();
                 for i in 0..2 {
                     let mut reading = Reading::new(&mut tracker);
@@ -373,7 +373,7 @@ mod tests {
                     }
                     let count = |name| events.iter().filter(|event| event.name() == name).count();
                     if has_begun && i == 0 {
-                        prop_assert_eq!(before + count("came") - count("went"), tracker.len());
+                        prop_assert_eq!(before + count("came") - count("went"), tracker.count());
                     }
                 }
             }

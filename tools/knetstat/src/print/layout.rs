@@ -3,15 +3,16 @@
 //! The layout of text: for a person at a terminal, or for a script.
 
 use crate::model::counts::By;
+use crate::model::defaults::Defaults;
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
-use crate::model::options::{self, Info};
 use crate::model::row::{Endpoint, Row};
-use crate::source::files::{Family, Netid};
+use crate::source::files::Netid;
 use crate::source::process::Owner;
 use crate::source::services::Services;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 /// The layout of rows, events and counts as text.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct Layout {
     pub verbose: bool,
     pub color: bool,
     /// Options whose defaults are printed, too, with `verbose`.
-    pub asked: Vec<(&'static Info, [Option<i128>; 2])>,
+    pub asked: Vec<Rc<Defaults>>,
     /// Of the terminal; `None`: it is none, and each row is a line.
     width: Option<usize>,
     columns: Columns,
@@ -303,13 +304,12 @@ impl Layout {
         for (name, value) in row.numbers() {
             let _ = writeln!(self.line, "        {name}={value}");
         }
-        for (info, defaults) in &self.asked {
-            if row.options.get(info.name).is_some() || !options::applies(info, row) {
+        for defaults in &self.asked {
+            let info = defaults.info;
+            if row.options.get(info.name).is_some() || !info.applies(row) {
                 continue;
             }
-            let n = defaults[usize::from(row.file.family == Family::Inet6)];
-            let value = options::default_text(info).or(n.map(|n| n.to_string()));
-            if let Some(value) = value {
+            if let Some(value) = defaults.of(row).text() {
                 let _ = writeln!(
                     self.line,
                     "        {}={value} (assumed: the default)",
@@ -417,6 +417,7 @@ fn users(owners: &[Owner]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::options::find;
     use crate::model::row::tests::{LISTENER, TCP};
     use proptest::prelude::*;
 
@@ -486,7 +487,7 @@ mod tests {
         assert_eq!(list, CONNECTION.split_ascii_whitespace().last().unwrap());
 
         let mut layout = Layout::new(None, false, true);
-        layout.asked = vec![(options::find("TCP_USER_TIMEOUT").unwrap(), [Some(0); 2])];
+        layout.asked = vec![Rc::new(Defaults::new(find("TCP_USER_TIMEOUT").unwrap()))];
         let text = printed(&mut layout, CONNECTION);
         assert!(
             text.contains("\n        SO_LINGER=5s\n") && text.contains("\n        ino=5\n"),

@@ -26,6 +26,10 @@ impl Notes<'_> {
             let Self { unparsed, fate, .. } = self;
             eprintln!("knetstat: {unparsed} rows {fate}: they are not such as this version knows");
         }
+        let mut defaults = self.query.filter.options.iter();
+        if let Some(failure) = defaults.find_map(|defaults| defaults.failure()) {
+            eprintln!("knetstat: {failure}");
+        }
         let hidden = self.owners.map_or(0, |owners| owners.hidden);
         if hidden > 0 {
             eprintln!(

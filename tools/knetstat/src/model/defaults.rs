@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The default of an option: its value on a socket whose row does not have it.
+//!
+//! The kernel tells it, by getsockopt(2) on a fresh socket of the same protocol and family in the
+//! network namespace of this process. What the kernel does not tell is in `man/options.txt`.
+//!
+//! A fresh socket neither listens nor is connected. listen(2) changes no option but TCP_FASTOPEN, and
+//! each listener's row has that one. What connect(2) changes is marked in `man/options.txt`.
+
+use crate::model::options::{number, Answer, Info, Unset};
+use crate::model::row::{Row, State};
+use crate::source::files::{Family, File, Netid};
+use crate::source::fresh::{sysctl, FreshSocket, Refusal};
+use std::cell::OnceCell;
+use std::net::IpAddr;
+
+/// A default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DefaultValue {
+    Known {
+        /// As a row would have it.
+        text: String,
+        /// The same as a number, if it is one.
+        number: Option<i128>,
+    },
+    /// There is no value: no timeout, no limit, no group.
+    Nothing,
+    /// The row does not say, or the kernel does not tell. It is not 0.
+    Unknown,
+}
+
+impl DefaultValue {
+    fn known(text: String) -> Self {
+        let number = number(&text);
+        Self::Known { text, number }
+    }
+
+    pub fn number(&self) -> Option<i128> {
+        match self {
+            Self::Known { number, .. } => *number,
+            _ => None,
+        }
+    }
+
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Known { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// The class of a socket: within it, all have the same default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class {
+    pub file: File,
+    pub is_connected: bool,
+    /// Whether the local address is one of IPv6, and not `::`.
+    pub has_ipv6_address: bool,
+}
+
+/// The number of classes.
+const CLASSES: usize = 16;
+
+impl Class {
+    /// The class of a fresh socket.
+    pub fn fresh(file: File) -> Self {
+        Self {
+            file,
+            is_connected: false,
+            has_ipv6_address: false,
+        }
+    }
+
+    fn of(row: &Row<'_>) -> Self {
+        Self {
+            file: row.file,
+            is_connected: !matches!(row.state, State::Listen | State::Close),
+            has_ipv6_address: match row.local.address {
+                IpAddr::V6(v6) => !v6.is_unspecified() && v6.to_ipv4_mapped().is_none(),
+                IpAddr::V4(_) => false,
+            },
+        }
+    }
+
+    fn index(self) -> usize {
+        let bits = [
+            self.file.netid == Netid::Udp,
+            self.file.family == Family::Inet6,
+            self.is_connected,
+            self.has_ipv6_address,
+        ];
+        bits.iter()
+            .fold(0, |index, bit| index << 1 | usize::from(*bit))
+    }
+}
+
+/// The defaults of an option, each asked for when it is needed, and once.
+#[derive(Debug)]
+pub struct Defaults {
+    pub info: &'static Info,
+    values: [OnceCell<DefaultValue>; CLASSES],
+    failure: OnceCell<String>,
+}
+
+impl Defaults {
+    pub fn new(info: &'static Info) -> Self {
+        Self {
+            info,
+            values: Default::default(),
+            failure: OnceCell::new(),
+        }
+    }
+
+    /// The default on the socket of this row.
+    pub fn of(&self, row: &Row<'_>) -> &DefaultValue {
+        self.of_class(Class::of(row))
+    }
+
+    /// The default on the sockets of a class.
+    pub fn of_class(&self, class: Class) -> &DefaultValue {
+        self.values[class.index()].get_or_init(|| self.find(class))
+    }
+
+    /// Why defaults are unknown, if that is because no fresh socket could be made.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    fn find(&self, class: Class) -> DefaultValue {
+        match self.info.unset {
+            Unset::Value(text) => DefaultValue::known(text.to_owned()),
+            Unset::Sysctl(path) => match sysctl(path) {
+                Ok(text) => DefaultValue::known(text),
+                Err(_) => DefaultValue::Unknown,
+            },
+            Unset::Nothing => DefaultValue::Nothing,
+            Unset::Unknown => DefaultValue::Unknown,
+            Unset::Asked { .. } if self.info.is_unknown_if_connected && class.is_connected => {
+                DefaultValue::Unknown
+            }
+            Unset::Asked {
+                level,
+                number,
+                answer,
+            } => {
+                let ask = |is_bound| self.ask(class.file, is_bound, level, number, answer);
+                if !self.info.is_set_by_bind || !class.has_ipv6_address {
+                    return ask(false);
+                }
+                let bound = ask(true);
+                // A connection may have got its address from bind(2), or from connect(2).
+                match class.is_connected && bound != ask(false) {
+                    true => DefaultValue::Unknown,
+                    false => bound,
+                }
+            }
+        }
+    }
+
+    fn ask(
+        &self,
+        file: File,
+        is_bound: bool,
+        level: i32,
+        number: i32,
+        answer: Answer,
+    ) -> DefaultValue {
+        let File { netid, family } = file;
+        let fresh = FreshSocket {
+            netid,
+            family,
+            is_bound,
+        };
+        match fresh.getsockopt(level, number) {
+            Ok(bytes) => decode(answer, &bytes),
+            Err(Refusal::NoAnswer(_)) => DefaultValue::Unknown,
+            Err(Refusal::NoSocket(err)) => {
+                let family = match family {
+                    Family::Inet => "IPv4",
+                    Family::Inet6 => "IPv6",
+                };
+                let netid = netid.name().to_ascii_uppercase();
+                self.failure.get_or_init(|| {
+                    format!(
+                        "cannot create a socket of {netid} over {family} to ask the kernel for \
+                        defaults: {err}; they count as unknown"
+                    )
+                });
+                DefaultValue::Unknown
+            }
+        }
+    }
+}
+
+/// The value as a row would have it.
+fn decode(answer: Answer, bytes: &[u8]) -> DefaultValue {
+    let int = |at: usize| {
+        let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
+        Some(i32::from_ne_bytes(bytes))
+    };
+    let long = |at: usize| {
+        let bytes = bytes.get(at..at + 8)?.try_into().ok()?;
+        Some(i64::from_ne_bytes(bytes))
+    };
+    let text = match (answer, bytes.len()) {
+        // A filter of no instructions, a header of no bytes.
+        (Answer::Decimal, 0) => Some("0".to_owned()),
+        (Answer::Decimal, 4) => int(0).map(|n| n.to_string()),
+        (Answer::Decimal, 8) => long(0).map(|n| n.to_string()),
+        (Answer::Hexadecimal, 4) => int(0).map(|n| format!("{n:#x}")),
+        (Answer::Time, _) => match (long(0), long(8)) {
+            (Some(0), Some(0)) => return DefaultValue::Nothing,
+            (Some(seconds), Some(micros)) => Some(format!(
+                "{}ms",
+                i128::from(seconds) * 1000 + i128::from(micros) / 1000
+            )),
+            _ => None,
+        },
+        (Answer::Linger, _) => match (int(0), int(4)) {
+            (Some(0), _) => return DefaultValue::Nothing,
+            (Some(_), Some(seconds)) => Some(format!("{seconds}s")),
+            _ => None,
+        },
+        (Answer::Name, _) => {
+            let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+            if name.is_empty() {
+                return DefaultValue::Nothing;
+            }
+            String::from_utf8(name.to_vec()).ok()
+        }
+        (Answer::Other, _) if bytes.iter().all(|byte| *byte == 0) => return DefaultValue::Nothing,
+        _ => None,
+    };
+    text.map_or(DefaultValue::Unknown, DefaultValue::known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::options::{all, by_name};
+    use crate::model::row::tests::{TCP, TCP6, UDP, UDP6};
+
+    fn known(text: &str) -> DefaultValue {
+        DefaultValue::known(text.to_owned())
+    }
+
+    #[test]
+    fn answers_as_rows_have_them() {
+        let ints =
+            |ints: &[i32]| -> Vec<u8> { ints.iter().flat_map(|n| n.to_ne_bytes()).collect() };
+        let longs =
+            |longs: &[i64]| -> Vec<u8> { longs.iter().flat_map(|n| n.to_ne_bytes()).collect() };
+        for (answer, bytes, expected) in [
+            (Answer::Decimal, ints(&[-1]), known("-1")),
+            (Answer::Decimal, longs(&[7]), known("7")),
+            (Answer::Decimal, vec![], known("0")),
+            (Answer::Decimal, vec![1], DefaultValue::Unknown),
+            (Answer::Hexadecimal, ints(&[0xb8]), known("0xb8")),
+            (Answer::Time, longs(&[0, 0]), DefaultValue::Nothing),
+            (Answer::Time, longs(&[1, 500_000]), known("1500ms")),
+            (Answer::Time, ints(&[1]), DefaultValue::Unknown),
+            (Answer::Linger, ints(&[0, 5]), DefaultValue::Nothing),
+            (Answer::Linger, ints(&[1, 5]), known("5s")),
+            (Answer::Name, b"cubic\0\0\0".to_vec(), known("cubic")),
+            (Answer::Name, vec![], DefaultValue::Nothing),
+            (Answer::Other, vec![0; 8], DefaultValue::Nothing),
+            (Answer::Other, vec![], DefaultValue::Nothing),
+            (Answer::Other, vec![1], DefaultValue::Unknown),
+        ] {
+            assert_eq!(decode(answer, &bytes), expected, "{answer:?} {bytes:?}");
+        }
+        assert_eq!(known("0xb8").number(), Some(184));
+        assert_eq!(known("cubic").number(), None);
+    }
+
+    fn default_of(name: &str, class: Class) -> DefaultValue {
+        Defaults::new(by_name(name).unwrap())
+            .of_class(class)
+            .clone()
+    }
+
+    /// As the kernel's own documentation has them.
+    #[test]
+    fn defaults_of_this_kernel() {
+        let fresh = Class::fresh;
+        let sysctl = |path| known(&sysctl(path).unwrap());
+        for (name, class, expected) in [
+            ("TCP_NODELAY", fresh(TCP), known("0")),
+            ("IP_MULTICAST_LOOP", fresh(UDP), known("1")),
+            ("SO_RCVLOWAT", fresh(UDP), known("1")),
+            ("IP_TOS", fresh(TCP), known("0x0")),
+            ("SO_LINGER", fresh(TCP), DefaultValue::Nothing),
+            ("SO_RCVTIMEO", fresh(UDP), DefaultValue::Nothing),
+            ("SO_BINDTODEVICE", fresh(UDP), DefaultValue::Nothing),
+            ("SO_ATTACH_FILTER", fresh(UDP), known("0")),
+            ("SO_ATTACH_BPF", fresh(UDP), known("0")),
+            ("SO_RCVBUF", fresh(TCP), DefaultValue::Unknown),
+            ("TCP_NODELAY", fresh(UDP), DefaultValue::Unknown),
+            (
+                "TCP_KEEPIDLE",
+                fresh(TCP),
+                sysctl("net/ipv4/tcp_keepalive_time"),
+            ),
+            (
+                "TCP_CONGESTION",
+                fresh(TCP),
+                sysctl("net/ipv4/tcp_congestion_control"),
+            ),
+            (
+                "TCP_NOTSENT_LOWAT",
+                fresh(TCP),
+                sysctl("net/ipv4/tcp_notsent_lowat"),
+            ),
+        ] {
+            assert_eq!(default_of(name, class), expected, "{name} {class:?}");
+        }
+    }
+
+    #[test]
+    fn defaults_of_ipv6() {
+        let fresh = Class::fresh(UDP6);
+        if FreshSocket::getsockopt(
+            FreshSocket {
+                netid: Netid::Udp,
+                family: Family::Inet6,
+                is_bound: true,
+            },
+            libc::SOL_SOCKET,
+            libc::SO_TYPE,
+        )
+        .is_err()
+        {
+            eprintln!("skipped: no IPv6");
+            return;
+        }
+        let bindv6only = known(&sysctl("net/ipv6/bindv6only").unwrap());
+        for file in [TCP6, UDP6] {
+            let class = Class::fresh(file);
+            assert_eq!(default_of("IPV6_V6ONLY", class), bindv6only);
+            let bound = Class {
+                has_ipv6_address: true,
+                ..class
+            };
+            assert_eq!(default_of("IPV6_V6ONLY", bound), known("1"));
+            let connected = Class {
+                is_connected: true,
+                ..bound
+            };
+            let expected = match bindv6only.text() {
+                Some("1") => known("1"),
+                _ => DefaultValue::Unknown,
+            };
+            assert_eq!(default_of("IPV6_V6ONLY", connected), expected);
+        }
+        let connected = Class {
+            is_connected: true,
+            ..fresh
+        };
+        assert!(default_of("IPV6_UNICAST_HOPS", fresh).number().is_some());
+        assert_eq!(
+            default_of("IPV6_UNICAST_HOPS", connected),
+            DefaultValue::Unknown
+        );
+        assert_eq!(default_of("IP_MULTICAST_ALL", fresh), known("0"));
+        assert_eq!(default_of("IPV6_MULTICAST_ALL", fresh), known("1"));
+    }
+
+    /// What is not asked for is written down, and nothing that the kernel tells is.
+    #[test]
+    fn all_flags_and_numbers_have_a_default_on_some_socket() {
+        // Options of newer kernels than this one may be, and IPv6 may not be there.
+        let may_be_unknown = |info: &Info| {
+            info.unset == Unset::Unknown
+                || info.text.iter().any(|text| text.contains("ernels"))
+                || info
+                    .text
+                    .iter()
+                    .any(|text| text.contains("ot every kernel"))
+                || info.level == "IPPROTO_IPV6"
+        };
+        for info in all().iter().filter(|info| !may_be_unknown(info)) {
+            let defaults = Defaults::new(info);
+            let files = [TCP, UDP];
+            let mut found = files.map(|file| defaults.of_class(Class::fresh(file)).clone());
+            found.sort_by_key(|value| *value == DefaultValue::Unknown);
+            assert_ne!(found[0], DefaultValue::Unknown, "{}", info.name);
+        }
+    }
+
+    /// knetstat(8) lists the options whose default the kernel does not tell.
+    #[test]
+    fn the_page_has_each_exception() {
+        let page = include_str!("../../../../man/knetstat.8");
+        let (_, section) = page
+            .split_once(".Ss Options that are not in a row\n")
+            .unwrap();
+        let (section, _) = section.split_once(".El\n").unwrap();
+        let items = section.lines().filter_map(|line| line.strip_prefix(".It "));
+        let mut found: Vec<_> = items.flat_map(|names| names.split(" , ")).collect();
+        let is_exception = |info: &&Info| {
+            !matches!(info.unset, Unset::Asked { .. })
+                || info.needs.is_some()
+                || info.is_set_by_bind
+                || info.is_unknown_if_connected
+        };
+        let exceptions = all().iter().filter(is_exception);
+        let mut expected: Vec<_> = exceptions.map(|info| info.name).collect();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn classes_have_their_own_place() {
+        let mut seen = std::collections::HashSet::new();
+        for file in [TCP, TCP6, UDP, UDP6] {
+            for bits in 0..4 {
+                let class = Class {
+                    file,
+                    is_connected: bits & 1 == 1,
+                    has_ipv6_address: bits & 2 == 2,
+                };
+                assert!(seen.insert(class.index()) && class.index() < CLASSES);
+            }
+        }
+        assert_eq!(seen.len(), CLASSES);
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Fresh sockets, on which nothing was set: what the kernel says of their options.
+
+use crate::source::files::{Family, Netid};
+use rustix::net::{bind, ipproto, socket_with, sockopt, AddressFamily, SocketFlags, SocketType};
+use std::ffi::c_int;
+use std::fs;
+use std::io;
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// The kind of a fresh socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreshSocket {
+    pub netid: Netid,
+    pub family: Family,
+    /// Whether it is bound to an IPv6 address.
+    pub is_bound: bool,
+}
+
+/// The reason why the kernel does not tell an option.
+#[derive(Debug)]
+pub enum Refusal {
+    /// There is no such socket.
+    NoSocket(io::Error),
+    /// getsockopt(2) does not know the option, or not on such a socket.
+    NoAnswer(io::Error),
+}
+
+/// The longest answer: that of IP_OPTIONS.
+const LONGEST: usize = 64;
+
+impl FreshSocket {
+    /// Makes the socket in the network namespace of this process. It does not outlive the answer: one
+    /// that is bound would be in the list.
+    fn open(self) -> io::Result<OwnedFd> {
+        let family = match self.family {
+            Family::Inet => AddressFamily::INET,
+            Family::Inet6 => AddressFamily::INET6,
+        };
+        let (kind, protocol) = match self.netid {
+            Netid::Tcp => (SocketType::STREAM, ipproto::TCP),
+            Netid::Udp => (SocketType::DGRAM, ipproto::UDP),
+        };
+        let socket = socket_with(family, kind, SocketFlags::CLOEXEC, Some(protocol))?;
+        if self.is_bound {
+            // Also if the loopback device is down.
+            sockopt::set_ipv6_freebind(&socket, true)?;
+            bind(&socket, &SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0))?;
+        }
+        Ok(socket)
+    }
+
+    /// The answer of getsockopt(2).
+    ///
+    /// # Errors
+    ///
+    /// If there is no such socket, or no answer.
+    pub fn getsockopt(self, level: c_int, number: c_int) -> Result<Vec<u8>, Refusal> {
+        let socket = self.open().map_err(Refusal::NoSocket)?;
+        let mut answer = vec![0; LONGEST];
+        let mut len = LONGEST as libc::socklen_t;
+        // SAFETY: `socket` is open. The kernel writes at most `len` bytes to `answer`, which has as
+        // many, and to `len` how many it wrote. Both outlive the call.
+        let status = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                level,
+                number,
+                answer.as_mut_ptr().cast(),
+                &mut len,
+            )
+        };
+        if status != 0 {
+            return Err(Refusal::NoAnswer(io::Error::last_os_error()));
+        }
+        answer.truncate(len as usize);
+        Ok(answer)
+    }
+}
+
+/// The first word of a sysctl, by its path below `/proc/sys`, in the network namespace of this process.
+pub fn sysctl(path: &str) -> io::Result<String> {
+    let text = fs::read_to_string(format!("/proc/sys/{path}"))?;
+    Ok(text
+        .split_ascii_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use linux_raw_sys::net::{IPV6_V6ONLY, SO_TYPE};
+
+    const UDP: FreshSocket = FreshSocket {
+        netid: Netid::Udp,
+        family: Family::Inet,
+        is_bound: false,
+    };
+
+    #[test]
+    fn answers() {
+        let answer = UDP.getsockopt(libc::SOL_SOCKET, SO_TYPE as i32).unwrap();
+        assert_eq!(answer, libc::SOCK_DGRAM.to_ne_bytes());
+        let refused = UDP.getsockopt(libc::SOL_SOCKET, 9999).unwrap_err();
+        assert!(matches!(refused, Refusal::NoAnswer(_)), "{refused:?}");
+        // It is bound only if this is what was asked for.
+        let not_inet6 = FreshSocket {
+            is_bound: true,
+            ..UDP
+        };
+        let refused = not_inet6.getsockopt(libc::SOL_SOCKET, 3).unwrap_err();
+        assert!(matches!(refused, Refusal::NoSocket(_)), "{refused:?}");
+    }
+
+    #[test]
+    fn bind_sets_v6only() {
+        for netid in [Netid::Tcp, Netid::Udp] {
+            let socket = FreshSocket {
+                netid,
+                family: Family::Inet6,
+                is_bound: true,
+            };
+            match socket.getsockopt(libc::IPPROTO_IPV6, IPV6_V6ONLY as i32) {
+                Ok(answer) => assert_eq!(answer, 1_i32.to_ne_bytes()),
+                Err(err) => eprintln!("skipped: no IPv6: {err:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn sysctls() {
+        let sysctl_ = sysctl("net/ipv4/tcp_notsent_lowat").unwrap();
+        assert!(sysctl_.parse::<u32>().is_ok(), "{sysctl_}");
+        assert!(sysctl("net/ipv4/nothing").is_err());
+    }
+}
