@@ -3,7 +3,7 @@
 //! The manual pages: knetstat(5) is what `make man` makes, says something of every option of the
 //! table, and of no other; all pages are such that the tools for manual pages find nothing.
 
-use knetstat_man::{escape, examples, level, page, page_of, unescape, ON};
+use knetstat_man::{escape, examples, level, page, page_of, table, unescape, ON};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,11 +36,11 @@ fn the_page_is_current() {
 /// An option that is new in the table, or gone from it, or has other values than the page says.
 #[test]
 fn table_and_words_must_agree() {
-    let (table, words) = (read("sockopts.rs"), read("man/options.txt"));
+    let (sockopts, words) = (read("sockopts.rs"), read("man/options.txt"));
     let line = "        TCP_TX_DELAY: tcp_sock.tcp_tx_delay unless 0;\n";
-    assert!(made_of(&table, &words).is_ok() && table.contains(line));
+    assert!(made_of(&sockopts, &words).is_ok() && sockopts.contains(line));
 
-    let with = |other: &str| made_of(&table.replace(line, other), &words).unwrap_err();
+    let with = |other: &str| made_of(&sockopts.replace(line, other), &words).unwrap_err();
     let new = "        TCP_NEW: tcp_sock.new unless 0;\n";
     assert_eq!(
         with(&format!("{line}{new}")),
@@ -56,12 +56,12 @@ fn table_and_words_must_agree() {
         "sockopts.rs says the value of TCP_TX_DELAY already"
     );
     assert_eq!(
-        made_of(&table, &words.replace("TCP_ULP = Ar name", "TCP_ULP")).unwrap_err(),
+        made_of(&sockopts, &words.replace("TCP_ULP = Ar name", "TCP_ULP")).unwrap_err(),
         "man/options.txt does not say the value of TCP_ULP"
     );
     let twice = format!("{words}\nTCP_ULP = Ar name\nAgain.\n");
     assert_eq!(
-        made_of(&table, &twice).unwrap_err(),
+        made_of(&sockopts, &twice).unwrap_err(),
         "man/options.txt has TCP_ULP twice"
     );
 }
@@ -121,13 +121,9 @@ fn flags_that_are_on_by_default() {
     }
     assert_eq!(on.len(), 4, "{on:?}");
     // All that the table has of them, and no others.
-    let table = read("sockopts.rs");
-    let named = table.lines().filter_map(|line| {
-        let (_, rest) = line.trim().split_once(": ")?;
-        let flag = rest.split([';', ',']).next()?;
-        let is_on = ON.iter().any(|begin| flag.starts_with(begin));
-        is_on.then(|| flag.to_owned())
-    });
+    let entries = table(&read("sockopts.rs")).unwrap();
+    let fields = entries.into_iter().map(|entry| entry.fields);
+    let named = fields.filter(|flag| ON.iter().any(|begin| flag.starts_with(begin)));
     assert_eq!(named.collect::<BTreeSet<_>>(), on);
 }
 

@@ -43,23 +43,10 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap_or_else(|err| panic!("{}: {err}", path.display()))
 }
 
-/// Whether the name of an option can have this character.
-fn is_of_a_name(byte: u8) -> bool {
-    byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'
-}
-
 /// The names in the table of `sockopts.rs`.
 fn shown() -> BTreeSet<String> {
-    let text = read(project().join("sockopts.rs"));
-    let (_, table) = text.split_once("\noptions! {\n").expect("the table");
-    let (table, _) = table.split_once("\n}\n").expect("the end of the table");
-    let names: BTreeSet<_> = table
-        .lines()
-        .filter_map(|line| line.trim().split_once(": "))
-        .map(|(name, _)| name)
-        .filter(|name| name.contains('_') && name.bytes().all(is_of_a_name))
-        .map(str::to_owned)
-        .collect();
+    let entries = knetstat_man::table(&read(project().join("sockopts.rs"))).expect("the table");
+    let names: BTreeSet<_> = entries.into_iter().map(|entry| entry.name).collect();
     assert!(
         names.len() > 100,
         "only {} options in sockopts.rs",
@@ -235,7 +222,6 @@ fn the_guest_tests_try_every_option() {
     );
 }
 
-/// The page is made from the table as another parser reads it: see `man.rs`.
 #[test]
 fn the_manual_page_has_every_option() {
     let page = read(project().join("man/knetstat.5"));

@@ -74,6 +74,8 @@ impl Sockets {
 pub struct Entry {
     pub name: String,
     pub sockets: Sockets,
+    /// The fields that it depends on, or the flag.
+    pub fields: String,
     /// If it is a flag: what that is on a fresh socket.
     flag: Option<Fresh>,
     /// What it is by default, if it is one field that says so.
@@ -152,6 +154,7 @@ fn entry(text: &str) -> Option<Entry> {
     Some(Entry {
         name: name.to_owned(),
         sockets: Sockets::Any,
+        fields: fields.to_owned(),
         flag: Some(match ON.iter().any(|on| fields.starts_with(on)) {
             true => Fresh::On,
             false => Fresh::Off,
@@ -213,5 +216,86 @@ impl Entry {
             }
             (condition != "CONFIG_IPV6").then(|| format!("Kernels with\n.Dv {condition} ."))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "
+options! {
+    (sk, cx)
+
+    // A comment.
+    any (bits sk.flags(), 0) => {
+        SO_DEBUG: SOCK_DBG;
+        SO_TIMESTAMP: SOCK_RCVTSTAMP, set sk.timestamp();
+        IP_LOOP: INET_FLAGS_MC_LOOP;
+    }
+    #[cfg(CONFIG_IPV6)]
+    udp6 => {
+        IPV6_HOPS: ipv6_pinfo.mcast_hops unless (IPV6_MCASTHOPS);
+        #[cfg(knetstat_has = \"IPV6_NEW\")]
+        IPV6_NEW: ipv6_pinfo.new unless 0 or ipv6_pinfo.other unless 0,
+            set sk.new();
+    }
+    listener => {
+        TCP_IDLE: tcp_sock.keepalive_time unless 0, map seconds;
+        TCP_NODELAY: tcp_sock.nonagle, always sk.nodelay();
+    }
+}
+";
+
+    #[test]
+    fn entries_of_each_form() {
+        let entries = parse(TABLE).unwrap();
+        let told: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.name.as_str(), entry.shown("Ar number"), entry.value()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("SO_DEBUG", "All: if on.".to_owned(), Some(FLAG_IS_ON)),
+                ("SO_TIMESTAMP", "All: if on.".to_owned(), None),
+                (
+                    "IP_LOOP",
+                    "All: if not as on a fresh socket.".to_owned(),
+                    None
+                ),
+                ("IPV6_HOPS", "UDP over IPv6: if set.".to_owned(), None),
+                ("IPV6_NEW", "UDP over IPv6: if set.".to_owned(), None),
+                (
+                    "TCP_IDLE",
+                    "Listeners: unless 0.".to_owned(),
+                    Some("Ar seconds")
+                ),
+                ("TCP_NODELAY", "Listeners: always.".to_owned(), None),
+            ]
+        );
+        assert_eq!(entries[0].fields, "SOCK_DBG");
+        assert_eq!(
+            entries[4].fields,
+            "ipv6_pinfo.new unless 0 or ipv6_pinfo.other unless 0"
+        );
+        assert_eq!(entries[3].kernels(), None);
+        assert_eq!(
+            entries[4].kernels().as_deref(),
+            Some("Not every kernel has it.")
+        );
+        assert!(entries[6].is_always_shown() && !entries[5].is_always_shown());
+    }
+
+    #[test]
+    fn what_is_no_table() {
+        let wrong = TABLE.replace("udp6 =>", "udp7 =>");
+        assert_eq!(
+            parse(&wrong).unwrap_err(),
+            "sockopts.rs: no sockets are called udp7"
+        );
+        assert!(parse("").is_err());
+        let wrong = TABLE.replace(", map seconds", ", mapped seconds");
+        assert!(parse(&wrong).is_err());
     }
 }

@@ -109,3 +109,42 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, Word>, String> {
     }
     Ok(words)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts() {
+        let text = "# A comment.\n\nA_B = Ar number\n: TCP: if set.\nWhat it is.\n@ unset sysctl net.a.b\n\
+            @ needs A_C\n@ connected unknown\n\nA_C\nMore.\n@ unset -1\n@ changed by the kernel\n";
+        let words = parse(text).unwrap();
+        let Facts {
+            unset,
+            needs,
+            is_unknown_if_connected,
+            is_changed_by_kernel,
+            ..
+        } = &words["A_B"].facts;
+        assert_eq!(*unset, Some(Unset::Sysctl("net/a/b".to_owned())));
+        assert_eq!(needs.as_deref(), Some("A_C"));
+        assert!(*is_unknown_if_connected && !*is_changed_by_kernel);
+        assert_eq!(words["A_B"].text, ["What it is."]);
+        let facts = &words["A_C"].facts;
+        assert_eq!(facts.unset, Some(Unset::Value("-1".to_owned())));
+        assert!(facts.is_changed_by_kernel);
+        for wrong in [
+            "unset",
+            "unset five",
+            "unset file x",
+            "needs",
+            "is new",
+            "number x",
+        ] {
+            assert_eq!(
+                parse(&format!("A_B\nWhat.\n@ {wrong}\n")).unwrap_err(),
+                format!("man/options.txt: A_B: what is `@ {wrong}`?")
+            );
+        }
+    }
+}
