@@ -16,7 +16,7 @@
 //!   |         colours), explanation, format (text or JSON), notes (on standard error), stdout
 //!   |
 //! model       row, options, defaults, filter, query (files, states and filter), event, tracker,
-//!   |         counts, similar
+//!   |         counts, words and states (of filters), similar
 //!   |
 //! source      files (of the module), fresh (sockets), process, services, netns, interrupt
 //! ```
@@ -29,7 +29,7 @@
 //! | to add | edit |
 //! |---|---|
 //! | a flag or a command | `cli/args.rs`, and `commands/` for what it does |
-//! | a word of filters | `model/filter.rs` |
+//! | a word of filters | `model/words.rs`: an entry of `WORDS`; knetstat(8), which a test compares |
 //! | a column of the text | `print/layout.rs` |
 //! | a key of the JSON | `print/json.rs` |
 
@@ -60,7 +60,9 @@ pub mod model {
     pub mod query;
     pub mod row;
     pub mod similar;
+    pub mod states;
     pub mod tracker;
+    pub mod words;
 }
 pub mod source {
     pub mod files;

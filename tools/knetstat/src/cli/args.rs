@@ -2,40 +2,18 @@
 
 //! What the command understands.
 
-use crate::cli::complete;
+use crate::cli::{complete, help};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::ArgValueCompleter;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const AFTER_HELP: &str = "\
-Without -a, -l or a state, sockets are shown that neither listen nor are unconnected, in TIMW or in
-SYNR: as ss does.
-
-FILTER, in the words of ss:
-  state STATE, exclude STATE    first of all; as ss names states, and all, connected, synchronized,
-                                bucket and big
-  src HOST, dst HOST            192.0.2.1, 192.0.2.0/24:443, [2001:db8::]/32:443, *:443
-  sport OP PORT, dport OP PORT  = != < > <= >=, also eq neq lt gt le ge; :22, 22 or ssh
-  and, or, not, ( )             without brackets from left to right, as ss does, not as its manual
-                                says: A or B and C is ( A or B ) and C; `and` may be left out
-and beside them:
-  NAME                          the option is on or, if it is no flag, set
-  NAME OP VALUE                 TCP_NODELAY=0, 'TCP_KEEPIDLE>350', SO_BINDTODEVICE=eth0
-  diag                          the Diag column is not empty
-  process=NAME, pid=N, uid=N, ino=N, backlog=N
-An option that is not in a row has its default, if it has one and the socket can have the option:
-TCP_KEEPIDLE that of net.ipv4.tcp_keepalive_time, where SO_KEEPALIVE is on. -v prints what was
-assumed. `knetstat explain NAME` has defaults and units.
-
-Exit status: 0; 1 if something could not be read; 2 if an option or the filter is wrong.";
-
 /// Shows the options of TCP and UDP sockets, and whose sockets they are
 #[derive(Debug, Parser)]
 #[command(
     version = env!("KNETSTAT_VERSION"),
-    after_help = AFTER_HELP,
+    after_help = help::after_help(),
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]

@@ -4,34 +4,11 @@
 //! `COMPLETE` in its environment.
 
 use crate::model::options;
-use crate::model::row::State;
+use crate::model::states;
+use crate::model::words::WORDS;
 use clap_complete::CompletionCandidate;
 use std::ffi::OsStr;
 use std::fs;
-
-/// Words of filters, but for states and options.
-const WORDS: [(&str, &str); 20] = [
-    ("state", "first of all: a state"),
-    ("exclude", "first of all: all but a state"),
-    ("src", "address of this side"),
-    ("dst", "address of the other side"),
-    ("sport", "port of this side"),
-    ("dport", "port of the other side"),
-    ("and", "both"),
-    ("or", "one of them"),
-    ("not", "all others"),
-    ("diag", "the Diag column is not empty"),
-    ("process=", "name of a process that has it open"),
-    ("pid=", "process that has it open"),
-    ("uid=", "whose socket it is"),
-    ("ino=", "inode of the socket"),
-    ("backlog=", "of a listener"),
-    ("all", "state"),
-    ("connected", "states"),
-    ("synchronized", "states"),
-    ("bucket", "states"),
-    ("big", "states"),
-];
 
 fn candidate(value: impl Into<String>, help: &str) -> CompletionCandidate {
     CompletionCandidate::new(value.into()).help(Some(help.to_owned().into()))
@@ -61,9 +38,10 @@ pub fn filter(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(current) = current.to_str() else {
         return Vec::new();
     };
-    let states = State::ALL.iter().map(|(_, _, long)| (*long, "state"));
-    let words = WORDS.into_iter().chain(states);
+    let words = WORDS.iter().map(|word| (word.completed(), word.help));
+    let states = states::names().map(|(name, what)| (name.to_owned(), what));
     let mut found: Vec<_> = words
+        .chain(states)
         .filter(|(word, _)| word.starts_with(current))
         .map(|(word, help)| candidate(word, help))
         .collect();
@@ -152,10 +130,10 @@ mod tests {
             Filter::parse(&words, &services).map_err(|err| err.to_string())
         };
         let offered = filter(OsStr::new(""));
-        assert_eq!(offered.len(), WORDS.len() + State::ALL.len());
+        assert_eq!(offered.len(), WORDS.len() + states::names().count());
         for found in offered {
             let word = found.get_value().to_str().unwrap();
-            let is_state = found.get_help().unwrap().to_string().starts_with("state");
+            let is_state = states::names().any(|(name, _)| name == word);
             let parsed = match word {
                 word if is_state => parse(&["state", word]),
                 "state" | "exclude" => parse(&[word, "established"]),

@@ -4,11 +4,13 @@
 
 pub mod args;
 pub mod complete;
+pub mod help;
 
 use crate::cli::args::{Cli, Command, List};
 use crate::commands::{explain, list, since, summary, watch};
-use crate::model::filter::{Filter, States};
+use crate::model::filter::Filter;
 use crate::model::query::Query;
+use crate::model::states::States;
 use crate::print::format::Format;
 use crate::print::layout::Layout;
 use crate::print::printer::Printer;

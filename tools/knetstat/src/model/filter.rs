@@ -19,8 +19,10 @@
 
 use crate::model::defaults::{DefaultValue, Defaults};
 use crate::model::options::{self, Info, Kind};
-use crate::model::row::{Endpoint, Row, State};
+use crate::model::row::{Endpoint, Row};
 use crate::model::similar::{meant, similar};
+use crate::model::states::{self, States};
+use crate::model::words::{self, Field, Meaning, Side, WORDS};
 use crate::source::process::Owner;
 use crate::source::services::Services;
 use std::cmp::Ordering;
@@ -29,57 +31,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// States, a bit each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct States(u16);
-
-impl States {
-    pub const ALL: States = States((1 << State::ALL.len()) - 1);
-    pub const NONE: States = States(0);
-    /// What ss shows with `-l`.
-    pub const LISTENING: States = States::of(State::Listen).and(States::of(State::Close));
-    /// What ss shows if nothing is said.
-    pub const DEFAULT: States = States::ALL.without(States::LISTENING.and(States::BUCKET));
-    const BUCKET: States = States::of(State::SynRecv).and(States::of(State::TimeWait));
-
-    const fn of(state: State) -> States {
-        States(1 << state as u16)
-    }
-
-    const fn and(self, other: States) -> States {
-        States(self.0 | other.0)
-    }
-
-    const fn without(self, other: States) -> States {
-        States(self.0 & !other.0)
-    }
-
-    pub fn has(self, state: State) -> bool {
-        self.0 & States::of(state).0 != 0
-    }
-
-    /// As ss names them.
-    fn parse(name: &str) -> Option<States> {
-        let connected = States::ALL.without(States::LISTENING);
-        Some(match name.to_ascii_lowercase().as_str() {
-            "all" => States::ALL,
-            "connected" => connected,
-            "synchronized" => connected.without(States::of(State::SynSent)),
-            "bucket" => States::BUCKET,
-            "big" => States::ALL.without(States::BUCKET),
-            "close" | "closed" => States::of(State::Close),
-            "syn-rcv" => States::of(State::SynRecv),
-            lower => {
-                // Those of the rows are understood, too.
-                let is_it = |(_, label, long): &&(State, &str, &str)| {
-                    *long == lower || label.eq_ignore_ascii_case(lower)
-                };
-                States::of(State::ALL.iter().find(is_it)?.0)
-            }
-        })
-    }
-}
-
+/// A comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
     Eq,
@@ -89,6 +41,16 @@ enum Op {
     Le,
     Ge,
 }
+
+/// The comparisons, and the words for each.
+const OPS: [(Op, &[&str]); 6] = [
+    (Op::Eq, &["=", "==", "eq"]),
+    (Op::Ne, &["!=", "ne", "neq"]),
+    (Op::Lt, &["<", "lt"]),
+    (Op::Gt, &[">", "gt"]),
+    (Op::Le, &["<=", "le", "leq"]),
+    (Op::Ge, &[">=", "ge", "geq"]),
+];
 
 impl Op {
     fn holds(self, ordering: Ordering) -> bool {
@@ -110,20 +72,7 @@ struct Host {
     port: Option<u16>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Local,
-    Foreign,
-}
-
-/// A number of a row that is no option.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
-    Uid,
-    Ino,
-    Backlog,
-}
-
+/// A value that a filter compares with.
 #[derive(Debug, PartialEq, Eq)]
 enum Value {
     Number(i128),
@@ -268,11 +217,6 @@ fn tokens(text: &str) -> Result<Vec<Token>, Error> {
     Ok(tokens)
 }
 
-/// What can begin a term.
-const TERMS: &str =
-    "state, exclude (first of all), src, dst, sport, dport, diag, process, pid, uid, ino, \
-    backlog, an option such as TCP_NODELAY, not, or a bracket";
-
 /// Words of ss that mean nothing here.
 const OTHERS: [(&str, &str); 4] = [
     ("dev", "here it is SO_BINDTODEVICE=NAME"),
@@ -322,25 +266,26 @@ impl Parser<'_> {
         Some(&token.text)
     }
 
-    /// Goes on behind the next token if it is one of these.
-    fn take(&mut self, words: &[&str]) -> bool {
-        let found = self.peek().is_some_and(|word| words.contains(&word));
+    /// Goes on behind the next token if it is this bracket.
+    fn take_bracket(&mut self, bracket: &str) -> bool {
+        let found = self.peek() == Some(bracket);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Goes on behind the next token if it is a word of this meaning.
+    fn take(&mut self, meaning: Meaning) -> bool {
+        let word = self.peek().and_then(words::find);
+        let found = word.is_some_and(|word| word.meaning == meaning);
         self.at += usize::from(found);
         found
     }
 
     fn op(&mut self) -> Option<Op> {
-        let op = match self.peek()? {
-            "=" | "==" | "eq" => Op::Eq,
-            "!=" | "ne" | "neq" => Op::Ne,
-            "<" | "lt" => Op::Lt,
-            ">" | "gt" => Op::Gt,
-            "<=" | "le" | "leq" => Op::Le,
-            ">=" | "ge" | "geq" => Op::Ge,
-            _ => return None,
-        };
+        let word = self.peek()?;
+        let (op, _) = OPS.iter().find(|(_, words)| words.contains(&word))?;
         self.at += 1;
-        Some(op)
+        Some(*op)
     }
 
     /// The next token as a value. An empty one is in quotes.
@@ -358,27 +303,15 @@ impl Parser<'_> {
     fn states(&mut self) -> Result<Option<States>, Error> {
         let mut states = None;
         loop {
-            let is_state = self.take(&["state"]);
-            if !is_state && !self.take(&["exclude", "excl"]) {
+            let is_state = self.take(Meaning::State);
+            if !is_state && !self.take(Meaning::Exclude) {
                 return Ok(states);
             }
             let token = self.value("the name of a state")?;
             let Some(found) = States::parse(&token.text) else {
-                let names = || State::ALL.iter().map(|(_, _, long)| *long);
-                let groups = [
-                    "all",
-                    "connected",
-                    "synchronized",
-                    "bucket",
-                    "big",
-                    "closed",
-                ];
-                let hint = format!(
-                    "states: {} {}",
-                    names().collect::<Vec<_>>().join(" "),
-                    groups.join(" ")
-                );
-                let near = similar(&token.text, names().chain(groups));
+                let names = || states::names().map(|(name, _)| name);
+                let hint = format!("states: {}", names().collect::<Vec<_>>().join(" "));
+                let near = similar(&token.text, names());
                 return self.error(
                     token.place,
                     format!("no state is called {:?}{}", token.text, meant(&near)),
@@ -397,11 +330,11 @@ impl Parser<'_> {
     fn list(&mut self, depth: usize) -> Result<Expr, Error> {
         let mut left = self.not(depth)?;
         loop {
-            if self.take(&["or", "|", "||"]) {
+            if self.take(Meaning::Or) {
                 left = Expr::Or(Box::new(left), Box::new(self.not(depth)?));
                 continue;
             }
-            if !self.take(&["and", "&", "&&"])
+            if !self.take(Meaning::And)
                 && (self.at == self.tokens.len() || self.peek() == Some(")"))
             {
                 return Ok(left);
@@ -415,12 +348,12 @@ impl Parser<'_> {
         if depth > MAX_DEPTH {
             return self.error(place, "nested too deeply", "");
         }
-        if self.take(&["!", "not"]) {
+        if self.take(Meaning::Not) {
             return Ok(Expr::Not(Box::new(self.not(depth + 1)?)));
         }
-        if self.take(&["("]) {
+        if self.take_bracket("(") {
             let inner = self.list(depth + 1)?;
-            if !self.take(&[")"]) {
+            if !self.take_bracket(")") {
                 return self.error(place, "this bracket is not closed", "");
             }
             return Ok(inner);
@@ -431,86 +364,73 @@ impl Parser<'_> {
     fn term(&mut self) -> Result<Expr, Error> {
         let place = self.place();
         let token = self.value("a condition").map_err(|err| Error {
-            hint: format!("it could be: {TERMS}"),
+            hint: format!("it could be: {}", words::conditions()),
             ..err
         })?;
-        let word = token.text.as_str();
-        match word {
-            "src" | "dst" => {
-                let side = if word == "src" {
-                    Side::Local
-                } else {
-                    Side::Foreign
-                };
-                let is_not = match self.op() {
-                    None | Some(Op::Eq) => false,
-                    Some(Op::Ne) => true,
-                    Some(_) => {
-                        let hint = "`=` and `!=` can; for ports there are sport and dport";
-                        return self.error(
-                            self.before(),
-                            format!("{word} cannot be compared so"),
-                            hint,
-                        );
-                    }
-                };
-                let value = self.value("an address")?;
-                let host = Expr::Host(side, self.host(&value)?);
-                Ok(if is_not {
-                    Expr::Not(Box::new(host))
-                } else {
-                    host
-                })
-            }
-            "sport" | "dport" => {
-                let side = if word == "sport" {
-                    Side::Local
-                } else {
-                    Side::Foreign
-                };
+        let name = token.text.as_str();
+        let Some(word) = words::find(name) else {
+            return match options::find(name) {
+                Some(info) => self.option(info),
+                None => self.unknown(&token),
+            };
+        };
+        match word.meaning {
+            Meaning::Host(side) => self.host_term(name, side),
+            Meaning::Port(side) => {
                 let op = self.op().unwrap_or(Op::Eq);
                 let value = self.value("a port")?;
                 let port = value.text.strip_prefix(':').unwrap_or(&value.text);
                 let port = self.port(port, value.place.clone())?;
                 Ok(Expr::Port(side, op, port))
             }
-            "diag" => Ok(Expr::Diag),
-            "process" => {
+            Meaning::Diag => Ok(Expr::Diag),
+            Meaning::Process => {
                 self.needs_owners = true;
                 let op = self.op();
                 let Some(op @ (Op::Eq | Op::Ne)) = op else {
-                    return self.error(
-                        place,
-                        "process takes a name",
-                        "process=nginx, or process!=nginx",
-                    );
+                    let hint = format!("{name}=nginx, or {name}!=nginx");
+                    return self.error(place, format!("{name} takes a name"), hint);
                 };
                 Ok(Expr::Process(op, self.value("the name of a process")?.text))
             }
-            "pid" => {
+            Meaning::Pid => {
                 self.needs_owners = true;
-                let (op, n) = self.number(word, place)?;
+                let (op, n) = self.number(name, place)?;
                 Ok(Expr::Pid(op, n))
             }
-            "uid" | "ino" | "backlog" => {
-                let field = match word {
-                    "uid" => Field::Uid,
-                    "ino" => Field::Ino,
-                    _ => Field::Backlog,
-                };
-                let (op, n) = self.number(word, place)?;
+            Meaning::Number(field) => {
+                let (op, n) = self.number(name, place)?;
                 Ok(Expr::Number(field, op, n))
             }
-            "state" | "exclude" | "excl" => self.error(
+            Meaning::State | Meaning::Exclude => self.error(
                 place,
-                format!("{word} goes before all else"),
-                format!("{word} STATE ..."),
+                format!("{name} goes before all else"),
+                format!("{name} STATE ..."),
             ),
-            _ => match options::find(word) {
-                Some(info) => self.option(info),
-                None => self.unknown(&token),
-            },
+            Meaning::And | Meaning::Or => {
+                self.error(place, format!("{name} goes between two conditions"), "")
+            }
+            // In quotes, or it would have been taken.
+            Meaning::Not => self.unknown(&token),
         }
+    }
+
+    fn host_term(&mut self, name: &str, side: Side) -> Result<Expr, Error> {
+        let is_not = match self.op() {
+            None | Some(Op::Eq) => false,
+            Some(Op::Ne) => true,
+            Some(_) => {
+                let hint = "`=` and `!=` can; for ports there are sport and dport";
+                let what = format!("{name} cannot be compared so");
+                return self.error(self.before(), what, hint);
+            }
+        };
+        let value = self.value("an address")?;
+        let host = Expr::Host(side, self.host(&value)?);
+        Ok(match is_not {
+            true => Expr::Not(Box::new(host)),
+            false => host,
+        })
     }
 
     /// Where the token is that was read last.
@@ -531,11 +451,8 @@ impl Parser<'_> {
             .iter()
             .map(|info| info.name)
             .collect();
-        let words = [
-            "state", "exclude", "src", "dst", "sport", "dport", "diag", "process", "backlog",
-        ];
         let lower = word.to_ascii_lowercase();
-        let mut near = similar(&lower, words.into_iter());
+        let mut near = similar(&lower, WORDS.iter().map(|word| word.name));
         near.extend(if full.is_empty() {
             options::similar(word)
         } else {
@@ -547,7 +464,7 @@ impl Parser<'_> {
             meant(&near)
         );
         let hint = if near.is_empty() {
-            format!("it could be: {TERMS}")
+            format!("it could be: {}", words::conditions())
         } else {
             String::new()
         };
@@ -743,11 +660,7 @@ impl Expr {
                 .iter()
                 .any(|owner| op.holds(i128::from(owner.pid).cmp(pid))),
             Expr::Number(field, op, n) => {
-                let value = match field {
-                    Field::Uid => row.uid,
-                    Field::Ino => row.ino,
-                    Field::Backlog => row.backlog,
-                };
+                let value = field.of(row);
                 value.is_some_and(|value| op.holds(i128::from(value).cmp(n)))
             }
             Expr::IsOn(defaults) => is_on(defaults, row),
@@ -813,15 +726,6 @@ fn has_part(shown: &str, text: &str) -> bool {
         || shown.split('|').any(|part| part == text)
 }
 
-impl Side {
-    fn of<'r, 'a>(self, row: &'r Row<'a>) -> &'r Endpoint<'a> {
-        match self {
-            Side::Local => &row.local,
-            Side::Foreign => &row.foreign,
-        }
-    }
-}
-
 impl Host {
     fn matches(&self, endpoint: &Endpoint<'_>) -> bool {
         self.port.is_none_or(|port| port == endpoint.port)
@@ -856,6 +760,7 @@ fn is_in(address: IpAddr, net: IpAddr, len: u8) -> bool {
 mod tests {
     use super::*;
     use crate::model::row::tests::{LISTENER, TCP, TCP6, UDP};
+    use crate::model::row::State;
     use crate::source::files::File;
     use proptest::prelude::*;
 
@@ -1051,6 +956,7 @@ mod tests {
             ("sport", "a port is missing at the end\n    sport\n         ^"),
             ("sport = )", "a port is missing here\n    sport = )\n            ^"),
             ("sport 22 or", "a condition is missing at the end"),
+            ("or sport 22", "or goes between two conditions\n    or sport 22\n    ^^"),
             ("sport 65536", "not a port"),
             ("sport odd", "odd is several ports: [7, 8]"),
             ("src 300.1.1.1", "not an address"),

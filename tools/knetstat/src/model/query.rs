@@ -2,8 +2,9 @@
 
 //! Which rows a command asks for, and the rows of the files, parsed and filtered.
 
-use crate::model::filter::{Filter, States};
+use crate::model::filter::Filter;
 use crate::model::row::Row;
+use crate::model::states::States;
 use crate::source::files::{self, File};
 use crate::source::process::{Owner, Owners};
 use anyhow::{Context, Result};

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sets of states, and their names in filters.
+
+use crate::model::row::State;
+
+/// A set of states, a bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct States(pub u16);
+
+/// The sets that have a name, as ss names them, with what they are.
+pub const GROUPS: [(&str, States, &str); 6] = [
+    ("all", States::ALL, "all states"),
+    (
+        "connected",
+        States::CONNECTED,
+        "all but listening and unconnected",
+    ),
+    (
+        "synchronized",
+        States::CONNECTED.without(States::of(State::SynSent)),
+        "connected, but for syn-sent",
+    ),
+    ("bucket", States::BUCKET, "syn-recv and time-wait"),
+    ("big", States::ALL.without(States::BUCKET), "all but bucket"),
+    ("closed", States::of(State::Close), "unconnected"),
+];
+
+/// Other spellings of states.
+const ALIASES: [(&str, State); 2] = [("close", State::Close), ("syn-rcv", State::SynRecv)];
+
+impl States {
+    pub const ALL: States = States((1 << State::ALL.len()) - 1);
+    pub const NONE: States = States(0);
+    /// The states that ss shows with `-l`.
+    pub const LISTENING: States = States::of(State::Listen).and(States::of(State::Close));
+    /// The states that ss shows by default.
+    pub const DEFAULT: States = States::CONNECTED.without(States::BUCKET);
+    const CONNECTED: States = States::ALL.without(States::LISTENING);
+    const BUCKET: States = States::of(State::SynRecv).and(States::of(State::TimeWait));
+
+    pub const fn of(state: State) -> States {
+        States(1 << state as u16)
+    }
+
+    /// The states of either set.
+    pub const fn and(self, other: States) -> States {
+        States(self.0 | other.0)
+    }
+
+    pub const fn without(self, other: States) -> States {
+        States(self.0 & !other.0)
+    }
+
+    pub fn has(self, state: State) -> bool {
+        self.0 & States::of(state).0 != 0
+    }
+
+    /// The set of this name, in any case: that of a group, of a state, or the label of a row.
+    pub fn parse(name: &str) -> Option<States> {
+        let is_it = |other: &str| name.eq_ignore_ascii_case(other);
+        let group = GROUPS.iter().find(|(group, ..)| is_it(group));
+        if let Some((_, states, _)) = group {
+            return Some(*states);
+        }
+        let all = State::ALL.iter();
+        let mut named = all.flat_map(|(state, label, long)| [(*label, *state), (*long, *state)]);
+        let found = named.find(|(name, _)| is_it(name));
+        let found = found.or_else(|| ALIASES.into_iter().find(|(name, _)| is_it(name)));
+        found.map(|(_, state)| States::of(state))
+    }
+}
+
+/// The names that filters take, with what they are.
+pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let states = State::ALL.iter().map(|(_, _, long)| (*long, "a state"));
+    states.chain(GROUPS.iter().map(|(name, _, what)| (*name, *what)))
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The words of filters, but for options. Everything that knows them follows from [`WORDS`]: the
+//! parser and its hints, `--help`, and completion. A test compares knetstat(8).
+
+use crate::model::row::{Endpoint, Row};
+
+/// A word of filters.
+#[derive(Debug)]
+pub struct Word {
+    pub name: &'static str,
+    /// Other spellings, which neither `--help` nor completion offer.
+    pub aliases: &'static [&'static str],
+    /// What follows it: ` HOST`, or `=NAME`.
+    pub syntax: &'static str,
+    /// What it selects, or does.
+    pub help: &'static str,
+    pub meaning: Meaning,
+}
+
+/// The meaning of a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    State,
+    Exclude,
+    Host(Side),
+    Port(Side),
+    Diag,
+    Process,
+    Pid,
+    Number(Field),
+    Not,
+    And,
+    Or,
+}
+
+/// An end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Local,
+    Foreign,
+}
+
+impl Side {
+    pub fn of<'r, 'a>(self, row: &'r Row<'a>) -> &'r Endpoint<'a> {
+        match self {
+            Side::Local => &row.local,
+            Side::Foreign => &row.foreign,
+        }
+    }
+}
+
+/// A number of a row that is no option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    Uid,
+    Ino,
+    Backlog,
+}
+
+impl Field {
+    pub fn of(self, row: &Row<'_>) -> Option<u64> {
+        match self {
+            Field::Uid => row.uid,
+            Field::Ino => row.ino,
+            Field::Backlog => row.backlog,
+        }
+    }
+}
+
+const fn word(
+    name: &'static str,
+    syntax: &'static str,
+    help: &'static str,
+    meaning: Meaning,
+) -> Word {
+    Word {
+        name,
+        aliases: &[],
+        syntax,
+        help,
+        meaning,
+    }
+}
+
+impl Word {
+    const fn or(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// The word as completion offers it.
+    pub fn completed(&self) -> String {
+        let sign = if self.syntax.starts_with('=') {
+            "="
+        } else {
+            ""
+        };
+        format!("{}{sign}", self.name)
+    }
+}
+
+/// All words, in the order of `--help`.
+pub const WORDS: [Word; 15] = [
+    word(
+        "state",
+        " STATE",
+        "sockets in a state; first of all",
+        Meaning::State,
+    ),
+    word(
+        "exclude",
+        " STATE",
+        "sockets not in a state; first of all",
+        Meaning::Exclude,
+    )
+    .or(&["excl"]),
+    word(
+        "src",
+        " HOST",
+        "the local address",
+        Meaning::Host(Side::Local),
+    ),
+    word(
+        "dst",
+        " HOST",
+        "the foreign address",
+        Meaning::Host(Side::Foreign),
+    ),
+    word(
+        "sport",
+        " OP PORT",
+        "the local port",
+        Meaning::Port(Side::Local),
+    ),
+    word(
+        "dport",
+        " OP PORT",
+        "the foreign port",
+        Meaning::Port(Side::Foreign),
+    ),
+    word("diag", "", "the Diag column is not empty", Meaning::Diag),
+    word(
+        "process",
+        "=NAME",
+        "the name of a process that has the socket open",
+        Meaning::Process,
+    ),
+    word(
+        "pid",
+        "=N",
+        "a process that has the socket open",
+        Meaning::Pid,
+    ),
+    word(
+        "uid",
+        "=N",
+        "the user of the socket",
+        Meaning::Number(Field::Uid),
+    ),
+    word(
+        "ino",
+        "=N",
+        "the inode of the socket",
+        Meaning::Number(Field::Ino),
+    ),
+    word(
+        "backlog",
+        "=N",
+        "the backlog of a listener",
+        Meaning::Number(Field::Backlog),
+    ),
+    word("not", "", "all other sockets", Meaning::Not).or(&["!"]),
+    word(
+        "and",
+        "",
+        "sockets that both sides select; may be left out",
+        Meaning::And,
+    )
+    .or(&["&", "&&"]),
+    word(
+        "or",
+        "",
+        "sockets that one of both sides selects",
+        Meaning::Or,
+    )
+    .or(&["|", "||"]),
+];
+
+/// The word of this name, or with this other spelling.
+pub fn find(name: &str) -> Option<&'static Word> {
+    static ALL: &[Word] = &WORDS;
+    ALL.iter()
+        .find(|word| word.name == name || word.aliases.contains(&name))
+}
+
+/// What a condition can begin with, for hints.
+pub fn conditions() -> String {
+    let joins = |word: &&Word| matches!(word.meaning, Meaning::And | Meaning::Or);
+    let words = WORDS.iter().filter(|word| !joins(word));
+    let names: Vec<_> = words.map(|word| word.name).collect();
+    format!(
+        "{}, an option such as TCP_NODELAY, or a bracket",
+        names.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::states;
+    use std::collections::BTreeSet;
+
+    const PAGE: &str = include_str!("../../../../man/knetstat.8");
+
+    /// The text of an item of the page's section on filters.
+    fn section() -> &'static str {
+        let (_, section) = PAGE.split_once(".Sh FILTERS\n").unwrap();
+        let (section, _) = section.split_once("\n.Ss ").unwrap();
+        section
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names = WORDS
+            .iter()
+            .flat_map(|word| std::iter::once(&word.name).chain(word.aliases));
+        let names: Vec<_> = names.collect();
+        let unique: BTreeSet<_> = names.iter().collect();
+        assert_eq!(names.len(), unique.len());
+        assert_eq!(find("&&").unwrap().meaning, Meaning::And);
+        assert!(find("&&&").is_none());
+    }
+
+    /// knetstat(8) has each word and no other, in its grammar or as an item.
+    #[test]
+    fn the_page_has_each_word_and_no_other() {
+        let section = section();
+        let (_, grammar) = section.split_once(".Bd -literal\n").unwrap();
+        let (grammar, rest) = grammar.split_once(".Ed\n").unwrap();
+        let (grammar, _) = grammar.split_once("OP     = ").unwrap();
+        let words = grammar.split(|c: char| !c.is_ascii_alphabetic());
+        let in_grammar = words.filter(|word| word.chars().any(|c| c.is_ascii_lowercase()));
+        let items = rest.lines().filter_map(|line| line.strip_prefix(".It Cm "));
+        let found: BTreeSet<_> = in_grammar
+            .chain(items.flat_map(|item| item.split(" , ")))
+            .collect();
+        let expected: BTreeSet<_> = WORDS.iter().map(|word| word.name).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_page_has_each_state_and_no_other() {
+        let (_, item) = section().split_once(".It STATE\n").unwrap();
+        let (item, _) = item.split_once(".It ").unwrap();
+        let (names, rest) = item.split_once("the labels of the rows").unwrap();
+        let (_, groups) = rest.split_once("and\n").unwrap();
+        let literals = |text: &'static str| {
+            let lines = text.lines().filter_map(|line| line.strip_prefix(".Li "));
+            let words = lines.map(|line| line.trim_start_matches("( "));
+            words.map(|words| words.split(' ').next().unwrap().replace('\\', ""))
+        };
+        let found: BTreeSet<_> = literals(names).chain(literals(groups)).collect();
+        let expected: BTreeSet<_> = states::names().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(found, expected);
+    }
+}
