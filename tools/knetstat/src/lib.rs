@@ -12,8 +12,8 @@
 //!   |
 //! commands    one file for each: list, summary, watch, since, explain
 //!   |
-//! print       printer (the trait), text and json (which implement it), layout (columns and
-//!   |         colours), explanation, format (text or JSON), notes (on standard error), stdout
+//! print       printer (the trait), text and json (which implement it), layout and columns
+//!   |         (of text), explanation, format (text or JSON), notes (on standard error), stdout
 //!   |
 //! model       row, options, defaults, filter, query (files, states and filter), event, tracker,
 //!   |         counts, words and states (of filters), similar
@@ -30,8 +30,8 @@
 //! |---|---|
 //! | a flag or a command | `cli/args.rs`, and `commands/` for what it does |
 //! | a word of filters | `model/words.rs`: an entry of `WORDS`; knetstat(8), which a test compares |
-//! | a column of the text | `print/layout.rs` |
-//! | a key of the JSON | `print/json.rs` |
+//! | a column of the text | `print/columns.rs`: an entry of `COLUMNS` |
+//! | a key of the JSON | `print/json.rs`: a field; knetstat(8), which a test compares |
 
 pub mod cli;
 pub mod commands {
@@ -42,6 +42,7 @@ pub mod commands {
     pub mod watch;
 }
 pub mod print {
+    pub mod columns;
     pub mod explanation;
     pub mod format;
     pub mod json;

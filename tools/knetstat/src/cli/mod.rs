@@ -106,7 +106,7 @@ fn format(list: &List, query: &Query, services: Services) -> Format {
         layout.asked.clone_from(&query.filter.options);
     }
     Format::Text {
-        layout,
+        layout: Box::new(layout),
         has_header: !list.no_header,
     }
 }

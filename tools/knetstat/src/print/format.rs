@@ -10,8 +10,13 @@ use std::io::Write;
 
 /// The format of the output.
 pub enum Format {
-    Text { layout: Layout, has_header: bool },
-    Json { processes: bool },
+    Text {
+        layout: Box<Layout>,
+        has_header: bool,
+    },
+    Json {
+        processes: bool,
+    },
 }
 
 impl Format {
@@ -19,7 +24,7 @@ impl Format {
     pub fn printer<'a>(self, out: Box<dyn Write + 'a>) -> Box<dyn Printer + 'a> {
         match self {
             Format::Text { layout, has_header } => {
-                Box::new(TextPrinter::new(out, layout, has_header))
+                Box::new(TextPrinter::new(out, *layout, has_header))
             }
             Format::Json { processes } => Box::new(JsonPrinter::new(out, processes)),
         }

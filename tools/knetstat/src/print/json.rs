@@ -303,6 +303,7 @@ mod tests {
     use super::*;
     use crate::model::row::tests::TCP;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     const CONNECTION: &str = "     0     12 192.0.2.1:22            198.51.100.7:40001      ESTB >|   \
         SO_KEEPALIVE=1,SO_LINGER=5s,TCP_CONGESTION=7,TCP_LINGER2=-1,IP_TOS=0xb8,SO_MAX_PACING_RATE=18446744073709551614,TCP_NEW=a,uid=33,ino=5";
@@ -414,6 +415,61 @@ mod tests {
                 serde_json::json!({"count": 1, "by": "options", "options": {"A": 1}}),
             ]
         );
+    }
+
+    /// The section of knetstat(8) on JSON has each key and no other, and the help each of a socket.
+    #[test]
+    fn the_page_has_each_key_and_no_other() {
+        let page = include_str!("../../../../man/knetstat.8");
+        let (_, section) = page.split_once(".Sh JSON\n").unwrap();
+        let (section, _) = section.split_once("\n.Sh ").unwrap();
+        let items = section
+            .lines()
+            .filter_map(|line| line.strip_prefix(".It Li "));
+        let found: BTreeSet<_> = items.flat_map(|names| names.split(" , ")).collect();
+
+        let row = Row::parse(
+            TCP,
+            b"0 0 1.2.3.4:5 1.2.3.4:6 LSTN >| A=1,backlog=1,uid=0,ino=1",
+        );
+        let row = row.unwrap();
+        let snapshot = Snapshot::of(&row);
+        let row = Row {
+            uid: Some(1),
+            ..row
+        };
+        let event = Event::changed(snapshot, Snapshot::of(&row)).unwrap();
+        let events = [(event, Vec::new())];
+        let counts = crate::model::counts::tests::example(true);
+        let sockets = printed(true, |printer| printer.row(&row, b"", &[]));
+        let all = [
+            sockets.clone(),
+            printed(true, |printer| printer.events(&events)),
+            printed(false, |printer| printer.counts(&counts)),
+        ]
+        .concat();
+        let keys = |objects: &[serde_json::Value]| -> BTreeSet<String> {
+            let maps = objects.iter().filter_map(|object| object.as_object());
+            maps.flat_map(|map| map.keys().cloned()).collect()
+        };
+        assert_eq!(
+            found,
+            keys(&all)
+                .iter()
+                .map(String::as_str)
+                .collect::<BTreeSet<_>>()
+        );
+        // Objects of another kind are told of in the text.
+        for key in ["sockets", "file", "raw"] {
+            let mut words = section.split([' ', '\n']);
+            assert!(words.any(|word| word == key), "{key}");
+        }
+        let arguments = include_str!("../cli/args.rs");
+        let (_, help) = arguments.split_once("/// Keys: ").unwrap();
+        let (help, _) = help.split_once("#[arg").unwrap();
+        for key in keys(&sockets) {
+            assert!(help.contains(&key), "the help does not have {key}");
+        }
     }
 
     proptest! {

@@ -5,8 +5,8 @@
 use crate::model::counts::By;
 use crate::model::defaults::Defaults;
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
-use crate::model::row::{Endpoint, Row};
-use crate::source::files::Netid;
+use crate::model::row::Row;
+use crate::print::columns::{endpoint, Widths};
 use crate::source::process::Owner;
 use crate::source::services::Services;
 use anstyle::{AnsiColor, Style};
@@ -26,39 +26,16 @@ pub struct Layout {
     pub asked: Vec<Rc<Defaults>>,
     /// Of the terminal; `None`: it is none, and each row is a line.
     width: Option<usize>,
-    columns: Columns,
+    widths: Widths,
+    /// Room for a cell.
+    cell: String,
     line: String,
     /// How much of the line a terminal does not show.
     unseen: usize,
 }
 
-/// How wide the columns are whose width is not the same in all rows.
-#[derive(Debug)]
-struct Columns {
-    queues: [usize; 2],
-    ends: [usize; 2],
-}
-
-impl Columns {
-    /// As in the files.
-    const FIXED: Columns = Columns {
-        queues: [6; 2],
-        ends: [23; 2],
-    };
-    /// As narrow as their names.
-    const NARROW: Columns = Columns {
-        queues: [RECV_Q.len(), SEND_Q.len()],
-        ends: [LOCAL.len(), FOREIGN.len()],
-    };
-}
-
-const RECV_Q: &str = "Recv-Q";
-const SEND_Q: &str = "Send-Q";
-const LOCAL: &str = "Local Address";
-const FOREIGN: &str = "Foreign Address";
 const COUNT: &str = "Count";
 
-const DIAG: Style = AnsiColor::Red.on_default().bold();
 const HEADER: Style = Style::new().bold();
 const PROCESS: Style = AnsiColor::Cyan.on_default();
 
@@ -71,7 +48,8 @@ impl Layout {
             color: false,
             asked: Vec::new(),
             width: None,
-            columns: Columns::FIXED,
+            widths: Widths::fixed(),
+            cell: String::new(),
             line: String::new(),
             unseen: 0,
         }
@@ -81,23 +59,16 @@ impl Layout {
     /// goes below.
     pub fn set_width(&mut self, width: usize) {
         self.width = Some(width);
-        self.columns = Columns::NARROW;
+        self.widths = Widths::narrow();
     }
 
     pub fn is_for_a_terminal(&self) -> bool {
         self.width.is_some()
     }
 
-    /// Makes the columns so wide that this row fits. They never become narrower: what was printed
-    /// with them stays where it is.
+    /// Makes the columns so wide that this row fits.
     pub fn measure(&mut self, row: &Row<'_>) {
-        for (width, n) in self.columns.queues.iter_mut().zip([row.recv_q, row.send_q]) {
-            *width = (*width).max(n.to_string().len());
-        }
-        for (i, endpoint) in [&row.local, &row.foreign].into_iter().enumerate() {
-            let len = self.endpoint(row.file.netid, endpoint).len();
-            self.columns.ends[i] = self.columns.ends[i].max(len);
-        }
+        self.widths.measure(row, self.services.as_ref());
     }
 
     fn start(&mut self) {
@@ -115,68 +86,62 @@ impl Layout {
         }
     }
 
+    /// The titles of the columns, each with a blank behind it.
+    fn titles(&self, of_events: bool) -> String {
+        let mut text = String::new();
+        for (column, width) in self.widths.columns(of_events) {
+            let title = column.title;
+            let _ = match column.is_right {
+                true => write!(text, "{title:>width$} "),
+                false => write!(text, "{title:width$} "),
+            };
+        }
+        text
+    }
+
+    /// The titles behind the columns.
+    fn last_titles(&self) -> &'static str {
+        match self.processes {
+            true => "Options Process",
+            false => "Options",
+        }
+    }
+
     pub fn header(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        let Columns {
-            queues: [recv_q, send_q],
-            ends: [local, foreign],
-        } = self.columns;
-        let process = if self.processes { " Process" } else { "" };
-        let text = format!(
-            "Netid {RECV_Q:>recv_q$} {SEND_Q:>send_q$} {LOCAL:local$} {FOREIGN:foreign$} \
-            Stat Diag Options{process}",
-        );
+        let text = self.titles(false) + self.last_titles();
         self.start();
         self.styled(HEADER, &text);
         writeln!(out, "{}", self.line)
     }
 
-    fn endpoint(&self, netid: Netid, endpoint: &Endpoint<'_>) -> String {
-        let name = self
-            .services
-            .as_ref()
-            .and_then(|services| services.name(netid, endpoint.port));
-        match (endpoint.port, name) {
-            (0, _) => format!("{}:*", endpoint.text),
-            (_, Some(name)) => format!("{}:{name}", endpoint.text),
-            (port, None) => format!("{}:{port}", endpoint.text),
+    /// The cells of a row, each with a blank behind it.
+    fn cells(&mut self, row: &Row<'_>, of_events: bool) {
+        let mut cell = std::mem::take(&mut self.cell);
+        for (column, width) in self.widths.columns(of_events) {
+            cell.clear();
+            (column.write)(row, self.services.as_ref(), &mut cell);
+            let padding = width.saturating_sub(cell.len().max(1));
+            let pad = |line: &mut String| line.extend(std::iter::repeat_n(' ', padding));
+            if column.is_right {
+                pad(&mut self.line);
+            }
+            match cell.as_str() {
+                "" => self.line.push('-'),
+                text if column.style.is_plain() => self.line += text,
+                text => self.styled(column.style, text),
+            }
+            if !column.is_right {
+                pad(&mut self.line);
+            }
+            self.line.push(' ');
         }
-    }
-
-    /// Both ends, and the state.
-    fn ends(&mut self, row: &Row<'_>) {
-        for (endpoint, width) in [&row.local, &row.foreign]
-            .into_iter()
-            .zip(self.columns.ends)
-        {
-            let text = self.endpoint(row.file.netid, endpoint);
-            let _ = write!(self.line, "{text:width$} ");
-        }
-        self.line += row.state.label();
-        self.line.push(' ');
+        self.cell = cell;
     }
 
     /// A row. Each line has all fields: what is empty is `-`.
     pub fn row(&mut self, out: &mut dyn Write, row: &Row<'_>, owners: &[Owner]) -> io::Result<()> {
-        let [recv_q, send_q] = self.columns.queues;
         self.start();
-        let _ = write!(
-            self.line,
-            "{:5} {:recv_q$} {:send_q$} ",
-            row.file.netid.name(),
-            row.recv_q,
-            row.send_q
-        );
-        self.ends(row);
-        match row.diag {
-            "" => self.line += "-    ",
-            diag => {
-                self.styled(DIAG, diag);
-                // A blank at least, whatever newer modules show there.
-                for _ in diag.len()..5.max(diag.len() + 1) {
-                    self.line.push(' ');
-                }
-            }
-        }
+        self.cells(row, false);
         if self.verbose {
             self.users_only(owners);
             self.one_a_line(row);
@@ -224,12 +189,8 @@ impl Layout {
 
     /// As [`Layout::header`], of [`Layout::event`]: so wide is the time.
     pub fn header_of_events(&mut self, out: &mut dyn Write, time: usize) -> io::Result<()> {
-        let [local, foreign] = self.columns.ends;
-        let process = if self.processes { " Process" } else { "" };
-        let text = format!(
-            "{:time$} Event   Netid {LOCAL:local$} {FOREIGN:foreign$} Stat Options{process}",
-            "Time"
-        );
+        let title = "Time";
+        let text = format!("{title:time$} Event   {}", self.titles(true)) + self.last_titles();
         self.start();
         self.styled(HEADER, &text);
         writeln!(out, "{}", self.line)
@@ -254,8 +215,8 @@ impl Layout {
             Event::Went { .. } => AnsiColor::Red,
         };
         self.styled(style.on_default(), &format!("{:7}", event.name()));
-        let _ = write!(self.line, " {:5} ", row.file.netid.name());
-        self.ends(&row);
+        self.line.push(' ');
+        self.cells(&row, true);
         let before = event.before().and_then(Snapshot::row);
         let found = before.map(|before| changes(&before, &row));
         let found = found.unwrap_or_default();
@@ -284,7 +245,11 @@ impl Layout {
     fn change(&self, row: &Row<'_>, change: &Change<'_>) -> String {
         let value = |value| match value {
             None => "unset".to_owned(),
-            Some(Value::Endpoint(endpoint)) => self.endpoint(row.file.netid, &endpoint),
+            Some(Value::Endpoint(end)) => {
+                let mut text = String::new();
+                endpoint(row.file.netid, &end, self.services.as_ref(), &mut text);
+                text
+            }
             Some(Value::State(state)) => state.label().to_owned(),
             Some(Value::Option(text)) => text.to_owned(),
             Some(Value::Number(n)) => n.to_string(),

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The columns of rows and of events. The header, the widths and the cells follow from [`COLUMNS`].
+
+use crate::model::row::{Endpoint, Row};
+use crate::source::files::Netid;
+use crate::source::services::Services;
+use anstyle::{AnsiColor, Style};
+use std::fmt::Write;
+
+/// A column.
+pub struct Column {
+    pub title: &'static str,
+    /// The width in a file, where a row is printed before the next one is known.
+    pub width: usize,
+    /// Whether the column is as wide as its cells on a terminal.
+    pub grows: bool,
+    /// Whether cells are aligned to the right, as numbers are.
+    pub is_right: bool,
+    /// Whether events have it, too.
+    pub is_in_events: bool,
+    pub style: Style,
+    /// Writes the cell of a row. An empty one is printed as `-`.
+    pub write: fn(&Row<'_>, Option<&Services>, &mut String),
+}
+
+const COLUMN: Column = Column {
+    title: "",
+    width: 0,
+    grows: false,
+    is_right: false,
+    is_in_events: true,
+    style: Style::new(),
+    write: |_, _, _| {},
+};
+
+const QUEUE: Column = Column {
+    width: 6,
+    grows: true,
+    is_right: true,
+    is_in_events: false,
+    ..COLUMN
+};
+
+const ADDRESS: Column = Column {
+    width: 23,
+    grows: true,
+    ..COLUMN
+};
+
+/// The columns, in their order. Options, and processes with `-p`, follow.
+pub static COLUMNS: [Column; 7] = [
+    Column {
+        title: "Netid",
+        width: 5,
+        write: |row, _, cell| *cell += row.file.netid.name(),
+        ..COLUMN
+    },
+    Column {
+        title: "Recv-Q",
+        write: |row, _, cell| _ = write!(cell, "{}", row.recv_q),
+        ..QUEUE
+    },
+    Column {
+        title: "Send-Q",
+        write: |row, _, cell| _ = write!(cell, "{}", row.send_q),
+        ..QUEUE
+    },
+    Column {
+        title: "Local Address",
+        write: |row, services, cell| endpoint(row.file.netid, &row.local, services, cell),
+        ..ADDRESS
+    },
+    Column {
+        title: "Foreign Address",
+        write: |row, services, cell| endpoint(row.file.netid, &row.foreign, services, cell),
+        ..ADDRESS
+    },
+    Column {
+        title: "Stat",
+        width: 4,
+        write: |row, _, cell| *cell += row.state.label(),
+        ..COLUMN
+    },
+    Column {
+        title: "Diag",
+        width: 4,
+        is_in_events: false,
+        style: AnsiColor::Red.on_default().bold(),
+        write: |row, _, cell| *cell += row.diag,
+        ..COLUMN
+    },
+];
+
+/// Writes an address and its port, by name if there are services.
+pub fn endpoint(
+    netid: Netid,
+    endpoint: &Endpoint<'_>,
+    services: Option<&Services>,
+    text: &mut String,
+) {
+    let name = services.and_then(|services| services.name(netid, endpoint.port));
+    let _ = match (endpoint.port, name) {
+        (0, _) => write!(text, "{}:*", endpoint.text),
+        (_, Some(name)) => write!(text, "{}:{name}", endpoint.text),
+        (port, None) => write!(text, "{}:{port}", endpoint.text),
+    };
+}
+
+/// The widths of the columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Widths([usize; COLUMNS.len()]);
+
+impl Widths {
+    /// As in the files of the module.
+    pub fn fixed() -> Self {
+        let mut widths = [0; COLUMNS.len()];
+        for (width, column) in widths.iter_mut().zip(&COLUMNS) {
+            *width = column.width;
+        }
+        Self(widths)
+    }
+
+    /// As narrow as the titles, until cells are measured.
+    pub fn narrow() -> Self {
+        let mut widths = Self::fixed();
+        for (width, column) in widths.0.iter_mut().zip(&COLUMNS) {
+            if column.grows {
+                *width = column.title.len();
+            }
+        }
+        widths
+    }
+
+    /// Makes the columns so wide that this row fits. They never become narrower: what was printed
+    /// with them stays where it is.
+    pub fn measure(&mut self, row: &Row<'_>, services: Option<&Services>) {
+        let mut cell = String::new();
+        for (width, column) in self.0.iter_mut().zip(&COLUMNS) {
+            if column.grows {
+                cell.clear();
+                (column.write)(row, services, &mut cell);
+                *width = (*width).max(cell.len());
+            }
+        }
+    }
+
+    /// The columns with their widths, of rows or of events.
+    pub fn columns(&self, of_events: bool) -> impl Iterator<Item = (&'static Column, usize)> {
+        let columns = COLUMNS.iter().zip(self.0);
+        columns.filter(move |(column, _)| column.is_in_events || !of_events)
+    }
+}
