@@ -167,6 +167,12 @@ bench-consistency:
 	+@vm/bench.sh $(if $(QUICK),--quick) $(if $(OUT),--out '$(OUT)') --only consistency \
 		--kernel '$(if $(filter file,$(origin KERNEL)),debian-13-backports,$(KERNEL))'
 
+# The picture in the README: the command on a terminal of a guest.
+# make picture [KERNEL=NAME]
+.PHONY: picture
+picture:
+	+@vm/picture.sh $(named)
+
 # The targets vm, shell, guests, vm-setup and vm-clean.
 -include vm/vm.mk
 

@@ -233,7 +233,7 @@ fn the_manual_page_has_every_option() {
     assert_eq!(there, shown());
 }
 
-/// The README and the comparison name only options that exist, and the README gives their number.
+/// The README and the comparison name only options that exist, and their number is right.
 /// The README's commands have patterns in them; `man.rs` compares those with knetstat(5).
 #[test]
 fn the_readme_is_right() {
@@ -250,9 +250,14 @@ fn the_readme_is_right() {
             .collect();
         assert!(unknown.is_empty(), "{page} has {unknown:?}");
     }
-    let readme = read(project().join("README.md"));
     let count = shown.len();
-    for expected in [format!("{count} options"), format!("{count} of {count}")] {
-        assert!(readme.contains(&expected), "README.md lacks {expected:?}");
+    for (page, expected) in [
+        ("README.md", format!("{count} options")),
+        ("README.md", format!("{count} of {count}")),
+        ("docs/comparison.md", format!("| knetstat | {count} |")),
+        ("debian/control", format!("{count} options")),
+    ] {
+        let text = read(project().join(page));
+        assert!(text.contains(&expected), "{page} lacks {expected:?}");
     }
 }
