@@ -1,24 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs the benchmark (tests/bench) in a guest: makes what is missing, shows progress
-# on stderr, and prints the tables on stdout.
+# Runs the benchmark (tests/bench) in a guest. Makes what is missing, shows progress on stderr, and prints
+# the tables on stdout.
 #
 # usage: vm/bench.sh [--quick] [--kernel NAME] [--out FILE] [--only PART[,PART]...] [--against DIR]
 #        vm/bench.sh --here [--quick] [--out FILE]
-#   --kernel NAME  another guest than uml; where all code is emulated, times mean nothing, but
-#                what consistency counts does
-#   --quick      smaller sizes and fewer rounds
-#   --out FILE   write the figures there as JSON
-#   --only PARTS some of: readers filtered read-sizes growth consistency load holds memory command
+#   --kernel NAME  run in this guest, not in uml. If all code is emulated, times mean nothing; the counts
+#                  of `consistency` do
+#   --quick        use smaller sizes and fewer rounds
+#   --out FILE     write the figures to FILE as JSON
+#   --only PARTS   run some of: readers filtered read-sizes growth consistency load holds memory command
 #   --against DIR  compare the module with that of another checkout, by turns
-#   --here       the command alone, on this machine's own kernel, with sockets in a network
-#                namespace and rows in a file, as the module is loaded in guests only
+#   --here         measure only the command, on this machine's kernel, with sockets in a network namespace
+#                  and rows in a file, because the module is loaded in guests only
 
 . "$(dirname "$0")/lib.sh"
 
 usage="usage: vm/bench.sh [--quick] [--kernel NAME] [--out FILE] [--only PART[,PART]...] [--against DIR] | --here [--quick] [--out FILE]"
-# What the largest sizes want, in MiB, and how long a run may take, in seconds.
+# The memory for the largest sizes, in MiB, and the time for a run, in seconds.
 mem=12288
 timeout=3600
 kernel=uml
@@ -66,31 +66,31 @@ done
 [[ -z $here || $kernel$only$against == uml ]] || die_usage "$usage"
 check_host
 if [[ -n $out ]]; then
-	# To know it now, not in half an hour.
-	[[ -d $(dirname -- "$out") && ! -d $out ]] || die_usage "OUT: cannot write a file '$out'"
+	# Check this now, not in half an hour.
+	[[ -d $(dirname -- "$out") && ! -d $out ]] || die_usage "the file '$out' cannot be written"
 fi
 
 cpu=$(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo | tr -cd 'A-Za-z0-9 @.()-')
 load=$(cut -d' ' -f1 /proc/loadavg)
 host="$(nproc) x ${cpu:-unknown CPU}, load $load before the run"
 if awk -v load="$load" 'BEGIN { exit !(load > 0.5) }'; then
-	note "  the machine is busy (load $load): times will be longer, and ratios less certain"
+	note "  the machine is busy (load $load): times are longer, and ratios less certain"
 fi
 
-# begin_run: makes $dir, which the run shares with us.
+# begin_run: makes $dir, which the run shares with this script.
 begin_run() {
 	dir=$(mktemp -d "$CACHE/run/bench.XXXXXX")
 	chmod 755 "$dir"
 	trap 'remove_tree "$dir"' EXIT
 }
 
-# end_run STATUS: keeps the figures, if there are some, and leaves with the run's status.
+# end_run STATUS: copies the figures, if there are any, and exits with the run's status.
 end_run() {
 	if [[ -n $out ]]; then
 		if [[ -f $dir/bench.json ]]; then
 			cp "$dir/bench.json" "$out"
 		else
-			note "knetstat: there are no figures for $out"
+			note "knetstat: the run wrote no figures, so there is no $out"
 		fi
 	fi
 	exit "$1"
@@ -103,7 +103,7 @@ if [[ -n $here ]]; then
 	lock_use
 	begin_run
 	cp "$command" "$dir/"
-	# A network and processes of its own, so that only its sockets and processes are seen.
+	# In namespaces of its own, so that it sees only its own sockets and processes.
 	status=0
 	# shellcheck disable=SC2086 # A list of options.
 	in_root env KNETSTAT_DIR="$(in_cache "$dir")" \
@@ -112,14 +112,14 @@ if [[ -n $here ]]; then
 	end_run "$status"
 fi
 
-# What the machine can give; a little less, as vm/run.sh asks again after the builds.
+# A little less than the available memory, because vm/run.sh checks again after the builds.
 least=2048
 room=$(($(room_for_guest) - 64))
 [[ $mem -le $room ]] || mem=$room
 [[ $mem -ge $least ]] ||
-	die "the benchmark's guest wants $least MiB at least, and can have $mem (3/4 of free memory)"
+	die "the benchmark's guest needs $least MiB at least, and can have $mem (3/4 of free memory)"
 
-# wants PART...: whether one of them is to run.
+# wants PART...: whether one of these parts is to run.
 wants() {
 	local part
 	[[ -n $only ]] || return 0
@@ -167,7 +167,7 @@ if [[ -n $against ]]; then
 	arguments+=" --against \$KNETSTAT_DIR/against/knetstat.ko"
 fi
 status=0
-# The guest has one console, which shows progress here; tables and figures come as files.
+# The guest's one console shows progress; tables and figures come as files.
 "$VM/run.sh" --dir "$dir" --mem "$mem" --timeout "$timeout" --log "$CACHE/log/bench.kernel.log" \
 	--module "$ko" --with "$program" "${with[@]}" "$kernel" \
 	"\$KNETSTAT_DIR/${program##*/} --json \$KNETSTAT_DIR/bench.json --host '$host'$arguments > \$KNETSTAT_DIR/bench.txt" \

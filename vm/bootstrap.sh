@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154
 #
-# How a root of a release of Debian is made, and what guests have of it. To be sourced after vm/lib.sh.
+# Functions that make a root with a release of Debian, and the packages for guests. To be sourced after
+# vm/lib.sh.
 
-# Inside the guests: the usual tools, real programs for the demonstration, and what
-# people read files with. The build root, from which most guests boot, has those of
-# GUEST_TOO for its own use.
+# Packages for the guests: the usual tools, real programs for the demonstration, and programs that people
+# read files with. The build root, from which most guests boot, needs those of GUEST_TOO itself.
 GUEST_TOO="busybox-static kmod make xz-utils"
 GUEST="iproute2 net-tools nftables python3 strace procps psmisc util-linux lsof less
 	iputils-ping ncat socat curl nginx-light openssh-server dnsmasq-base
 	zsh ksh93u+m mksh dash bash coreutils sed grep perl gawk mawk"
 
-# apt_and_dpkg ROOT SUITE: the settings of both there.
+# apt_and_dpkg ROOT SUITE: configures apt and dpkg in the root.
 apt_and_dpkg() {
 	local root=$1 suite=$2 proxy
-	# Room and time: no documentation, no translations, no fsync. (That no initramfs
-	# is made is due to INITRD=No in lib.sh.)
+	# To save space and time: no documentation, no translations, no fsync. (INITRD=No in lib.sh prevents
+	# an initramfs.)
 	mkdir -p "$root/etc/dpkg/dpkg.cfg.d" "$root/etc/apt/apt.conf.d" "$root/usr/sbin"
 	cat > "$root/etc/dpkg/dpkg.cfg.d/knetstat" <<-END
 		force-unsafe-io
@@ -31,7 +31,7 @@ apt_and_dpkg() {
 		Acquire::Check-Valid-Until "false";
 		Binary::apt-get::APT::Keep-Downloaded-Packages "false";
 	END
-	# The host's own way to its packages, where it has one.
+	# The host's proxy for packages, if it has one.
 	proxy=$(apt-config dump --format '%f "%v";%n' Acquire::http::Proxy Acquire::https::Proxy || true)
 	[[ -z $proxy ]] || printf '%s\n' "$proxy" >> "$root/etc/apt/apt.conf.d/knetstat"
 	# Packages must not start their services.
@@ -44,7 +44,7 @@ apt_and_dpkg() {
 # bootstrap ROOT SUITE
 bootstrap() {
 	local root=$1 suite=$2
-	# It mounts things, and must not leave them behind when it is interrupted.
+	# debootstrap mounts file systems, which must not stay if it is interrupted.
 	unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
 		debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" \
 		${KNETSTAT_MIRROR:+"$KNETSTAT_MIRROR"}
@@ -52,7 +52,7 @@ bootstrap() {
 	apt_and_dpkg "$root" "$suite"
 }
 
-# What both make of it, for the keys of the cache.
+# bootstrap_recipe: the functions above, for the keys of the cache.
 bootstrap_recipe() { declare -f apt_and_dpkg bootstrap; }
 
 need_debootstrap() {
@@ -63,7 +63,7 @@ need_debootstrap() {
 				{ apt-get update; apt-get install -y --no-install-recommends debootstrap; }'
 }
 
-# step_bootstrap ROOT SUITE: with progress; the log is NAME's.
+# step_bootstrap ROOT SUITE NAME: bootstrap with progress; NAME is in the name of the log.
 step_bootstrap() {
 	step "Debian $2, from debootstrap" "debootstrap-$3" '^I: (Retrieving|Extracting|Unpacking|Configuring)' \
 		"debootstrap failed; is the network up? then run it again: make vm-setup" bootstrap "$1" "$2"

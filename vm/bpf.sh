@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes what the benchmark takes to read sockets by BPF iterators, and prints where that is:
-# bpftool, and the programs in tests/bench/bpf. They run where /sys/kernel/btf/vmlinux is.
+# Makes bpftool and the programs in tests/bench/bpf, by which the benchmark reads sockets with BPF iterators,
+# and prints their directory. They need a kernel with /sys/kernel/btf/vmlinux.
 #
 # usage: vm/bpf.sh
 
@@ -18,7 +18,7 @@ dir=$CACHE/bpf-$(cat "$VM/bpf.sh" "$TOP/$source" <(printf '%s\n' "$ROOT") | hash
 make_bpf() {
 	remove_tree "$dir"
 	mkdir "$dir"
-	# The lists and the package go where no root has them: the root stays as its key says.
+	# The lists and the package go to /tmp, so that the root stays as its key says.
 	# shellcheck disable=SC2016
 	step "bpftool, and the BPF iterators of the benchmark" bpf '' \
 		"is the network up? then run it again" \

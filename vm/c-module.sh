@@ -1,19 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds the C module of the same name (https://github.com/veithen/knetstat) for a guest's
-# kernel, from a copy of its sources in the cache, and prints the directory that knetstat.ko
-# is in.
+# Builds the C module of the same name (https://github.com/veithen/knetstat) for a guest's kernel, from a
+# copy of its sources in the cache, and prints the directory with its knetstat.ko.
 #
 # usage: vm/c-module.sh DIR KERNEL
-#   DIR   its sources, of which nothing is changed
+#   DIR   its sources, which stay as they are
 
 . "$(dirname "$0")/lib.sh"
 
 [[ $# -eq 2 ]] || die_usage "usage: vm/c-module.sh DIR KERNEL"
 sources=$1
 [[ -f $sources/knetstat.c && -f $sources/Makefile ]] ||
-	die "there is no knetstat.c with a Makefile in '$sources'; KNETSTAT_C_MODULE names a checkout of the C module"
+	die "'$sources' has no knetstat.c and Makefile; set KNETSTAT_C_MODULE to a checkout of the C module"
 sources=$(cd "$sources" && pwd -P)
 load_guest "$2"
 
@@ -35,7 +34,7 @@ if [[ -f $dir/knetstat.ko ]]; then
 fi
 printf '%s\n' "$DIR" > "$dir.kernel"
 
-# As its own Makefile does, but for the guest's kernel.
+# Like its own Makefile, but for the guest's kernel.
 build() {
 	local args=()
 	mkdir -p "$dir"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Lists the guests: what each is, and whether its kernel is in the cache.
+# Lists the guests, each with a description, and whether its kernel is in the cache.
 #
 # usage: vm/guests.sh
 
@@ -14,6 +14,6 @@ for name in $(guest_names); do
 	else
 		state="not in the cache; to make it: make vm-setup KERNEL=$name"
 	fi
-	[[ $TESTED != yes ]] || state+="; make test takes it"
-	printf '%-12s %s\n%-12s %s\n' "$name" "$ABOUT" '' "$state"
+	[[ $TESTED != yes ]] || state+="; make test runs it"
+	printf '%-30s%s\n%-30s%s\n' "$name" "$ABOUT" '' "$state"
 done

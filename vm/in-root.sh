@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs a command in the build root, in the checkout, which is /knetstat there (or,
-# from a directory of the checkout, in that directory).
-# Cargo's target directory and its home are in the cache.
+# Runs a command in the build root. The checkout is /knetstat there, and the working directory is the
+# checkout or, if the caller is in a directory of it, that directory. cargo's target directory and home are
+# in the cache.
 #
 # usage: vm/in-root.sh COMMAND [ARGUMENT]...
 

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes a guest's kernel and the build tree that modules for it are built against, in the
-# cache (how: vm/machines/), and prints where it is.
+# Makes a guest's kernel and the build tree for its modules, in the cache, and prints their directory.
+# vm/machines/ says how.
 #
 # usage: vm/kernel.sh [--find] KERNEL
-#   --find   make nothing: print where it is, or fail if it is not there
+#   --find   make nothing: fail if the directory is not in the cache
 
 . "$(dirname "$0")/lib.sh"
 

@@ -1,23 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the scripts in vm/ share: where the cache is, how progress is shown, and
-# how a command is run inside the build root.  To be sourced.
+# Functions that the scripts in vm/ share: the cache, progress, and commands inside the build root. To be
+# sourced.
 #
-# Nothing is ever mounted in the host's own mount namespace: every command that
-# needs mounts gets a private mount and PID namespace, which takes its mounts and
-# its processes with it when it ends, however it ends.
+# Nothing is ever mounted in the host's own mount namespace. A command that needs mounts gets a private
+# mount and PID namespace. Its mounts and processes vanish when it ends, however it ends.
 
 set -euo pipefail
 
 VM=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 TOP=$(dirname "$VM")
 CACHE=${KNETSTAT_CACHE:-/var/cache/knetstat}
-# The build root; vm/root.sh makes it and says where it is.
+# The build root; vm/root.sh makes it and prints its path.
 ROOT=
 # "yes": make nothing that is missing; see make_once.
 FIND=
-# Where the cache and the checkout are to be found inside the root.
+# The paths of the cache, the checkout and $RUN_DIR inside the root.
 IN_CACHE=/cache
 IN_TOP=/knetstat
 IN_RUN=/vm
@@ -27,29 +26,29 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 note() { printf '%s\n' "$*" >&2; }
 die() { printf 'knetstat: %s\n' "$*" >&2; exit 1; }
 
-# die_usage WHAT: as die, with the status that this project gives usage errors.
+# die_usage MESSAGE: like die, with the status of this project's usage errors.
 die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 
-# The guests: vm/guests/NAME.sh describes one, in these variables, and no other file names
-# it but the tests that need one in particular.
-#   ABOUT      what it is, in one line
-#   MACHINE    what it runs on: vm/machines/MACHINE.sh makes its kernel and boots it
-#   SCALE      how much the tests take on: fast, checked (an instrumented kernel),
+# A guest is one file, vm/guests/NAME.sh, and no other file names it but the tests that need this one. The
+# file sets these variables:
+#   ABOUT      a description, in one line
+#   MACHINE    its kind of machine: vm/machines/MACHINE.sh makes its kernel and boots it
+#   SCALE      the amount of work that the tests do: fast, checked (an instrumented kernel),
 #              emulated (all code is), or slowest (both)
-#   MEM        its memory, in MiB, unless vm/run.sh is given another size
-#   TESTED     "yes" if `make test` takes it; "named" if not even KERNEL=all does
-#   TIMEOUT    how many seconds all its tests may take (1800)
+#   MEM        its memory in MiB, unless vm/run.sh is given another size
+#   TESTED     "yes" if `make test` runs it; "named" if not even KERNEL=all does
+#   TIMEOUT    the seconds that all its tests may take (1800)
 #   MAKE_ARGS  more arguments for make, for the kernel and for modules
-#   BOOT_ARGS  more for the kernel's command line
+#   BOOT_ARGS  more arguments for the kernel's command line
 # For MACHINE=uml and MACHINE=qemu-compiled:
 #   FRAGMENTS  the files in vm/ that make up its configuration
 # For MACHINE=qemu:
-#   SUITE      the release of Debian in a root of which its modules are built; empty: the
-#              build root, which has a kernel installed
-#   FROM       the suite that its kernel is from, if that is not SUITE
-#   IMAGE      the package that depends on the newest image there
+#   SUITE      the release of Debian that its modules are built on; if empty, they are built in the build
+#              root, which has a kernel installed
+#   FROM       the suite of its kernel, if that is not SUITE
+#   IMAGE      the package that depends on the newest kernel image there
 #   ARCH       the architecture, as Debian names it: amd64 (the default) or arm64
-#   METADATA   "yes": with the kernel's own Rust, whose metadata are made
+#   METADATA   "yes" if its modules are built with the kernel's own Rust, whose metadata are made
 # A symbolic link is another name for a guest.
 guest_names() {
 	local file
@@ -60,7 +59,7 @@ guest_names() {
 	done | LC_ALL=C sort
 }
 
-# guests_tested PATTERN: those of which TESTED matches it.
+# guests_tested PATTERN: the guests whose TESTED matches it.
 guests_tested() {
 	local name
 	for name in $(guest_names); do
@@ -69,7 +68,7 @@ guests_tested() {
 	done
 }
 
-# Those that `make test` takes, and those that KERNEL=all does.
+# The guests of `make test`, and those of `make test KERNEL=all`.
 tested_guests() { guests_tested yes; }
 all_guests() { guests_tested '!(named)'; }
 
@@ -78,8 +77,8 @@ check_kernel_name() {
 		die_usage "no such kernel: '$1'; give KERNEL=NAME, NAME being one of: $(guest_names | paste -sd' ')"
 }
 
-# load_guest NAME: sets the variables above and KERNEL, and defines the functions of the
-# machine (see vm/machines/).
+# load_guest NAME: sets the variables above and KERNEL, and defines the functions of the machine; see
+# vm/machines/uml.sh.
 # shellcheck disable=SC2034
 load_guest() {
 	check_kernel_name "$1"
@@ -90,6 +89,14 @@ load_guest() {
 	. "$VM/guests/$KERNEL.sh"
 	# shellcheck source=vm/machines/uml.sh
 	. "$VM/machines/$MACHINE.sh"
+}
+
+# check_numbers NAME...: ends the script unless the values of these variables are whole numbers.
+check_numbers() {
+	local name
+	for name; do
+		[[ ${!name} =~ ^[0-9]+$ ]] || die_usage "$name must be a whole number, not '${!name}'"
+	done
 }
 
 check_host() {
@@ -104,34 +111,34 @@ check_host() {
 	"$TOP"/*) die "KNETSTAT_CACHE must lie outside the checkout, not in '$CACHE'" ;;
 	esac
 	unshare --mount --pid --fork true 2> /dev/null ||
-		die "no rights to make namespaces here; in a container, run it with --privileged"
+		die "namespaces cannot be created here; a container must be started with --privileged"
 	mkdir -p "$CACHE/log" "$CACHE/run" "$CACHE/cargo" "$CARGO_TARGET"
 	touch "$CARGO_TARGET"
 }
 
-# check_disk GIB: whether the cache's file system has that much room.
+# check_disk GIB: ends the script unless the cache's file system has that much room.
 check_disk() {
 	local free
 	free=$(($(df -Pk "$CACHE" | awk 'NR == 2 { print $4 }') / 1048576))
 	[[ $free -ge $1 ]] ||
-		die "$free GiB free in $CACHE, $1 needed; make room, or: export KNETSTAT_CACHE=/a/bigger/disk"
+		die "$free GiB are free in $CACHE, and $1 are needed; make room, or: export KNETSTAT_CACHE=/a/bigger/disk"
 }
 
-# room_for_guest: the MiB of memory that a guest can be given, so that some are left.
+# room_for_guest: the MiB of memory that a guest can have, so that some are left.
 room_for_guest() { awk '/^MemAvailable:/ { print int($2 / 1024 * 3 / 4) }' /proc/meminfo; }
 
 hash_of() { sha256sum | cut -c1-16; }
 
-# Where cargo builds: each checkout by itself, as all are in one place for cargo, which would take
-# one's programs for the other's.
+# The directory in which cargo builds. Each checkout has its own: inside the root, all have the same path,
+# so cargo would take the programs of one for those of another.
 CARGO_TARGET=$CACHE/target/${TOP//\//-}
-# For programs that run in guests: rustc's name of amd64, and what makes them static.
+# For programs that run in guests: rustc's name for amd64, and the flag for static programs.
 # shellcheck disable=SC2034
 CARGO_AMD64=x86_64-unknown-linux-gnu STATIC="-C target-feature=+crt-static"
 
-# What is in the cache has in its name the key of what it was made from, so that
-# several checkouts can share a cache.  Whoever makes a thing holds its lock; whoever
-# makes or uses one holds `use`, shared, so that nothing is removed below it.
+# The name of a directory in the cache contains a hash of all that it was made from, so that several
+# checkouts can share a cache. A script that makes one holds its lock. A script that makes or uses one
+# holds use.lock, shared, so that nothing that is in use is removed.
 lock_setup() {
 	exec 8> "$1.lock"
 	if ! flock -n 8; then
@@ -155,7 +162,7 @@ lock_alone() {
 
 # make_once DIR WHERE GIB MAKE PRUNE: prints WHERE, which is in DIR, a directory of the cache. If DIR is
 # not complete, calls the function MAKE first, which may need GIB of disk space, and PRUNE after it. With
-# FIND=yes, makes nothing: fails if DIR is not complete. To be called plainly, as `step`.
+# FIND=yes, makes nothing: fails if DIR is not complete. Not to be called in a condition, like `step`.
 make_once() {
 	local dir=$1 where=$2 gib=$3 make=$4 prune=$5
 	[[ -n $FIND ]] || check_host
@@ -176,8 +183,8 @@ make_once() {
 	printf '%s\n' "$where"
 }
 
-# prune NAME [COUNT]: removes all but the COUNT (two) of a thing that were used last, modules for
-# kernels that are gone, and what cargo built for all but four checkouts, if nothing in the cache is in use.
+# prune NAME [COUNT]: if nothing in the cache is in use, removes all but the COUNT (2) directories NAME-HASH
+# that were used last, modules for kernels that are gone, and cargo's directories of all but four checkouts.
 prune() {
 	local name=$1 count=${2:-2} dir
 	exec 5> "$CACHE/use.lock"
@@ -196,7 +203,7 @@ prune() {
 	exec 5>&-
 }
 
-# remove_tree DIR: rm -r of something in the cache, never through a mount.
+# remove_tree DIR: removes a directory of the cache, never through a mount.
 remove_tree() {
 	local dir=$1
 	[[ -e $dir || -L $dir ]] || return 0
@@ -204,29 +211,28 @@ remove_tree() {
 	"$CACHE"/?*) ;;
 	*) die "refusing to remove $dir: not in $CACHE" ;;
 	esac
-	# No pipe: grep ends it at the first match, which would count as none (pipefail).
+	# No pipe: grep would close it at the first match, and pipefail would report that as a failure.
 	if grep -qF -- "$dir/" <(awk '{ print $5 }' /proc/self/mountinfo); then
-		die "refusing to remove $dir: something is mounted below it; umount it first (see findmnt)"
+		die "refusing to remove $dir: something is mounted below it; unmount that first (see findmnt)"
 	fi
 	rm -rf --one-file-system -- "$dir"
 }
 
 elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
-# cpu_time PID: the seconds of CPU time that the ended children of a process have used.
+# cpu_time PID: the CPU time, in seconds, of the children of a process that have ended.
 cpu_time() { awk '{ sub(/.*\) /, ""); print int(($14 + $15) / 100) }' "/proc/$1/stat"; }
 
-# step WHAT LOG COUNT HINT COMMAND...: runs the command with its output in a log,
-# and shows that it is alive: how long it has been at it and, if COUNT (a regular
-# expression) is not empty, how many lines of the log match it.  When the command
-# fails, shows the end of the log and HINT, and exits.  To be called plainly, not
-# in a condition, so that `set -e` holds inside COMMAND.
+# step WHAT LOG COUNT HINT COMMAND...: runs the command with its output in a log, and shows progress: the
+# time so far and, if COUNT (a regular expression) is not empty, the number of lines in the log that match
+# it. If the command fails, shows the end of the log and HINT, and exits. Not to be called in a condition,
+# where `set -e` would not hold inside COMMAND.
 step() {
 	local what=$1 log=$CACHE/log/$2.log count=$3 hint=$4 start=$SECONDS pid status=0 shown=0 n me=$BASHPID cpu
 	cpu=$(cpu_time "$me")
 	shift 4
 	[[ -t 2 ]] || note "  $what ..."
-	# In a process group of its own, so that all of it can be ended.
+	# In a process group of its own, so that all its processes can be ended.
 	set -m
 	"$@" < /dev/null > "$log" 2>&1 &
 	pid=$!
@@ -258,8 +264,8 @@ step() {
 	note "  $what: done in $(elapsed $((SECONDS - start))), CPU time $(elapsed $(($(cpu_time "$me") - cpu)))"
 }
 
-# The environment inside the root: the caller's settings for networks and cargo,
-# and nothing else of the caller's.
+# root_env: sets ROOT_ENV, the environment inside the root. It has the caller's settings for networks, cargo
+# and tests, and no other variables of the caller.
 root_env() {
 	local name
 	ROOT_ENV=(
@@ -281,9 +287,8 @@ root_env() {
 	)
 }
 
-# in_root_at ROOT MODE COMMAND...: runs the command inside the root, in mount and
-# PID namespaces of its own.  MODE: "build" (all writable) or "guest" (everything
-# read-only but $IN_RUN, which is $RUN_DIR).
+# in_root_at ROOT MODE COMMAND...: runs the command inside the root, in mount and PID namespaces of its own.
+# MODE is "build" (all is writable) or "guest" (only $RUN_DIR is).
 in_root_at() {
 	local root=$1 mode=$2 ca resolv
 	shift 2
@@ -323,8 +328,8 @@ in_root_at() {
 			mount --bind "$run" "$root$in_run"
 			mount -o remount,bind,ro "$root"
 		fi
-		# This shell stays: it is the first process of its PID namespace, which
-		# no signal ends, and which takes all the others with it.
+		# This shell stays. It is the first process of its PID namespace: no signal from inside ends it, and
+		# all other processes end with it.
 		status=0
 		chroot "$root" env -i "$@" || status=$?
 		exit "$status"
@@ -334,7 +339,7 @@ in_root_at() {
 
 in_root() { in_root_at "$ROOT" build "$@"; }
 
-# cargo_settings: the caller's own settings for cargo (registries, mirrors), for the roots.
+# cargo_settings: copies the caller's settings for cargo (registries, mirrors) to the cache, for the roots.
 cargo_settings() {
 	local f
 	for f in config.toml config; do
@@ -342,10 +347,10 @@ cargo_settings() {
 	done
 }
 
-# in_cache DIR: a directory of the cache, as a path inside the root.
+# in_cache DIR: the path inside the root of a directory of the cache.
 in_cache() { printf '%s\n' "$IN_CACHE/${1#"$CACHE/"}"; }
 
-# The kernel source package's tarball, as a path inside the root.
+# source_tarball: the path inside the root of the kernel source package's tarball.
 source_tarball() {
 	local f
 	f=$(find "$ROOT/usr/src" -maxdepth 1 -name 'linux-source-*.tar.xz' -printf '%f\n' | sort -V | tail -n 1)

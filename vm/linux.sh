@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2153,SC2154
 #
-# A kernel that is compiled here, out of the kernel source package in the build root, for the
-# machines in vm/machines/ that run one. What FRAGMENTS ask for comes on top of allnoconfig.
-# To be sourced by a machine, after it has set
+# Compiles a kernel from the kernel source package in the build root, for the machines in vm/machines/ that
+# need this. Its configuration is allnoconfig with the options in FRAGMENTS. To be sourced by a machine
+# that has set
 #   LINUX_ARCH     the architecture, as the kernel names it
-#   LINUX_TARGETS  what make is to make
+#   LINUX_TARGETS  the targets of the kernel's make
 
-# For the source of these kernels; what each is for is said in it.
+# The patches for the source of these kernels; each says what it is for.
 PATCHES=("$VM"/uml-*.patch)
 
-# The source, unpacked once for all kernels of this kind.
+# linux_dir: the directory of the source, which is unpacked once for all these kernels.
 linux_dir() {
 	printf '%s\n' "$CACHE/linux-$({ hash_of < "$ROOT/.versions"; cat "${PATCHES[@]}"; } | hash_of)"
 }
@@ -37,7 +37,7 @@ need_source() {
 	exec 6>&-
 }
 
-# Every option that was asked for must have come out as asked.
+# check_config CONFIG FRAGMENT...: fails unless each option is set as the fragments say.
 check_config() {
 	local config=$1 line name missing=()
 	shift
@@ -72,7 +72,7 @@ build_linux() {
 	make_linux -j"$(nproc)" "${LINUX_TARGETS[@]}"
 }
 
-# What a machine defines, as far as it is the same for all of this kind: see vm/machines/uml.sh.
+# The functions of a machine that are the same for all these kernels; see vm/machines/uml.sh.
 machine_recipe() {
 	hash_of < "$ROOT/.versions"
 	grep -hvE '^[[:space:]]*(#|$)' "${FRAGMENTS[@]/#/$VM/}"
@@ -81,9 +81,9 @@ machine_recipe() {
 	declare -f make_linux configure_linux build_linux
 }
 
-# A kernel build that was begun goes on where it stopped.
+# A kernel build that was interrupted continues where it stopped.
 machine_make() {
-	local again="the whole log is in $CACHE/log; to start afresh: make vm-clean vm-setup"
+	local again="the log is in $CACHE/log; to start afresh: make vm-clean vm-setup"
 	need_source "$(linux_dir)"
 	step "configuring the $KERNEL kernel" "${DIR##*/}-config" '' "$again" configure_linux
 	step "building the $KERNEL kernel" "${DIR##*/}-build" '^  [A-Z]+ ' "$again" build_linux

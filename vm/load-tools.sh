@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes what loads a guest that nobody here wrote, and prints where it is: stress-ng from the
-# archive, with the libraries that the build root has not, in DIR/root; and network selftests of
-# the kernel, built from the source of the kernels that are compiled here, in DIR/selftests.
+# Makes the programs of vm/load.sh, which other projects wrote, and prints their directory DIR. DIR/root has
+# stress-ng from the archive, and libraries that the build root does not have. DIR/selftests has network
+# selftests of the kernel, from the source of the kernels that are compiled here.
 #
 # usage: vm/load-tools.sh
 
 . "$(dirname "$0")/lib.sh"
 
 PACKAGES="stress-ng libnuma1 ethtool"
-# Programs that take neither libbpf nor what the kernel generates from its netlink specifications.
+# Programs that need neither libbpf nor files generated from the kernel's netlink specifications.
 NET="bind_bhash bind_timewait bind_wildcard cmsg_sender fin_ack_lat getsockopt_iter ip_defrag
 	ip_local_port_range ipv6_flowlabel ipv6_flowlabel_mgr msg_zerocopy psock_fanout psock_snd
 	psock_tpacket reuseaddr_conflict reuseaddr_ports_exhausted reuseport_addr_any reuseport_bpf
@@ -31,7 +31,7 @@ packages() {
 	' packages "$(in_cache "$DIR")" $PACKAGES
 }
 
-# In a copy, as the source is shared and make would write there.
+# Built in a copy, because the source is shared and make would write to it.
 selftests() {
 	# shellcheck disable=SC2016
 	in_root bash -euc '
@@ -62,7 +62,7 @@ make_tools() {
 	remove_tree "$DIR"
 	mkdir "$DIR"
 	step "stress-ng, from apt" "${DIR##*/}-packages" '^Get:' "is the network up? then run it again" packages
-	step "the kernel's network selftests" "${DIR##*/}-selftests" '' "they do not build" selftests
+	step "the kernel's network selftests" "${DIR##*/}-selftests" '' "the selftests do not build" selftests
 }
 
 prune_tools() { prune load; }

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds knetstat.ko (or a test's module in tests/modules/) for a guest's kernel, from
-# a copy of the checkout in the cache, and prints where it is.
+# Builds knetstat.ko, or a module in tests/modules/, for a guest's kernel, from a copy of the checkout in the
+# cache, and prints its path.
 #
 # usage: vm/module.sh [--make VAR=VALUE]... [--test NAME | --clippy] KERNEL
-#   --make VAR=VALUE  hand this to make
+#   --make VAR=VALUE  pass this to make
 #   --test NAME       build tests/modules/NAME instead
 #   --clippy          build with `make clippy`, which fails if there is a finding
 
@@ -33,9 +33,9 @@ ROOT=$("$VM/root.sh")
 DIR=$("$VM/kernel.sh" "$KERNEL")
 lock_use
 
-# One copy for each checkout and kernel.  All sets of variables are built there, one after
-# the other, since most that they share is large (the bindings) and what differs is not; what
-# came of each is kept in .made.  clippy compiles with another program, so it has a copy of its own.
+# There is one copy for each checkout and kernel. All sets of variables are built in it, one after the other,
+# because they share most objects; .made keeps the module of each. clippy shares none, because it is another
+# compiler, so it has a copy of its own.
 name=${clippy:+clippy-}$KERNEL-$(printf '%s\n' "$TOP" "$DIR" | hash_of)
 dir=$CACHE/module/$name
 product=${test:-knetstat}.ko
@@ -46,7 +46,7 @@ mkdir -p "$made"
 exec 7> "$dir.lock"
 flock 7
 
-# What goes into it: all files but the tests' own programs, and the kernel.
+# The key covers all files but the programs of the tests.
 key=$({
 	cat "$VM/module.sh"
 	cd "$TOP"
@@ -63,7 +63,7 @@ printf '%s\n' "$DIR" > "$dir.kernel"
 
 build() {
 	local args=() in_dir=$IN_CACHE/module/$name
-	# Times are kept, so that make rebuilds what changed; what make made stays.
+	# Keep the times, so that make rebuilds only what changed, and keep the objects.
 	in_root rsync -rlpt --delete --filter=':- .gitignore' --exclude=/.git --exclude=/.made --exclude=target \
 		--exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' --exclude='.*.cmd' --exclude='.*.d' \
 		--exclude='*.rmeta' --exclude=modules.order --exclude=Module.symvers --exclude='.tmp_*' --exclude='.module-common.o' \

@@ -1,19 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Whether the tests notice mistakes: makes each one of tests/mutants/ in a copy of the checkout, and
-# runs the test that is to catch it. Prints a table, and fails if a mistake is not caught, or not as
-# its file says, or cannot be made any more.
+# Checks that the tests notice mistakes. Applies each patch in tests/mutants/ to a copy of the checkout, and
+# runs the test that must catch it. Prints a table, and fails if a mistake is not caught, is caught in
+# another way than its patch says, or does not apply any more.
 #
 # usage: vm/mutants.sh [NAME]...
 #
-# A mutant is a patch. Above it is a line that says what the mistake is, and then
-#   Guest: NAME       the guest that it is built and tested for; "host": none
-#   Test: NAME        the test that is to catch it, by its exact name; "make": it is not to compile
+# A mutant is a patch. The lines above it describe the mistake and say
+#   Guest: NAME       the guest that it is built and tested for; "host" for none
+#   Test: NAME        the exact name of the test that must catch it; "make" if it must not compile
 #   Expect: HOW       "fails": the test runs to its end, and reports a failure
 #                     "log: PATTERN": the kernel's log has a line that matches
-#                     "build: PATTERN": the compiler says what matches
-# First, in each guest, all these tests run with the module as it is, and must pass.
+#                     "build: PATTERN": the compiler prints a line that matches
+# First, all these tests run in each guest with the unchanged module, and must pass.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -28,7 +28,7 @@ for name in "${names[@]}"; do
 	[[ -f $MUTANTS/$name.patch ]] || die_usage "no such mutant: '$name'; they are in tests/mutants/"
 done
 
-# about NAME FIELD: what the lines above the patch say.
+# about NAME FIELD: the value of a field above the patch.
 about() { sed -n -e '/^---$/q' -e "s/^$2: //p" "$MUTANTS/$1.patch"; }
 title() { head -n 1 "$MUTANTS/$1.patch"; }
 
@@ -36,17 +36,17 @@ check_host
 ROOT=$("$VM/root.sh")
 begun=$SECONDS
 LOGS=$CACHE/log/mutants${TOP//\//-}
-# Always the same place, so that make goes on from the mutant before.
+# Always the same directory, so that make rebuilds only what differs from the previous mutant.
 COPY=$CACHE/mutants/${TOP//\//-}
 mkdir -p "$LOGS" "$COPY"
 exec 6> "$COPY.lock"
-flock -n 6 || die "another run of the mutants of this checkout is under way ($COPY.lock)"
+flock -n 6 || die "the mutants of this checkout are being run already ($COPY.lock)"
 find "$LOGS" -mindepth 1 -delete
 
-LOST='is of no use any more: it does not apply. Make the same mistake in the sources of today'
+LOST='does not apply any more. Make the same mistake in the current sources'
 
-# What was changed back by this gets a time of its own: cargo and make go by times, and would take
-# what was built from a mutant for what they want.
+# copy: updates the copy. Files that it changes back get a new time, because cargo and make go by times and
+# would use the objects of a mutant.
 copy() {
 	in_root rsync -rlpgoD --checksum --delete --filter=':- .gitignore' --exclude=/.git --exclude=target "$IN_TOP/" "$(in_cache "$COPY")/"
 }
@@ -54,7 +54,7 @@ copy() {
 in_copy() {
 	local name=$1
 	shift
-	# Not as a part of whatever repository it may lie in.
+	# git must not look for a repository in the directories above.
 	in_root env -C "$(in_cache "$COPY")" GIT_CEILING_DIRECTORIES="$(in_cache "$(dirname "$COPY")")" \
 		git apply "$@" "$IN_TOP/tests/mutants/$name.patch"
 }
@@ -77,26 +77,26 @@ fi
 
 PROGRAM=$("$VM/program.sh" knetstat-guest-tests debug)
 program=${PROGRAM##*/}
-# What the tests of a guest take besides.
+# The other module that the tests of a guest need.
 declare -A squatters=()
 for name in "${names[@]}"; do
 	guest=$(about "$name" Guest)
 	[[ $guest == host || -n ${squatters[$guest]:-} ]] || squatters[$guest]=$("$VM/module.sh" --test squatter "$guest")
 done
 
-# host_tests [TEST]: those of the copy.
+# host_tests [TEST]: runs the host tests of the copy.
 host_tests() {
 	"$COPY/vm/in-root.sh" cargo test --locked --manifest-path tests/Cargo.toml -p knetstat-host-tests "$@"
 }
-# What they compare the list of options with.
+# They compare the list of options with the source of a kernel.
 if [[ " $(for name in "${names[@]}"; do about "$name" Guest; done | paste -sd' ') " == *" host "* ]]; then
 	source=$("$VM/kernel.sh" uml)/source
 	[[ ! -L $source ]] || export KNETSTAT_LINUX_SOURCE=$IN_CACHE/${source#"$CACHE/"}
 	host_tests > "$LOGS/host.sound.out" 2>&1 || die "without a mistake, the host tests do not all pass; see $LOGS/host.sound.out"
 fi
 
-# build NAME: makes the mistake, compiles, and unmakes it. In $LOGS/NAME/, or NAME.build says why not.
-# A host test runs here, too: to NAME.out.
+# build NAME: applies the mutant, compiles, and reverts it. The module is in $LOGS/NAME/; if there is none,
+# NAME.build says why. A host test runs here, too, with its output in NAME.out.
 build() {
 	local name=$1 guest ko
 	guest=$(about "$name" Guest)
@@ -112,7 +112,7 @@ build() {
 
 failed=0
 rows=()
-# verdict NAME TEST HOW [WHAT]: HOW is empty if the mutant survived, WHAT is what was said.
+# verdict NAME TEST HOW [MESSAGE]: reports a result. HOW is empty if the mutant survived.
 verdict() {
 	local name=$1 test=$2 how=$3
 	if [[ -n $how ]]; then
@@ -126,14 +126,14 @@ verdict() {
 	rows+=("| \`$name\` | $(title "$name") | \`$test\` | $how |")
 }
 
-# The first line of a test's failure.
+# reason FILE: the first line of the failure in the output of a test.
 reason() {
 	awk '/^---- / { inside = 1; next }
 		/^failures:$/ { inside = 0 }
 		inside && !/^ *$/ { print substr($0, 1, 120); exit }' <(tr -d '\r' < "$1")
 }
 
-# judge NAME
+# judge NAME: waits for the build, runs the test, and compares the result with Expect.
 judge() {
 	local name=$1 guest test expect status=0 line how='' what='' ko=$LOGS/$1/knetstat.ko
 	guest=$(about "$name" Guest) test=$(about "$name" Test) expect=$(about "$name" Expect)
@@ -170,33 +170,33 @@ judge() {
 	log:*)
 		what=$(grep -m 1 -oE -- "(${expect#log: }).*" <(tr -d '\r' < "$LOGS/$name.kernel.log") | cut -c1-120) && how="kernel's log"
 		;;
-	*) die "tests/mutants/$name.patch expects what is none of fails, log:, build:: $expect" ;;
+	*) die "tests/mutants/$name.patch has an unknown Expect: $expect" ;;
 	esac
 	verdict "$name" "$test" "$how" "$what"
 	rm -f "$ko"
 }
 
-# sound GUEST TEST...: the tests pass with the module as it is.
+# sound GUEST TEST...: checks that the tests pass with the unchanged module.
 sound() {
 	local guest=$1 log=$LOGS/$1.sound commands='status=0;' name test status=0
 	shift
 	for test; do
-		commands+=" \$KNETSTAT_DIR/$program --exact $test || { status=1; echo \"not as it should be: $test\"; };"
+		commands+=" \$KNETSTAT_DIR/$program --exact $test || { status=1; echo \"does not pass: $test\"; };"
 	done
 	"$VM/run.sh" --timeout 900 --with "$PROGRAM" --with "${squatters[$guest]}" --log "$log.kernel.log" "$guest" "$commands exit \$status" > "$log.out" 2>&1 || status=$?
-	# Nor does the log have what a mutant is to leave there.
+	# The log must not have the line that a mutant must cause.
 	for name in "${names[@]}"; do
 		[[ "$(about "$name" Guest) $(about "$name" Expect)" != "$guest log: "* ]] ||
 			! grep -E -- "$(about "$name" Expect | sed 's/^log: //')" "$log.kernel.log" >> "$log.out" || status=1
 	done
 	if [[ $status -ne 0 || $(grep -c '^test result: ok\. 1 passed' "$log.out") -ne $# ]]; then
-		grep '^not as it should be' "$log.out" >&2 || true
+		grep '^does not pass' "$log.out" >&2 || true
 		die "without a mistake, the tests for mutants do not all pass in $guest; see $log.out and $log.kernel.log"
 	fi
 	echo "test mutants::none_in_$guest ... ok ($# tests pass)"
 }
 
-# In the background: a guest needs little of what a build does. Says which ones are done, in order.
+# The builds run in the background, beside the guests. This prints the names of those that are done.
 exec {BUILT}< <(
 	exec 3>&1 > "$LOGS/builds" 2>&1 < /dev/null
 	for name in "${names[@]}"; do

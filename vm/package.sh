@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# shellcheck disable=SC2016 # What is in quotes is for the shell in a root.
+# shellcheck disable=SC2016 # Text in quotes is for the shell in a root.
 #
-# Tests the packages as an administrator has them: `make deb`, apt install in a minimal root of each
-# release, modprobe in the unmodified kernel that is installed there and boots from that root, the
-# command, a newer version of the package, more kernels, those for which it cannot be built, removal. Ends
-# with a line that sums up, and fails unless every test passed.
+# Tests the packages as an administrator uses them: `make deb`, apt install in a minimal root of each
+# release, modprobe in the unmodified kernel that is installed there and boots from that root, the command,
+# an upgrade of the package, more kernels, kernels for which it cannot be built, removal. Ends with a line
+# that sums up, and fails unless every test passed.
 #
-# usage: vm/package.sh [KERNEL]...   default: debian-12 debian-13 debian-13-backports
+# usage: vm/package.sh [KERNEL]...    (default: debian-12 debian-13 debian-13-backports)
 
 . "$(dirname "$0")/lib.sh"
 
@@ -27,8 +27,8 @@ LOGS=$CACHE/log/package
 mkdir -p "$LOGS"
 passed=0 failed=0 skipped=0 begun=$SECONDS
 
-# try NAME FUNCTION [ARGUMENT]...: a test fails where a command of its fails. Its output is in a log,
-# and whether it passed in STATUS. To be called plainly, not in a condition, so that `set -e` holds.
+# try NAME FUNCTION [ARGUMENT]...: runs a test, which fails if one of its commands fails. Its output goes to
+# a log; STATUS is 0 if it passed. Not to be called in a condition, where `set -e` would not hold.
 try() {
 	local name=$1 log=$LOGS/$1.log start=$SECONDS
 	shift
@@ -54,18 +54,19 @@ skip() {
 	skipped=$((skipped + 1))
 }
 
-# in_copy COMMAND...: in the root that is installed in, with an administrator's environment.
+# in_copy COMMAND...: runs it in the root under test, with an administrator's environment.
 in_copy() { in_root_at "$COPY" build env -u RUSTC "$@"; }
-# re TEXT: a pattern that matches it.
+# re TEXT: the pattern that matches this text.
 re() {
 	local text=${1//./\\.}
 	printf '%s\n' "${text//+/\\+}"
 }
-# says PATTERN: shows the lines of the output that match; there must be one. `one`: exactly one.
+# says PATTERN: shows the lines of the output that match, and fails if there are none. `one` fails unless
+# there is exactly one.
 says() { grep -E -- "$1" "$OUTPUT"; }
 one() { says "$1" && [[ $(grep -cE -- "$1" "$OUTPUT") -eq 1 ]]; }
-# keep COMMAND...: its output is shown and in $OUTPUT, whether it fails or not, without the carriage
-# returns of the terminal that apt has for dpkg.
+# keep COMMAND...: shows its output and keeps it in $OUTPUT, without carriage returns: apt runs dpkg in a
+# terminal. The status is the command's.
 keep() {
 	local status=0
 	"$@" > "$OUTPUT" 2>&1 || status=$?
@@ -73,12 +74,12 @@ keep() {
 	cat "$OUTPUT"
 	return "$status"
 }
-# fails COMMAND...: as `!`, which `set -e` passes over.
+# fails COMMAND...: like `!`, whose result `set -e` ignores.
 fails() { if "$@"; then return 1; fi; }
 module_of() { find "$COPY/lib/modules/$1/" -name 'knetstat.ko*' -printf '%P\n'; }
 kernels() { find "$COPY/boot" -name 'vmlinuz-*' -printf '%f\n' | sed 's/vmlinuz-//' | sort; }
 
-# make deb, in a copy of the checkout.
+# copy_checkout DIR: a copy to run `make deb` in.
 copy_checkout() {
 	mkdir -p "$1"
 	tar -C "$TOP" --exclude=./.git --exclude=target --exclude='./knetstat*.deb' -c . | tar -C "$1" -x
@@ -94,13 +95,13 @@ deb_builds() {
 	[[ $(comm -13 "$RUN/before" "$RUN/after" | LC_ALL=C sort) == "./$DEB"$'\n'"./$COMMAND" ]]
 	[[ -z $(comm -23 "$RUN/before" "$RUN/after") ]]
 	cp "$RUN/src/$DEB" "$RUN/src/$COMMAND" "$RUN/"
-	# And again, to the bit.
+	# A second build makes the same files.
 	make_deb "$RUN/src"
 	cmp "$RUN/src/$DEB" "$RUN/$DEB"
 	cmp "$RUN/src/$COMMAND" "$RUN/$COMMAND"
 }
 
-# That of the module takes no cargo.
+# The package of the module needs no cargo.
 deb_dkms_alone() {
 	rm "$RUN/src/$DEB" "$RUN/src/$COMMAND"
 	make_deb "$RUN/src" deb-dkms CARGO=/no/cargo
@@ -110,7 +111,7 @@ deb_dkms_alone() {
 	one '^knetstat: building the packages needs cargo; run: apt install cargo$'
 }
 
-# There is one place for the version.
+# All have the version of debian/changelog.
 deb_version() {
 	local conf=usr/src/knetstat-$VERSION/dkms.conf
 	[[ $(dpkg-deb -f "$RUN/$DEB" Version) == "$VERSION" ]]
@@ -127,7 +128,7 @@ deb_lintian() {
 }
 
 deb_what_is_missing() {
-	# A stock root has nothing that builds packages.
+	# A stock root has none of the packages for building packages.
 	fails keep in_root_at "$("$VM/stock-root.sh" debian-13)" build "$IN_TOP/scripts/deb.sh" all
 	one '^knetstat: building the packages needs dpkg-dev debhelper dh-dkms cargo; run: apt install dpkg-dev debhelper dh-dkms cargo$'
 	[[ $(wc -l < "$OUTPUT") -eq 1 ]]
@@ -141,7 +142,7 @@ install_package() {
 	[[ $(module_of "$RELEASE") == updates/dkms/knetstat.ko* ]]
 }
 
-# The guest's part: what an administrator does, with a socket to look at.
+# The commands of an administrator in the guest, with a socket to look at.
 cat > "$RUN/in-guest" <<'END'
 set -e
 uname -r
@@ -186,8 +187,8 @@ boots() {
 	one '^end$'
 }
 
-# systemd as the first process, of a PID namespace: it loads the module at boot as the manual says,
-# and its timer runs the script that the manual has for Prometheus. Both are taken from the page.
+# systemd, as the first process of a PID namespace, loads the module at boot as the manual page says. Its
+# timer runs the page's script for Prometheus. The commands are taken from the pages.
 cat > "$RUN/by-systemd" <<'END'
 set -e
 page() { MANWIDTH=200 man -E ascii -P cat "$1" knetstat; }
@@ -222,14 +223,14 @@ until cat /var/lib/prometheus/node-exporter/knetstat.prom || [ $n = 150 ]; do sl
 systemctl list-timers --all
 LOOK
 chmod +x /root/look
-# It is systemd that loads it.
+# systemd loads it, not this script.
 [ ! -e /proc/net/tcpstat ]
 unshare --pid --fork --mount-proc env container=other /lib/systemd/systemd --unit=look.service < /dev/null || true
 cat /root/looked
 echo end
 END
 
-# In a copy, as some roots have no systemd, and it leaves things behind.
+# In a copy, because some roots have no systemd, and it leaves files behind.
 by_systemd() {
 	mkdir "$RUN/$KERNEL/systemd"
 	cp -a --reflink=auto "$COPY" "$RUN/$KERNEL/systemd/root"
@@ -244,7 +245,7 @@ by_systemd() {
 	one '^end$'
 }
 
-# What comes with the command.
+# The files that come with the command.
 command_has() {
 	keep in_copy knetstat --version
 	one "^knetstat $(re "$VERSION")$"
@@ -260,7 +261,7 @@ command_has() {
 	done
 }
 
-# In shells, in a copy: they leave things behind, such as what Python has compiled.
+# Completions in the shells; in a copy, because these leave files behind, such as Python's.
 command_completes() {
 	cp -a --reflink=auto "$COPY" "$RUN/$KERNEL/shells"
 	COPY=$RUN/$KERNEL/shells
@@ -269,14 +270,14 @@ command_completes() {
 	remove_tree "$COPY"
 }
 
-# What autopkgtest would run.
+# The tests that autopkgtest runs.
 debians_tests() {
 	in_copy "$IN_TOP/debian/tests/build"
 	in_copy "$IN_TOP/debian/tests/command"
 	"$VM/run.sh" --root "$COPY" --release "$RELEASE" "$KERNEL" "$IN_TOP/debian/tests/load"
 }
 
-# What who has Secure Boot, and has not enrolled the key, sees.
+# modprobe with Secure Boot, if the key is not enrolled.
 refused_unknown_key() {
 	keep "$VM/run.sh" --root "$COPY" --append module.sig_enforce=1 "$KERNEL" \
 		'modprobe knetstat && exit 1; dmesg | grep -i "loading of module"; [ ! -e /proc/net/tcpstat ]'
@@ -287,7 +288,7 @@ refused_unknown_key() {
 TOO_OLD=5.10.0-99-amd64
 TOO_OLD_LINE="^knetstat: Linux $TOO_OLD is too old, knetstat needs 6\.1 or later; "
 
-# A newer version comes, and there is a kernel by then that is too old.
+# An upgrade to a newer version of the package, on a machine with a kernel that is too old.
 newer_version() {
 	local build=$COPY/lib/modules/$TOO_OLD/build newer=$VERSION+newer
 	copy_checkout "$RUN/newer"
@@ -299,7 +300,7 @@ newer_version() {
 	echo 5.10.0 > "$build/include/config/kernel.release"
 	printf 'CONFIG_X86_64=y\nCONFIG_64BIT=y\n' | tee "$build/.config" > "$build/include/config/auto.conf"
 	keep in_copy sh -c '
-		# All kernels, also where dkms would take the newest only.
+		# All kernels, also with a dkms that would build for the newest only.
 		mkdir -p /etc/dkms/framework.conf.d
 		sed -i "s/^# autoinstall_all_kernels=.*/autoinstall_all_kernels=yes/" /etc/dkms/framework.conf
 		apt-get install -y "$1"' sh "$(in_cache "$RUN")/newer/${DEB/_$VERSION/_$newer}"
@@ -309,7 +310,7 @@ newer_version() {
 	[[ $(wc -l < "$OUTPUT") -eq 1 ]]
 	[[ -d $COPY/usr/src/knetstat-$newer && ! -e $COPY/usr/src/knetstat-$VERSION ]]
 	[[ ! -e $COPY/var/lib/dkms/knetstat/$VERSION ]]
-	# And as the hooks of that kernel's packages do.
+	# The hooks of that kernel's packages.
 	keep in_copy sh -c '
 		for dir in postinst.d header_postinst.d; do run-parts --exit-on-error --arg="$1" "/etc/kernel/$dir"; done' sh "$TOO_OLD"
 	says "$TOO_OLD_LINE"
@@ -318,7 +319,7 @@ newer_version() {
 	[[ -n $(module_of "$RELEASE") ]]
 }
 
-# Another kernel is installed, as by an upgrade: NEW_KERNEL, whose release is NEW then.
+# Another kernel, NEW_KERNEL, is installed, as by an upgrade; its release is NEW.
 new_kernel() {
 	# shellcheck disable=SC2086 # Lists of names.
 	keep in_copy apt-get install -y $NEW_KERNEL
@@ -329,7 +330,7 @@ new_kernel() {
 	grep 'updates/dkms/knetstat' "$COPY/lib/modules/$NEW/modules.dep"
 }
 
-# again: as if that kernel had only now been installed.
+# again: installs that kernel once more, as if for the first time.
 again() {
 	if [[ -n $(module_of "$NEW") ]]; then
 		in_copy dkms unbuild "$(basename "$(echo "$COPY"/usr/src/knetstat-*)" | sed 's/-/\//')" -k "$NEW"
@@ -359,13 +360,13 @@ compiler_stops() {
 	[[ -z $(module_of "$NEW") && -n $(module_of "$RELEASE") ]]
 }
 
-# What was missing is there.
+# The missing packages are installed later.
 made_up_for() {
 	keep in_copy dkms autoinstall -k "$NEW"
 	[[ -n $(module_of "$NEW") ]]
 }
 
-# list ROOT: the paths in it, but what apt and dpkg have for themselves, alternatives, and logs.
+# list ROOT: its paths, without those of apt and dpkg, alternatives, and logs.
 list() {
 	find "$1" -xdev ! -lname '/etc/alternatives/*' -printf '/%P\n' |
 		grep -vE '^/(var/(lib/(apt|dpkg)|cache|log|backups)|tmp|run|proc|sys|dev|knetstat|cache|vm)(/|$)' | LC_ALL=C sort
@@ -382,8 +383,7 @@ removed() {
 	fails grep -l knetstat "$COPY"/lib/modules/*/modules.dep
 }
 
-# Nothing more is there than before but what is in packages, and what their scripts and dkms have
-# made.
+# All new paths belong to packages, or were made by their scripts or dkms.
 nothing_left() {
 	list "$COPY" > "$RUN/left"
 	# As packages name them: what is in /lib is in /usr/lib.
@@ -411,7 +411,7 @@ for KERNEL; do
 	COPY=$RUN/$KERNEL/root
 	mkdir "$RUN/$KERNEL"
 	cp -a --reflink=auto "$("$VM/stock-root.sh" "$KERNEL")" "$COPY"
-	# With a manual, as most machines have it.
+	# With manual pages, like most machines.
 	sed -i '\|/usr/share/man/|d' "$COPY/etc/dpkg/dpkg.cfg.d/knetstat"
 	in_copy apt-get install -y man-db > "$LOGS/man-db.log" 2>&1
 	list "$COPY" > "$RUN/listed"
@@ -425,7 +425,7 @@ for KERNEL; do
 	note "== $KERNEL: $RELEASE"
 	try "$KERNEL::install" install_package
 	if [[ $STATUS -ne 0 ]]; then
-		skip "$KERNEL::*" "it is not installed"
+		skip "$KERNEL::*" "the package is not installed"
 		continue
 	fi
 	try "$KERNEL::modprobe" boots "$RELEASE"

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds a program of tests/, or the command of tools/, for a guest, and prints where it is. It is
-# static: what it runs in need not have the libraries of what it was built in.
+# Builds a program of tests/, or the command of tools/, for a guest, and prints its path. The program is
+# static, because the guest may have other libraries than the root in which it is built.
 #
 # usage: vm/program.sh [--dev] PACKAGE KERNEL
-#   --dev   with cargo's profile for development: to optimize what a test runs a few times takes
-#           longer than the test
+#   --dev   use cargo's profile for development: optimizing a program that runs a few times takes longer
+#           than it saves
 
 . "$(dirname "$0")/lib.sh"
 
@@ -28,7 +28,7 @@ amd64)
 	root=$ROOT target=$CARGO_AMD64
 	;;
 arm64)
-	# What programs take is where modules are built, too.
+	# The root for its modules also has the compilers for programs.
 	DIR=$("$VM/kernel.sh" "$KERNEL")
 	root=$(machine_root) target=aarch64-unknown-linux-gnu
 	export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc

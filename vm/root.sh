@@ -1,24 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes the root in which everything is built and from which the guests boot:
-# Debian 13 with the kernel's toolchain, Debian's own kernel from backports with
-# its headers and source, QEMU, and the tools that the guests need. Prints where it is.
+# Makes the root in which everything is built and from which the guests boot: Debian 13 with the kernel's
+# toolchain, Debian's own kernel from backports with its headers and source, QEMU, and the tools that the
+# guests need. Prints its path.
 #
 # usage: vm/root.sh [--find]    (KNETSTAT_MIRROR: a mirror of the archive, for debootstrap)
-#   --find   make nothing: print where it is, or fail if it is not there
+#   --find   make nothing: fail if the root is not in the cache
 
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=vm/bootstrap.sh
 . "$VM/bootstrap.sh"
 
 SUITE=trixie
-# To build kernels and modules; what the tests are built with and watch with.
+# Packages to build kernels, modules and tests, and to check the sources.
 BUILD="gcc libc6-dev make flex bison bc libelf-dev libssl-dev xz-utils cpio kmod perl patch rsync git
 	dwarves zstd mandoc groff-base shellcheck rustc cargo rust-src rustfmt rust-clippy bindgen clang lld llvm libclang-dev"
-# To run the guests; what is inside them is in vm/bootstrap.sh.
+# Packages to run the guests; vm/bootstrap.sh has those inside of guests.
 RUN="qemu-system-x86 virtiofsd busybox-static"
-# Debian's kernel: the image, its headers, its source, all of one version.
+# Debian's kernel: its image, headers and source, all of one version.
 KERNEL="linux-image-cloud-amd64 linux-headers-cloud-amd64 linux-source"
 
 packages() {
@@ -41,7 +41,7 @@ check_versions() {
 		cat "$CACHE/log/versions"
 		return 1
 	}
-	# What kernels are made from, for vm/kernel.sh.
+	# Kernels are made from these; vm/kernel.sh hashes the list.
 	# shellcheck disable=SC2016
 	in_root_at "$1" build dpkg-query -W -f '${Package} ${Version}\n' linux-source \
 		linux-headers-cloud-amd64 rustc bindgen gcc clang > "$1/.versions"

@@ -1,27 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Boots a guest, runs one command line in it as root with the module loaded, and
-# powers it off.
+# Boots a guest, loads the module, runs one command line as root, and powers the guest off.
 #
 # usage: vm/run.sh [OPTION]... KERNEL COMMAND
 #        vm/run.sh [OPTION]... --shell KERNEL
 #   --with FILE      copy FILE to $KNETSTAT_DIR in the guest (repeatable)
-#   --dir DIR        make DIR the guest's $KNETSTAT_DIR, and keep what it writes there
+#   --dir DIR        make DIR the guest's $KNETSTAT_DIR, and keep the files in it
 #   --module FILE    load this module rather than build knetstat.ko
-#   --no-module      load none
+#   --no-module      load no module
 #   --sshd           start sshd first, on port 22 of all addresses, so that there are sockets to show
-#   --root DIR/root  boot from this root in the cache, and the newest kernel that is installed there,
+#   --root DIR/root  boot from this root in the cache, with the newest kernel that is installed in it,
 #                    rather than the guest's; load no module
-#   --release NAME   of --root: another kernel that is installed there
-#   --log FILE       the kernel's log goes there
-#   --timeout S      end the guest S seconds after its start (600; 0: never)
-#   --append ARGS    more for the kernel's command line
-#   --mem MIB        the guest's memory (what its file in vm/guests/ says, or what is free)
+#   --release NAME   with --root: boot this installed kernel
+#   --log FILE       write the kernel's log to FILE
+#   --timeout S      end the guest after S seconds (600; 0: never)
+#   --append ARGS    append these to the kernel's command line
+#   --mem MIB        the guest's memory (as in vm/guests/, or less if less is free)
 #
-# The command's output goes to stdout as it comes. The status is the command's own;
-# 124 after a timeout, 125 if the guest or the module did not get that far, 2 for a
-# usage error.
+# The command's output goes to stdout as it comes. The status is the command's; 124 after a timeout, 125 if
+# the guest or the module did not start, 2 for a usage error.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -62,7 +60,7 @@ while [[ $# -gt 0 ]]; do
 done
 if [[ -n $shell ]]; then
 	[[ $# -eq 1 ]] || die_usage "$usage"
-	[[ -t 0 && -t 1 ]] || die_usage "a shell needs a terminal; for one command: make vm CMD='...'"
+	[[ -t 0 && -t 1 ]] || die_usage "a shell needs a terminal; to run one command: make vm CMD='...'"
 else
 	[[ $# -eq 2 ]] || die_usage "$usage"
 fi
@@ -77,10 +75,10 @@ timeout=${timeout:-$([[ -n $shell ]] && echo 0 || echo 600)}
 for f in "${with[@]}" ${ko:+"$ko"}; do
 	[[ -f $f ]] || die_usage "no such file: $f"
 done
-# A guest's memory is a file of a tmpfs, which takes what is used only.
+# A guest's memory is a file of a tmpfs, which uses only as much memory as the guest does.
 room=$(room_for_guest)
 [[ ${mem:-0} -le $room ]] ||
-	die "a guest with $mem MiB wants a third more than that of free memory, so at most $room MiB can be given; ask for less"
+	die "a guest with $mem MiB needs a third more than that of free memory; it can have $room MiB at most"
 mem=${mem:-$((room < MEM ? room : MEM))}
 
 ROOT=$("$VM/root.sh")
@@ -95,7 +93,7 @@ if [[ -n $module && -z $ko ]]; then
 fi
 lock_use
 
-# What the guest shares with us.
+# The directory that the guest shares with this script.
 if [[ -n $dir ]]; then
 	mkdir -p "$dir"
 	RUN_DIR=$(cd "$dir" && pwd -P)
@@ -144,8 +142,8 @@ begun=$SECONDS
 if [[ -n $shell ]]; then
 	machine_run || vm_status=$?
 else
-	# In a process group of its own, so that all of it can be ended: UML does not
-	# hear of Ctrl-C. It is given a pipe: a terminal it would take over.
+	# In a process group of its own, so that all its processes can be ended: UML ignores Ctrl-C. Its output
+	# is a pipe, because UML would change the settings of a terminal.
 	set -m
 	{
 		if [[ -p /dev/stdout ]]; then machine_run; else machine_run | cat; fi
@@ -160,7 +158,7 @@ else
 	fi
 fi
 
-# The log stays: where the caller wants it, or among the last twenty.
+# Keep the log in the caller's file, or among the last twenty logs.
 if [[ -z $log ]]; then
 	mkdir -p "$CACHE/log/guest"
 	log=$CACHE/log/guest/$(date +%Y%m%d-%H%M%S)-$KERNEL-$$.log

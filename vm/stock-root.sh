@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes a root of a guest's release as it is before somebody installs knetstat there: Debian's
-# minimal system, the guest's kernel and its headers. Or one that `make deb` runs in. Prints where
-# it is. Nobody writes to it: who installs something there takes a copy.
+# Makes a root of a guest's release without knetstat: Debian's minimal system, the guest's kernel and its
+# headers. With "deb", makes the root in which `make deb` runs. Prints its path. Tests that install
+# something use a copy of it.
 #
 # usage: vm/stock-root.sh [--find] KERNEL|deb
-#   --find   make nothing: print where it is, or fail if it is not there
+#   --find   make nothing: fail if the root is not in the cache
 
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=vm/bootstrap.sh
@@ -26,9 +26,9 @@ if [[ $name == deb ]]; then
 else
 	load_guest "$name"
 	name=$KERNEL
-	[[ $MACHINE == qemu && $ARCH == amd64 ]] || die_usage "there is no such root for $name"
+	[[ $MACHINE == qemu && $ARCH == amd64 ]] || die_usage "only guests that run Debian for amd64 in QEMU have a root; $name does not"
 	PACKAGES="$IMAGE ${IMAGE/-image-/-headers-}"
-	# Guests without a release of their own have its kernel, from backports.
+	# The kernel of a guest without SUITE is that of the build root, from backports.
 	if [[ -z $SUITE ]]; then SUITE=$of_build_root FROM=$of_build_root-backports; fi
 fi
 

@@ -25,12 +25,12 @@ usage="usage: vm/test.sh [--only TEXT] [lint|host|build|faults|c-module|KERNEL|a
 ONLY=
 if [[ ${1:-} == --only ]]; then
 	[[ $# -ge 2 ]] || die_usage "$usage"
-	# It goes through the guest's command line.
-	[[ $2 =~ ^[A-Za-z0-9_:]+$ ]] || die_usage "the names of tests have letters, digits, _ and : only, not '$2'"
+	# It is part of a shell command in the guest.
+	[[ $2 =~ ^[A-Za-z0-9_:]+$ ]] || die_usage "a test's name may contain only letters, digits, _ and :, so not '$2'"
 	ONLY=$2
 	shift 2
 fi
-[[ ${KNETSTAT_LONG:=1} =~ ^[1-9][0-9]*$ ]] || die_usage "KNETSTAT_LONG is a number, not '$KNETSTAT_LONG'"
+[[ ${KNETSTAT_LONG:=1} =~ ^[1-9][0-9]*$ ]] || die_usage "KNETSTAT_LONG must be a positive number, not '$KNETSTAT_LONG'"
 stages() {
 	printf '%s\n' lint host build "$@" faults
 	[[ -z ${KNETSTAT_C_MODULE:-} ]] || echo c-module
@@ -40,7 +40,7 @@ stages() {
 # shellcheck disable=SC2046
 [[ $* != all ]] || set -- $(stages $(all_guests))
 WANTED=$*
-# The guests, those in which all code is emulated apart.
+# The guests, in two lists: those in which all code is emulated, and the others.
 EMULATED=() OTHERS=()
 for stage; do
 	case $stage in
@@ -56,7 +56,7 @@ for stage; do
 done
 wanted() { [[ " $WANTED " == *" $1 "* ]]; }
 
-# Each checkout's by itself, as several may be tested at once.
+# Each checkout has its own logs, because several may be tested at once.
 LOGS=$CACHE/log/test${TOP//\//-}
 # The guest tests and the command, for each architecture.
 declare -A PROGRAMS=() COMMANDS=()
@@ -69,8 +69,8 @@ add() {
 	[[ $2 -eq 0 ]] || failures+=("$4")
 }
 
-# tally WHAT LOG STATUS: adds up the closing lines of the test harnesses in a log. A run
-# that failed without counting a failure, or that ran no test, is one failure.
+# tally WHAT LOG STATUS: adds up the closing lines of the test harnesses in a log. A run that failed without
+# a failed test, or that ran no test, counts as one failure.
 tally() {
 	local what=$1 log=$2 status=$3 counts
 	[[ -f $log ]] || : > "$log"
@@ -93,7 +93,7 @@ tally() {
 	note "  $what: $1 passed, $2 failed, $3 skipped"
 }
 
-# run WHAT COMMAND...: shows the output as it comes, and counts the tests in it.
+# run WHAT COMMAND...: runs it, shows its output as it comes, and counts the tests in it.
 run() {
 	local what=$1 log=$LOGS/$1.log status=0
 	shift
@@ -101,12 +101,12 @@ run() {
 	tally "$what" "$log" "$status"
 }
 
-# begin NAME COMMAND...: runs something in the background, with its output in a log.
+# begin NAME COMMAND...: runs the command in the background, with its output in a log.
 declare -A begun_pid=()
 begin() {
 	local name=$1
 	shift
-	# In a process group of its own, so that all of it can be ended.
+	# In a process group of its own, so that all its processes can be ended.
 	set -m
 	"$@" < /dev/null > "$LOGS/$name.log" 2>&1 &
 	set +m
@@ -114,7 +114,7 @@ begin() {
 	trap 'for pid in "${begun_pid[@]}"; do kill -- "-$pid" 2> /dev/null || true; done' EXIT
 }
 
-# finish NAME: shows what became of it, as it goes on.
+# finish NAME: shows the output of such a command until it ends; ends the script if it failed.
 finish() {
 	local name=$1 pid=${begun_pid[$1]}
 	tail -n +1 -f --pid="$pid" "$LOGS/$name.log" >&2
@@ -125,7 +125,7 @@ finish() {
 arch_of() { (load_guest "$1" && printf '%s\n' "$ARCH"); }
 timeout_of() { (load_guest "$1" && printf '%s\n' "$TIMEOUT"); }
 
-# guest KERNEL [ARGUMENT]...: boots it and runs the guest tests there.
+# guest KERNEL [ARGUMENT]...: boots the guest and runs the guest tests in it.
 guest() {
 	local kernel=$1 with=() name program arch
 	arch=$(arch_of "$kernel")
@@ -136,23 +136,24 @@ guest() {
 		name=$(basename "$(dirname "$name")")
 		with+=(--with "$("$VM/module.sh" --test "$name" "$kernel")")
 	done
-	# Slab caches that are not merged tell how many sockets of a kind there are.
+	# With slab_nomerge, the slab caches show how many sockets of each kind exist.
 	"$VM/run.sh" --timeout "$(timeout_of "$kernel")" --log "$LOGS/$kernel.kernel.log" \
 		--append slab_nomerge "${with[@]}" "$kernel" "KNETSTAT_LONG=$KNETSTAT_LONG \$KNETSTAT_DIR/${program##*/} $*"
 }
 
-# has_module_tests KERNEL: what they claim is what our own rules for rustc have to see to.
+# has_module_tests KERNEL: whether the module's file is tested: only with RUST=standalone, whose rules for
+# rustc are ours.
 has_module_tests() { [[ -z $ONLY ]] && (load_guest "$1" && [[ -z $METADATA ]]); }
 
-# has_command_tests KERNEL: what the command is compared with, ss, and what compares are in the
-# build root, whose user space the guests of its architecture have.
+# has_command_tests KERNEL: whether the command is compared with ss. This needs ss and Python, from the build
+# root, which guests of its architecture boot from.
 has_command_tests() { [[ -z $ONLY && $(arch_of "$1") == amd64 ]]; }
 
 # command_tests KERNEL: compares the command with ss.
 command_tests() { "$TOP/tools/knetstat/tests/run.sh" "$1"; }
 
-# module_tests KERNEL: compares the module's file with that of a C module for the same kernel;
-# neither is loaded.
+# module_tests KERNEL: compares the module's file with that of a C module for the same kernel. Neither is
+# loaded.
 # shellcheck disable=SC2034,SC2153
 module_tests() (
 	load_guest "$1"
@@ -167,8 +168,8 @@ module_tests() (
 		KNETSTAT_KO="$(in_cache "$ko")" KNETSTAT_C_KO="$(in_cache "$c")" "$IN_CACHE/$program"
 )
 
-# Where the C module builds, and runs. As it has the name of ours, it lies in a directory of
-# its own.
+# The C module builds and runs in this guest. It has the same name as ours, so it is in a directory of its
+# own.
 C_MODULE_GUEST=debian-12
 c_module() {
 	local from dir status=0
@@ -183,7 +184,7 @@ c_module() {
 	return "$status"
 }
 
-# verdict NAME STATUS [WHERE]: says how a test ended, as the harnesses do, and counts it.
+# verdict NAME STATUS [LOG]: reports the result of a test, as the harnesses do, and counts it.
 verdict() {
 	if [[ $2 -eq 0 ]]; then
 		echo "test $1 ... ok"
@@ -194,7 +195,7 @@ verdict() {
 	fi
 }
 
-# fuzz TARGET RUNS: any input, as far as a few seconds go.
+# fuzz TARGET RUNS: runs a fuzz target for a few seconds.
 fuzz() {
 	local target=$1 runs=$2 log=$LOGS/fuzz-$1.log status=0
 	"$TOP/tests/fuzz/run.sh" --runs "$runs" "$target" > "$log" || status=$?
@@ -202,12 +203,11 @@ fuzz() {
 	sed 's/^/     /' "$log"
 }
 
-# shows NAME PATTERN TARGET...: make TARGET, which the README says to try; a line of its output must
-# be like this.
+# shows NAME PATTERN TARGET...: runs make TARGET, which the README suggests; a line of its output must match.
 shows() {
 	local name=$1 pattern=$2 log=$LOGS/readme-$1.log status=0
 	shift 2
-	# Not with the variables of the make that runs this.
+	# Without the variables of the make that runs this script.
 	{
 		env -u MAKEFLAGS -u MAKEOVERRIDES make -C "$TOP" "$@" > "$log" 2>&1 &&
 			grep -qE -- "$pattern" "$log"
@@ -215,7 +215,7 @@ shows() {
 	verdict "readme::$name" "$status" "$log"
 }
 
-# A row of a request is what the C module read too much of.
+# Makes a connection request, whose row the C module read beyond its end.
 REQUEST_ROW='python3 -c "
 import socket
 s = socket.socket(); s.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
@@ -225,13 +225,12 @@ text = open(\"/proc/net/tcpstat\").read()
 assert \"SYNR\" in text, text
 "'
 
-# What a kernel says when something is wrong.
+# The messages of a kernel that has found a bug.
 BAD_LOG='BUG: |WARNING: |KASAN: |UBSAN: |Oops|INFO: task .* blocked|rcu: INFO|suspicious RCU usage|general protection'
 
-# fault NAMES KERNEL BOOT EXPECTED COMMAND: a module with these rules broken on purpose
-# (KNETSTAT_FAULT in Kbuild; "-": none), loaded in a guest with BOOT ("-": nothing) added to
-# its command line. COMMAND is the exact name of a guest test, or a shell command.
-# EXPECTED is one of
+# fault NAMES KERNEL BOOT EXPECTED COMMAND: builds a module that breaks these rules on purpose
+# (KNETSTAT_FAULT in Kbuild; "-" for none), and loads it in a guest with BOOT ("-" for nothing) added to its
+# command line. COMMAND is the exact name of a guest test, or a shell command. EXPECTED is one of
 #   passes        the test passes, and the kernel's log is clean
 #   fails         the test runs to its end, and reports a failure
 #   log:PATTERN   the kernel's log has a line that matches
@@ -273,9 +272,8 @@ fault() {
 	fi
 }
 
-# Each mend with the rule that it mends broken, and the window that hid it widened or the
-# case forced: without the mend the test fails, with it the test passes. A few cases need
-# two CPUs, and some a kernel with few UDP slots.
+# Each bug that was fixed, with the race that hid it made wider, or the case forced. The test fails with the
+# bug, and passes with the fix. Some cases need two CPUs, and some a kernel with few UDP slots.
 FEW_SLOTS=uhash_entries=256 STOCK=debian-13-backports
 all_faults() {
 	faults=0
@@ -296,7 +294,7 @@ check_host
 mkdir -p "$LOGS"
 begun=$SECONDS
 
-# What is needed besides the guests under test.
+# The kernels that the other stages need.
 STOCK_KERNELS=("${EMULATED[@]}") UML_KERNELS=("${OTHERS[@]}")
 if wanted faults; then
 	STOCK_KERNELS+=("$STOCK")
@@ -306,8 +304,8 @@ if wanted c-module; then STOCK_KERNELS+=("$C_MODULE_GUEST"); fi
 mapfile -t STOCK_KERNELS < <(printf '%s\n' "${STOCK_KERNELS[@]}" | sort -u)
 mapfile -t UML_KERNELS < <(printf '%s\n' "${UML_KERNELS[@]}" | sort -u)
 
-# Kernels and programs are made side by side, as parts of each build keep one CPU busy only. One
-# that the archive does not give fails later on, as a guest.
+# Kernels and programs are made in parallel, because parts of each build use one CPU only. A kernel that the
+# archive does not have fails later, as a guest.
 stock_kernels() {
 	local kernel
 	for kernel; do "$VM/kernel.sh" "$kernel" || true; done
@@ -328,12 +326,12 @@ for kernel in "${EMULATED[@]}"; do
 done
 [[ -z ${UML_KERNELS[*]} ]] || for kernel in "${UML_KERNELS[@]}"; do
 	finish "$kernel-kernel"
-	# The list of options is compared with the source of a kernel, if one was unpacked.
+	# The host tests compare the list of options with the source of a kernel, if one was unpacked.
 	source=$("$VM/kernel.sh" "$kernel")/source
 	[[ ! -L $source ]] || export KNETSTAT_LINUX_SOURCE=$IN_CACHE/${source#"$CACHE/"}
 done
 
-# Emulated guests are slow: they run beside all the rest, one after the other.
+# Emulated guests are slow, so they run beside all other stages, one after the other.
 emulated() {
 	local kernel status
 	for kernel; do
@@ -367,7 +365,7 @@ for package in host build; do
 		run "$package" "$VM/in-root.sh" cargo test --locked --manifest-path tests/Cargo.toml -p "knetstat-$package-tests"
 	fi
 	if [[ $package == host ]] && wanted host; then
-		# As the command is built for the guests, so that all it takes is compiled once.
+		# With the flags of the command for the guests, so that its crates are compiled once.
 		run command "$VM/in-root.sh" env RUSTFLAGS="$STATIC" \
 			cargo test --locked --manifest-path tools/Cargo.toml --target "$CARGO_AMD64"
 		fuzz format 300000
@@ -403,7 +401,7 @@ if [[ ${#EMULATED[@]} -gt 0 ]]; then
 		done
 	done
 fi
-# Last, and by itself, as it measures times.
+# Last, with nothing beside it, because it measures times.
 if wanted c-module; then
 	note "== c-module"
 	if [[ -n ${KNETSTAT_C_MODULE:-} ]]; then

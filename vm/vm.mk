@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The guests. Each target makes first what is missing.
+# The targets for guests. Each makes first what is missing.
 
 KERNEL ?= uml
-# The guest that was named, if one was.
+# The guest that the user named, if any.
 named = $(if $(filter-out file default,$(origin KERNEL)),'$(KERNEL)')
 
 .PHONY: vm shell guests vm-setup vm-clean
 
 # make vm CMD='...' [KERNEL=NAME] [TIMEOUT=S]
-# A command that fails makes make fail, which says with what status. As on most machines, sshd
-# runs, so that the files have rows.
+# If the command fails, make fails and prints its status. sshd runs, as on most machines, so that the files
+# have rows.
 vm: export KNETSTAT_CMD = $(value CMD)
 vm:
 	@if [ -z "$$KNETSTAT_CMD" ]; then \
-		echo "knetstat: no command; for example: make vm CMD='cat /proc/net/tcpstat' KERNEL=uml" >&2; exit 2; \
+		echo "knetstat: CMD is missing; for example: make vm CMD='cat /proc/net/tcpstat' KERNEL=uml" >&2; exit 2; \
 	fi; \
 	vm/run.sh --sshd $(if $(TIMEOUT),--timeout '$(TIMEOUT)') '$(KERNEL)' "$$KNETSTAT_CMD"
 
@@ -24,7 +24,7 @@ shell:
 guests:
 	@vm/guests.sh
 
-# What `make test` takes, or what is named: make vm-setup KERNEL=NAME
+# Makes the guests of `make test`, or one: make vm-setup KERNEL=NAME
 vm-setup:
 	@vm/setup.sh $(named)
 

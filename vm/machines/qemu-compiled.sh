@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2153,SC2154
 #
-# QEMU without KVM, as in qemu.sh, but with a kernel that is compiled here, as UML's are. All that
-# it boots by is built in, so there is no initramfs. To be sourced by load_guest; see
-# vm/machines/uml.sh for what is defined here.
+# QEMU without KVM, as in qemu.sh, with a kernel that is compiled here, as for UML. It needs no initramfs,
+# because all drivers for booting are built in. To be sourced by load_guest; vm/machines/uml.sh lists
+# the functions.
 
 # shellcheck source=vm/machines/qemu.sh
 . "$VM/machines/qemu.sh"
 LINUX_ARCH=x86_64 LINUX_TARGETS=(bzImage modules)
-# After qemu.sh, since it says otherwise where the kernel comes from.
+# After qemu.sh, because it redefines the functions that make the kernel.
 # shellcheck source=vm/linux.sh
 . "$VM/linux.sh"
-# On a busy host, a CPU may stand still for as long as RCU waits by default (seen at a load of 25).
+# On a busy host, a CPU may be stalled for longer than RCU's default timeout (seen at a load of 25).
 BOOT_ARGS="root=root rootfstype=virtiofs rw rcupdate.rcu_cpu_stall_timeout=120${BOOT_ARGS:+ $BOOT_ARGS}"
 
 machine_args() { printf '%s\n' KDIR="$(in_cache "$DIR")" KVER="$(machine_release)" "${MAKE_ARGS[@]}"; }

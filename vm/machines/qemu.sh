@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2030,SC2031,SC2153,SC2154
 #
-# QEMU without KVM: an unmodified kernel of Debian's, all of whose code is emulated. Modules for
-# it are built in a root of its release, with the packages of that release only. It boots from
-# an initramfs, which inserts the kernel's own modules for virtio, and then from the build root,
-# over virtiofs. To be sourced by load_guest; see vm/machines/uml.sh for what is defined here.
+# QEMU without KVM: emulates an unmodified kernel of Debian. Modules are built in a root of its release,
+# with the packages of that release only. It boots from an initramfs, which inserts the kernel's own
+# modules for virtio, and then from the build root over virtiofs. To be sourced by load_guest;
+# vm/machines/uml.sh lists the functions.
 #
-# Another architecture than the build root's has a user space of its own, DIR/guest, and its
-# modules and the tests' programs are cross-compiled in DIR/root, from which QEMU runs then.
+# A guest of another architecture than the build root's has a user space of its own, DIR/guest. Its modules
+# and test programs are cross-compiled in DIR/root, and QEMU runs from there.
 
 # shellcheck source=vm/bootstrap.sh
 . "$VM/bootstrap.sh"
@@ -15,14 +15,14 @@
 # shellcheck disable=SC2034
 OUT=/vm/.guest/out TTY=/dev/hvc0
 
-# Per architecture: the emulator and its machine, the kernel's console, and make's arguments;
-# for another than the build root's, what apt calls its packages, and those of DIR/root that
-# compile for it, run it, and build the tests' programs.
+# For each architecture: the emulator and its machine, the kernel's console, and arguments for make. If it is
+# not the build root's: apt's suffix for its packages, and the packages of DIR/root that compile for it
+# and run it.
 case $ARCH in
 amd64)
 	QEMU=(qemu-system-x86_64 -machine "q35,memory-backend=mem") CONSOLE=ttyS0
 	MAKE_ARCH=() FOREIGN='' FOREIGN_PACKAGES=''
-	# On a busy host, the first ticks of the timer come too late for the kernel, which panics then.
+	# On a busy host, the first ticks of the timer come too late, and the kernel would panic.
 	BOOT_ARGS="no_timer_check${BOOT_ARGS:+ $BOOT_ARGS}"
 	;;
 arm64)
@@ -32,14 +32,13 @@ arm64)
 	;;
 esac
 FLAVOUR=${IMAGE#linux-image-}
-# What inserts a root over virtiofs, and an overlay on it. The modules that these need
-# come by themselves; what is built in is passed over.
+# Modules for a root over virtiofs with an overlay. Their dependencies are added; built-in ones are ignored.
 INITRAMFS_MODULES="virtio_pci virtio_console virtiofs overlay"
 
-# Where modules are built, and where the kernel's files are.
+# machine_root: the root in which modules are built, and which has the kernel's files.
 machine_root() { if [[ -n $SUITE || -n ${own_root:-} ]]; then printf '%s\n' "$DIR/root"; else printf '%s\n' "$ROOT"; fi; }
 
-# The release, as uname -r there says.
+# machine_release: the release of its kernel, as in uname -r.
 machine_release() {
 	local f
 	f=$(find "$(machine_root)/boot" -maxdepth 1 -name "vmlinuz-*-$FLAVOUR" -printf '%f\n' | sort -V | tail -n 1)
@@ -47,7 +46,7 @@ machine_release() {
 	printf '%s\n' "${f#vmlinuz-}"
 }
 
-# What the README tells an administrator to install.
+# release_packages: installs what the README asks an administrator to install.
 release_packages() {
 	local packages from=()
 	[[ -z $FROM ]] || from=(-t "$FROM")
@@ -67,9 +66,8 @@ release_packages() {
 	in_root_at "$DIR/root" build apt-get clean
 }
 
-# foreign_headers RELEASE: what is to be installed for another architecture. Its headers package
-# depends on a compiler that runs there, which would oust the one that runs here, so it is only
-# unpacked.
+# foreign_headers RELEASE: installs the headers for another architecture. Their package is only unpacked,
+# because it depends on a compiler for that architecture, which would replace the one here.
 foreign_headers() {
 	local release=$1 version=${1%"-$FLAVOUR"}
 	in_root_at "$DIR/root" build apt-get install -y "linux-kbuild-$version" "linux-headers-$version-common"
@@ -81,9 +79,9 @@ foreign_headers() {
 	' headers "linux-headers-$release$FOREIGN"
 }
 
-# What a guest of another architecture than the build root's boots from, DIR/guest. The packages
-# are only unpacked, as nothing of theirs runs here; what their scripts would have made comes
-# from the build root, which has the same release and packages.
+# make_guest: makes DIR/guest, from which a guest of another architecture boots. Packages are only unpacked,
+# because their scripts cannot run here. The files that these would make are copied from the build root,
+# which has the same release and packages.
 make_guest() {
 	# shellcheck disable=SC2016,SC2086
 	in_root bash -euc '
@@ -115,7 +113,7 @@ make_guest() {
 }
 
 make_metadata() {
-	# From a copy: bash reads a script as it goes, and this one may be edited meanwhile.
+	# From a copy, because bash reads a script while it runs, and this one may be edited meanwhile.
 	cp -r "$TOP/scripts" "$DIR/"
 	in_root "$(in_cache "$DIR")/scripts/rust-metadata.sh" "$(machine_release)" --output "$(in_cache "$DIR")/tree"
 }
@@ -177,7 +175,7 @@ machine_make() {
 	fi
 	if [[ -n $METADATA ]]; then
 		step "making the Rust metadata of the $KERNEL kernel" "${DIR##*/}" '' \
-			"the whole log is in $CACHE/log; to start afresh: make vm-clean vm-setup" make_metadata
+			"the log is in $CACHE/log; to start afresh: make vm-clean vm-setup" make_metadata
 	fi
 	step "an initramfs for the $KERNEL kernel" "${DIR##*/}-initramfs" '' "$again" make_initramfs
 }
@@ -193,7 +191,7 @@ machine_args() {
 	printf '%s\n' KVER="$release" "${MAKE_ARCH[@]}" "${MAKE_ARGS[@]}"
 }
 
-# The initramfs of a root that somebody else made (vm/run.sh --root), of which DIR is the parent.
+# make_own_initramfs: makes an initramfs for the root of vm/run.sh --root, whose parent is DIR.
 make_own_initramfs() (
 	machine_release() { printf '%s\n' "$release"; }
 	SUITE=own
@@ -201,8 +199,7 @@ make_own_initramfs() (
 	make_initramfs > "$guest/initramfs.log" 2>&1 || { cat "$guest/initramfs.log" >&2; exit 1; }
 )
 
-# boot_files ROOT RELEASE: what is booted, KERNEL_FILE and INITRAMFS (empty: none), as paths in
-# the emulator's root.
+# boot_files ROOT RELEASE: sets KERNEL_FILE and INITRAMFS (which may be empty), paths in the emulator's root.
 boot_files() {
 	KERNEL_FILE=$1/boot/vmlinuz-$2
 	INITRAMFS=$(in_cache "$DIR")/initramfs.cpio
@@ -214,7 +211,7 @@ machine_run() {
 	if [[ -n $own_root ]]; then
 		make_own_initramfs
 		root=$(in_cache "$own_root") share=$root
-		# What vm/init runs on, and a minimal system has not.
+		# vm/init needs it, and a minimal system does not have it.
 		cp "$ROOT/bin/busybox" "$guest/"
 	elif [[ -n $FOREIGN ]]; then
 		emulator=$DIR/root share=$(in_cache "$DIR")/guest

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2153,SC2154
 #
-# User Mode Linux: the kernel is compiled here, out of the kernel source package in the
-# build root, and runs as a process of the host.  To be sourced by load_guest.
+# User Mode Linux: the kernel is compiled here, from the kernel source package in the build root, and runs
+# as a process of the host. To be sourced by load_guest.
 #
-# A machine defines
-#   machine_recipe    prints what a guest's kernel is made from: the key of the cache
+# A machine defines the functions
+#   machine_recipe    prints all that the guest's kernel is made from, for the key of the cache
 #   machine_make      makes the kernel and its build tree in $DIR, with `step`
 #   machine_release   prints the release of the kernel in $DIR
 #   machine_root      prints the root in which its modules are built
-#   machine_args      what make has to be told to build modules for it, KDIR=DIR first
-#   machine_run       boots it: $kernel is its directory, the rest is as in vm/run.sh
-# and where the guest's output goes:
+#   machine_args      prints the arguments of make for its modules, KDIR=DIR first
+#   machine_run       boots it, with the variables of vm/run.sh
+# and the variables
 #   OUT, TTY          the file or device for a command's output, and for a shell
 
 # shellcheck disable=SC2034
@@ -26,7 +26,7 @@ machine_args() { printf '%s\n' KDIR="$(in_cache "$DIR")" ARCH=um "${MAKE_ARGS[@]
 machine_run() {
 	local input=null
 	[[ -z $shell ]] || input=fd:0
-	# Other kernels map their memory in large pages, so let the host do that here, if it can.
+	# Use large pages if the host supports them, because other kernels map their memory in large pages.
 	# shellcheck disable=SC2016,SC2086
 	{ in_root_at "$ROOT" guest TMPDIR=/tmp/mem HOME=/tmp bash -euc '
 		mkdir /tmp/mem
