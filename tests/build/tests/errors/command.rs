@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `make tool` and `make install-tool`, which are `scripts/command.sh`, where something is missing.
+//! `make tool` and `make install-tool`, which run `scripts/command.sh`, if something is missing.
 
 use crate::machine::{
     fails, project, write, Machine, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, MINT_22, TUMBLEWEED,
@@ -12,7 +12,7 @@ use std::{
     process::Output,
 };
 
-/// A machine with all that it takes. Its cargo prints what it is called with.
+/// A machine that lacks nothing. Its cargo prints its arguments.
 fn machine() -> Machine {
     let machine = Machine::new();
     cargo(&machine, "cargo", "1.85.0");
@@ -160,7 +160,7 @@ fn build_fails() {
     );
 }
 
-/// To a place of its own, and away from there.
+/// Installs to a directory, and uninstalls from it.
 #[test]
 fn install_and_uninstall() {
     let machine = machine();

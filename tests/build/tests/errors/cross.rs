@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernels of another architecture than the machine's, which Kbuild builds for if told so.
+//! Kernels of another architecture than the machine's. Kbuild supports them if ARCH is set.
 
 use crate::machine::{standalone, write, Machine, ARCH, DEBIAN_13, RUNNING};
 
@@ -121,7 +121,7 @@ fn another_arch() {
     machine.fails(&["is for amd64, not for ARCH=arm64", "omit ARCH"]);
 }
 
-/// Debian's headers for another architecture say what Kbuild wants to know.
+/// Debian's headers for another architecture set ARCH and CROSS_COMPILE.
 #[test]
 fn debian() {
     let machine = arm64_on_amd64();

@@ -5,8 +5,7 @@
 use crate::machine::{fails, project, Machine};
 use std::fs;
 
-/// The names of the guests: those of the files that describe them. A symbolic link is another
-/// name for one of them.
+/// The names of the guests, from their files. A symbolic link is another name for a guest.
 fn guests() -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(project().join("vm/guests"))
         .unwrap()
@@ -37,7 +36,7 @@ fn no_such_guest() {
     }
 }
 
-/// Each guest's file says all that the scripts ask for.
+/// Each guest's file sets all variables that the scripts need.
 #[test]
 fn guests_are_described() {
     let machine = Machine::new();

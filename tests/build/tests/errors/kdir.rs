@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is, or is not, the build tree of a kernel that will do.
+//! Directories that are the build tree of a supported kernel, and others.
 
 use crate::machine::{oldest, oldest_of, write, Machine, RUSTC_TEXT};
 use std::fs;
@@ -10,7 +10,7 @@ fn nothing_is_wrong() {
     Machine::new().builds_with("bin/rustc");
 }
 
-/// A kernel that is newer than those we know may well do.
+/// A kernel that is newer than the listed ones may be supported.
 #[test]
 fn newer_kernel() {
     let machine = Machine::new();
@@ -35,7 +35,7 @@ fn no_headers() {
     ]);
 }
 
-/// The headers of a kernel that will not do are not worth installing.
+/// No headers can help with a kernel that is not supported.
 #[test]
 fn no_headers_and_too_old() {
     let mut machine = Machine::new();
@@ -45,7 +45,7 @@ fn no_headers_and_too_old() {
     machine.fails(&["too old", "linux-image-amd64", "reboot"]);
 }
 
-/// Nor are those of one that has no Rust, if it is the kernel's own that is to be used.
+/// Nor can they help with a kernel without Rust, with `RUST=kernel`.
 #[test]
 fn no_headers_and_no_rust() {
     let mut machine = Machine::new();

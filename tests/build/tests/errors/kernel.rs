@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `RUST=kernel`: the kernel's own Rust, which takes its very compiler and its metadata.
+//! `RUST=kernel`: the kernel's own Rust, which needs the compiler that built the kernel, and its metadata.
 
 use crate::machine::{oldest, write, Machine, RUSTC_TEXT};
 use std::fs;
@@ -35,7 +35,7 @@ fn another_rustc() {
         "RUSTC=FILE",
     ]);
 
-    // The user's choice is not made better behind his back.
+    // The user's choice is not overridden.
     machine.system_rustc(RUSTC_TEXT);
     machine
         .args
@@ -109,7 +109,7 @@ fn no_metadata() {
     machine.fails(&["lack the Rust metadata (rust/libkernel.rmeta)", &mend]);
 }
 
-/// Of the kernel that runs, no release need be given.
+/// For the running kernel, the command needs no release.
 #[test]
 fn no_metadata_of_the_running_kernel() {
     let machine = Machine::new();
@@ -118,7 +118,7 @@ fn no_metadata_of_the_running_kernel() {
     machine.ends_with("run: make metadata\n");
 }
 
-/// A kernel tree of one's own is prepared in place.
+/// A kernel source tree is prepared in place.
 #[test]
 fn own_tree_not_prepared() {
     let machine = Machine::new();

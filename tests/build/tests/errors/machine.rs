@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Made-up machines: a kernel build tree, a distribution and a set of tools, in a directory of its
-//! own. Tests take things away from them.
+//! Made-up machines: a kernel build tree, a distribution and a set of tools, in a directory. Tests
+//! remove things from them.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// What the made-up kernel was compiled with. No real compiler says this.
+/// The compiler of the made-up kernel. No real compiler prints this.
 pub const RUSTC_TEXT: &str = "rustc 1.85.1 (0123456789 2025-03-15) (made up)";
 
 /// The kernel that runs on the made-up machine.
@@ -25,7 +25,7 @@ pub const TOOLS: &[&str] = &[
     "paste", "readlink", "rm", "rmdir", "sed", "sh", "sort", "tail", "tar", "tr", "xargs",
 ];
 
-/// Distributions, as `/etc/os-release` describes them: only the lines that matter here.
+/// Lines of `/etc/os-release` that identify distributions.
 pub const DEBIAN_12: &str = "ID=debian\nVERSION_ID=\"12\"\n";
 pub const DEBIAN_13: &str = "ID=debian\nVERSION_ID=\"13\"\n";
 pub const DEBIAN_TESTING: &str = "ID=debian\nVERSION_CODENAME=forky\n";
@@ -33,7 +33,7 @@ pub const UBUNTU_24_04: &str =
     "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"24.04\"\nUBUNTU_CODENAME=noble\n";
 pub const UBUNTU_26_04: &str =
     "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"26.04\"\nUBUNTU_CODENAME=resolute\n";
-/// Made from Ubuntu 24.04.
+/// Derived from Ubuntu 24.04.
 pub const MINT_22: &str =
     "ID=linuxmint\nID_LIKE=\"ubuntu debian\"\nVERSION_ID=\"22\"\nUBUNTU_CODENAME=noble\n";
 pub const FEDORA: &str = "ID=fedora\nVERSION_ID=44\n";
@@ -42,7 +42,8 @@ pub const ARCH: &str = "ID=arch\nBUILD_ID=rolling\n";
 pub const MANJARO: &str = "ID=manjaro\nID_LIKE=arch\n";
 pub const TUMBLEWEED: &str = "ID=\"opensuse-tumbleweed\"\nID_LIKE=\"opensuse suse\"\n";
 
-/// Distributions, how to install a compiler that is new enough and its sources, and the sources.
+/// Distributions, the command that installs a compiler that is new enough and its sources, and the
+/// command that installs only the sources.
 pub const RELEASES: &[(&str, &str, &str)] = &[
     (
         DEBIAN_12,
@@ -85,7 +86,7 @@ pub const RELEASES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What the Makefile of the made-up kernel prints instead of building.
+/// The text that the Makefile of the made-up kernel prints instead of building.
 pub const REACHED: &str = "Kbuild was reached";
 
 pub fn project() -> PathBuf {
@@ -95,7 +96,7 @@ pub fn project() -> PathBuf {
         .unwrap()
 }
 
-/// The oldest kernel version that the project supports, such as `7.3`, built in that way.
+/// The oldest kernel version that the project supports with this `RUST=`, such as `7.3`.
 pub fn oldest_of(way: &str) -> String {
     fs::read_to_string(project().join("scripts/supported-kernels"))
         .unwrap()
@@ -105,7 +106,7 @@ pub fn oldest_of(way: &str) -> String {
         .to_owned()
 }
 
-/// With the kernel's own Rust.
+/// The same with the kernel's own Rust.
 pub fn oldest() -> String {
     oldest_of("kernel")
 }
@@ -116,15 +117,15 @@ pub fn write(path: impl AsRef<Path>, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-/// A machine as `make` sees it: programs, and the build tree of a kernel.
+/// A machine with programs and the build tree of a kernel.
 pub struct Machine {
     dir: TempDir,
-    /// `KVER` or `KDIR`, and what else a user gives to `make`.
+    /// The arguments of `make`: `KVER` or `KDIR`, and others.
     pub args: Vec<String>,
 }
 
 impl Machine {
-    /// All is as it should be, to build with the kernel's own Rust. Tests take away from here.
+    /// A machine that lacks nothing for a build with the kernel's own Rust.
     pub fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let machine = Self {
@@ -179,7 +180,7 @@ impl Machine {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// What `uname` says: the release of the kernel that runs, and the machine.
+    /// Sets the output of `uname`: the release of the running kernel, and the machine.
     pub fn uname(&self, release: &str, machine: &str) {
         self.script(
             "uname",
@@ -187,8 +188,8 @@ impl Machine {
         );
     }
 
-    /// Makes the build tree that of the headers package of a kernel, which is in `package`, and a
-    /// link to it where such a package puts one. That kernel is then built for.
+    /// Moves the build tree to `package`, as the headers package of a kernel has it, with a link to it
+    /// beside the modules, and builds for that kernel.
     pub fn install_headers(&mut self, release: &str, package: &str) {
         self.release(release);
         let link = self.path("lib/modules").join(release).join("build");
@@ -203,18 +204,18 @@ impl Machine {
         self.build_for(release);
     }
 
-    /// Gives `make` a release rather than a build tree.
+    /// Passes a release to `make`, rather than a build tree.
     pub fn build_for(&mut self, release: &str) {
         self.args.retain(|arg| !arg.starts_with("K"));
         self.args.push(format!("KVER={release}"));
     }
 
-    /// A file of what stands for `/lib/modules`.
+    /// Writes a file of the made-up `/lib/modules`.
     pub fn lib_modules(&self, file: &str, text: &str) {
         write(self.path("lib/modules").join(file), text);
     }
 
-    /// What stands for `/usr/bin/rustc`.
+    /// Writes the made-up `/usr/bin/rustc`.
     pub fn system_rustc(&self, version: &str) {
         self.program(
             "usr/bin/rustc",
@@ -230,7 +231,7 @@ impl Machine {
         write(self.path("kdir/include/config/auto.conf"), &text);
     }
 
-    /// That of a kernel without Rust.
+    /// Writes the configuration of a kernel without Rust.
     pub fn config_without_rust(&self, option: &str) {
         write(
             self.path("kdir/include/config/auto.conf"),
@@ -238,7 +239,7 @@ impl Machine {
         );
     }
 
-    /// The distribution.
+    /// Sets the distribution.
     pub fn os_release(&self, text: &str) {
         write(self.path("os-release"), text);
     }
@@ -280,13 +281,13 @@ impl Machine {
         self.command("make").args(&self.args).output().unwrap()
     }
 
-    /// `make` fails, and says one line, with all of `expected` in it.
+    /// `make` fails with one line, which contains all of `expected`.
     #[track_caller]
     pub fn fails(&self, expected: &[&str]) {
         fails(&self.make(), expected);
     }
 
-    /// `make` fails, and its one line ends so: with the command that mends it, and no more.
+    /// `make` fails with one line, which ends with this: the command that corrects it.
     #[track_caller]
     pub fn ends_with(&self, expected: &str) {
         let output = self.make();
@@ -296,7 +297,7 @@ impl Machine {
         assert!(line.ends_with(expected), "no \"{expected}\" in: {line}");
     }
 
-    /// `make` calls Kbuild, and passes it `rustc`.
+    /// `make` calls Kbuild with this `rustc`.
     #[track_caller]
     pub fn builds_with(&self, rustc: &str) {
         let output = self.make();
@@ -329,14 +330,14 @@ pub fn fails(output: &Output, expected: &[&str]) {
     }
 }
 
-/// A machine on which the module is built without the kernel's Rust, as it usually is.
+/// A machine that builds the module without the kernel's Rust, as most do.
 pub fn standalone(version: &str) -> Machine {
     let mut machine = Machine::new();
     machine.args.retain(|arg| arg != "RUST=kernel");
     machine.release(&format!("{}.4-made-up", oldest_of("standalone")));
     machine.config_without_rust("X86_64=y\nCONFIG_CC_IS_GCC=y");
     machine.remove("kdir/rust");
-    // As Debian's headers bring it.
+    // Debian's headers depend on this one.
     machine.script("gcc-14", "exit 0");
     let sysroot = machine.path("sysroot");
     write(

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `make` says in one line what is wrong and which command mends it.
+//! `make` says in one line what is wrong and which command corrects it.
 //!
-//! Each test lays out a kernel build tree and a set of tools that lack one
-//! thing. They are made up: no kernel, no headers, no root and no network are
-//! needed, and what the machine has installed does not matter.
+//! Each test makes up a kernel build tree and a set of tools that lack one thing. The tests need no
+//! kernel, no headers, no root and no network, and do not depend on what the machine has installed.
 
 mod command;
 mod cross;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `make metadata`, and what it has made.
+//! `make metadata`, and the use of its result.
 
 use crate::machine::{fails, oldest, write, Machine, DEBIAN_13, FEDORA, RUSTC_TEXT, UBUNTU_26_04};
 use std::{
@@ -11,7 +11,7 @@ use std::{
 
 const RELEASE: &str = "99.9.9-made-up";
 
-/// A Debian with all packages that `make metadata` takes, and a kernel to make the metadata of.
+/// A Debian with all packages that `make metadata` needs, and with a kernel.
 struct Debian(Machine);
 
 impl Debian {
@@ -111,7 +111,7 @@ impl Debian {
     }
 }
 
-/// What is made is found, and has what the headers package has; it can be made again.
+/// The tree is found, has the Module.symvers of the headers, and can be made again.
 #[test]
 fn metadata_are_made_and_found() {
     let debian = Debian::new();
@@ -129,7 +129,7 @@ fn metadata_are_made_and_found() {
     }
 }
 
-/// If the kernel's own make fails, there is no tree, or that of before.
+/// If the kernel's own make fails, there is no tree, or the previous one.
 #[test]
 fn metadata_are_whole() {
     let debian = Debian::new();
@@ -149,7 +149,7 @@ fn metadata_are_whole() {
     debian.0.builds_with("bin/rustc");
 }
 
-/// Kconfig drops what depends on a tool that is of another version, and says nothing.
+/// Kconfig silently drops options that depend on another version of a tool.
 #[test]
 fn metadata_of_the_same_configuration() {
     let debian = Debian::new();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `make load`, `unload` and so on, which are `scripts/module.sh`, where the kernel or a tool says
-//! no. What they do is tested in the guests.
+//! `make load`, `unload` and so on, which run `scripts/module.sh`, if the kernel or a tool fails. The
+//! guest tests cover their success.
 
 use crate::machine::{fails, project, write, Machine, RUNNING};
 use std::{fs, os::unix::fs::symlink, process::Command};
 
-/// A checkout on a machine whose user is root and whose tools for modules are made up.
+/// A checkout on a machine with a made-up root user and made-up tools for modules.
 struct Checkout(Machine);
 
 impl Checkout {
@@ -60,7 +60,7 @@ fn loads() {
     );
 }
 
-/// What kmod says for the errors of `finit_module(2)`.
+/// kmod's messages for the errors of `finit_module(2)`.
 #[test]
 fn insmod_fails() {
     let checkout = Checkout::new();

@@ -6,7 +6,7 @@ use crate::machine::{
     fails, oldest_of, project, standalone, write, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, REACHED,
     RELEASES, RUNNING,
 };
-use std::fs;
+use std::{fs, os::unix::fs::symlink};
 
 #[test]
 fn builds() {
@@ -28,7 +28,7 @@ fn release_of_the_headers() {
 }
 
 #[test]
-fn of_what_kind() {
+fn unknown_kind() {
     let mut machine = standalone("1.85.0");
     machine.args.push("RUST=mine".into());
     machine.fails(&["RUST must be kernel or standalone, not 'mine'"]);
@@ -49,7 +49,7 @@ fn the_former_name() {
     fails(&output.unwrap(), &["is too old", "a newer release"]);
 }
 
-/// Kbuild takes it, too: it may be called without our Makefile.
+/// Kbuild accepts it, too, because it can be called without our Makefile.
 #[test]
 fn the_former_name_in_kbuild() {
     let machine = standalone("1.85.0");
@@ -79,7 +79,7 @@ fn the_former_name_in_kbuild() {
     assert_ne!(objects("RUST=kernel", "CONFIG_X86_64=y"), standalone);
 }
 
-/// DKMS hands its environment on.
+/// DKMS passes on its environment.
 #[test]
 fn the_former_name_in_dkms() {
     let machine = standalone("1.85.0");
@@ -122,7 +122,7 @@ fn another_architecture() {
 fn in_user_mode_linux() {
     let mut machine = standalone("1.85.0");
     machine.config_without_rust("X86_64=y\nCONFIG_UML=y");
-    // Its own Rust is what it is built with unless told otherwise.
+    // By default, it is built with the kernel's own Rust.
     machine.fails(&["CONFIG_RUST is off"]);
     machine.args.push("RUST=standalone".into());
     machine.fails(&["User Mode Linux", "make RUST=kernel"]);
@@ -224,7 +224,7 @@ fn no_sources_of_rustup() {
     ]);
 }
 
-/// The system's compiler is too old or lacks sources, the one in `PATH` does.
+/// The system's compiler is too old or lacks sources; the one in `PATH` is complete.
 #[test]
 fn the_second_rustc() {
     let machine = standalone("1.90.0");
@@ -246,4 +246,34 @@ fn no_gcc() {
     ]);
     machine.args.push("LLVM=1".into());
     machine.builds_with("bin/rustc");
+}
+
+/// The package for DKMS contains all scripts that `make` and DKMS call.
+#[test]
+fn the_package_is_complete() {
+    let machine = standalone("1.85.0");
+    let rules = fs::read_to_string(project().join("debian/rules")).unwrap();
+    let dir = machine.path("package");
+    fs::create_dir_all(dir.join("scripts")).unwrap();
+    let files = rules.split_whitespace().filter(|word| {
+        word.starts_with("scripts/") && *word != "scripts/command.sh"
+            || *word == "debian/dkms-build.sh"
+    });
+    let mut count = 0;
+    for file in files {
+        let name = file.rsplit('/').next().unwrap();
+        symlink(project().join(file), dir.join("scripts").join(name)).unwrap();
+        count += 1;
+    }
+    assert!(count > 5, "only {count} files in debian/rules");
+    symlink(project().join("Makefile"), dir.join("Makefile")).unwrap();
+    let mut script = machine.command("sh");
+    script.current_dir(&dir).arg("scripts/dkms-build.sh");
+    let output = script.arg(RUNNING).arg(machine.path("kdir")).output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains(REACHED),
+        "{output:?}"
+    );
 }
