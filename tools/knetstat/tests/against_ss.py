@@ -221,6 +221,37 @@ def beside():
     check("full", "No space left" in result.stderr and result.stdout.endswith("1\n"), result.stderr + result.stdout)
 
 
+def defaults():
+    """What a filter takes an option for that a row lacks: what getsockopt(2) says of that socket."""
+    def is_found(one, condition):
+        port = one.getsockname()[1]
+        result = run(COMMAND, "-Htan", f"sport = :{port}", "and", condition)
+        check(f"knetstat {condition}", result.returncode == 0 and not result.stderr, result.stderr)
+        return bool(result.stdout)
+
+    sysctl = "/proc/sys/net/ipv6/bindv6only"
+    for only in "01":
+        with open(sysctl, "w") as file:
+            file.write(only)
+        for host in "::", "::1":
+            one = tcp(socket.AF_INET6, host)
+            value = one.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+            found = [guess for guess in (0, 1) if is_found(one, f"IPV6_V6ONLY={guess}")]
+            check(f"IPV6_V6ONLY of {host} with bindv6only={only}", found == [value], f"{found} {value}")
+            one.close()
+    with open(sysctl, "w") as file:
+        file.write("0")
+    listener = tcp(socket.AF_INET6, "::1")
+    client, server = pair(listener)
+    value = client.getsockopt(socket.IPPROTO_IPV6, 70)
+    check("IPV6_AUTOFLOWLABEL", is_found(client, f"IPV6_AUTOFLOWLABEL={value}"), value)
+    # Options of UDP rows are not compared on TCP rows.
+    check("IPV6_MULTICAST_HOPS", not is_found(client, "IPV6_MULTICAST_HOPS=1"))
+    check("IP_ADD_MEMBERSHIP", not is_found(client, "IP_ADD_MEMBERSHIP!=224.0.0.1"))
+    for one in [client, server, listener]:
+        one.close()
+
+
 # In seconds; only a failure waits as long. A kernel with all checkers, emulated, takes its time.
 PATIENCE = 60
 
@@ -518,6 +549,7 @@ def namespaces():
         seen.event()
         child = subprocess.Popen(["ip", "netns", "exec", NETNS, sys.executable, "-c",
                                   "import socket, time; s = socket.socket(); s.bind(('0.0.0.0', 7777)); "
+                                  "s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1); "
                                   "s.listen(); print(flush=True); time.sleep(1000)"], stdout=subprocess.PIPE)
         child.stdout.readline()
         event = seen.expect("namespace", {"event": "came", "local": {"address": "0.0.0.0", "port": 7777}})[0]
@@ -527,6 +559,10 @@ def namespaces():
             text = run(COMMAND, "-Htanp", "-N", name)
             check(f"namespace {name}", text.stdout.count("\n") == 1 and f":7777" in text.stdout
                   and f"pid={child.pid}" in text.stdout, text)
+        # Defaults are those of the namespace.
+        run("ip", "netns", "exec", NETNS, "sh", "-c", "echo 77 > /proc/sys/net/ipv4/tcp_keepalive_time")
+        text = run(COMMAND, "-Htln", "-N", NETNS, "TCP_KEEPIDLE=77")
+        check("default of a namespace", text.stdout.count("\n") == 1 and not text.stderr, text)
         check("like ss -N", of_ss(["-ta", "-N", NETNS], []) == of_ours(["-ta", "-N", NETNS], []))
         result = run(COMMAND, "-N", "nowhere")
         check("no namespace", result.returncode == 1 and "nowhere" in result.stderr, result.stderr)
@@ -557,6 +593,7 @@ def main():
     # Or the comparison above says nothing.
     check("brackets matter", of_ours(["-ta"], words[:1]) != of_ours(["-ta"], words[1:]))
     beside()
+    defaults()
     watch()
     since()
     stuck()
