@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the command understands.
+//! The arguments of the command.
 
 use crate::cli::{complete, help};
 use clap::{Args, Parser, Subcommand, ValueHint};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a word on the command line could become, for the shells: they ask the command itself, with
+//! Completion of words on the command line. The shells ask the command itself, with
 //! `COMPLETE` in its environment.
 
 use crate::model::options;

@@ -26,7 +26,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How many bytes of output are written at once.
+/// The number of bytes that are written at once.
 const BUFFER: usize = 64 << 10;
 
 impl List {

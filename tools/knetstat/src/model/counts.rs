@@ -17,7 +17,7 @@ struct Process {
     pid: Option<i32>,
 }
 
-/// What a count is of.
+/// The subject of a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By<'a> {
     All,

@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(default_of("IPV6_MULTICAST_ALL", fresh), known("1"));
     }
 
-    /// What is not asked for is written down, and nothing that the kernel tells is.
+    /// If the kernel does not tell a default, `man/options.txt` has to.
     #[test]
     fn all_flags_and_numbers_have_a_default_on_some_socket() {
         // Options of newer kernels than this one may be, and IPv6 may not be there.

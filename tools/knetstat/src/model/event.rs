@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens to a socket from one listing to the next.
+//! Events: changes of sockets from one listing to the next.
 //!
 //! Sockets are matched by inode, or by addresses and ports if they have none. The kernel has no inode
 //! for requests, for TIMW, for connections that nobody has accepted yet, and for those that a process

@@ -106,7 +106,7 @@ enum Expr {
 /// A filter.
 #[derive(Debug)]
 pub struct Filter {
-    /// What `state` and `exclude` leave, if there were some.
+    /// The states that `state` and `exclude` select, if the filter has these words.
     pub states: Option<States>,
     expr: Option<Expr>,
     /// The options that it names, with their defaults.
@@ -115,7 +115,7 @@ pub struct Filter {
     pub needs_owners: bool,
 }
 
-/// What is wrong, and where.
+/// A mistake in a filter, and its place.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Error {
     text: String,
@@ -154,7 +154,7 @@ struct Token {
 const MAX_TOKENS: usize = 10_000;
 const MAX_DEPTH: usize = 100;
 
-/// Where a sign or a bracket begins, how long it is.
+/// The length of a sign or a bracket, if the text begins with one.
 fn sign(rest: &str) -> Option<usize> {
     ["==", "!=", "<=", ">=", "&&", "||"]
         .iter()
@@ -225,7 +225,7 @@ const OTHERS: [(&str, &str); 4] = [
     ("autobound", "knetstat does not know how a port was chosen"),
 ];
 
-/// What is a command only before any flag.
+/// Words that are commands, but only before any flag.
 const COMMANDS: [&str; 2] = ["explain", "summary"];
 
 struct Parser<'a> {
@@ -252,7 +252,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Where the next token is, or the end.
+    /// The place of the next token, or the end.
     fn place(&self) -> Range<usize> {
         let end = self.text.len();
         self.tokens
@@ -433,7 +433,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Where the token is that was read last.
+    /// The place of the last token that was read.
     fn before(&self) -> Range<usize> {
         self.tokens[self.at - 1].place.clone()
     }
@@ -735,7 +735,8 @@ impl Host {
     }
 }
 
-/// As in ss, an IPv4 prefix has IPv6 sockets in it that talk IPv4, and not the other way round.
+/// Whether an address is in a prefix. As in ss, an IPv4 prefix includes IPv4-mapped addresses; an IPv6
+/// prefix does not include IPv4 ones.
 fn is_in(address: IpAddr, net: IpAddr, len: u8) -> bool {
     // How many bits of the two differ, from the first such on.
     let differing = match (address, net) {

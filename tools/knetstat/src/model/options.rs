@@ -71,7 +71,7 @@ pub struct Info {
     pub kind: Kind,
     /// What follows `NAME=`: `seconds`, `0|1`.
     pub value: &'static str,
-    /// What it is, when it is shown, and which kernels have it: sentences.
+    /// Sentences that describe it, say when it is shown, and name the kernels that have it.
     pub text: &'static [&'static str],
     /// The sockets whose rows can have it.
     pub sockets: &'static [Sockets],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which rows a command asks for, and the rows of the files, parsed and filtered.
+//! Queries: the rows that a command selects, parsed and filtered.
 
 use crate::model::filter::Filter;
 use crate::model::row::Row;

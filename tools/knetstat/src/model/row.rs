@@ -48,7 +48,7 @@ impl State {
         State::ALL[self as usize].1
     }
 
-    /// What ss calls it in filters.
+    /// The name that ss has for it in filters.
     pub fn long(self) -> &'static str {
         State::ALL[self as usize].2
     }

@@ -4,7 +4,7 @@
 
 use strsim::jaro_winkler;
 
-/// How alike two words are: from 0 to 1.
+/// The likeness of two words, from 0 to 1.
 pub fn likeness(a: &str, b: &str) -> f64 {
     jaro_winkler(a, b)
 }

@@ -11,9 +11,9 @@ pub struct Word {
     pub name: &'static str,
     /// Other spellings, which neither `--help` nor completion offer.
     pub aliases: &'static [&'static str],
-    /// What follows it: ` HOST`, or `=NAME`.
+    /// The operands: ` HOST`, or `=NAME`.
     pub syntax: &'static str,
-    /// What it selects, or does.
+    /// The sockets that it selects.
     pub help: &'static str,
     pub meaning: Meaning,
 }
@@ -193,7 +193,7 @@ pub fn find(name: &str) -> Option<&'static Word> {
         .find(|word| word.name == name || word.aliases.contains(&name))
 }
 
-/// What a condition can begin with, for hints.
+/// The words that a condition can begin with, for hints.
 pub fn conditions() -> String {
     let joins = |word: &&Word| matches!(word.meaning, Meaning::And | Meaning::Or);
     let words = WORDS.iter().filter(|word| !joins(word));

@@ -30,7 +30,7 @@ pub struct Layout {
     /// Room for a cell.
     cell: String,
     line: String,
-    /// How much of the line a terminal does not show.
+    /// The bytes of the line that a terminal does not show.
     unseen: usize,
 }
 
@@ -187,7 +187,7 @@ impl Layout {
         self.line.push('\n');
     }
 
-    /// As [`Layout::header`], of [`Layout::event`]: so wide is the time.
+    /// The header of events, whose times have this width.
     pub fn header_of_events(&mut self, out: &mut dyn Write, time: usize) -> io::Result<()> {
         let title = "Time";
         let text = format!("{title:time$} Event   {}", self.titles(true)) + self.last_titles();
@@ -196,7 +196,7 @@ impl Layout {
         writeln!(out, "{}", self.line)
     }
 
-    /// What happened to a socket: its options, or what is another one now.
+    /// An event: the options of the socket, or their changes.
     pub fn event(
         &mut self,
         out: &mut dyn Write,
@@ -284,7 +284,7 @@ impl Layout {
         }
     }
 
-    /// As [`Layout::header`], of [`Layout::count`]: so wide is the highest count.
+    /// The header of counts, the highest of which has this width.
     pub fn header_of_counts(&mut self, out: &mut dyn Write, width: usize) -> io::Result<()> {
         let width = width.max(COUNT.len());
         self.start();
@@ -292,7 +292,7 @@ impl Layout {
         writeln!(out, "{}", self.line)
     }
 
-    /// How many there are of something, which goes to the end of the line.
+    /// A count, and its subject.
     pub fn count(
         &mut self,
         out: &mut dyn Write,
@@ -329,7 +329,7 @@ impl Layout {
         out.write_all(self.line.as_bytes())
     }
 
-    /// What is not understood: as it is, but for what a terminal would obey.
+    /// A line that could not be parsed, without control characters if it goes to a terminal.
     pub fn raw(&mut self, out: &mut dyn Write, line: &[u8]) -> io::Result<()> {
         match self.width {
             Some(_) => {

@@ -5,14 +5,14 @@
 use crate::model::query::Query;
 use crate::source::process::Owners;
 
-/// What a reading of the files lacked.
+/// The notes on one reading of the files.
 pub struct Notes<'a> {
     pub query: &'a Query,
     /// The number of files that were read.
     pub files: usize,
     /// The number of rows that could not be parsed.
     pub unparsed: usize,
-    /// What became of those: `are shown as they are`.
+    /// The end of the note on those: `are shown as they are`.
     pub fate: &'a str,
     pub owners: Option<&'a Owners>,
 }

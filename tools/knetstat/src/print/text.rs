@@ -12,7 +12,7 @@ use crate::source::process::Owner;
 use jiff::ZonedDateTime;
 use std::io::{self, Write};
 
-/// How many rows wait, on a terminal, until the widths of the columns are known.
+/// The number of rows that wait, on a terminal, until the widths of the columns are known.
 const LOOK_AHEAD: usize = 1000;
 
 /// A printer of text.

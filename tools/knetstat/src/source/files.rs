@@ -8,10 +8,10 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::str;
 
-/// Where the files of this network namespace are.
+/// The directory of the files of this network namespace.
 const NET: &str = "/proc/self/net";
 
-/// How many bytes of a file are read at once.
+/// The number of bytes of a file that are read at once.
 const BUFFER: usize = 128 << 10;
 
 /// The message for a copy without a header.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whose sockets they are: `/proc/PID/fd`.
+//! The owners of sockets: processes that have them open, by `/proc/PID/fd`.
 
 use procfs::process::{Process, StatFlags};
 use rustix::fd::AsFd;
@@ -23,12 +23,12 @@ fn as_str<S: serde::Serializer>(text: &Rc<str>, serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(text)
 }
 
-/// Who has which socket open.
+/// The owners of all sockets.
 #[derive(Debug, Default)]
 pub struct Owners {
     /// In order, and as often as a socket is open.
     inos: Vec<u64>,
-    /// Who has each of those open: by process and descriptor, if several have the same one.
+    /// The owner for each of those.
     owners: Vec<Owner>,
     /// Processes that could not be looked into.
     pub hidden: usize,
@@ -69,7 +69,7 @@ impl Owners {
         Ok(owners)
     }
 
-    /// Who has it open; an inode of 0 is nobody's.
+    /// The owners of a socket. An inode of 0 has none.
     pub fn of(&self, ino: Option<u64>) -> &[Owner] {
         let Some(ino) = ino else {
             return &[];

@@ -58,7 +58,7 @@ impl Services {
         services
     }
 
-    /// What the port is called.
+    /// The name of a port.
     pub fn name(&self, netid: Netid, port: u16) -> Option<&str> {
         if self
             .ephemeral
