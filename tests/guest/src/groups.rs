@@ -156,7 +156,7 @@ fn of_many_sockets() -> Result<()> {
         let mut joined = Vec::new();
         for n in 0..300 + number {
             let (name, index) = &interfaces[n % interfaces.len()];
-            let group = Ipv6Addr::from((0xff15 << 112) | n as u128 | 1 << 64);
+            let group = Ipv6Addr::from((0xff15 << 112) | n as u128 | (1 << 64));
             join6(socket, group, *index)?;
             joined.insert(0, format!("{group}%{name}"));
         }

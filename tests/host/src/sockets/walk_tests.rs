@@ -129,7 +129,7 @@ fn all_but_one_move() {
         ways += every_way::<1, 100, 2>(chain, &others, &come, 3, &[100]);
         // Some of the sockets never go to the tail.
         for plain in 0..1 << 4 {
-            let kind = |address: usize| match plain >> address & 1 {
+            let kind = |address: usize| match (plain >> address) & 1 {
                 0 => Kind::TAIL,
                 _ => Kind::PLAIN,
             };

@@ -130,10 +130,10 @@ fn expected(fields: &Fields, is_tcp: bool, is_inet6: bool, is_net_admin: bool) -
         add("PRIORITY", -i64::from(fields.priority));
     }
     if !is_tcp {
-        if fields.flags >> crate::bindings::FLAG_LOOP & 1 == 0 {
+        if (fields.flags >> crate::bindings::FLAG_LOOP) & 1 == 0 {
             add("LOOP", 0);
         }
-        if fields.flags >> crate::bindings::FLAG_CORK & 1 == 1 && fields.flags & 1 == 0 {
+        if (fields.flags >> crate::bindings::FLAG_CORK) & 1 == 1 && fields.flags & 1 == 0 {
             add("CORK", 7);
         }
     }
@@ -168,7 +168,7 @@ fn every_kind_of_group_and_entry() {
     for chosen in 0..1_u32 << changes.len() {
         let mut fields = Fields::FRESH;
         for (i, change) in changes.iter().enumerate() {
-            if chosen >> i & 1 == 1 {
+            if (chosen >> i) & 1 == 1 {
                 change(&mut fields);
             }
         }

@@ -92,7 +92,7 @@ impl Class {
             self.has_ipv6_address,
         ];
         bits.iter()
-            .fold(0, |index, bit| index << 1 | usize::from(*bit))
+            .fold(0, |index, bit| (index << 1) | usize::from(*bit))
     }
 }
 
