@@ -228,7 +228,7 @@ options! {
     (sk, cx)
 
     // A comment.
-    any (bits sk.flags(), 0) => {
+    any (flags sk.flags(), 0) => {
         SO_DEBUG: SOCK_DBG;
         SO_TIMESTAMP: SOCK_RCVTSTAMP, set sk.timestamp();
         IP_LOOP: INET_FLAGS_MC_LOOP;

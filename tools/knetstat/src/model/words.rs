@@ -252,8 +252,8 @@ mod tests {
     fn the_page_has_each_state_and_no_other() {
         let (_, item) = section().split_once(".It STATE\n").unwrap();
         let (item, _) = item.split_once(".It ").unwrap();
-        let (names, rest) = item.split_once("the labels of the rows").unwrap();
-        let (_, groups) = rest.split_once("and\n").unwrap();
+        let (names, rest) = item.split_once("a label from the Stat column").unwrap();
+        let (_, groups) = rest.split_once("one of these groups:\n").unwrap();
         let literals = |text: &'static str| {
             let lines = text.lines().filter_map(|line| line.strip_prefix(".Li "));
             let words = lines.map(|line| line.trim_start_matches("( "));
