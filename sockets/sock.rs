@@ -131,6 +131,26 @@ views! {
     Request: sock_common inet_request_sock;
 }
 
+/// Lets a view be used as the wider view that it contains.
+macro_rules! narrows {
+    ($($view:ident.$field:tt: $wider:ident;)*) => {$(
+        impl<'b> Deref for $view<'b> {
+            type Target = $wider<'b>;
+
+            fn deref(&self) -> &$wider<'b> {
+                &self.$field
+            }
+        }
+    )*};
+}
+
+narrows! {
+    Tcp.sock: Sock;
+    Listener.0: Tcp;
+    Connection.0: Tcp;
+    Udp.0: Sock;
+}
+
 impl<'b> Entry<'b> {
     /// Makes a view of an entry of a locked bucket.
     ///
@@ -443,14 +463,6 @@ pub(crate) struct Tcp<'b> {
     state: State,
 }
 
-impl<'b> Deref for Tcp<'b> {
-    type Target = Sock<'b>;
-
-    fn deref(&self) -> &Sock<'b> {
-        &self.sock
-    }
-}
-
 impl Tcp<'_> {
     /// The state of the socket when the view was made. The row shows this state.
     pub(crate) fn state(&self) -> State {
@@ -480,14 +492,6 @@ impl Tcp<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Listener<'b>(Tcp<'b>);
 
-impl<'b> Deref for Listener<'b> {
-    type Target = Tcp<'b>;
-
-    fn deref(&self) -> &Tcp<'b> {
-        &self.0
-    }
-}
-
 impl Listener<'_> {
     /// The number of connections that wait for accept(2).
     pub(crate) fn accept_queue(&self) -> i64 {
@@ -509,14 +513,6 @@ impl Listener<'_> {
 /// made.
 #[derive(Clone, Copy)]
 pub(crate) struct Connection<'b>(Tcp<'b>);
-
-impl<'b> Deref for Connection<'b> {
-    type Target = Tcp<'b>;
-
-    fn deref(&self) -> &Tcp<'b> {
-        &self.0
-    }
-}
 
 impl Connection<'_> {
     /// The number of bytes received and not read, as `/proc/net/tcp` counts them.
@@ -546,14 +542,6 @@ impl Connection<'_> {
 /// The entry is the start of a `struct udp_sock`.
 #[derive(Clone, Copy)]
 pub(crate) struct Udp<'b>(Sock<'b>);
-
-impl<'b> Deref for Udp<'b> {
-    type Target = Sock<'b>;
-
-    fn deref(&self) -> &Sock<'b> {
-        &self.0
-    }
-}
 
 impl Udp<'_> {
     /// Whether the socket carries a protocol that is encapsulated in UDP: `udp_sk(sk)->encap_type`.
