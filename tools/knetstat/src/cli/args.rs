@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The arguments of the command.
+//! The arguments of the command. The doc comments of the fields are its `--help`.
 
 use crate::cli::{complete, help};
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Shows the options of TCP and UDP sockets, and whose sockets they are
+/// Show the options and owners of TCP and UDP sockets
 #[derive(Debug, Parser)]
 #[command(
     version = env!("KNETSTAT_VERSION"),
@@ -22,16 +22,18 @@ pub struct Cli {
     pub command: Option<Command>,
     #[command(flatten)]
     pub list: List,
-    /// What comes, goes and changes from now on, looked for every so many seconds (1), until ^C
+    /// Read the sockets every SECONDS (default 1) and print what comes, goes or changes, until ^C
     ///
-    /// A line for each: `came`, `went` (with -p whose it was) or `changed`, and what it was and
-    /// is: TCP_NODELAY=0->1, `unset` if it was not in the row. State, addresses, ports, options,
-    /// backlog, user and inode count as changes; queues, diagnostics and processes do not, and
-    /// neither does TCP_QUICKACK, which the kernel switches by itself. A socket that the filter
-    /// lets pass no more `went`, too, with what changed. With --json, what happened is in the keys
-    /// time, event and changes (name: old, new; null if it was not in the row), and recv_q,
-    /// send_q, diag and TCP_QUICKACK are left out; the first object has the event `began` and the
-    /// number of sockets.
+    /// Each line is an event: `came`, `went` or `changed`. A change shows the old and the new
+    /// value, such as TCP_NODELAY=0->1; `unset` means that the option was not in the row. Changes
+    /// of state, addresses, ports, options, backlog, user and inode are reported. Changes of
+    /// queues, diagnostics and processes are not, and neither is TCP_QUICKACK, because the kernel
+    /// switches it by itself. A socket that no longer passes the filter is reported as `went`, with
+    /// what has changed. -p adds the processes.
+    ///
+    /// With --json, an event also has the keys time, event and changes. `changes` maps each name to
+    /// old and new, which are null if the option was not in the row. Events lack recv_q, send_q,
+    /// diag and TCP_QUICKACK. The first object has the event `began` and the number of sockets.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -41,31 +43,35 @@ pub struct Cli {
         value_parser = seconds
     )]
     pub watch: Option<Duration>,
-    /// What has come, gone and changed since FILE, a copy of the files
+    /// Print each socket that has come, gone or changed since FILE was made
     ///
-    /// It is made by: cat /proc/net/tcp*stat /proc/net/udp*stat > FILE. What is printed is as with
-    /// --watch, without `began`, and with the time at which it was seen. A socket is known by its
-    /// inode, so both have to be of one boot and one network namespace.
+    /// FILE is a copy of the files: cat /proc/net/tcp*stat /proc/net/udp*stat > FILE. It must be
+    /// from the current boot and the same network namespace, because sockets are matched by inode.
+    /// The output is that of --watch without `began`; each event shows the time at which it was
+    /// seen.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "watch")]
     pub since: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Says what an option is: its value, its default, and when it is shown
+    /// Print what an option does: its value, its default, and when it is shown
     Explain {
-        /// In any case, and also without what comes before the first `_`
+        /// An option; case does not matter, and the part up to the first `_` may be left out
         #[arg(required = true, value_name = "NAME", add = ArgValueCompleter::new(complete::names))]
         names: Vec<String>,
     },
-    /// Counts sockets: by state, by process and by their options
+    /// Count sockets: by state, by process, and by their set of options
     ///
-    /// Which ones is said as for the list. A socket that several processes have open is counted for
-    /// each. Sockets have the same options if they differ in TCP_QUICKACK only, which the kernel
-    /// switches by itself. With -p, processes of one name are told apart; -v prints one option a
-    /// line; -n changes nothing. With --json, each count is an object: count, by (all, state,
-    /// process, options), and what it is of: netid and state; name (null if none is known) and with
-    /// -p pid; options.
+    /// Flags and the filter select sockets as they do without `summary`. A socket that several
+    /// processes have open is counted once for each process. TCP_QUICKACK is ignored, because the
+    /// kernel switches it by itself. -p counts processes of the same name separately, and -v prints
+    /// one option per line. -n has no effect.
+    ///
+    /// With --json, each count is an object with the keys count and by (all, state, process or
+    /// options). Counts by state have netid and state. Counts by process have name, null if no
+    /// process is known, and with -p pid. Counts by options have options, unless the kernel keeps
+    /// none.
     #[command(after_help = "FILTER: see knetstat --help.")]
     Summary(List),
 }
@@ -73,37 +79,37 @@ pub enum Command {
 #[derive(Args, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "they are flags")]
 pub struct List {
-    /// TCP sockets
+    /// Show TCP sockets
     #[arg(short, long)]
     pub tcp: bool,
-    /// UDP sockets
+    /// Show UDP sockets
     #[arg(short, long)]
     pub udp: bool,
-    /// IPv4 sockets
+    /// Show IPv4 sockets
     #[arg(short = '4', long)]
     pub ipv4: bool,
-    /// IPv6 sockets, also those that talk IPv4
+    /// Show IPv6 sockets, including those that carry IPv4 traffic
     #[arg(short = '6', long)]
     pub ipv6: bool,
-    /// Sockets that listen, and unconnected ones of UDP
+    /// Show only listening sockets and unconnected UDP sockets
     #[arg(short, long)]
     pub listening: bool,
-    /// All sockets
+    /// Show sockets in all states
     #[arg(short, long)]
     pub all: bool,
-    /// Numbers rather than names of ports
+    /// Show port numbers instead of service names
     #[arg(short, long)]
     pub numeric: bool,
-    /// Which processes have it open
+    /// Show which processes have the socket open
     #[arg(short, long)]
     pub processes: bool,
-    /// No line with the names of the columns
+    /// Do not print the header line
     #[arg(short = 'H', long)]
     pub no_header: bool,
-    /// One option a line, and the defaults that the filter assumed
+    /// Print one option per line, and the defaults that the filter assumed
     #[arg(short, long)]
     pub verbose: bool,
-    /// Sockets of another network namespace: its name, a process in it, or a path
+    /// Show another network namespace, given by name, by the ID of a process in it, or by path
     #[arg(
         short = 'N',
         long,
@@ -111,30 +117,32 @@ pub struct List {
         add = ArgValueCompleter::new(complete::namespaces)
     )]
     pub net: Option<String>,
-    /// A line of JSON for each socket
+    /// Print one JSON object for each socket
     ///
     /// Keys: netid, family, state, recv_q, send_q, local and foreign (address, port; 0 is none),
-    /// diag (if there is one), options (if the kernel has them), backlog (of listeners), uid, ino,
-    /// and with -p processes (name, pid, fd). Numbers are numbers, without their unit. A row that
-    /// is not understood has the keys file and raw.
+    /// diag (if not empty), options (if the kernel keeps them), backlog (of listeners), uid, ino,
+    /// and with -p processes (name, pid, fd). Numbers have no unit. A row that knetstat cannot
+    /// parse has the keys file and raw.
     #[arg(long, conflicts_with = "verbose")]
     pub json: bool,
-    /// Which sockets; see below
+    /// Show only the sockets that FILTER selects; see below
     #[arg(value_name = "FILTER", add = ArgValueCompleter::new(complete::filter))]
     pub filter: Vec<String>,
 }
 
-/// A number of seconds that somebody may want to wait.
+/// Parses the interval of `--watch`, in seconds.
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
         .filter(|n| (0.01..=86400.0).contains(n))
         .map(Duration::from_secs_f64)
-        .ok_or_else(|| "a number from 0.01 to 86400 is expected".to_owned())
+        .ok_or_else(|| "expected a number from 0.01 to 86400".to_owned())
 }
 
-/// Makes `--watch 0.5` the `--watch=0.5` that is understood. The definition cannot say so: it would
-/// take the first word of a filter for a number of seconds.
+/// Joins `--watch 0.5` to `--watch=0.5`.
+///
+/// The definition of the flag accepts the latter only. Otherwise clap would take the first word of
+/// a filter for the number of seconds.
 pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
     let mut is_over = false;
@@ -152,7 +160,7 @@ pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     joined
 }
 
-/// The manual page is about this command line.
+/// Tests that compare knetstat(8) with the arguments.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,11 +180,11 @@ mod tests {
             .collect()
     }
 
-    /// What begins the text on a flag.
+    /// The line of the page that begins the text on a flag.
     fn item(arg: &Arg) -> String {
         let values = arg.get_num_args().expect("a command that is built");
         let value = match arg.get_value_names() {
-            // Flags have a name of a value, too.
+            // clap gives flags without a value a value name, too.
             Some(_) if !values.takes_values() => String::new(),
             Some([name]) if values.min_values() == 0 => format!(" Ns Op = Ns Ar {name}"),
             Some([name]) => format!(" Ar {name}"),
@@ -206,11 +214,11 @@ mod tests {
         let lines = section(".Sh OPTIONS");
         let items = lines.into_iter().filter(|line| line.starts_with(".It "));
         let found: Vec<_> = items.map(str::to_owned).collect();
-        assert_eq!(found.len(), expected.len(), "one is there twice");
+        assert_eq!(found.len(), expected.len(), "the page has a flag twice");
         assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
     }
 
-    /// In its synopsis each command has its flags, but for those that go alone.
+    /// The synopsis lists the flags of each command, except `--help` and `--version`.
     #[test]
     fn the_synopsis_has_each_flag_and_no_other() {
         let command = built();
@@ -263,11 +271,11 @@ mod tests {
         let items = lines.iter().filter_map(|line| line.strip_prefix(".It Cm "));
         let found: Vec<_> = items.map(|item| item.split(' ').next().unwrap()).collect();
         let names: BTreeSet<_> = found.iter().copied().collect();
-        assert_eq!(found.len(), names.len(), "one is there twice");
+        assert_eq!(found.len(), names.len(), "the page has a command twice");
         assert_eq!(names, commands.collect::<BTreeSet<_>>());
     }
 
-    /// Examples, and what the sections say in passing.
+    /// The command can parse each example of the page.
     #[test]
     fn the_examples_are_understood() {
         let services = Services::parse("");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Completion of words on the command line. The shells ask the command itself, with
-//! `COMPLETE` in its environment.
+//! Completion of words on the command line. A shell runs the command with the environment variable
+//! `COMPLETE` set, and the command prints the candidates.
 
 use crate::model::options;
 use crate::model::states;
@@ -14,7 +14,7 @@ fn candidate(value: impl Into<String>, help: &str) -> CompletionCandidate {
     CompletionCandidate::new(value.into()).help(Some(help.to_owned().into()))
 }
 
-/// The names of options that begin so, in the case that they are typed in: shells compare it.
+/// The options whose names begin with `current`, in its case because shells compare case.
 fn options(current: &str) -> Vec<CompletionCandidate> {
     let is_lower = current.contains(|c: char| c.is_ascii_lowercase());
     let begins = |name: &str| {
@@ -33,7 +33,7 @@ fn options(current: &str) -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// For a word of a filter. Nothing yet: of options, there are too many.
+/// Completes a word of a filter. An empty word is not completed to options: there are too many.
 pub fn filter(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(current) = current.to_str() else {
         return Vec::new();
@@ -51,12 +51,12 @@ pub fn filter(current: &OsStr) -> Vec<CompletionCandidate> {
     found
 }
 
-/// For `explain`.
+/// Completes an argument of `explain`.
 pub fn names(current: &OsStr) -> Vec<CompletionCandidate> {
     current.to_str().map(options).unwrap_or_default()
 }
 
-/// Of network namespaces: those with a name.
+/// Completes the name of a network namespace.
 pub fn namespaces(current: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(current), Ok(found)) = (current.to_str(), fs::read_dir("/run/netns")) else {
         return Vec::new();
@@ -80,7 +80,7 @@ mod tests {
     use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
     use std::path::Path;
 
-    /// What the last word could become.
+    /// The candidates for the last word.
     fn completed(words: &[&str]) -> Vec<String> {
         let words = std::iter::once(&"knetstat").chain(words);
         let words: Vec<_> = words.map(Into::into).collect();
@@ -121,9 +121,9 @@ mod tests {
         assert!(completed(&["tcp_ü"]).is_empty() && completed(&["ü"]).is_empty());
     }
 
-    /// Filters understand what is offered, each in its place.
+    /// Filters accept each candidate in its place.
     #[test]
-    fn what_is_offered_is_understood() {
+    fn candidates_are_accepted() {
         let services = Services::load();
         let parse = |words: &[&str]| {
             let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -148,15 +148,16 @@ mod tests {
         }
     }
 
-    /// What is behind clap's text in zsh's file. Without it, the first use in a shell completes nothing.
+    /// The text that follows clap's own in the file for zsh. Without it, the first use in a shell
+    /// completes nothing.
     const ZSH_TAIL: &str = "
-# At the first use, zsh runs this file as the function of its name.
+# On first use, zsh runs this file as the body of the function _knetstat.
 if [[ $funcstack[1] == _knetstat ]]; then
     _clap_dynamic_completer_knetstat \"$@\"
 fi
 ";
 
-    /// What is installed for the shells is what the command prints, `COMPLETE=SHELL knetstat`.
+    /// The files that are installed for the shells equal the output of `COMPLETE=SHELL knetstat`.
     #[test]
     fn the_files_are_current() {
         let shells: [(&dyn EnvCompleter, &str, &str); 3] = [
@@ -182,7 +183,7 @@ fi
             let found = fs::read(&path).unwrap_or_default();
             assert!(
                 found == expected,
-                "{} has to be:\n{}",
+                "{} is not current; it must contain:\n{}",
                 path.display(),
                 String::from_utf8_lossy(&expected)
             );

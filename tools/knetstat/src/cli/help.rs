@@ -1,35 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The text behind the flags of `--help`: filters.
+//! The text that follows the flags in `--help`: filters and examples.
 
 use crate::model::states::GROUPS;
 use crate::model::words::WORDS;
 use std::fmt::Write;
 
 const BEFORE: &str = "\
-Without -a, -l or a state, sockets are shown that neither listen nor are unconnected, in TIMW or in
-SYNR: as ss does.
+By default, listening sockets, unconnected sockets, and connections in TIMW or SYNR are not shown,
+as in ss. -a, -l or a state in the filter changes that.
 
 FILTER:
 ";
 
-const OPTIONS: &str = "  NAME             the option is on or, if it is no flag, set
+const OPTIONS: &str = "  NAME             the option is on, or is set if it is not a flag
   NAME OP VALUE    TCP_NODELAY=0, 'TCP_KEEPIDLE>350', SO_BINDTODEVICE=eth0
 ";
 
 const OPERANDS: &str = "\
 HOST: 192.0.2.1, 192.0.2.0/24:443, [2001:db8::]/32:443, *:443
 PORT: :22, 22 or ssh
-OP: = != < > <= >=, also eq ne lt gt le ge
-Without brackets, a list goes from left to right, as ss does, not as its manual says: A or B and C
-is ( A or B ) and C.
-If a row lacks an option that the socket can have, its default is compared, which the kernel tells;
-TCP_KEEPIDLE and the like only where SO_KEEPALIVE is on. -v prints what was assumed. `knetstat
-explain NAME` has defaults and units.
+OP: = != < > <= >= or eq ne lt gt le ge
+Without brackets, a list is evaluated from left to right: A or B and C means ( A or B ) and C. ss
+does the same, although its manual says otherwise.
+If a row lacks an option that the socket can have, the filter compares the option's default.
+TCP_KEEPIDLE, TCP_KEEPCNT and TCP_KEEPINTVL are compared only if SO_KEEPALIVE is on. -v prints the
+assumed defaults, and `knetstat explain NAME` prints units and defaults.
+";
 
-Exit status: 0; 1 if something could not be read; 2 if an option or the filter is wrong.";
+/// Examples, with what they do.
+const EXAMPLES: [(&str, &str); 4] = [
+    (
+        "knetstat -tanp",
+        "all TCP sockets, with processes and port numbers",
+    ),
+    (
+        "knetstat -tn dport = :5432 and not TCP_USER_TIMEOUT",
+        "connections to PostgreSQL without a user timeout",
+    ),
+    (
+        "knetstat summary -ta process=nginx",
+        "the options that nginx sets, and on how many sockets",
+    ),
+    ("knetstat explain user_timeout", "the meaning of an option"),
+];
 
-/// The text: each word of filters, and what their operands are.
+const STATUS: &str = "\
+Exit status: 0 on success, 1 if something could not be read, 2 if the command line or the filter is
+wrong.";
+
+/// The text: the words of filters, their operands, examples, and the exit status.
 pub fn after_help() -> String {
     let mut text = BEFORE.to_owned();
     for word in &WORDS {
@@ -37,6 +57,46 @@ pub fn after_help() -> String {
         let _ = writeln!(text, "  {usage:16} {}", word.help);
     }
     let groups: Vec<_> = GROUPS.iter().map(|(name, ..)| *name).collect();
-    let states = format!("STATE: as ss names states, and {}\n", groups.join(", "));
-    text + OPTIONS + &states + OPERANDS
+    text += OPTIONS;
+    let _ = writeln!(
+        text,
+        "STATE: a state as ss names it, or a group: {}",
+        groups.join(", ")
+    );
+    text += OPERANDS;
+    text += "\nExamples:\n";
+    for (command, what) in EXAMPLES {
+        let _ = writeln!(text, "  {command}\n      {what}");
+    }
+    text += "\n";
+    text + STATUS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+    use crate::model::filter::Filter;
+    use crate::model::options;
+    use crate::source::services::Services;
+    use clap::Parser;
+
+    /// The command can parse each example, and knetstat(8) has it.
+    #[test]
+    fn examples_are_understood() {
+        let page = include_str!("../../../../man/knetstat.8").replace("\\-", "-");
+        for (typed, _) in EXAMPLES {
+            assert!(page.contains(&format!(" {typed}\n")), "{typed}");
+            let cli = Cli::try_parse_from(typed.split(' ')).unwrap_or_else(|err| panic!("{err}"));
+            let filter = match cli.command {
+                None => cli.list.filter,
+                Some(Command::Summary(list)) => list.filter,
+                Some(Command::Explain { names }) => {
+                    assert!(!options::find_all(&names[0]).is_empty(), "{typed}");
+                    continue;
+                }
+            };
+            Filter::parse(&filter, &Services::parse("")).unwrap_or_else(|err| panic!("{err}"));
+        }
+    }
 }

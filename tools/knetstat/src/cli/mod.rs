@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command line: what it asks for, and which command does it.
+//! The command line: makes a query and a printer of it, and runs the command.
 
 pub mod args;
 pub mod complete;
@@ -26,7 +26,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The number of bytes that are written at once.
+/// The size of the buffer for standard output.
 const BUFFER: usize = 64 << 10;
 
 impl List {
@@ -51,7 +51,7 @@ impl List {
         files
     }
 
-    /// The states that the flags ask for.
+    /// The states that the flags select.
     fn states(&self) -> States {
         match (self.all, self.listening) {
             (true, _) => States::ALL,
@@ -61,12 +61,12 @@ impl List {
     }
 }
 
-/// The query of a command line. Enters the network namespace that it names.
+/// The query of a command line. Enters the network namespace that `--net` names.
 fn query(list: &List, services: &Services) -> Result<Query> {
     if let Some(name) = &list.net {
         netns::enter(name)?;
     }
-    // After that: defaults are those of the namespace.
+    // Parse after entering the namespace, because defaults come from it.
     let filter = match Filter::parse(&list.filter, services) {
         Ok(filter) => filter,
         Err(err) => {
@@ -76,7 +76,7 @@ fn query(list: &List, services: &Services) -> Result<Query> {
     };
     let states = filter.states.unwrap_or_else(|| list.states());
     if states == States::NONE {
-        bail!("no state is left that could be shown");
+        bail!("the filter excludes every state, so it selects no socket");
     }
     Ok(Query {
         files: list.files(),
@@ -85,7 +85,7 @@ fn query(list: &List, services: &Services) -> Result<Query> {
     })
 }
 
-/// The format that a command line asks for.
+/// The format that a command line selects.
 fn format(list: &List, query: &Query, services: Services) -> Format {
     if list.json {
         let processes = list.processes;
@@ -148,7 +148,7 @@ fn run(cli: &Cli) -> Result<()> {
     }
 }
 
-/// Whether somebody reads no more, such as `head`.
+/// Whether the reader of standard output has closed it, as `head` does.
 fn is_broken_pipe(err: &anyhow::Error) -> bool {
     err.chain().any(|cause| {
         cause
@@ -160,7 +160,7 @@ fn is_broken_pipe(err: &anyhow::Error) -> bool {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    // If a shell asks what a word could become.
+    // Prints candidates and exits if a shell asks for them.
     CompleteEnv::with_factory(Cli::command).complete();
     let cli = Cli::parse_from(args::joined(std::env::args_os()));
     match run(&cli) {
