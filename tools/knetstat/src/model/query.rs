@@ -151,10 +151,10 @@ mod tests {
         );
         assert!(rows(UDP, &all).unwrap().is_empty());
         for (wrong, why) in [
-            ("", "no copy of the files"),
-            ("0 0 ::1:7 ::1:9 ESTB A=1\n", "no copy of the files"),
-            ("\n", "no copy of the files"),
-            (&copy[..copy.len() - 1], "not a whole one"),
+            ("", "not a copy of the files"),
+            ("0 0 ::1:7 ::1:9 ESTB A=1\n", "not a copy of the files"),
+            ("\n", "not a copy of the files"),
+            (&copy[..copy.len() - 1], "the last line is incomplete"),
         ] {
             let err = rows(wrong, &all).unwrap_err().to_string();
             assert!(err.contains(why), "{wrong}: {err}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The files of the module, line by line: those in `/proc/net`, or a copy of them.
+//! The files of the module in `/proc/net`, or a copy of them, line by line.
 
 use anyhow::{bail, Context, Result};
 use std::fs;
@@ -8,15 +8,15 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::str;
 
-/// The directory of the files of this network namespace.
+/// The directory of the files, in the network namespace of this process.
 const NET: &str = "/proc/self/net";
 
-/// The number of bytes of a file that are read at once.
+/// The number of bytes that are read from a file at once.
 const BUFFER: usize = 128 << 10;
 
-/// The message for a copy without a header.
+/// The error for a copy without a header.
 const NO_COPY: &str =
-    "no copy of the files, which is made by: cat /proc/net/tcp*stat /proc/net/udp*stat";
+    "not a copy of the files; make one: cat /proc/net/tcp*stat /proc/net/udp*stat > FILE";
 
 /// One of the four files of the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +33,7 @@ pub enum Netid {
     Udp,
 }
 
-/// The address family of a file's sockets.
+/// The address family of the sockets in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -49,7 +49,7 @@ impl Netid {
         }
     }
 
-    /// The protocol of a file that begins with this line; `None` if the line is no header.
+    /// The protocol of a file that begins with this line. `None` if the line is not a header.
     pub fn of_header(line: &[u8]) -> Option<Self> {
         let line = line.strip_prefix(b"Recv-Q Send-Q Local Address ")?;
         let words = str::from_utf8(line).ok()?.split_ascii_whitespace();
@@ -62,7 +62,7 @@ impl Netid {
 }
 
 impl Family {
-    /// The family of the file that has this row, by the form of the first address.
+    /// The family of the file that contains this row, by the form of the first address.
     pub fn of_line(line: &[u8]) -> Self {
         let mut words = line
             .split(u8::is_ascii_whitespace)
@@ -87,8 +87,8 @@ impl File {
     }
 }
 
-/// Passes each row of a file to `take`, without its line feed. Returns whether the kernel has the
-/// file: without IPv6, it has two only.
+/// Passes each row of a file to `take`, without its line feed. Returns whether the file exists: the
+/// files of IPv6 do not if the kernel lacks IPv6.
 pub fn read(file: File, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
     let Some(mut reader) = open(file)? else {
         return Ok(false);
@@ -99,7 +99,7 @@ pub fn read(file: File, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<boo
         let read = reader.read_until(b'\n', line);
         read.with_context(|| file.name())
     };
-    // The header.
+    // Skip the header.
     next(&mut line)?;
     while next(&mut line)? > 0 {
         take(line.strip_suffix(b"\n").unwrap_or(&line))?;
@@ -107,12 +107,12 @@ pub fn read(file: File, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<boo
     Ok(true)
 }
 
-/// Passes each row of a copy of the files to `take`, without its line feed. cat(1) writes such a
-/// copy, one file behind the other.
+/// Passes each row of a copy of the files to `take`, without its line feed. In a copy, which cat(1)
+/// makes, the files follow each other.
 ///
 /// # Errors
 ///
-/// If it cannot be read, is no such copy, or is cut off.
+/// If the copy cannot be read, is not a copy of the files, or is cut off.
 pub fn read_copy(
     mut copy: impl BufRead,
     mut take: impl FnMut(File, &[u8]) -> Result<()>,
@@ -122,7 +122,7 @@ pub fn read_copy(
     while copy.read_until(b'\n', &mut line)? > 0 {
         let whole = line
             .strip_suffix(b"\n")
-            .context("its last line is not a whole one")?;
+            .context("the last line is incomplete; make the copy again")?;
         if let Some(header) = Netid::of_header(whole) {
             netid = Some(header);
         } else {
@@ -137,12 +137,12 @@ pub fn read_copy(
     netid.map(|_| ()).context(NO_COPY)
 }
 
-/// Whether the module is there.
+/// Whether the module is loaded.
 pub fn is_loaded() -> bool {
     Path::new(NET).join("tcpstat").exists()
 }
 
-/// Opens a file. `None`: there are no such sockets, since the kernel has no IPv6.
+/// Opens a file. `None` if it does not exist because the kernel lacks IPv6.
 fn open(file: File) -> Result<Option<BufReader<fs::File>>> {
     let path = Path::new(NET).join(file.name());
     match fs::File::open(&path) {
@@ -173,7 +173,7 @@ mod tests {
         for other in [
             "",
             ROW,
-            // That of the list.
+            // The header that this command prints.
             "Netid Recv-Q Send-Q Local Address Foreign Address Stat Diag Options",
             "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options more",
         ] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Fresh sockets, on which nothing was set: what the kernel says of their options.
+//! Fresh sockets, on which no option was set, and what the kernel reports about their options.
 
 use crate::source::files::{Family, Netid};
 use rustix::net::{bind, ipproto, socket_with, sockopt, AddressFamily, SocketFlags, SocketType};
@@ -19,21 +19,21 @@ pub struct FreshSocket {
     pub is_bound: bool,
 }
 
-/// The reason why the kernel does not tell an option.
+/// The reason why the kernel does not report an option.
 #[derive(Debug)]
 pub enum Refusal {
-    /// There is no such socket.
+    /// The socket could not be created.
     NoSocket(io::Error),
-    /// getsockopt(2) does not know the option, or not on such a socket.
+    /// getsockopt(2) does not support the option, or not on such a socket.
     NoAnswer(io::Error),
 }
 
-/// The longest answer: that of IP_OPTIONS.
+/// The length of the longest answer, which is that of IP_OPTIONS.
 const LONGEST: usize = 64;
 
 impl FreshSocket {
-    /// Makes the socket in the network namespace of this process. It does not outlive the answer: one
-    /// that is bound would be in the list.
+    /// Creates the socket in the network namespace of this process. Close it before the files are
+    /// read: a bound socket would be in the list.
     fn open(self) -> io::Result<OwnedFd> {
         let family = match self.family {
             Family::Inet => AddressFamily::INET,
@@ -45,7 +45,7 @@ impl FreshSocket {
         };
         let socket = socket_with(family, kind, SocketFlags::CLOEXEC, Some(protocol))?;
         if self.is_bound {
-            // Also if the loopback device is down.
+            // With this option, bind(2) succeeds even if the loopback device is down.
             sockopt::set_ipv6_freebind(&socket, true)?;
             bind(&socket, &SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0))?;
         }
@@ -56,13 +56,13 @@ impl FreshSocket {
     ///
     /// # Errors
     ///
-    /// If there is no such socket, or no answer.
+    /// If the socket cannot be created, or if getsockopt(2) fails.
     pub fn getsockopt(self, level: c_int, number: c_int) -> Result<Vec<u8>, Refusal> {
         let socket = self.open().map_err(Refusal::NoSocket)?;
         let mut answer = vec![0; LONGEST];
         let mut len = LONGEST as libc::socklen_t;
-        // SAFETY: `socket` is open. The kernel writes at most `len` bytes to `answer`, which has as
-        // many, and to `len` how many it wrote. Both outlive the call.
+        // SAFETY: `socket` is open. `answer` has `len` bytes, and the kernel writes no more than
+        // that to it. The kernel writes their number to `len`. Both outlive the call.
         let status = unsafe {
             libc::getsockopt(
                 socket.as_raw_fd(),
@@ -80,7 +80,8 @@ impl FreshSocket {
     }
 }
 
-/// The first word of a sysctl, by its path below `/proc/sys`, in the network namespace of this process.
+/// The first word of a sysctl in the network namespace of this process. `path` is relative to
+/// `/proc/sys`.
 pub fn sysctl(path: &str) -> io::Result<String> {
     let text = fs::read_to_string(format!("/proc/sys/{path}"))?;
     Ok(text
@@ -107,7 +108,7 @@ mod tests {
         assert_eq!(answer, libc::SOCK_DGRAM.to_ne_bytes());
         let refused = UDP.getsockopt(libc::SOL_SOCKET, 9999).unwrap_err();
         assert!(matches!(refused, Refusal::NoAnswer(_)), "{refused:?}");
-        // It is bound only if this is what was asked for.
+        // A socket that is not IPv6 cannot be bound to an IPv6 address.
         let not_inet6 = FreshSocket {
             is_bound: true,
             ..UDP

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ^C, and the time between two readings, which ^C ends.
+//! Waiting for ^C, and for the time between two reads of the files.
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -10,11 +10,12 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// ^C as a descriptor to read, rather than the end of the process: no line is torn by it.
+/// A file descriptor that becomes readable on ^C. ^C no longer ends the process, so that it cannot
+/// cut a line in two.
 pub struct Interrupt(SignalFd);
 
 impl Interrupt {
-    /// Takes ^C from now on.
+    /// Blocks SIGINT, which ^C sends, and returns a descriptor for it.
     pub fn new() -> nix::Result<Self> {
         let mut interrupt = SigSet::empty();
         interrupt.add(Signal::SIGINT);
@@ -25,13 +26,13 @@ impl Interrupt {
         )?))
     }
 
-    /// Readable once ^C was typed.
+    /// The descriptor for poll(2): readable once ^C was typed.
     pub fn poll_fd(&self) -> PollFd<'_> {
         PollFd::new(self.0.as_fd(), PollFlags::POLLIN)
     }
 }
 
-/// A timer that expires again and again.
+/// A periodic timer.
 pub struct Timer<'a> {
     interrupt: &'a Interrupt,
     interval: Duration,
@@ -47,7 +48,8 @@ impl<'a> Timer<'a> {
         }
     }
 
-    /// Waits until it expires. Returns `false` after ^C, or if nobody reads standard output any more.
+    /// Waits until the timer expires. Returns `false` on ^C, or if the reader of standard output has
+    /// closed it.
     pub fn wait(&mut self) -> nix::Result<bool> {
         let stdout = io::stdout();
         loop {

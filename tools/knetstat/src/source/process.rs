@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The owners of sockets: processes that have them open, by `/proc/PID/fd`.
+//! The owners of sockets: the processes that have them open, read from `/proc/PID/fd`.
 
 use procfs::process::{Process, StatFlags};
 use rustix::fd::AsFd;
@@ -26,26 +26,27 @@ fn as_str<S: serde::Serializer>(text: &Rc<str>, serializer: S) -> Result<S::Ok, 
 /// The owners of all sockets.
 #[derive(Debug, Default)]
 pub struct Owners {
-    /// In order, and as often as a socket is open.
+    /// The inodes of open sockets, sorted. A socket occurs once for each descriptor.
     inos: Vec<u64>,
-    /// The owner for each of those.
+    /// The owner for each entry of `inos`.
     owners: Vec<Owner>,
-    /// Processes that could not be looked into.
+    /// The number of processes that this process may not examine.
     pub hidden: usize,
 }
 
-/// Room for the entries of a directory that are read at a time. Theirs have short names.
+/// The size of the buffer for directory entries.
 const DIRECTORY: usize = 32 << 10;
 
-/// Room for what a link to a socket says, and more than that. Another link may be cut off.
+/// The size of the buffer for the target of a link. `socket:[INODE]` fits; longer targets, which are
+/// not sockets, may be cut off.
 const LINK: usize = 64;
 
 impl Owners {
-    /// Looks through all processes, once.
+    /// Examines all processes once.
     pub fn scan() -> io::Result<Self> {
         let mut owners = Self::default();
         let mut found = Vec::new();
-        // One for the processes and one for the descriptors of each.
+        // One buffer for the list of processes, and one for the descriptors of each.
         let mut pids = vec![MaybeUninit::uninit(); DIRECTORY];
         let mut fds = vec![MaybeUninit::uninit(); DIRECTORY];
         let proc = open_directory(CWD, "/proc")?;
@@ -55,15 +56,15 @@ impl Owners {
                 continue;
             };
             match of_process(&proc, pid, &mut fds, &mut found) {
-                // The kernel's own threads have no descriptors.
+                // Kernel threads have no descriptors.
                 Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
                     owners.hidden += usize::from(!is_kernel_thread(pid));
                 }
-                // It has ended meanwhile.
+                // The process has ended in the meantime, or was read.
                 Err(_) | Ok(()) => {}
             }
         }
-        // Lists of one owner each, which most would be, take longer to make and more room.
+        // Most sockets have one owner. A list for each would take more time and memory.
         found.sort_by_key(|(ino, _)| *ino);
         (owners.inos, owners.owners) = found.into_iter().unzip();
         Ok(owners)
@@ -85,8 +86,8 @@ fn open_directory<P: rustix::path::Arg>(at: impl AsFd, path: P) -> io::Result<im
     Ok(openat(at, path, flags, Mode::empty())?)
 }
 
-/// Adds what a process has open. Links are read from where its directory is: to look up
-/// `/proc/PID/fd/FD` for each takes longer than to read it.
+/// Adds the sockets that a process has open. Links are read relative to the open directory, because
+/// looking up `/proc/PID/fd/FD` takes longer than reading the link.
 fn of_process(
     proc: impl AsFd,
     pid: i32,
@@ -102,7 +103,7 @@ fn of_process(
             continue;
         };
         let mut link = [MaybeUninit::uninit(); LINK];
-        // It may be closed by now.
+        // The descriptor may be closed by now.
         let Ok((target, _)) = readlinkat_raw(&directory, entry.file_name(), &mut link) else {
             continue;
         };
@@ -120,12 +121,12 @@ fn of_process(
     Ok(())
 }
 
-/// The name of an entry that is a number.
+/// The number that an entry of a directory is named after, if any.
 fn number(name: &CStr) -> Option<i32> {
     name.to_str().ok()?.parse().ok()
 }
 
-/// Of `socket:[12345]`.
+/// The inode in the target of a link: 12345 in `socket:[12345]`.
 fn inode(target: &str) -> Option<u64> {
     let digits = target.strip_prefix("socket:[")?.strip_suffix(']')?;
     digits.parse().ok()
@@ -185,7 +186,7 @@ mod tests {
         assert!(owners.of(Some(u64::MAX)).is_empty());
     }
 
-    /// More than are read at a time, and one of them twice.
+    /// Finds all sockets if they do not fit into the buffer, and a duplicated one twice.
     #[test]
     fn finds_each_of_many() {
         let mut sockets: Vec<_> = (0..3000)

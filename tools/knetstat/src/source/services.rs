@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Names of ports: `/etc/services`.
+//! The names of ports, from `/etc/services`.
 
 use crate::source::files::Netid;
 use std::collections::HashMap;
 use std::fs;
 
-/// The names of ports, and the ports of names.
+/// The names of ports, searchable by port and by name.
 #[derive(Debug, Default)]
 pub struct Services {
     names: HashMap<(Netid, u16), String>,
     ports: Vec<(String, Netid, u16)>,
-    /// Ports that the kernel chooses: as ss, these are never named.
+    /// The range from which the kernel chooses ports. As in ss, these are never shown by name.
     ephemeral: Option<(u16, u16)>,
 }
 
@@ -27,7 +27,7 @@ impl Services {
         services
     }
 
-    /// Lines such as `http 80/tcp www # comment`.
+    /// Parses lines such as `http 80/tcp www # comment`.
     pub fn parse(text: &str) -> Self {
         let mut services = Self::default();
         for line in text.lines() {
@@ -69,7 +69,7 @@ impl Services {
         self.names.get(&(netid, port)).map(String::as_str)
     }
 
-    /// The ports that are called so, each once.
+    /// The ports of this name, each once.
     pub fn ports(&self, name: &str) -> Vec<u16> {
         let named = self.ports.iter().filter(|(other, ..)| other == name);
         let mut ports: Vec<_> = named.map(|(_, _, port)| *port).collect();
