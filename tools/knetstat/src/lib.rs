@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command `knetstat`: options of TCP and UDP sockets, and the processes that own them.
+//! The command `knetstat` shows the options and owners of TCP and UDP sockets.
 //!
-//! It reads `/proc/net/{tcp,tcp6,udp,udp6}stat`, which the module of this name makes, a row at a
-//! time, and `/proc/PID/fd`. See knetstat(5) for the rows.
+//! It reads the rows of `/proc/net/{tcp,tcp6,udp,udp6}stat`, which the module of the same name
+//! provides, and finds owners in `/proc/PID/fd`. knetstat(5) describes the rows.
 //!
 //! ```text
-//! main        the process: nothing but a call
+//! main        calls cli
 //!   |
-//! cli         the command line: arguments, completion, which command runs
+//! cli         command line: arguments, help, completion; runs a command
 //!   |
-//! commands    one file for each: list, summary, watch, since, explain
+//! commands    one file for each command: list, summary, watch, since, explain
 //!   |
-//! print       printer (the trait), text and json (which implement it), layout and columns
-//!   |         (of text), explanation, format (text or JSON), notes (on standard error), stdout
+//! print       printer (a trait), its implementations text and json, layout and columns of text,
+//!   |         explanation, format (text or JSON), notes on standard error, stdout
 //!   |
 //! model       row, options, defaults, filter, query (files, states and filter), event, tracker,
-//!   |         counts, words and states (of filters), similar
+//!   |         counts, words and states of filters, similar
 //!   |
-//! source      files (of the module), fresh (sockets), process, services, netns, interrupt
+//! source      files of the module, fresh sockets, process, services, netns, interrupt
 //! ```
 //!
-//! A file imports from its own layer and from those below, and no two files import each other, not
-//! even by way of others. `tests/host/tests/layers.rs` checks this.
+//! A file imports only from its own layer and from layers below. Imports form no cycle.
+//! `tests/host/tests/layers.rs` checks this.
 //!
-//! Where to do what:
+//! Tests compare knetstat(8) with flags, commands, filter words and JSON keys:
 //!
 //! | to add | edit |
 //! |---|---|
-//! | a flag or a command | `cli/args.rs`, and `commands/` for what it does |
-//! | a word of filters | `model/words.rs`: an entry of `WORDS`; knetstat(8), which a test compares |
-//! | a column of the text | `print/columns.rs`: an entry of `COLUMNS` |
-//! | a key of the JSON | `print/json.rs`: a field; knetstat(8), which a test compares |
+//! | a flag or a command | `cli/args.rs`, `commands/`, knetstat(8) |
+//! | a filter word | an entry of `WORDS` in `model/words.rs`, knetstat(8) |
+//! | a column of the text | an entry of `COLUMNS` in `print/columns.rs` |
+//! | a JSON key | a field in `print/json.rs`, knetstat(8) |
 
 pub mod cli;
 pub mod commands {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command `knetstat`; all of it is in the library.
+//! The command `knetstat`. Its code is in the library.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `knetstat explain`: what an option is.
+//! `knetstat explain`: prints what an option does.
 
 use crate::model::defaults::Defaults;
 use crate::model::options;
@@ -9,15 +9,18 @@ use crate::print::explanation::explanation;
 use anyhow::{bail, Result};
 use std::io::{self, Write};
 
-/// Prints what each of these options is.
+/// Prints what each of these options does.
 pub fn run(names: &[String]) -> Result<()> {
     let mut out = String::new();
     let mut failure = None;
     for name in names {
         let found = options::find_all(name);
         if found.is_empty() {
-            let near = options::similar(name);
-            bail!("there is no option {name:?}{}", meant(&near));
+            let mut hint = meant(&options::similar(name));
+            if hint.is_empty() {
+                hint += "; all options are in knetstat(5)";
+            }
+            bail!("{name:?} is not a socket option{hint}");
         }
         for info in found {
             if !out.is_empty() {

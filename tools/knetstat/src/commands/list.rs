@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `knetstat`: the list of sockets.
+//! `knetstat` without a command: lists sockets.
 
 use crate::model::query::{Entry, Query};
 use crate::print::notes::Notes;
@@ -37,7 +37,7 @@ pub fn run(query: &Query, processes: bool, printer: &mut dyn Printer) -> Result<
         query,
         files,
         unparsed,
-        fate: "are shown as they are",
+        fate: "shown unchanged",
         owners: owners.as_ref(),
     }
     .print();

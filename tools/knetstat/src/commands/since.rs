@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `knetstat --since`: what happened to sockets since a copy of the files was made.
+//! `knetstat --since`: prints what happened to sockets since a copy of the files was made.
 
 use crate::model::event::Event;
 use crate::model::query::Query;
 use crate::model::tracker::Tracker;
-use crate::print::notes::Notes;
+use crate::print::notes::{unparsed_note, Notes};
 use crate::print::printer::Printer;
 use anyhow::{ensure, Context, Result};
 use std::fs::File;
@@ -17,7 +17,7 @@ pub fn run(copy: &Path, query: &Query, processes: bool, printer: &mut dyn Printe
     let name = copy.display();
     ensure!(
         !query.filter.needs_owners,
-        "{name}: it does not have the processes that the filter asks for"
+        "{name}: a copy contains no processes; remove process and pid from the filter"
     );
     let mut tracker = Tracker::default();
     File::open(copy)
@@ -25,16 +25,14 @@ pub fn run(copy: &Path, query: &Query, processes: bool, printer: &mut dyn Printe
         .and_then(|opened| tracker.read_copy(BufReader::new(opened), query))
         .with_context(|| name.to_string())?;
     if tracker.unparsed > 0 {
-        let unparsed = tracker.unparsed;
-        eprintln!(
-            "knetstat: {name}: {unparsed} rows are left out: they are not such as this version knows"
-        );
+        let note = unparsed_note(tracker.unparsed, "left out");
+        eprintln!("knetstat: {name}: {note}");
     }
     let owners = query.owners(processes)?;
     let events = tracker.read(query, owners.as_ref())?;
     let with_owners = events.into_iter().map(|event| {
         let of_event = match (&event, &owners) {
-            // The copy does not have the owners.
+            // The copy does not contain owners.
             (Event::Went { now: None, .. }, _) | (_, None) => Vec::new(),
             (event, Some(owners)) => {
                 let ino = event.latest().row().and_then(|row| row.ino);
@@ -48,7 +46,7 @@ pub fn run(copy: &Path, query: &Query, processes: bool, printer: &mut dyn Printe
         query,
         files: tracker.files,
         unparsed: tracker.unparsed,
-        fate: "are left out",
+        fate: "left out",
         owners: owners.as_ref(),
     }
     .print();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `knetstat summary`: numbers of sockets.
+//! `knetstat summary`: counts sockets.
 
 use crate::model::counts::Counts;
 use crate::model::query::{Entry, Query};
@@ -8,8 +8,8 @@ use crate::print::notes::Notes;
 use crate::print::printer::Printer;
 use anyhow::Result;
 
-/// Prints the counts of the sockets that the query selects. With `each_process`, processes of one name
-/// are counted apart.
+/// Prints the counts of the sockets that the query selects. With `each_process`, processes of the
+/// same name are counted separately.
 pub fn run(query: &Query, each_process: bool, printer: &mut dyn Printer) -> Result<()> {
     let owners = query.owners(true)?;
     let mut counts = Counts::new(each_process);
@@ -34,7 +34,7 @@ pub fn run(query: &Query, each_process: bool, printer: &mut dyn Printer) -> Resu
         query,
         files: counts.files,
         unparsed: counts.unparsed,
-        fate: "are not counted",
+        fate: "not counted",
         owners: owners.as_ref(),
     }
     .print();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `knetstat --watch`: what happens to sockets from now on.
+//! `knetstat --watch`: prints what happens to sockets from now on.
 
 use crate::model::event::Event;
 use crate::model::query::Query;
@@ -29,27 +29,29 @@ pub fn run(
         query,
         files: tracker.files,
         unparsed: tracker.unparsed,
-        fate: "are left out",
+        fate: "left out",
         owners: owners.as_ref(),
     }
     .print();
     while timer.wait()? {
         let mut now = query.owners(false)?;
         let events = match tracker.read(query, now.as_ref()) {
-            Err(_) if !is_loaded() => bail!("the module knetstat was unloaded meanwhile"),
+            Err(_) if !is_loaded() => {
+                bail!("the module knetstat was unloaded; as root: modprobe knetstat")
+            }
             events => events?,
         };
         if events.is_empty() {
             owners = now.or(owners);
             continue;
         }
-        // Only events need the owners, and to find them takes longer than the rest.
+        // Find the owners only if there are events: finding them takes longer than all the rest.
         if now.is_none() {
             now = query.owners(processes)?;
         }
         let with_owners = events.into_iter().map(|event| {
             let known = match event {
-                // Nobody has it open any more.
+                // No process has it open any more; use the owners of the last read.
                 Event::Went { now: None, .. } => owners.as_ref(),
                 _ => now.as_ref(),
             };

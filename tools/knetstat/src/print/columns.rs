@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The columns of rows and of events. The header, the widths and the cells follow from [`COLUMNS`].
+//! The columns of rows and events. The header, the widths and the cells follow from [`COLUMNS`].
 
 use crate::model::row::{Endpoint, Row};
 use crate::source::files::Netid;
@@ -8,19 +8,19 @@ use crate::source::services::Services;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
 
-/// A column.
+/// A column of the text output.
 pub struct Column {
     pub title: &'static str,
-    /// The width in a file, where a row is printed before the next one is known.
+    /// The width in a file. There, a row is printed before the next one is read.
     pub width: usize,
-    /// Whether the column is as wide as its cells on a terminal.
+    /// Whether the column is as wide as its widest cell on a terminal.
     pub grows: bool,
     /// Whether cells are aligned to the right, as numbers are.
     pub is_right: bool,
-    /// Whether events have it, too.
+    /// Whether events have this column, too.
     pub is_in_events: bool,
     pub style: Style,
-    /// Writes the cell of a row. An empty one is printed as `-`.
+    /// Writes the cell of a row. An empty cell is printed as `-`.
     pub write: fn(&Row<'_>, Option<&Services>, &mut String),
 }
 
@@ -48,7 +48,7 @@ const ADDRESS: Column = Column {
     ..COLUMN
 };
 
-/// The columns, in their order. Options, and processes with `-p`, follow.
+/// The columns, in order. The options and, with `-p`, the processes follow them.
 pub static COLUMNS: [Column; 7] = [
     Column {
         title: "Netid",
@@ -92,7 +92,7 @@ pub static COLUMNS: [Column; 7] = [
     },
 ];
 
-/// Writes an address and its port, by name if there are services.
+/// Writes an address and its port. Uses the name of the port if `services` has one.
 pub fn endpoint(
     netid: Netid,
     endpoint: &Endpoint<'_>,
@@ -112,7 +112,7 @@ pub fn endpoint(
 pub struct Widths([usize; COLUMNS.len()]);
 
 impl Widths {
-    /// As in the files of the module.
+    /// The widths of the module's files.
     pub fn fixed() -> Self {
         let mut widths = [0; COLUMNS.len()];
         for (width, column) in widths.iter_mut().zip(&COLUMNS) {
@@ -121,7 +121,7 @@ impl Widths {
         Self(widths)
     }
 
-    /// As narrow as the titles, until cells are measured.
+    /// The widths of the titles, for columns that grow when cells are measured.
     pub fn narrow() -> Self {
         let mut widths = Self::fixed();
         for (width, column) in widths.0.iter_mut().zip(&COLUMNS) {
@@ -132,8 +132,8 @@ impl Widths {
         widths
     }
 
-    /// Makes the columns so wide that this row fits. They never become narrower: what was printed
-    /// with them stays where it is.
+    /// Widens the columns so that this row fits. Columns never become narrower, so that later rows
+    /// align with those already printed.
     pub fn measure(&mut self, row: &Row<'_>, services: Option<&Services>) {
         let mut cell = String::new();
         for (width, column) in self.0.iter_mut().zip(&COLUMNS) {
@@ -145,7 +145,7 @@ impl Widths {
         }
     }
 
-    /// The columns with their widths, of rows or of events.
+    /// The columns of rows or of events, with their widths.
     pub fn columns(&self, of_events: bool) -> impl Iterator<Item = (&'static Column, usize)> {
         let columns = COLUMNS.iter().zip(self.0);
         columns.filter(move |(column, _)| column.is_in_events || !of_events)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The text of an option for `knetstat explain`.
+//! The text that `knetstat explain` prints about an option.
 
 use crate::model::defaults::{Class, DefaultValue, Defaults};
 use crate::model::options::{Info, Sockets, Unset};
 use crate::source::files::{Family, File, Netid};
 use std::fmt::Write;
 
-/// The kinds of sockets, as they are called here.
+/// The kinds of sockets, with their names in the text.
 const SOCKETS: [(&str, Netid, Family); 4] = [
     ("TCP", Netid::Tcp, Family::Inet),
     ("TCP over IPv6", Netid::Tcp, Family::Inet6),
@@ -51,7 +51,7 @@ fn default_text(defaults: &Defaults) -> Option<String> {
     Some(text)
 }
 
-/// The text of an option: its value, what it is, and its default on this machine.
+/// The text about an option: its value, what it does, and its default on this machine.
 pub fn explanation(defaults: &Defaults) -> String {
     let info = defaults.info;
     let mut text = format!("{} = {}    ({})\n", info.name, info.value, info.level);
@@ -80,7 +80,7 @@ mod tests {
             let text = explain(info);
             assert!(info.text.len() >= 2, "{text}");
             for left in ["\\", " Ns ", ".Li", ".Dv", ".Xr", " .", " ,", "Ar ", "Cm "] {
-                assert!(!text.contains(left), "{left:?} is in {text}");
+                assert!(!text.contains(left), "{left:?} is left in {text}");
             }
             let shown = ["All", "TCP", "Listeners", "UDP", "IPv6"];
             assert!(
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn explained_as_the_page_has_it() {
+    fn the_text_is_that_of_the_page() {
         let text = explain(find("tcp_keepidle").unwrap());
         assert!(
             text.starts_with(

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Everything that is printed as JSON: an object on each line.
+//! The printer of JSON: one object per line.
 //!
-//! The keys are the fields of the structures here. knetstat(8), "JSON", has a list of them, which a
-//! test compares.
+//! The keys are the fields of the structures in this file. A test compares them with the list in
+//! knetstat(8), "JSON".
 
 use crate::model::counts::{By, Counts};
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
@@ -19,7 +19,7 @@ use std::io::{self, Write};
 /// A printer of JSON.
 pub struct JsonPrinter<'a> {
     out: Box<dyn Write + 'a>,
-    /// Whether objects have the processes.
+    /// Whether objects contain the processes.
     processes: bool,
 }
 
@@ -79,7 +79,7 @@ impl Printer for JsonPrinter<'_> {
     }
 }
 
-/// The local time, as in RFC 3339.
+/// The local time in the format of RFC 3339.
 fn now() -> String {
     let format = "%Y-%m-%dT%H:%M:%S.%3f%:z";
     ZonedDateTime::now().strftime(format).to_string()
@@ -153,7 +153,7 @@ impl<'a> SocketObject<'a> {
     }
 }
 
-/// A line that could not be parsed.
+/// A row that could not be parsed.
 #[derive(Serialize)]
 struct RawObject<'a> {
     file: &'a str,
@@ -194,7 +194,7 @@ impl Serialize for OptionsObject<'_> {
     }
 }
 
-/// The value of an option: a number if it is one.
+/// The value of an option, printed as a number if it is one.
 struct OptionValue<'a> {
     name: &'a str,
     text: &'a str,
@@ -235,7 +235,7 @@ struct ChangeObject<'a> {
     new: ChangedValue<'a>,
 }
 
-/// A value before or after a change; null if the row did not have it.
+/// A value before or after a change; null if the row lacks it.
 struct ChangedValue<'a> {
     name: &'a str,
     value: Option<Value<'a>>,
@@ -417,7 +417,8 @@ mod tests {
         );
     }
 
-    /// The section of knetstat(8) on JSON has each key and no other, and the help each of a socket.
+    /// The section "JSON" of knetstat(8) lists every key and no other. `--help` lists every key of a
+    /// socket.
     #[test]
     fn the_page_has_each_key_and_no_other() {
         let page = include_str!("../../../../man/knetstat.8");
@@ -459,7 +460,7 @@ mod tests {
                 .map(String::as_str)
                 .collect::<BTreeSet<_>>()
         );
-        // Objects of another kind are told of in the text.
+        // The text describes the keys of the other objects.
         for key in ["sockets", "file", "raw"] {
             let mut words = section.split([' ', '\n']);
             assert!(words.any(|word| word == key), "{key}");
@@ -468,7 +469,7 @@ mod tests {
         let (_, help) = arguments.split_once("/// Keys: ").unwrap();
         let (help, _) = help.split_once("#[arg").unwrap();
         for key in keys(&sockets) {
-            assert!(help.contains(&key), "the help does not have {key}");
+            assert!(help.contains(&key), "the help lacks {key}");
         }
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The layout of text: for a person at a terminal, or for a script.
+//! The layout of text, for a terminal or for a script.
 
 use crate::model::counts::By;
 use crate::model::defaults::Defaults;
@@ -17,20 +17,21 @@ use std::rc::Rc;
 /// The layout of rows, events and counts as text.
 #[derive(Debug)]
 pub struct Layout {
-    /// Names of ports, unless there are to be numbers.
+    /// The names of ports. If `None`, ports are printed as numbers.
     pub services: Option<Services>,
     pub processes: bool,
     pub verbose: bool,
     pub color: bool,
-    /// Options whose defaults are printed, too, with `verbose`.
+    /// Options whose defaults are printed, too, if `verbose` is set.
     pub asked: Vec<Rc<Defaults>>,
-    /// Of the terminal; `None`: it is none, and each row is a line.
+    /// The width of the terminal. `None` if output goes elsewhere; each row is then one line.
     width: Option<usize>,
     widths: Widths,
-    /// Room for a cell.
+    /// The buffer for a cell.
     cell: String,
+    /// The buffer for a line.
     line: String,
-    /// The bytes of the line that a terminal does not show.
+    /// The number of bytes in the line that a terminal does not show.
     unseen: usize,
 }
 
@@ -55,8 +56,8 @@ impl Layout {
         }
     }
 
-    /// From now on, columns are as wide as what was measured, and what is too long for the terminal
-    /// goes below.
+    /// Lays out rows for a terminal of this width. Columns are as wide as the measured rows need,
+    /// and options that do not fit on the line are printed below it.
     pub fn set_width(&mut self, width: usize) {
         self.width = Some(width);
         self.widths = Widths::narrow();
@@ -66,7 +67,7 @@ impl Layout {
         self.width.is_some()
     }
 
-    /// Makes the columns so wide that this row fits.
+    /// Widens the columns so that this row fits.
     pub fn measure(&mut self, row: &Row<'_>) {
         self.widths.measure(row, self.services.as_ref());
     }
@@ -86,7 +87,7 @@ impl Layout {
         }
     }
 
-    /// The titles of the columns, each with a blank behind it.
+    /// The titles of the columns, each followed by a blank.
     fn titles(&self, of_events: bool) -> String {
         let mut text = String::new();
         for (column, width) in self.widths.columns(of_events) {
@@ -99,7 +100,7 @@ impl Layout {
         text
     }
 
-    /// The titles behind the columns.
+    /// The titles that follow the columns.
     fn last_titles(&self) -> &'static str {
         match self.processes {
             true => "Options Process",
@@ -114,7 +115,7 @@ impl Layout {
         writeln!(out, "{}", self.line)
     }
 
-    /// The cells of a row, each with a blank behind it.
+    /// Adds the cells of a row to the line, each followed by a blank.
     fn cells(&mut self, row: &Row<'_>, of_events: bool) {
         let mut cell = std::mem::take(&mut self.cell);
         for (column, width) in self.widths.columns(of_events) {
@@ -138,7 +139,7 @@ impl Layout {
         self.cell = cell;
     }
 
-    /// A row. Each line has all fields: what is empty is `-`.
+    /// Prints a row. Each line has all fields; an empty field is `-`.
     pub fn row(&mut self, out: &mut dyn Write, row: &Row<'_>, owners: &[Owner]) -> io::Result<()> {
         self.start();
         self.cells(row, false);
@@ -152,7 +153,7 @@ impl Layout {
         out.write_all(self.line.as_bytes())
     }
 
-    /// Ends a line that is followed by others, for the options.
+    /// Ends the line with the processes. The options follow on lines of their own.
     fn users_only(&mut self, owners: &[Owner]) {
         self.line.truncate(self.line.trim_end().len());
         if self.processes && !owners.is_empty() {
@@ -162,14 +163,14 @@ impl Layout {
         self.line.push('\n');
     }
 
-    /// Ends a line by a list and, if they are asked for, the processes.
+    /// Ends the line with a list and, if `owners` is set, the processes.
     fn list(&mut self, list: &str, owners: Option<&[Owner]>) {
         let users = owners.map_or(String::new(), users);
         let list = if list.is_empty() { "-" } else { list };
         let behind = owners.map_or(0, |_| 1 + users.len().max(1));
         let columns = self.line.len() - self.unseen + list.len() + behind;
         match self.width.filter(|width| columns > *width) {
-            // What does not fit goes below.
+            // The list does not fit: print it below the line.
             Some(width) => {
                 self.styled(PROCESS, &users);
                 self.line.truncate(self.line.trim_end().len());
@@ -187,7 +188,7 @@ impl Layout {
         self.line.push('\n');
     }
 
-    /// The header of events, whose times have this width.
+    /// Prints the header of events. `time` is the width of a time.
     pub fn header_of_events(&mut self, out: &mut dyn Write, time: usize) -> io::Result<()> {
         let title = "Time";
         let text = format!("{title:time$} Event   {}", self.titles(true)) + self.last_titles();
@@ -196,7 +197,7 @@ impl Layout {
         writeln!(out, "{}", self.line)
     }
 
-    /// An event: the options of the socket, or their changes.
+    /// Prints an event, with the options of the socket or with its changes.
     pub fn event(
         &mut self,
         out: &mut dyn Write,
@@ -241,7 +242,7 @@ impl Layout {
         out.write_all(self.line.as_bytes())
     }
 
-    /// As `NAME=old->new`.
+    /// The text of a change: `NAME=old->new`.
     fn change(&self, row: &Row<'_>, change: &Change<'_>) -> String {
         let value = |value| match value {
             None => "unset".to_owned(),
@@ -275,16 +276,12 @@ impl Layout {
                 continue;
             }
             if let Some(value) = defaults.of(row).text() {
-                let _ = writeln!(
-                    self.line,
-                    "        {}={value} (assumed: the default)",
-                    info.name
-                );
+                let _ = writeln!(self.line, "        {}={value} (assumed default)", info.name);
             }
         }
     }
 
-    /// The header of counts, the highest of which has this width.
+    /// Prints the header of counts. `width` is the width of the highest count.
     pub fn header_of_counts(&mut self, out: &mut dyn Write, width: usize) -> io::Result<()> {
         let width = width.max(COUNT.len());
         self.start();
@@ -292,7 +289,7 @@ impl Layout {
         writeln!(out, "{}", self.line)
     }
 
-    /// A count, and its subject.
+    /// Prints a count and its subject.
     pub fn count(
         &mut self,
         out: &mut dyn Write,
@@ -329,7 +326,7 @@ impl Layout {
         out.write_all(self.line.as_bytes())
     }
 
-    /// A line that could not be parsed, without control characters if it goes to a terminal.
+    /// Prints a line that could not be parsed. On a terminal, control characters are replaced.
     pub fn raw(&mut self, out: &mut dyn Write, line: &[u8]) -> io::Result<()> {
         match self.width {
             Some(_) => {
@@ -344,12 +341,12 @@ impl Layout {
     }
 }
 
-/// A list of options, cut behind each comma.
+/// The parts of a list of options, each up to its comma.
 fn entries(list: &str) -> Box<dyn Iterator<Item = textwrap::core::Word<'_>> + '_> {
     Box::new(list.split_inclusive(',').map(textwrap::core::Word::from))
 }
 
-/// A list in several lines, no entry of which is torn.
+/// A list wrapped to this width. No entry is split.
 fn wrapped(list: &str, width: usize) -> String {
     let options = textwrap::Options::new(width)
         .initial_indent("        ")
@@ -360,12 +357,12 @@ fn wrapped(list: &str, width: usize) -> String {
     textwrap::fill(list, options)
 }
 
-/// A name that a process chose, without what a terminal would obey.
+/// The name of a process without control characters, which a terminal would obey.
 fn shown(name: &str) -> String {
     name.replace(char::is_control, "?")
 }
 
-/// As ss has it; a name that a process chose cannot break the line.
+/// The owners in the format of ss. Quotes and control characters in a name are replaced.
 fn users(owners: &[Owner]) -> String {
     let mut text = String::new();
     for owner in owners {
@@ -412,7 +409,7 @@ mod tests {
         let mut words = line.split_ascii_whitespace();
         assert_eq!(words.next(), Some("tcp"));
         assert!(words.eq(fields.by_ref()), "{line}");
-        // The columns are in the same places, behind the new one.
+        // Netid comes first; the other columns are where the files have them.
         let line = printed(&mut layout, LISTENER);
         assert_eq!(line[6..].find("LSTN"), LISTENER.find("LSTN"));
         assert!(line.contains(" LSTN -    SO_REUSEADDR=1,"), "{line}");
@@ -422,7 +419,7 @@ mod tests {
                 .collect::<Vec<_>>()[5..],
             ["TIMW", "-", "-"]
         );
-        // Indicators of a newer module, wider than the column.
+        // A newer module may have indicators that are wider than the column.
         let line = printed(&mut layout, "0 0 1.2.3.4:5 1.2.3.4:6 ESTB >#|<~");
         assert!(line.ends_with(" >#|<~ -\n"), "{line}");
 
@@ -459,12 +456,12 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.ends_with("        TCP_USER_TIMEOUT=0 (assumed: the default)\n"),
+            text.ends_with("        TCP_USER_TIMEOUT=0 (assumed default)\n"),
             "{text}"
         );
     }
 
-    /// The column where a word begins is the same in all rows, whatever their addresses are.
+    /// Columns begin at the same place in all rows, whatever their addresses are.
     #[test]
     fn columns_of_a_terminal() {
         const LONG: &str = "0 0 2001:db8:1234:5678:9abc:def0:1234:5678:65535 ::1:80 ESTB ino=1";
@@ -501,7 +498,7 @@ mod tests {
             let places = places(words);
             assert!(places.iter().all(|place| *place == places[0]), "{text}");
         }
-        // What a terminal does not show takes no room.
+        // Escape sequences take no room on the line.
         let len = lines[3].len();
         for (width, expected) in [(len, 1), (len - 1, 2)] {
             layout.set_width(width);
@@ -514,10 +511,10 @@ mod tests {
                 "{text}"
             );
         }
-        // No wider than it has to be.
+        // Columns are no wider than necessary.
         assert!(lines[2].contains(":65535 ::1:80 "), "{text}");
         assert!(lines[3].contains(" 123456789 1.2.3.4"), "{text}");
-        // Into a file, they are where they always are.
+        // In a file, measuring does not move columns.
         let mut layout = Layout::new(None, false, false);
         layout.measure(&rows[0]);
         let line = printed(&mut layout, LISTENER);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The printer, of which there is one for text and one for JSON.
+//! The interface of printers. There is one for text and one for JSON.
 
 use crate::model::counts::Counts;
 use crate::model::event::Event;
@@ -9,9 +9,9 @@ use crate::source::files::File;
 use crate::source::process::Owner;
 use std::io;
 
-/// A printer of everything that commands find.
+/// A printer of the results of commands.
 pub trait Printer {
-    /// Prints a row, which was parsed from `line`.
+    /// Prints a row that was parsed from `line`.
     fn row(&mut self, row: &Row<'_>, line: &[u8], owners: &[Owner]) -> io::Result<()>;
 
     /// Prints a line that could not be parsed.
@@ -20,10 +20,10 @@ pub trait Printer {
     /// Ends a list of rows.
     fn end_of_rows(&mut self) -> io::Result<()>;
 
-    /// Prints that a number of sockets are watched from now on.
+    /// Prints that watching began, and the number of sockets.
     fn began(&mut self, sockets: usize) -> io::Result<()>;
 
-    /// Prints what happened to sockets, each with its owners.
+    /// Prints events, each with the owners of its socket.
     fn events(&mut self, events: &[(Event, Vec<Owner>)]) -> io::Result<()>;
 
     /// Prints counts of sockets.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Standard output while ^C is read by the command.
+//! Standard output while the command handles ^C itself.
 
 use crate::source::interrupt::Interrupt;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -8,10 +8,11 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
-/// The room in a pipe that poll(2) says is writable.
+/// The room that a pipe has at least if poll(2) reports it as writable.
 const PIPE_BUF: usize = 4096;
 
-/// Standard output. If nobody reads what is printed, ^C ends the writing, as a broken pipe does.
+/// Standard output that ^C interrupts. If the pipe is full and ^C is typed, a write fails as on a
+/// broken pipe.
 pub struct InterruptibleStdout<'a> {
     stdout: File,
     interrupt: &'a Interrupt,

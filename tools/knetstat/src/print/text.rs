@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Everything that is printed as text, in the columns of a [`Layout`].
+//! The printer of text, in the columns of a [`Layout`].
 
 use crate::model::counts::Counts;
 use crate::model::event::Event;
@@ -12,7 +12,7 @@ use crate::source::process::Owner;
 use jiff::ZonedDateTime;
 use std::io::{self, Write};
 
-/// The number of rows that wait, on a terminal, until the widths of the columns are known.
+/// The number of rows that are measured before the first is printed on a terminal.
 const LOOK_AHEAD: usize = 1000;
 
 /// A printer of text.
@@ -21,7 +21,7 @@ pub struct TextPrinter<'a> {
     layout: Layout,
     /// Whether the header is still to be printed.
     needs_header: bool,
-    /// Rows that wait for the widths of the columns, with their owners.
+    /// Rows that were measured but not printed yet, with their owners.
     waiting: Vec<(File, Box<[u8]>, Vec<Owner>)>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> TextPrinter<'a> {
         Ok(())
     }
 
-    /// The header of events. They begin with a time.
+    /// Prints the header of events, which begin with a time like this one.
     fn header_of_events(&mut self, time: &str) -> io::Result<()> {
         if std::mem::take(&mut self.needs_header) {
             self.layout.header_of_events(&mut self.out, time.len())?;
@@ -50,7 +50,7 @@ impl<'a> TextPrinter<'a> {
         Ok(())
     }
 
-    /// Prints the rows that wait.
+    /// Prints the rows that are waiting.
     fn print_waiting(&mut self) -> io::Result<()> {
         self.header()?;
         for (file, line, owners) in std::mem::take(&mut self.waiting) {
@@ -61,7 +61,7 @@ impl<'a> TextPrinter<'a> {
         Ok(())
     }
 
-    /// The local time: short for a person, who sees it at once; with its date for a script.
+    /// The local time: without the date on a terminal, in the format of RFC 3339 for a script.
     fn now(&self) -> String {
         let format = match self.layout.is_for_a_terminal() {
             true => "%H:%M:%S.%3f",
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::model::row::tests::{TCP, TCP6};
 
-    /// All rows are printed, in their order, and columns only become wider.
+    /// All rows are printed in order, and columns only become wider.
     #[test]
     fn rows_that_wait() {
         let mut out = Vec::new();
@@ -142,7 +142,7 @@ mod tests {
         let count = 2 * LOOK_AHEAD + LOOK_AHEAD / 2;
         for i in 0..count {
             let (file, address) = match i {
-                // The last of the second thousand.
+                // The last row of the second thousand.
                 _ if i == 2 * LOOK_AHEAD - 1 => (TCP6, long),
                 _ => (TCP, "10.0.0.1"),
             };
