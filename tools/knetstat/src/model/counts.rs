@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Numbers of sockets: by state, by process and by their options.
+//! Counts of sockets: by state, by process, and by their set of options.
 
 use crate::model::options;
 use crate::model::row::{Options, Row, State};
@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// A process, or all processes of a name.
+/// A process, or all processes of the same name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Process {
     name: Rc<str>,
@@ -22,10 +22,10 @@ struct Process {
 pub enum By<'a> {
     All,
     State(Netid, State),
-    /// A name, and the PID if processes of one name are counted apart. `None`: no process is known to
-    /// have them open.
+    /// The name, and the PID if processes of the same name are counted separately. `None` if no
+    /// process is known.
     Process(Option<(&'a str, Option<i32>)>),
-    /// `None`: the kernel keeps no options.
+    /// `None` if the kernel keeps no options.
     Options(Option<Options<'a>>),
 }
 
@@ -41,17 +41,17 @@ impl By<'_> {
     }
 }
 
-/// The numbers of sockets. They take memory for each set of options and each process.
+/// Counts of sockets. Memory is used for each set of options and each process, not for each socket.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Whether processes of one name are counted apart.
+    /// Whether processes of the same name are counted separately.
     each_process: bool,
     /// The number of files that were read.
     pub files: usize,
     /// The number of rows that could not be parsed.
     pub unparsed: usize,
     all: u64,
-    /// By [`State`], of TCP and of UDP.
+    /// The counts by [`State`], of TCP and of UDP.
     states: [[u64; State::ALL.len()]; 2],
     processes: HashMap<Option<Process>, u64>,
     options: HashMap<Box<str>, u64>,
@@ -59,7 +59,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// No sockets yet. With `each_process`, processes of one name are counted apart.
+    /// Counts of no sockets. With `each_process`, processes of the same name are counted separately.
     pub fn new(each_process: bool) -> Self {
         Self {
             each_process,
@@ -92,7 +92,7 @@ impl Counts {
         };
         for (i, owner) in owners.iter().enumerate() {
             let process = process_of(owner);
-            // A process that has it open twice is counted once.
+            // Count a process once, even if it has several descriptors of the socket.
             if !owners[..i].iter().any(|other| process_of(other) == process) {
                 *self.processes.entry(Some(process)).or_default() += 1;
             }
@@ -102,7 +102,7 @@ impl Counts {
         }
     }
 
-    /// All counts: the highest first, of each kind.
+    /// All counts by kind, the highest of each kind first.
     pub fn lines(&self) -> Vec<(u64, By<'_>)> {
         let mut lines = vec![(self.all, By::All)];
         let mut states: Vec<_> = [Netid::Tcp, Netid::Udp]
@@ -111,7 +111,7 @@ impl Counts {
             .map(|(netid, state)| (self.states[netid as usize][state as usize], netid, state))
             .filter(|(count, ..)| *count > 0)
             .collect();
-        // The sort is stable.
+        // The sort is stable: equal counts stay in the order of states.
         states.sort_by_key(|(count, ..)| Reverse(*count));
         let of_state = |(count, netid, state)| (count, By::State(netid, state));
         lines.extend(states.into_iter().map(of_state));

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The default of an option: its value on a socket whose row does not have it.
+//! The defaults of options. A socket has the default of an option that its row lacks.
 //!
-//! The kernel tells it, by getsockopt(2) on a fresh socket of the same protocol and family in the
-//! network namespace of this process. What the kernel does not tell is in `man/options.txt`.
+//! The kernel reports defaults: getsockopt(2) is called on a fresh socket of the same protocol and
+//! family, in the network namespace of this process. `man/options.txt` has the defaults that the
+//! kernel does not report.
 //!
-//! A fresh socket neither listens nor is connected. listen(2) changes no option but TCP_FASTOPEN, and
-//! each listener's row has that one. What connect(2) changes is marked in `man/options.txt`.
+//! A fresh socket neither listens nor is connected. listen(2) changes no option except
+//! TCP_FASTOPEN, which the row of every listener shows. `man/options.txt` marks the options that
+//! connect(2) changes.
 
 use crate::model::options::{number, Answer, Info, Unset};
 use crate::model::row::{Row, State};
@@ -19,14 +21,14 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DefaultValue {
     Known {
-        /// As a row would have it.
+        /// The value as a row would show it.
         text: String,
-        /// The same as a number, if it is one.
+        /// The value as a number, if it is one.
         number: Option<i128>,
     },
     /// There is no value: no timeout, no limit, no group.
     Nothing,
-    /// The row does not say, or the kernel does not tell. It is not 0.
+    /// The default is not known. It must not be taken for 0.
     Unknown,
 }
 
@@ -51,12 +53,12 @@ impl DefaultValue {
     }
 }
 
-/// The class of a socket: within it, all have the same default.
+/// A class of sockets that all have the same defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class {
     pub file: File,
     pub is_connected: bool,
-    /// Whether the local address is one of IPv6, and not `::`.
+    /// Whether the local address is an IPv6 address other than `::`.
     pub has_ipv6_address: bool,
 }
 
@@ -96,7 +98,7 @@ impl Class {
     }
 }
 
-/// The defaults of an option, each asked for when it is needed, and once.
+/// The defaults of an option in each class. The kernel is asked once for each, when it is needed.
 #[derive(Debug)]
 pub struct Defaults {
     pub info: &'static Info,
@@ -113,17 +115,17 @@ impl Defaults {
         }
     }
 
-    /// The default on the socket of this row.
+    /// The default of the socket in this row.
     pub fn of(&self, row: &Row<'_>) -> &DefaultValue {
         self.of_class(Class::of(row))
     }
 
-    /// The default on the sockets of a class.
+    /// The default of the sockets in a class.
     pub fn of_class(&self, class: Class) -> &DefaultValue {
         self.values[class.index()].get_or_init(|| self.find(class))
     }
 
-    /// Why defaults are unknown, if that is because no fresh socket could be made.
+    /// The reason why defaults are unknown, if no fresh socket could be created.
     pub fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
     }
@@ -150,7 +152,7 @@ impl Defaults {
                     return ask(false);
                 }
                 let bound = ask(true);
-                // A connection may have got its address from bind(2), or from connect(2).
+                // Either bind(2) or connect(2) may have set the address of a connection.
                 match class.is_connected && bound != ask(false) {
                     true => DefaultValue::Unknown,
                     false => bound,
@@ -184,8 +186,8 @@ impl Defaults {
                 let netid = netid.name().to_ascii_uppercase();
                 self.failure.get_or_init(|| {
                     format!(
-                        "cannot create a socket of {netid} over {family} to ask the kernel for \
-                        defaults: {err}; they count as unknown"
+                        "cannot create a {netid} socket over {family}, so the defaults of such \
+                        sockets are unknown: {err}"
                     )
                 });
                 DefaultValue::Unknown
@@ -194,7 +196,7 @@ impl Defaults {
     }
 }
 
-/// The value as a row would have it.
+/// The value in an answer of getsockopt(2), as a row would show it.
 fn decode(answer: Answer, bytes: &[u8]) -> DefaultValue {
     let int = |at: usize| {
         let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
@@ -205,7 +207,7 @@ fn decode(answer: Answer, bytes: &[u8]) -> DefaultValue {
         Some(i64::from_ne_bytes(bytes))
     };
     let text = match (answer, bytes.len()) {
-        // A filter of no instructions, a header of no bytes.
+        // A filter without instructions, or a header without bytes.
         (Answer::Decimal, 0) => Some("0".to_owned()),
         (Answer::Decimal, 4) => int(0).map(|n| n.to_string()),
         (Answer::Decimal, 8) => long(0).map(|n| n.to_string()),
@@ -247,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_as_rows_have_them() {
+    fn answers_as_rows_show_them() {
         let ints =
             |ints: &[i32]| -> Vec<u8> { ints.iter().flat_map(|n| n.to_ne_bytes()).collect() };
         let longs =
@@ -281,7 +283,7 @@ mod tests {
             .clone()
     }
 
-    /// As the kernel's own documentation has them.
+    /// Defaults are those of the kernel's documentation.
     #[test]
     fn defaults_of_this_kernel() {
         let fresh = Class::fresh;
@@ -367,10 +369,10 @@ mod tests {
         assert_eq!(default_of("IPV6_MULTICAST_ALL", fresh), known("1"));
     }
 
-    /// If the kernel does not tell a default, `man/options.txt` has to.
+    /// If the kernel does not report a default, `man/options.txt` must have it.
     #[test]
     fn all_flags_and_numbers_have_a_default_on_some_socket() {
-        // Options of newer kernels than this one may be, and IPv6 may not be there.
+        // This kernel may lack options of newer kernels, and may lack IPv6.
         let may_be_unknown = |info: &Info| {
             info.unset == Unset::Unknown
                 || info.text.iter().any(|text| text.contains("ernels"))
@@ -389,7 +391,7 @@ mod tests {
         }
     }
 
-    /// knetstat(8) lists the options whose default the kernel does not tell.
+    /// knetstat(8) lists the options whose default the kernel does not report.
     #[test]
     fn the_page_has_each_exception() {
         let page = include_str!("../../../../man/knetstat.8");
@@ -413,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_have_their_own_place() {
+    fn each_class_has_its_own_index() {
         let mut seen = std::collections::HashSet::new();
         for file in [TCP, TCP6, UDP, UDP6] {
             for bits in 0..4 {

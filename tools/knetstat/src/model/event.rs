@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Events: changes of sockets from one listing to the next.
+//! Events: changes of sockets from one read of the files to the next.
 //!
-//! Sockets are matched by inode, or by addresses and ports if they have none. The kernel has no inode
-//! for requests, for TIMW, for connections that nobody has accepted yet, and for those that a process
-//! has closed. A connection that gets or loses its inode stays the same socket while its state goes
+//! Sockets are matched by inode, or by addresses and ports if they have none. These have no inode:
+//! requests, sockets in TIMW, connections that were not accepted yet, and closed sockets. A
+//! connection that gets or loses its inode remains the same socket as long as its state moves
 //! forward.
 //!
-//! State, addresses and ports, options, backlog, user and inode can change. These are no changes:
-//! queues and diagnostics, which differ with each packet; descriptors, which differ with each fork;
-//! and options that the kernel itself changes.
+//! The state, addresses, ports, options, backlog, user and inode are compared. These are not:
+//!
+//! - queues and diagnostics, which differ with each packet;
+//! - processes, which differ with each fork;
+//! - options that the kernel changes by itself.
 
 use crate::model::options;
 use crate::model::row::{Endpoint, Options, Row, State};
@@ -17,7 +19,7 @@ use crate::source::files::{File, Netid};
 use std::fmt::Write;
 use std::net::IpAddr;
 
-/// The identity of a socket from one listing to the next.
+/// The identity of a socket across reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     Ino(File, u64),
@@ -51,7 +53,7 @@ impl Key {
     }
 }
 
-/// A row as text, without what is no change. [`Row::parse`] makes the same row of it.
+/// The text of a row without the fields whose changes are ignored. [`Row::parse`] parses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     file: File,
@@ -98,7 +100,7 @@ impl Snapshot {
     }
 }
 
-/// A change of a socket from one listing to the next.
+/// A change of a socket from one read to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     Came(Snapshot),
@@ -108,13 +110,13 @@ pub enum Event {
     },
     Went {
         before: Snapshot,
-        /// The socket as it is now, if it is still there and only the query selects it no more.
+        /// The socket as it is now, if it still exists but the query no longer selects it.
         now: Option<Snapshot>,
     },
 }
 
 impl Event {
-    /// A change, or `None` if nothing differs.
+    /// An event `changed`, or `None` if nothing differs.
     pub fn changed(before: Snapshot, now: Snapshot) -> Option<Self> {
         let is_none = changes(&before.row()?, &now.row()?).is_empty();
         (!is_none).then_some(Event::Changed { before, now })
@@ -129,7 +131,7 @@ impl Event {
         }
     }
 
-    /// The place among the events of one reading.
+    /// The rank among the events of one read.
     pub fn order(&self) -> usize {
         match self {
             Event::Went { .. } => 0,
@@ -138,7 +140,7 @@ impl Event {
         }
     }
 
-    /// The socket as it is now or, if it is gone, was last.
+    /// The socket as it is now or, if it is gone, as it was last.
     pub fn latest(&self) -> &Snapshot {
         match self {
             Event::Came(now) | Event::Changed { now, .. } => now,
@@ -146,7 +148,7 @@ impl Event {
         }
     }
 
-    /// The socket as it was, if there is something to compare.
+    /// The socket as it was before, if it can be compared with what it is now.
     pub fn before(&self) -> Option<&Snapshot> {
         match self {
             Event::Changed { before, .. }
@@ -159,7 +161,8 @@ impl Event {
     }
 }
 
-/// Whether two rows of the same addresses and ports can be one connection: its state goes forward.
+/// Whether two rows with the same addresses and ports can be one connection, whose state moves
+/// forward.
 pub fn continues(before: &Row<'_>, now: &Row<'_>) -> bool {
     let age = |state| match state {
         State::Close | State::Listen | State::SynSent | State::SynRecv => 0,
@@ -171,11 +174,11 @@ pub fn continues(before: &Row<'_>, now: &Row<'_>) -> bool {
     age(before.state) <= age(now.state)
 }
 
-/// A field or an option that differs.
+/// A change of a field or an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change<'a> {
     pub name: &'a str,
-    /// `None` if the row did not have it.
+    /// `None` if the row lacks it, as for `new`.
     pub old: Option<Value<'a>>,
     pub new: Option<Value<'a>>,
 }
@@ -189,7 +192,8 @@ pub enum Value<'a> {
     Number(u64),
 }
 
-/// The changes, in the order of the row. If a row has no options, they are not compared.
+/// The changes, in the order of the row. If the kernel keeps no options for one of the two, options
+/// are not compared.
 pub fn changes<'a>(before: &Row<'a>, now: &Row<'a>) -> Vec<Change<'a>> {
     let mut changes = Vec::new();
     let mut compare = |name, old: Option<Value<'a>>, new: Option<Value<'a>>| {
@@ -258,7 +262,7 @@ pub mod tests {
     }
 
     proptest! {
-        /// A snapshot is the row, but for its queues.
+        /// A snapshot has everything of the row except queues and diagnostics.
         #[test]
         fn rows_are_kept(line in any_row(), queue: u32) {
             let row = Row::parse(TCP, line.as_bytes()).unwrap();
@@ -271,7 +275,7 @@ pub mod tests {
             prop_assert_eq!(Row::parse(UDP, text.as_bytes()), Some(row));
         }
 
-        /// Changes lead from one row to the other, and are none if nothing differs.
+        /// Changes lead from one row to the other. There are none if nothing differs.
         #[test]
         fn changes_are_all_of_them(a in any_row(), b in any_row()) {
             let (a, b) = (Row::parse(TCP, a.as_bytes()).unwrap(), Row::parse(TCP, b.as_bytes()).unwrap());

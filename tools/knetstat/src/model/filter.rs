@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Filters: those of ss(8), and options beside them.
+//! Filters: those of ss(8), and tests of socket options.
 //!
 //! ```text
 //! FILTER  = { ("state" | "exclude") STATE } [ LIST ]
@@ -11,11 +11,10 @@
 //!         | NAME [ OP VALUE ]
 //! ```
 //!
-//! A list goes from left to right, as in ss: there, `exprlist` of `ssfilter.y` takes one `expr`
-//! after the other, whatever joins them, although ss(8) says that `and` binds closer than `or`.
+//! A list is evaluated from left to right, as in ss: `exprlist` of its `ssfilter.y` takes one
+//! `expr` after the other, whichever word joins them. ss(8) says otherwise: that `and` binds closer.
 //!
-//! Words are those that ss splits at blanks; brackets, and the signs between a name and a value,
-//! need none.
+//! Words are separated by blanks, as in ss. Brackets and operators need no blanks around them.
 
 use crate::model::defaults::{DefaultValue, Defaults};
 use crate::model::options::{self, Info, Kind};
@@ -31,7 +30,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// A comparison.
+/// An operator of comparisons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
     Eq,
@@ -42,7 +41,7 @@ enum Op {
     Ge,
 }
 
-/// The comparisons, and the words for each.
+/// The operators, with the spellings of each.
 const OPS: [(Op, &[&str]); 6] = [
     (Op::Eq, &["=", "==", "eq"]),
     (Op::Ne, &["!=", "ne", "neq"]),
@@ -65,7 +64,7 @@ impl Op {
     }
 }
 
-/// An address with a prefix, and a port; either may be left out.
+/// An address with a prefix, and a port. Either may be missing.
 #[derive(Debug, PartialEq, Eq)]
 struct Host {
     prefix: Option<(IpAddr, u8)>,
@@ -79,7 +78,7 @@ enum Value {
     Text(String),
 }
 
-/// A comparison with an option.
+/// A comparison of an option with a value.
 #[derive(Debug)]
 struct Test {
     defaults: Rc<Defaults>,
@@ -98,7 +97,7 @@ enum Expr {
     Process(Op, String),
     Pid(Op, i128),
     Number(Field, Op, i128),
-    /// Whether it is on, or set at all.
+    /// An option without an operator: see [`is_on`].
     IsOn(Rc<Defaults>),
     Option(Test),
 }
@@ -115,7 +114,7 @@ pub struct Filter {
     pub needs_owners: bool,
 }
 
-/// A mistake in a filter, and its place.
+/// An error in a filter, with its place.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Error {
     text: String,
@@ -141,20 +140,21 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A word, a bracket or a sign, and where it is.
+/// A word, a bracket or an operator, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Token {
     text: String,
     place: Range<usize>,
-    /// It was in quotes: it is a value, whatever it looks like.
+    /// Whether the token has quotes. It is then a value, whatever it looks like.
     is_quoted: bool,
 }
 
-/// More than anybody types. What is nested is parsed and compared by recursion.
+/// The limits of a filter. Both are high for a person, and bound the recursion of the parser and of
+/// [`Expr::matches`].
 const MAX_TOKENS: usize = 10_000;
 const MAX_DEPTH: usize = 100;
 
-/// The length of a sign or a bracket, if the text begins with one.
+/// The length of the operator or bracket that the text begins with.
 fn sign(rest: &str) -> Option<usize> {
     ["==", "!=", "<=", ">=", "&&", "||"]
         .iter()
@@ -165,7 +165,7 @@ fn sign(rest: &str) -> Option<usize> {
             .then_some(1))
 }
 
-/// Whether a word ends here. Values have `|` and `&` in them.
+/// Whether a word ends here. `|` and `&` do not end it, because values contain them.
 fn ends_word(rest: &str) -> bool {
     rest.starts_with(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '=' | '<' | '>'))
         || rest.starts_with("!=")
@@ -194,7 +194,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, Error> {
                         return Err(Error {
                             text: text.to_owned(),
                             place: at..text.len(),
-                            what: format!("a {c} without another"),
+                            what: "this quotation mark is not closed".to_owned(),
                             hint: String::new(),
                         });
                     };
@@ -217,15 +217,15 @@ fn tokens(text: &str) -> Result<Vec<Token>, Error> {
     Ok(tokens)
 }
 
-/// Words of ss that mean nothing here.
+/// Words of ss that knetstat does not support, with hints.
 const OTHERS: [(&str, &str); 4] = [
-    ("dev", "here it is SO_BINDTODEVICE=NAME"),
-    ("fwmark", "here it is SO_MARK=0x2a"),
-    ("cgroup", "knetstat does not know control groups"),
-    ("autobound", "knetstat does not know how a port was chosen"),
+    ("dev", "use an option instead: SO_BINDTODEVICE=NAME"),
+    ("fwmark", "use an option instead: SO_MARK=0x2a"),
+    ("cgroup", "the module does not report control groups"),
+    ("autobound", "the module does not report who chose a port"),
 ];
 
-/// Words that are commands, but only before any flag.
+/// Words that are commands if they come first.
 const COMMANDS: [&str; 2] = ["explain", "summary"];
 
 struct Parser<'a> {
@@ -266,14 +266,14 @@ impl Parser<'_> {
         Some(&token.text)
     }
 
-    /// Goes on behind the next token if it is this bracket.
+    /// Takes the next token if it is this bracket.
     fn take_bracket(&mut self, bracket: &str) -> bool {
         let found = self.peek() == Some(bracket);
         self.at += usize::from(found);
         found
     }
 
-    /// Goes on behind the next token if it is a word of this meaning.
+    /// Takes the next token if it is a word of this meaning.
     fn take(&mut self, meaning: Meaning) -> bool {
         let word = self.peek().and_then(words::find);
         let found = word.is_some_and(|word| word.meaning == meaning);
@@ -288,7 +288,7 @@ impl Parser<'_> {
         Some(*op)
     }
 
-    /// The next token as a value. An empty one is in quotes.
+    /// Takes the next token as a value. A value in quotes may be empty.
     fn value(&mut self, what: &str) -> Result<Token, Error> {
         match self.tokens.get(self.at) {
             Some(token) if token.is_quoted || sign(&token.text).is_none() => {
@@ -314,7 +314,7 @@ impl Parser<'_> {
                 let near = similar(&token.text, names());
                 return self.error(
                     token.place,
-                    format!("no state is called {:?}{}", token.text, meant(&near)),
+                    format!("{:?} is not a state{}", token.text, meant(&near)),
                     hint,
                 );
             };
@@ -346,7 +346,8 @@ impl Parser<'_> {
     fn not(&mut self, depth: usize) -> Result<Expr, Error> {
         let place = self.place();
         if depth > MAX_DEPTH {
-            return self.error(place, "nested too deeply", "");
+            let hint = format!("at most {MAX_DEPTH} levels of brackets and not");
+            return self.error(place, "nested too deeply", hint);
         }
         if self.take(Meaning::Not) {
             return Ok(Expr::Not(Box::new(self.not(depth + 1)?)));
@@ -364,7 +365,7 @@ impl Parser<'_> {
     fn term(&mut self) -> Result<Expr, Error> {
         let place = self.place();
         let token = self.value("a condition").map_err(|err| Error {
-            hint: format!("it could be: {}", words::conditions()),
+            hint: format!("expected: {}", words::conditions()),
             ..err
         })?;
         let name = token.text.as_str();
@@ -388,8 +389,8 @@ impl Parser<'_> {
                 self.needs_owners = true;
                 let op = self.op();
                 let Some(op @ (Op::Eq | Op::Ne)) = op else {
-                    let hint = format!("{name}=nginx, or {name}!=nginx");
-                    return self.error(place, format!("{name} takes a name"), hint);
+                    let hint = format!("for example: {name}=nginx or {name}!=nginx");
+                    return self.error(place, format!("{name} takes = or != and a name"), hint);
                 };
                 Ok(Expr::Process(op, self.value("the name of a process")?.text))
             }
@@ -404,13 +405,13 @@ impl Parser<'_> {
             }
             Meaning::State | Meaning::Exclude => self.error(
                 place,
-                format!("{name} goes before all else"),
-                format!("{name} STATE ..."),
+                format!("{name} must come before all other conditions"),
+                format!("for example: {name} established sport = :22"),
             ),
             Meaning::And | Meaning::Or => {
-                self.error(place, format!("{name} goes between two conditions"), "")
+                self.error(place, format!("{name} needs a condition before it"), "")
             }
-            // In quotes, or it would have been taken.
+            // The word is in quotes; otherwise `not` would have taken it.
             Meaning::Not => self.unknown(&token),
         }
     }
@@ -420,8 +421,8 @@ impl Parser<'_> {
             None | Some(Op::Eq) => false,
             Some(Op::Ne) => true,
             Some(_) => {
-                let hint = "`=` and `!=` can; for ports there are sport and dport";
-                let what = format!("{name} cannot be compared so");
+                let hint = "to compare ports, use sport or dport";
+                let what = format!("{name} takes only = or !=");
                 return self.error(self.before(), what, hint);
             }
         };
@@ -433,7 +434,7 @@ impl Parser<'_> {
         })
     }
 
-    /// The place of the last token that was read.
+    /// The place of the token that was taken last.
     fn before(&self) -> Range<usize> {
         self.tokens[self.at - 1].place.clone()
     }
@@ -441,11 +442,13 @@ impl Parser<'_> {
     fn unknown<T>(&self, token: &Token) -> Result<T, Error> {
         let word = token.text.as_str();
         if let Some((_, here)) = OTHERS.iter().find(|(other, _)| *other == word) {
-            return self.error(token.place.clone(), format!("{word} is of ss only"), *here);
+            let what = format!("{word:?} of ss is not supported");
+            return self.error(token.place.clone(), what, *here);
         }
         if COMMANDS.contains(&word) {
+            let what = format!("{word} must be the first argument");
             let hint = format!("knetstat {word} ...");
-            return self.error(token.place.clone(), format!("{word} goes first"), hint);
+            return self.error(token.place.clone(), what, hint);
         }
         let full: Vec<_> = options::find_all(word)
             .iter()
@@ -459,12 +462,9 @@ impl Parser<'_> {
             full
         });
         near.truncate(3);
-        let what = format!(
-            "{word:?} is neither a word of filters nor an option{}",
-            meant(&near)
-        );
+        let what = format!("unknown word or option {word:?}{}", meant(&near));
         let hint = if near.is_empty() {
-            format!("it could be: {}", words::conditions())
+            format!("expected: {}", words::conditions())
         } else {
             String::new()
         };
@@ -475,14 +475,14 @@ impl Parser<'_> {
         let Some(op) = self.op() else {
             return self.error(
                 place,
-                format!("{name} takes a number"),
-                format!("{name}=NUMBER"),
+                format!("{name} takes an operator and a number"),
+                format!("for example: {name}=1000"),
             );
         };
         let value = self.value("a number")?;
         match options::number(&value.text) {
             Some(n) => Ok((op, n)),
-            None => self.error(value.place, format!("not a number: {:?}", value.text), ""),
+            None => self.error(value.place, format!("{:?} is not a number", value.text), ""),
         }
     }
 
@@ -504,16 +504,17 @@ impl Parser<'_> {
         };
         let place = self.before();
         let token = self.value("a value")?;
+        let expected = || format!("expected: {} = {}", info.name, info.value);
         let value = match (info.kind, options::number_of(info, &token.text)) {
             (Kind::Text, _) if matches!(op, Op::Eq | Op::Ne) => Value::Text(token.text),
             (Kind::Text, _) => {
-                let what = format!("{} is no number: it can only be equal or not", info.name);
-                return self.error(place, what, format!("{} = {}", info.name, info.value));
+                let what = format!("{} is not a number, so it takes only = or !=", info.name);
+                return self.error(place, what, expected());
             }
             (_, Some(n)) => Value::Number(n),
             (_, None) => {
-                let what = format!("not a number: {:?}", token.text);
-                return self.error(token.place, what, format!("{} = {}", info.name, info.value));
+                let what = format!("{:?} is not a number", token.text);
+                return self.error(token.place, what, expected());
             }
         };
         Ok(Expr::Option(Test {
@@ -533,24 +534,26 @@ impl Parser<'_> {
             [port] => Ok(*port),
             [] => {
                 let near = similar(word, self.services.names());
-                let what = format!("not a port: {word:?}{}", meant(&near));
+                let what = format!("{word:?} is not a port{}", meant(&near));
                 self.error(
                     place,
                     what,
-                    "a number from 0 to 65535, or a name in /etc/services",
+                    "expected: a number from 0 to 65535, or a name from /etc/services",
                 )
             }
             ports => {
-                let what = format!("{word} is several ports: {ports:?}");
-                self.error(place, what, "say which by its number")
+                let numbers: Vec<_> = ports.iter().map(u16::to_string).collect();
+                let what = format!("{word:?} is the name of several ports");
+                let hint = format!("use a number: {}", numbers.join(" or "));
+                self.error(place, what, hint)
             }
         }
     }
 
-    /// `ADDRESS[/PREFIX][:PORT]`, `[ADDRESS][/PREFIX]:PORT`, `*:PORT`, `:PORT`.
+    /// Parses `ADDRESS[/PREFIX][:PORT]`, `[ADDRESS][/PREFIX]:PORT`, `*:PORT` or `:PORT`.
     fn host(&self, token: &Token) -> Result<Host, Error> {
         let whole = token.text.as_str();
-        // The port's colon is the last one, behind the prefix or the bracket.
+        // The last colon after the prefix or the bracket begins the port.
         let behind = whole.rfind(['/', ']']).unwrap_or(0);
         let (address, port) = match whole[behind..].rfind(':') {
             Some(colon) => {
@@ -560,16 +563,16 @@ impl Parser<'_> {
             None => (whole, None),
         };
         let split = prefix(address).map(|prefix| (prefix, port));
-        // IPv6 without a port and without brackets.
+        // The whole text as an IPv6 address without a port and without brackets.
         let alone = || Some((prefix(whole)?, None));
         let is_port = |text: &str| matches!(text, "" | "*") || self.port(text, 0..0).is_ok();
         let split = split.filter(|(_, port)| port.is_none_or(is_port) || alone().is_none());
         let Some((prefix, port)) = split.or_else(alone) else {
-            let what = format!("not an address: {whole:?}");
+            let what = format!("{whole:?} is not an address");
             return self.error(
                 token.place.clone(),
                 what,
-                "such as 192.0.2.1, 192.0.2.0/24:80, [2001:db8::]/32:443 or *:80",
+                "for example: 192.0.2.1, 192.0.2.0/24:80, [2001:db8::]/32:443 or *:80",
             );
         };
         let port = match port {
@@ -580,10 +583,10 @@ impl Parser<'_> {
     }
 }
 
-/// An address with its prefix; `Some(None)` is any.
+/// Parses an address with an optional prefix. `Some(None)` is any address.
 #[allow(
     clippy::option_option,
-    reason = "no address and any address are two things"
+    reason = "an error and any address are two different results"
 )]
 fn prefix(text: &str) -> Option<Option<(IpAddr, u8)>> {
     if text.is_empty() || text == "*" {
@@ -618,7 +621,8 @@ impl Filter {
             needs_owners: false,
         };
         if parser.tokens.len() > MAX_TOKENS {
-            return parser.error(0..0, "too long", format!("{MAX_TOKENS} words at most"));
+            let hint = format!("at most {MAX_TOKENS} words");
+            return parser.error(0..0, "the filter is too long", hint);
         }
         let states = parser.states()?;
         let expr = match parser.peek() {
@@ -636,7 +640,7 @@ impl Filter {
         })
     }
 
-    /// Whether a row is to be shown, but for its state.
+    /// Whether a row passes the filter. Does not test the state.
     pub fn matches(&self, row: &Row<'_>, owners: &[Owner]) -> bool {
         self.expr
             .as_ref()
@@ -669,17 +673,17 @@ impl Expr {
     }
 }
 
-/// Whether an option is on or, if it is no flag, set.
+/// Whether an option is on or, if it is not a flag, set.
 fn is_on(defaults: &Defaults, row: &Row<'_>) -> bool {
     let info = defaults.info;
     let is_flag = info.kind == Kind::Flag;
     match row.options.get(info.name) {
-        // 0 is off if 0 is the default. Otherwise a process has set it.
+        // An option is not set if it has the value 0 and 0 is its default.
         Some("0") => {
             !is_flag
                 && match defaults.of(row) {
                     DefaultValue::Known { number, .. } => *number != Some(0),
-                    // Rows that always have it do not show whether it was set.
+                    // If the row shows it in any case, it does not mean that it was set.
                     _ => !info.is_always_shown,
                 }
         }
@@ -716,8 +720,10 @@ impl Test {
     }
 }
 
-/// Whether a value is this text, or a part of it is: a group of several, with or without its
-/// interface; a flag; the name before what belongs to it.
+/// Whether a value or a part of it is this text.
+///
+/// Groups are separated by `+` and may be followed by `%` and an interface. Flags, and a name and
+/// its details, are separated by `|`.
 fn has_part(shown: &str, text: &str) -> bool {
     shown == text
         || shown.split('+').any(|part| {
@@ -735,10 +741,10 @@ impl Host {
     }
 }
 
-/// Whether an address is in a prefix. As in ss, an IPv4 prefix includes IPv4-mapped addresses; an IPv6
-/// prefix does not include IPv4 ones.
+/// Whether an address is in a prefix. As in ss, an IPv4 prefix includes IPv4-mapped addresses, and
+/// an IPv6 prefix does not include IPv4 addresses.
 fn is_in(address: IpAddr, net: IpAddr, len: u8) -> bool {
-    // How many bits of the two differ, from the first such on.
+    // The number of bits from the first that differs to the end.
     let differing = match (address, net) {
         (IpAddr::V4(address), IpAddr::V4(net)) => {
             32 - (address.to_bits() ^ net.to_bits()).leading_zeros()
@@ -819,7 +825,7 @@ mod tests {
             ("not dst *:40001", false),
             ("! ! dst *:40001", true),
             ("sport = :1 or sport = :22 and dport = :1", false),
-            // From left to right: with precedence it would be true.
+            // Evaluated from left to right. With precedence, it would be true.
             ("sport = :22 or sport = :22 and dport = :1", false),
             ("sport = :22 or sport = :22 dport = :1", false),
             ("dport = :1 and sport = :22 or sport = :22", true),
@@ -841,7 +847,7 @@ mod tests {
             ("src [2001:db8::]/32", true),
             ("src [2001:db8::1]:22", true),
             ("src [2001:db8::1]/128:22", true),
-            // The last colon is the port's, as in ss.
+            // The last colon begins the port, as in ss.
             ("src 2001:db8::1:22", true),
             ("src 2001:db8::1:23", false),
             ("src [2001:db8::1]", true),
@@ -904,7 +910,7 @@ mod tests {
         assert!(!matches("IP_ADD_MEMBERSHIP=224.0.0.25", UDP, group));
     }
 
-    /// The kernel's value, where keepalive is on; none on a row without options.
+    /// The kernel's value is compared if keepalive is on. Nothing is compared without options.
     #[test]
     fn defaults_of_the_kernel() {
         let idle = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_keepalive_time").unwrap();
@@ -943,35 +949,35 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_shown_where_they_are() {
+    fn errors_are_shown_at_their_place() {
         for (filter, shown) in [
-            ("dport = :htpp", "not a port: \"htpp\"; did you mean http?\n    dport = :htpp\n            ^^^^^\n\
-                a number from 0 to 65535, or a name in /etc/services"),
-            ("state establishd", "no state is called \"establishd\"; did you mean established?\n    \
+            ("dport = :htpp", "\"htpp\" is not a port; did you mean http?\n    dport = :htpp\n            ^^^^^\n\
+                expected: a number from 0 to 65535, or a name from /etc/services"),
+            ("state establishd", "\"establishd\" is not a state; did you mean established?\n    \
                 state establishd\n          ^^^^^^^^^^\nstates: established syn-sent"),
-            ("TCP_NODELY=1", "\"TCP_NODELY\" is neither a word of filters nor an option; did you mean TCP_NODELAY"),
-            ("nodelay", "\"nodelay\" is neither a word of filters nor an option; did you mean TCP_NODELAY?"),
-            ("sport = :22 state listening", "state goes before all else"),
+            ("TCP_NODELY=1", "unknown word or option \"TCP_NODELY\"; did you mean TCP_NODELAY or"),
+            ("nodelay", "unknown word or option \"nodelay\"; did you mean TCP_NODELAY?"),
+            ("sport = :22 state listening", "state must come before all other conditions"),
             ("(sport 22", "this bracket is not closed\n    (sport 22\n    ^"),
             ("sport 22 )", "this bracket was not opened\n    sport 22 )\n             ^"),
             ("sport", "a port is missing at the end\n    sport\n         ^"),
             ("sport = )", "a port is missing here\n    sport = )\n            ^"),
             ("sport 22 or", "a condition is missing at the end"),
-            ("or sport 22", "or goes between two conditions\n    or sport 22\n    ^^"),
-            ("sport 65536", "not a port"),
-            ("sport odd", "odd is several ports: [7, 8]"),
-            ("src 300.1.1.1", "not an address"),
-            ("src 1.1.1.1/33", "not an address"),
-            ("src > 1.1.1.1", "src cannot be compared so\n    src > 1.1.1.1\n        ^"),
-            ("dev eth0", "dev is of ss only\n    dev eth0\n    ^^^\nhere it is SO_BINDTODEVICE=NAME"),
-            ("TCP_ULP>tls", "TCP_ULP is no number"),
-            ("summary sport 22", "summary goes first\n    summary sport 22\n    ^^^^^^^\nknetstat summary ..."),
-            ("IP_TOS=5s", "not a number: \"5s\""),
-            ("TCP_KEEPIDLE>long", "not a number: \"long\""),
-            ("uid", "uid takes a number"),
-            ("process", "process takes a name"),
-            ("process=\"a", "a \" without another"),
-            ("ä ö", "\"ä\" is neither a word of filters nor an option\n    ä ö\n    ^\nit could be: state"),
+            ("or sport 22", "or needs a condition before it\n    or sport 22\n    ^^"),
+            ("sport 65536", "\"65536\" is not a port"),
+            ("sport odd", "\"odd\" is the name of several ports\n    sport odd\n          ^^^\nuse a number: 7 or 8"),
+            ("src 300.1.1.1", "\"300.1.1.1\" is not an address"),
+            ("src 1.1.1.1/33", "\"1.1.1.1/33\" is not an address"),
+            ("src > 1.1.1.1", "src takes only = or !=\n    src > 1.1.1.1\n        ^"),
+            ("dev eth0", "\"dev\" of ss is not supported\n    dev eth0\n    ^^^\nuse an option instead: SO_BINDTODEVICE=NAME"),
+            ("TCP_ULP>tls", "TCP_ULP is not a number, so it takes only = or !="),
+            ("summary sport 22", "summary must be the first argument\n    summary sport 22\n    ^^^^^^^\nknetstat summary ..."),
+            ("IP_TOS=5s", "\"5s\" is not a number"),
+            ("TCP_KEEPIDLE>long", "\"long\" is not a number\n    TCP_KEEPIDLE>long\n                 ^^^^\nexpected: TCP_KEEPIDLE = seconds"),
+            ("uid", "uid takes an operator and a number"),
+            ("process", "process takes = or != and a name"),
+            ("process=\"a", "this quotation mark is not closed"),
+            ("ä ö", "unknown word or option \"ä\"\n    ä ö\n    ^\nexpected: state"),
         ] {
             let err = parse(filter).unwrap_err().to_string();
             assert!(err.starts_with(shown), "{filter}:\n{err}\nrather than\n{shown}");
@@ -984,6 +990,16 @@ mod tests {
             .starts_with("nested too deeply"));
         assert!(parse(&"not ".repeat(5000)).is_err());
         assert!(parse(&"sport 1 ".repeat(5000)).is_ok());
+    }
+
+    /// knetstat(8) quotes an error as it is printed.
+    #[test]
+    fn the_page_quotes_an_error() {
+        let page = include_str!("../../../../man/knetstat.8");
+        let (_, example) = page.split_once("\n$ knetstat ").unwrap();
+        let (example, _) = example.split_once("\n.Ed\n").unwrap();
+        let (filter, error) = example.split_once("\nknetstat: ").unwrap();
+        assert_eq!(parse(filter).unwrap_err().to_string(), error);
     }
 
     proptest! {
@@ -1004,14 +1020,14 @@ mod tests {
             }
         }
 
-        /// Against the standard library's own masks.
+        /// Prefixes agree with masks computed by the standard library.
         #[test]
         fn prefixes(address: u32, net: u32, len in 0..=32u8) {
             let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
             let expected = address & mask == net & mask;
             let v4 = |bits: u32| IpAddr::from(std::net::Ipv4Addr::from(bits));
             prop_assert_eq!(is_in(v4(address), v4(net), len), expected);
-            // The other way round, one that differs behind the prefix only.
+            // An address that differs only after the prefix is in it.
             prop_assert!(is_in(v4(net ^ (address & !mask)), v4(net), len));
         }
     }

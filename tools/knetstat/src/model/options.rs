@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The options: what is written down of each, and how their values read as numbers.
+//! The options: facts about each, and their values as numbers.
 
 use crate::model::row::{Options, Row, State};
 use crate::model::similar::{best, likeness};
@@ -14,13 +14,13 @@ use std::sync::LazyLock;
 pub enum Kind {
     /// 0 or 1, or rarely 2.
     Flag,
-    /// A number, perhaps with a unit behind it.
+    /// A number, which may be followed by a unit.
     Number,
     /// A name, or several.
     Text,
 }
 
-/// The sockets that an entry of the module's table is about.
+/// The sockets on which an option is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sockets {
     Any,
@@ -41,54 +41,57 @@ pub enum Answer {
     /// A `struct linger`.
     Linger,
     Name,
-    /// Something else, which is zero or empty if nothing is set.
+    /// Another form, which is zero or empty if nothing is set.
     Other,
 }
 
-/// The value of an option that a row does not have; see `man/options.txt`.
+/// The source of the value of an option that a row lacks; see `man/options.txt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unset {
-    /// That of a fresh socket, which the kernel tells.
+    /// The value of a fresh socket, which the kernel reports.
     Asked {
         level: i32,
         number: i32,
         answer: Answer,
     },
+    /// Always this value.
     Value(&'static str),
-    /// That of a sysctl, by its path below `/proc/sys`.
+    /// The value of a sysctl, by its path relative to `/proc/sys`.
     Sysctl(&'static str),
+    /// There is no value.
     Nothing,
+    /// The value is not known.
     Unknown,
 }
 
-/// An option, as the module's table and the manual page have it.
+/// The facts about an option, from the module's table and `man/options.txt`.
 #[derive(Debug)]
 pub struct Info {
-    /// The place in the table.
+    /// The index in the table.
     pub index: usize,
     pub name: &'static str,
     pub level: &'static str,
     pub kind: Kind,
-    /// What follows `NAME=`: `seconds`, `0|1`.
+    /// The description of the values, such as `seconds` or `0|1`.
     pub value: &'static str,
-    /// Sentences that describe it, say when it is shown, and name the kernels that have it.
+    /// Sentences: what it does, when it is shown, and which kernels have it.
     pub text: &'static [&'static str],
-    /// The sockets whose rows can have it.
+    /// The sockets whose rows can show it.
     pub sockets: &'static [Sockets],
-    /// Whether each row of these sockets has it.
+    /// Whether the rows of these sockets always show it.
     pub is_always_shown: bool,
     /// The option without which it has no effect.
     pub needs: Option<&'static str>,
     /// Whether bind(2) to an IPv6 address changes it.
     pub is_set_by_bind: bool,
-    /// Whether its value on a connected socket is unknown unless the row has it.
+    /// Whether its value on a connected socket is unknown unless the row shows it.
     pub is_unknown_if_connected: bool,
     /// Whether the kernel changes it by itself.
     pub is_changed_by_kernel: bool,
     pub unset: Unset,
 }
 
-/// Made by `build.rs`.
+/// The table, which `build.rs` generates.
 static OPTIONS: &[Info] = &include!(concat!(env!("OUT_DIR"), "/options.rs"));
 
 /// All options, in the order of the page.
@@ -112,7 +115,7 @@ impl Sockets {
 }
 
 impl Info {
-    /// Whether a socket has this option. If the kernel keeps only the addresses, it has none.
+    /// Whether a socket has this option. It has none if the kernel keeps only its addresses.
     pub fn applies(&self, row: &Row<'_>) -> bool {
         row.has_options()
             && self.sockets.iter().any(|sockets| sockets.has(row))
@@ -122,7 +125,7 @@ impl Info {
     }
 }
 
-/// The option of this name, in any case.
+/// The option of this name. Case does not matter.
 pub fn find(name: &str) -> Option<&'static Info> {
     all()
         .iter()
@@ -136,7 +139,7 @@ pub fn by_name(name: &str) -> Option<&'static Info> {
     BY_NAME.get(name).copied()
 }
 
-/// The options of this name, whose prefix may be missing.
+/// The options of this name. Case does not matter, and the prefix may be missing.
 pub fn find_all(name: &str) -> Vec<&'static Info> {
     if let Some(info) = find(name) {
         return vec![info];
@@ -149,7 +152,7 @@ pub fn find_all(name: &str) -> Vec<&'static Info> {
     all().iter().filter(is_it).collect()
 }
 
-/// Names that may have been meant, best first, three at most.
+/// At most three similar names, the most similar first.
 pub fn similar(name: &str) -> Vec<&'static str> {
     let upper = name.to_ascii_uppercase();
     let of = |info: &Info| {
@@ -159,10 +162,10 @@ pub fn similar(name: &str) -> Vec<&'static str> {
     best(all().iter().map(|info| (of(info), info.name)))
 }
 
-/// A value as a number: decimal or hexadecimal, with or without a unit behind it.
+/// A value as a number: decimal or hexadecimal, with or without a unit.
 pub fn number(value: &str) -> Option<i128> {
     if let Some(digits) = value.strip_prefix("0x") {
-        // Not a sign, which `from_str_radix` takes.
+        // `from_str_radix` would accept a sign.
         let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         return is_hex.then(|| u64::from_str_radix(digits, 16).ok().map(i128::from))?;
     }
@@ -174,7 +177,8 @@ pub fn number(value: &str) -> Option<i128> {
     is_decimal.then(|| digits.parse().ok())?
 }
 
-/// A number as somebody types it for this option: in its unit, or with another one behind it.
+/// A number in the unit of this option. The text may end with another unit: `2s` is 2000 if the
+/// option is in milliseconds.
 pub fn number_of(info: &Info, text: &str) -> Option<i128> {
     let n = number(text)?;
     let typed = if text.ends_with("ms") {
@@ -193,7 +197,7 @@ pub fn number_of(info: &Info, text: &str) -> Option<i128> {
     n.checked_mul(typed).map(|n| n / unit)
 }
 
-/// A list without the options that the kernel changes by itself.
+/// The list without the options that the kernel changes by itself.
 pub fn settings(options: Options<'_>) -> Cow<'_, str> {
     static CHANGED_BY_KERNEL: LazyLock<Vec<&str>> = LazyLock::new(|| {
         let changed = all().iter().filter(|info| info.is_changed_by_kernel);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Queries: the rows that a command selects, parsed and filtered.
+//! Queries: which rows a command selects.
 
 use crate::model::filter::Filter;
 use crate::model::row::Row;
@@ -10,7 +10,7 @@ use crate::source::process::{Owner, Owners};
 use anyhow::{Context, Result};
 use std::io::BufRead;
 
-/// The rows that a command asks for.
+/// The selection of rows by files, states and a filter.
 #[derive(Debug)]
 pub struct Query {
     pub files: Vec<File>,
@@ -24,17 +24,17 @@ pub enum Entry<'a> {
         row: &'a Row<'a>,
         /// The line as it is in the file.
         line: &'a [u8],
-        /// The processes known to have the socket open.
+        /// The processes that are known to have the socket open.
         owners: &'a [Owner],
         /// Whether the query selects the row.
         passes: bool,
     },
-    /// A line that this version cannot parse.
+    /// A line that cannot be parsed.
     Unparsed { file: File, line: &'a [u8] },
 }
 
 impl Query {
-    /// The owners of all sockets, if the filter needs them or they are printed.
+    /// The owners of all sockets, if they are printed or the filter needs them.
     pub fn owners(&self, are_printed: bool) -> Result<Option<Owners>> {
         match are_printed || self.filter.needs_owners {
             true => Ok(Some(Owners::scan().context("/proc")?)),
@@ -42,7 +42,7 @@ impl Query {
         }
     }
 
-    /// Passes each line to `take`, without the headers. Returns the number of files.
+    /// Passes each line except headers to `take`. Returns the number of files that exist.
     pub fn read(
         &self,
         owners: Option<&Owners>,
@@ -56,7 +56,7 @@ impl Query {
         Ok(count)
     }
 
-    /// Passes each line of a copy of the files to `take`. A copy has no owners.
+    /// Passes each line of a copy of the files to `take`. A copy contains no owners.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ mod tests {
     const TCP: &str = "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options\n";
     const UDP: &str = "Recv-Q Send-Q Local Address Foreign Address Options\n";
 
-    /// The rows of a copy, each as its file, its local port, and whether it passes.
+    /// The file and the local port of each row of a copy, and whether the row passes.
     fn rows(copy: &str, files: &[File]) -> Result<Vec<String>> {
         let query = Query {
             files: files.to_vec(),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A row of a file: see knetstat(5).
+//! A row of a file; knetstat(5) describes rows.
 
 use crate::source::files::{Family, File, Netid};
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str;
 
-/// States: as the rows name them, and as ss does.
+/// The state of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Established,
@@ -16,7 +16,7 @@ pub enum State {
     FinWait1,
     FinWait2,
     TimeWait,
-    /// Of UDP: not connected.
+    /// Closed or, for UDP, not connected.
     Close,
     CloseWait,
     LastAck,
@@ -25,6 +25,7 @@ pub enum State {
 }
 
 impl State {
+    /// The states with their labels in rows, and with their names in filters and in ss.
     pub const ALL: [(State, &'static str, &'static str); 11] = [
         (State::Established, "ESTB", "established"),
         (State::SynSent, "SYNS", "syn-sent"),
@@ -48,18 +49,19 @@ impl State {
         State::ALL[self as usize].1
     }
 
-    /// The name that ss has for it in filters.
+    /// The name in filters, which is that of ss.
     pub fn long(self) -> &'static str {
         State::ALL[self as usize].2
     }
 }
 
-/// An address and a port; 0: none.
+/// An address and a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint<'a> {
-    /// As it is in the row.
+    /// The address as the row shows it.
     pub text: &'a str,
     pub address: IpAddr,
+    /// 0 if there is no port.
     pub port: u16,
 }
 
@@ -82,14 +84,14 @@ impl<'a> Endpoint<'a> {
     }
 }
 
-/// A decimal number without a sign before it.
+/// Parses a decimal number without a sign.
 fn number<T: str::FromStr>(digits: &str) -> Option<T> {
     digits
         .starts_with(|c: char| c.is_ascii_digit())
         .then(|| digits.parse().ok())?
 }
 
-/// The list of options: `NAME=value`, joined by commas.
+/// The list of options: `NAME=value`, separated by commas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options<'a>(pub &'a str);
 
@@ -109,7 +111,7 @@ impl<'a> Options<'a> {
     }
 }
 
-/// A socket.
+/// A row, which describes a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row<'a> {
     pub file: File,
@@ -118,9 +120,9 @@ pub struct Row<'a> {
     pub local: Endpoint<'a>,
     pub foreign: Endpoint<'a>,
     pub state: State,
-    /// Empty, mostly.
+    /// The indicators of problems. Empty on most sockets.
     pub diag: &'a str,
-    /// Without those that follow. Empty if the kernel keeps addresses only.
+    /// The options, without the numbers that follow them. Empty if the kernel keeps addresses only.
     pub options: Options<'a>,
     pub backlog: Option<u64>,
     pub uid: Option<u64>,
@@ -128,10 +130,11 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// A line, without its line feed. `None`: it is not such as this program knows.
+    /// Parses a line without its line feed. `None` if it does not have the format that this version
+    /// knows.
     pub fn parse(file: File, line: &'a [u8]) -> Option<Self> {
-        // Rows have no other bytes: what a terminal would obey, or takes for more than a column, is
-        // none of them. All are looked at, many at a time, rather than one after the other.
+        // Rows contain printable ASCII only. Anything else could control a terminal. The fold has
+        // no early exit, so that the compiler can compare many bytes at a time.
         let is_odd = |byte: &u8| !matches!(byte, b' '..=b'~');
         if line.iter().fold(false, |found, byte| found | is_odd(byte)) {
             return None;
@@ -148,7 +151,7 @@ impl<'a> Row<'a> {
             send_q,
             local,
             foreign,
-            // As the kernel has it, and ss.
+            // The kernel and ss derive the state of UDP sockets in this way.
             state: match foreign.port {
                 0 if foreign.address.is_unspecified() => State::Close,
                 _ => State::Established,
@@ -164,7 +167,7 @@ impl<'a> Row<'a> {
             row.state = State::of(word?)?;
             word = words.next();
             if let Some(diag) = word.filter(|word| !word.contains('=')) {
-                // That is how nothing is printed.
+                // This command prints `-` for an empty field; the files never contain it.
                 if diag == "-" {
                     return None;
                 }
@@ -178,9 +181,9 @@ impl<'a> Row<'a> {
         words.next().is_none().then_some(row)
     }
 
-    /// Parses the list: options, then backlog, user and inode.
+    /// Parses the list: the options, followed by backlog, user and inode.
     fn parse_list(&mut self, list: &'a str) -> Option<()> {
-        // How long the list is without what follows the options.
+        // The length of the options, without the numbers that follow them.
         let mut end = 0;
         let mut begin = 0;
         for entry in list.split(',') {
@@ -189,7 +192,7 @@ impl<'a> Row<'a> {
                 "backlog" => self.backlog = Some(number(value)?),
                 "uid" => self.uid = Some(number(value)?),
                 "ino" => self.ino = Some(number(value)?),
-                // Nothing comes behind those.
+                // No option follows the numbers.
                 _ if end + 1 < begin => return None,
                 _ => end = begin + entry.len(),
             }
@@ -199,7 +202,7 @@ impl<'a> Row<'a> {
         Some(())
     }
 
-    /// The numbers behind the options, each with its name.
+    /// The numbers that follow the options, each with its name.
     pub fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let numbers = [
             ("backlog", self.backlog),
@@ -211,7 +214,7 @@ impl<'a> Row<'a> {
             .filter_map(|(name, n)| n.map(|n| (name, n)))
     }
 
-    /// The list as it is in the file: the options, and the numbers behind them.
+    /// The list as the file shows it: the options, followed by the numbers.
     pub fn joined(&self) -> String {
         let mut list = self.options.0.to_owned();
         for (name, value) in self.numbers() {
@@ -221,7 +224,7 @@ impl<'a> Row<'a> {
         list
     }
 
-    /// Whether the kernel still has the options of this socket.
+    /// Whether the kernel still keeps the options of this socket.
     pub fn has_options(&self) -> bool {
         self.ino.is_some() || !self.options.is_empty()
     }
@@ -291,7 +294,7 @@ pub mod tests {
     }
 
     #[test]
-    fn other_rows_are_not_understood() {
+    fn other_rows_are_not_parsed() {
         for line in [
             "",
             "Recv-Q Send-Q Local Address           Foreign Address         Stat Diag Options",
@@ -324,7 +327,7 @@ pub mod tests {
             let _ = Row::parse(file, &line);
         }
 
-        /// Near to a row, where mistakes are.
+        /// Lines that resemble rows reach more of the parser than random bytes do.
         #[test]
         fn nearly_a_row(
             file in any_file(),

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Names that may have been meant by a word.
+//! Names that are similar to a word, for hints.
 
 use strsim::jaro_winkler;
 
-/// The likeness of two words, from 0 to 1.
+/// The similarity of two words, from 0 to 1.
 pub fn likeness(a: &str, b: &str) -> f64 {
     jaro_winkler(a, b)
 }
 
-/// The best three of the candidates, best first, without those that are hardly alike.
+/// At most three candidates, the most similar first. Each candidate is a similarity and a name.
+/// Those that are hardly similar are left out.
 pub fn best<'a>(candidates: impl Iterator<Item = (f64, &'a str)>) -> Vec<&'a str> {
     let mut found: Vec<_> = candidates.filter(|(likeness, _)| *likeness > 0.8).collect();
     found.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     found.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
-/// The names that are most alike a word, each once.
+/// The names that are most similar to a word, each once.
 pub fn similar<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut found = best(names.map(|name| (likeness(word, name), name)));
     found.dedup();
     found
 }
 
-/// `; did you mean A or B?`, or nothing.
+/// The hint `; did you mean A or B?`. Empty if there are no similar names.
 pub fn meant(near: &[&str]) -> String {
     match near {
         [] => String::new(),

@@ -4,26 +4,34 @@
 
 use crate::model::row::State;
 
-/// A set of states, a bit each.
+/// A set of states, with one bit for each state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct States(pub u16);
 
-/// The sets that have a name, as ss names them, with what they are.
+/// The sets that have a name in ss, with a description.
 pub const GROUPS: [(&str, States, &str); 6] = [
     ("all", States::ALL, "all states"),
     (
         "connected",
         States::CONNECTED,
-        "all but listening and unconnected",
+        "all states except listening and unconnected",
     ),
     (
         "synchronized",
         States::CONNECTED.without(States::of(State::SynSent)),
-        "connected, but for syn-sent",
+        "all states of connected except syn-sent",
     ),
     ("bucket", States::BUCKET, "syn-recv and time-wait"),
-    ("big", States::ALL.without(States::BUCKET), "all but bucket"),
-    ("closed", States::of(State::Close), "unconnected"),
+    (
+        "big",
+        States::ALL.without(States::BUCKET),
+        "all states except those of bucket",
+    ),
+    (
+        "closed",
+        States::of(State::Close),
+        "the same as unconnected",
+    ),
 ];
 
 /// Other spellings of states.
@@ -56,7 +64,7 @@ impl States {
         self.0 & States::of(state).0 != 0
     }
 
-    /// The set of this name, in any case: that of a group, of a state, or the label of a row.
+    /// The set of this name: a group, a state, or a label of rows. Case does not matter.
     pub fn parse(name: &str) -> Option<States> {
         let is_it = |other: &str| name.eq_ignore_ascii_case(other);
         let group = GROUPS.iter().find(|(group, ..)| is_it(group));
@@ -71,7 +79,7 @@ impl States {
     }
 }
 
-/// The names that filters take, with what they are.
+/// The names of states and sets in filters, each with a description.
 pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     let states = State::ALL.iter().map(|(_, _, long)| (*long, "a state"));
     states.chain(GROUPS.iter().map(|(name, _, what)| (*name, *what)))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The sockets that were there at the last reading of the files, and what changed since.
+//! A tracker compares the sockets of a read of the files with those of the read before.
 
 use crate::model::event::{continues, Event, Key, Snapshot};
 use crate::model::query::{Entry, Query};
@@ -10,7 +10,7 @@ use anyhow::Result;
 use std::collections::HashMap;
 use std::io::BufRead;
 
-/// The sockets of the last reading.
+/// The sockets of the last read.
 #[derive(Debug, Default)]
 pub struct Tracker {
     sockets: HashMap<Key, Tracked>,
@@ -21,10 +21,11 @@ pub struct Tracker {
     pub unparsed: usize,
 }
 
+/// A socket of the last read.
 #[derive(Debug)]
 struct Tracked {
     text: Box<str>,
-    /// Whether this reading has it.
+    /// Whether this read has found it, too.
     is_seen: bool,
 }
 
@@ -43,7 +44,7 @@ impl Tracker {
         self.sockets.len()
     }
 
-    /// Reads all rows. Returns what happened since the last reading; after the first, nothing.
+    /// Reads all rows. Returns the events since the last read; the first read returns none.
     pub fn read(&mut self, query: &Query, owners: Option<&Owners>) -> Result<Vec<Event>> {
         let mut reading = Reading::new(self);
         let files = query.read(owners, |entry| reading.entry(entry))?;
@@ -52,7 +53,7 @@ impl Tracker {
         Ok(events)
     }
 
-    /// As [`Tracker::read`], but of a copy of the files.
+    /// Like [`Tracker::read`], but reads a copy of the files.
     pub fn read_copy(&mut self, copy: impl BufRead, query: &Query) -> Result<Vec<Event>> {
         let mut reading = Reading::new(self);
         query.read_copy(copy, |entry| reading.entry(entry))?;
@@ -60,11 +61,11 @@ impl Tracker {
     }
 }
 
-/// One reading of all rows.
+/// A read of all rows that is under way.
 struct Reading<'a> {
     tracker: &'a mut Tracker,
     events: Vec<Event>,
-    /// Sockets that the last reading did not have.
+    /// The sockets that the last read did not find.
     new: HashMap<Key, Box<str>>,
     text: String,
 }
@@ -104,8 +105,8 @@ impl<'a> Reading<'a> {
                 self.tracker.sockets.insert(key, Tracked::seen(text.into()));
                 return;
             }
-            // What becomes another kind of socket while the files are read is there twice: the
-            // first is as good as the second.
+            // A socket is listed twice if it changes its kind during the read, for example from a
+            // request to a connection. Either row will do.
             self.new.entry(key).or_insert_with(|| text.into());
             return;
         };
@@ -145,7 +146,7 @@ impl<'a> Reading<'a> {
             }
             known.is_seen
         });
-        // Those that got their inode or lost it.
+        // New rows by addresses and ports: they may be sockets that got or lost their inode.
         let mut heirs = HashMap::new();
         if !gone.is_empty() {
             for (key, text) in &self.new {
@@ -159,7 +160,7 @@ impl<'a> Reading<'a> {
             let heir = before.row().and_then(|row| {
                 let heir = heirs.get(&Key::ends(&row))?;
                 let now = heir.snapshot(self.new.get(heir)?.clone());
-                // Two inodes are two sockets.
+                // Rows with two different inodes are two sockets.
                 let is_half = matches!(key, Key::Ends(..)) || matches!(heir, Key::Ends(..));
                 (is_half && continues(&row, &now.row()?)).then_some((*heir, now))
             });
@@ -178,7 +179,7 @@ impl<'a> Reading<'a> {
             known.insert(key, Tracked::seen(text));
         }
         self.tracker.has_begun = true;
-        // What comes last has the highest inode, mostly.
+        // Sort by inode: newer sockets usually have higher inodes.
         self.events.sort_by_cached_key(|event| {
             let snapshot = event.latest();
             let ino = snapshot.row().and_then(|row| row.ino);
@@ -199,8 +200,8 @@ mod tests {
 
     const A: &str = "0 0 10.0.0.1:22 10.0.0.2:40001 ESTB TCP_NODELAY=0,SO_LINGER=5s,uid=0,ino=7";
 
-    /// What happens at the second of two readings, as `name what`. Rows with a `!` before them do not
-    /// pass.
+    /// The events of the second of two reads, as `name what`. Rows that begin with `!` do not pass
+    /// the filter.
     fn second(readings: [&[&str]; 2]) -> Vec<String> {
         let mut tracker = Tracker::default();
         let mut events = Vec::new();
@@ -218,7 +219,7 @@ mod tests {
         events.iter().map(told).collect()
     }
 
-    /// `name what`: the changes, or the list of the row.
+    /// The text of an event: its name, and the changes or the list of the row.
     fn told(event: &Event) -> String {
         let row = event.latest().row().unwrap();
         let found = event.before().and_then(Snapshot::row);
@@ -259,7 +260,7 @@ mod tests {
         assert_eq!(second([&[A], &[&b]]), [format!("changed {what}")]);
         assert_eq!(second([&[], &[A]]), [format!("came {list}")]);
         assert_eq!(second([&[A], &[]]), [format!("went {list}")]);
-        // The filter lets it pass no more, or now.
+        // The socket no longer passes the filter, or passes it now.
         assert_eq!(
             second([&[A], &[&format!("!{b}")]]),
             [format!("went {what}")]
@@ -273,7 +274,7 @@ mod tests {
             [format!("came {list}")]
         );
         assert!(second([&[], &[&format!("!{A}")]]).is_empty());
-        // Two sockets of one address.
+        // Two sockets with the same addresses and ports.
         let other = A.replace("ino=7", "ino=8");
         assert_eq!(second([&[A], &[A, &other]]).len(), 1);
         assert_eq!(
@@ -323,7 +324,7 @@ mod tests {
             };
             assert_eq!(second([&[before], &[now]]), expected, "{before}\n{now}");
         }
-        // The addresses are used again.
+        // A new connection uses the same addresses and ports.
         for (before, now) in [
             (old, request),
             (old, &pending),
@@ -334,7 +335,7 @@ mod tests {
             let names: Vec<_> = events.iter().map(|event| &event[..4]).collect();
             assert_eq!(names, ["went", "came"], "{before}\n{now}");
         }
-        // A request that became a connection while the files were read.
+        // A request became a connection during the read.
         assert_eq!(second([&[], &[&pending]]).len(), 1);
         let mut tracker = Tracker::default();
         for _ in 0..2 {
@@ -348,8 +349,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is read, what is known afterwards is what passed, and nothing happens if it is
-        /// read once more.
+        /// After any read, the tracker has the sockets that passed. Another read of the same rows
+        /// returns no event.
         #[test]
         fn nothing_is_left_out(readings in prop::collection::vec(prop::collection::vec((any_row(), any::<bool>()), 0..5), 1..5)) {
             let mut tracker = Tracker::default();

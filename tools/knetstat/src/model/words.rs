@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The words of filters, but for options. Everything that knows them follows from [`WORDS`]: the
-//! parser and its hints, `--help`, and completion. A test compares knetstat(8).
+//! The words of filters, except options. The parser, its hints, `--help` and completion follow from
+//! [`WORDS`]. A test compares knetstat(8) with it.
 
 use crate::model::row::{Endpoint, Row};
 
@@ -11,9 +11,9 @@ pub struct Word {
     pub name: &'static str,
     /// Other spellings, which neither `--help` nor completion offer.
     pub aliases: &'static [&'static str],
-    /// The operands: ` HOST`, or `=NAME`.
+    /// The operands, such as ` HOST` or `=NAME`.
     pub syntax: &'static str,
-    /// The sockets that it selects.
+    /// A description for `--help` and completion.
     pub help: &'static str,
     pub meaning: Meaning,
 }
@@ -34,7 +34,7 @@ pub enum Meaning {
     Or,
 }
 
-/// An end of a connection.
+/// One of the two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Local,
@@ -50,7 +50,7 @@ impl Side {
     }
 }
 
-/// A number of a row that is no option.
+/// A number in a row that is not an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
     Uid,
@@ -88,7 +88,7 @@ impl Word {
         Self { aliases, ..self }
     }
 
-    /// The word as completion offers it.
+    /// The word as a candidate for completion.
     pub fn completed(&self) -> String {
         let sign = if self.syntax.starts_with('=') {
             "="
@@ -104,13 +104,13 @@ pub const WORDS: [Word; 15] = [
     word(
         "state",
         " STATE",
-        "sockets in a state; first of all",
+        "sockets in a state; must come first",
         Meaning::State,
     ),
     word(
         "exclude",
         " STATE",
-        "sockets not in a state; first of all",
+        "sockets in other states; must come first",
         Meaning::Exclude,
     )
     .or(&["excl"]),
@@ -148,7 +148,7 @@ pub const WORDS: [Word; 15] = [
     word(
         "pid",
         "=N",
-        "a process that has the socket open",
+        "the ID of a process that has the socket open",
         Meaning::Pid,
     ),
     word(
@@ -169,31 +169,37 @@ pub const WORDS: [Word; 15] = [
         "the backlog of a listener",
         Meaning::Number(Field::Backlog),
     ),
-    word("not", "", "all other sockets", Meaning::Not).or(&["!"]),
+    word(
+        "not",
+        "",
+        "the condition that follows is false",
+        Meaning::Not,
+    )
+    .or(&["!"]),
     word(
         "and",
         "",
-        "sockets that both sides select; may be left out",
+        "both conditions are true; may be left out",
         Meaning::And,
     )
     .or(&["&", "&&"]),
     word(
         "or",
         "",
-        "sockets that one of both sides selects",
+        "at least one of two conditions is true",
         Meaning::Or,
     )
     .or(&["|", "||"]),
 ];
 
-/// The word of this name, or with this other spelling.
+/// The word of this name or spelling.
 pub fn find(name: &str) -> Option<&'static Word> {
     static ALL: &[Word] = &WORDS;
     ALL.iter()
         .find(|word| word.name == name || word.aliases.contains(&name))
 }
 
-/// The words that a condition can begin with, for hints.
+/// The list of words that a condition can begin with, for hints.
 pub fn conditions() -> String {
     let joins = |word: &&Word| matches!(word.meaning, Meaning::And | Meaning::Or);
     let words = WORDS.iter().filter(|word| !joins(word));
@@ -212,7 +218,7 @@ mod tests {
 
     const PAGE: &str = include_str!("../../../../man/knetstat.8");
 
-    /// The text of an item of the page's section on filters.
+    /// The section on filters of the page.
     fn section() -> &'static str {
         let (_, section) = PAGE.split_once(".Sh FILTERS\n").unwrap();
         let (section, _) = section.split_once("\n.Ss ").unwrap();
@@ -231,7 +237,7 @@ mod tests {
         assert!(find("&&&").is_none());
     }
 
-    /// knetstat(8) has each word and no other, in its grammar or as an item.
+    /// knetstat(8) has each word and no other, in the grammar or as an item.
     #[test]
     fn the_page_has_each_word_and_no_other() {
         let section = section();

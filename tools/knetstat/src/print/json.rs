@@ -417,8 +417,8 @@ mod tests {
         );
     }
 
-    /// The section "JSON" of knetstat(8) lists every key and no other. `--help` lists every key of a
-    /// socket.
+    /// The section "JSON" of knetstat(8) lists every key and no other. `--help` lists every key of
+    /// a socket.
     #[test]
     fn the_page_has_each_key_and_no_other() {
         let page = include_str!("../../../../man/knetstat.8");

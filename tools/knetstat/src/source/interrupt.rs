@@ -48,8 +48,8 @@ impl<'a> Timer<'a> {
         }
     }
 
-    /// Waits until the timer expires. Returns `false` on ^C, or if the reader of standard output has
-    /// closed it.
+    /// Waits until the timer expires. Returns `false` on ^C, or if the reader of standard output
+    /// has closed it.
     pub fn wait(&mut self) -> nix::Result<bool> {
         let stdout = io::stdout();
         loop {

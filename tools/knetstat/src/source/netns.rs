@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 /// Enters a network namespace.
 ///
-/// `name` is a path if it contains a slash. Otherwise it is a name known to ip-netns(8) or, if there
-/// is no such name, the ID of a process.
+/// `name` is a path if it contains a slash. Otherwise it is a name known to ip-netns(8) or, if
+/// there is no such name, the ID of a process.
 pub fn enter(name: &str) -> Result<()> {
     let named = if name.contains('/') {
         PathBuf::from(name)

@@ -37,8 +37,8 @@ pub struct Owners {
 /// The size of the buffer for directory entries.
 const DIRECTORY: usize = 32 << 10;
 
-/// The size of the buffer for the target of a link. `socket:[INODE]` fits; longer targets, which are
-/// not sockets, may be cut off.
+/// The size of the buffer for the target of a link. `socket:[INODE]` fits; longer targets, which
+/// are not sockets, may be cut off.
 const LINK: usize = 64;
 
 impl Owners {
