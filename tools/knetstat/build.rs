@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes the table of options, of what the manual page knetstat(5) is made of, too: `sockopts.rs`
-//! and `man/options.txt`. And the version, which is that of the module.
+//! Generates the table of options from `sockopts.rs` and `man/options.txt`, which knetstat(5) is
+//! generated from, too. Takes the version from the module.
 
 use knetstat_man::{Documented, Unset};
 use std::fmt::Write;
@@ -17,8 +17,8 @@ const LEVELS: [&str; 5] = [
     "SOL_UDP",
 ];
 
-/// The number of an option: mostly the path of a constant. If the crate does not have it, the build
-/// fails with its name, and `@ number` in `man/options.txt` helps until it has.
+/// The number of an option as an expression, usually the path of a constant. If the crate lacks the
+/// constant, the build fails and names it. `@ number` in `man/options.txt` then gives the number.
 fn number(option: &Documented) -> String {
     let name = &option.name;
     match (option.facts.number, option.level) {
@@ -28,7 +28,7 @@ fn number(option: &Documented) -> String {
     }
 }
 
-/// The option as an expression, at its index of the table.
+/// The option as an expression for the table.
 fn expression(index: usize, option: &Documented) -> String {
     let Documented {
         name, level, facts, ..

@@ -44,25 +44,25 @@ fn table_and_words_must_agree() {
     let new = "        TCP_NEW: tcp_sock.new unless 0;\n";
     assert_eq!(
         with(&format!("{line}{new}")),
-        "man/options.txt does not have TCP_NEW"
+        "man/options.txt does not describe TCP_NEW"
     );
     assert_eq!(
         with(""),
-        "sockopts.rs does not have TCP_TX_DELAY of man/options.txt"
+        "sockopts.rs lacks TCP_TX_DELAY, which man/options.txt describes"
     );
     let seconds = line.replace(';', ", map seconds;");
     assert_eq!(
         with(&seconds),
-        "sockopts.rs says the value of TCP_TX_DELAY already"
+        "sockopts.rs already gives the value of TCP_TX_DELAY"
     );
     assert_eq!(
         made_of(&sockopts, &words.replace("TCP_ULP = Ar name", "TCP_ULP")).unwrap_err(),
-        "man/options.txt does not say the value of TCP_ULP"
+        "man/options.txt does not give the value of TCP_ULP"
     );
     let twice = format!("{words}\nTCP_ULP = Ar name\nAgain.\n");
     assert_eq!(
         made_of(&sockopts, &twice).unwrap_err(),
-        "man/options.txt has TCP_ULP twice"
+        "man/options.txt describes TCP_ULP twice"
     );
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 #
-# Holds `knetstat` against `ss` in a guest with the module loaded: the same sockets, processes and
-# filters. Then what ss does not have. At its end it unloads the module.
+# Compares `knetstat` with `ss` in a guest with the module loaded: sockets, processes and filters.
+# Then tests what ss does not have. Unloads the module at the end.
 #
 # usage: tools/knetstat/tests/run.sh GUEST
 
@@ -54,15 +54,15 @@ def endpoint(text):
 
 
 def of_ss(flags, words):
-    """The sockets: netid, state, both ends, inode, and who has them open."""
+    """The sockets: netid, state, both ends, inode, and the processes that have them open."""
     result = run("ss", "-Hnpe", *flags, *words)
     check(f"ss {flags} {words}", result.returncode == 0, result.stderr)
     found = set()
     for line in result.stdout.splitlines():
         fields = line.split()
-        # It has no such column if only one protocol is asked for.
+        # ss omits this column if only one protocol is selected.
         netid = fields.pop(0) if fields[0] in ("tcp", "udp") else {"t": "tcp", "u": "udp"}[flags[0][1]]
-        # Nor this one, if one state only is asked for.
+        # ss omits this column if only one state is selected.
         if fields[0] in STATES:
             state = STATES[fields.pop(0)]
         else:
@@ -90,8 +90,8 @@ def of_ours(flags, words):
 
 
 def compare(flags, words, least):
-    """The same rows as ss has, at least so many of them."""
-    # A socket may change its state between two.
+    """Compares the rows with those of ss. There must be at least `least` of them."""
+    # Retry, because a socket may change its state between the commands.
     for _ in range(20):
         before, ours, after = of_ss(flags, words), of_ours(flags, words), of_ss(flags, words)
         if before == after:
@@ -142,14 +142,14 @@ def scene():
         sender = socket.socket(family, socket.SOCK_DGRAM)
         sender.connect(("::1" if host == "::" else host, receiver.getsockname()[1]))
         keep += [receiver, sender]
-    # Two descriptors of one socket, and another process that has it open, by another name.
+    # A duplicate descriptor, and a process with another name that has the same sockets open.
     keep.append(v4.dup())
     child = subprocess.Popen(["sleep", "1000"], pass_fds=[v4.fileno(), keep[4][0].fileno()])
     return keep, child
 
 
 def fading(v4, v6):
-    """Two that the kernel ends after a minute: in time wait, and an orphan in FIN wait 2."""
+    """Two sockets that the kernel ends after a minute: in time wait, and an orphan in FIN wait 2."""
     client, server = pair(v4)
     client.close()
     server.close()
@@ -174,7 +174,7 @@ FILTERS = [
     (["-ta"], "sport = :22 and dst 127.0.0.1", 2), (["-ta"], "sport = :22 & not dst 127.0.0.1", 1),
     (["-ta"], "sport = :80 || sport = :22 | dport = :8080", 6), (["-ta"], "dst 0.0.0.0/0", 5),
     (["-ta"], "sport = :80 or ( sport = :22 and dst 127.0.0.1 )", 4),
-    # ss goes from left to right, although its manual says otherwise.
+    # ss evaluates from left to right, although its manual says otherwise.
     (["-ta"], "sport = :80 or sport = :22 and dst 127.0.0.1", 3),
     (["-ta"], "sport = :80 or sport = :22 dst 127.0.0.1", 3),
     (["-ta"], "dst 127.0.0.1 and sport = :22 or sport = :80", 4),
@@ -183,7 +183,7 @@ FILTERS = [
 
 
 def beside():
-    """What ss does not have."""
+    """Tests what ss does not have."""
     def lines(*words):
         result = run(COMMAND, "-Hn", *words)
         check(f"knetstat {words}", result.returncode == 0, result.stderr)
@@ -206,14 +206,14 @@ def beside():
     for words, text in [(["-t", "dport", "=", ":htttp"], "did you mean http"), (["TCP_NODELY"], "TCP_NODELAY")]:
         result = run(COMMAND, *words)
         check(f"mistake {words}", result.returncode == 2 and text in result.stderr, result.stderr)
-    # Each row of the file, and nothing else.
+    # Each row of the file is listed, and nothing else.
     for flag, file in [("-t4", "tcpstat"), ("-t6", "tcp6stat"), ("-u4", "udpstat"), ("-u6", "udp6stat")]:
         ours = [" ".join(word for word in line.split()[1:] if word != "-") for line in lines("-a", flag)]
         rows = [line.split() for line in open(f"/proc/self/net/{file}").read().splitlines()[1:]]
         if file.startswith("udp"):
             ours = [re.sub(r" (ESTB|CLSD)", "", line) for line in ours]
         check(f"rows of {file}", ours == [" ".join(row) for row in rows], f"{ours}\n{rows}")
-    # Another user sees its own processes only, and is told so.
+    # Another user sees only its own processes, and a note says so.
     result = run(COMMAND, "-tanp", user=65534, group=65534, extra_groups=[])
     check("no_rights", result.returncode == 0 and re.search(r"cannot examine \d+ process(es)?, so", result.stderr)
           and "users:" not in result.stdout, result.stderr)
@@ -222,7 +222,7 @@ def beside():
 
 
 def defaults():
-    """What a filter takes an option for that a row lacks: what getsockopt(2) says of that socket."""
+    """If a row lacks an option, filters compare the value that getsockopt(2) returns."""
     def is_found(one, condition):
         port = one.getsockname()[1]
         result = run(COMMAND, "-Htan", f"sport = :{port}", "and", condition)
@@ -252,12 +252,12 @@ def defaults():
         one.close()
 
 
-# In seconds; only a failure waits as long. A kernel with all checkers, emulated, takes its time.
+# The time limit in seconds; only a failure waits as long. An emulated kernel with all checkers is slow.
 PATIENCE = 60
 
 
 class Watch:
-    """`knetstat --watch` that runs beside us."""
+    """`knetstat --watch` in the background."""
     def __init__(self, *words):
         self.process = subprocess.Popen([COMMAND, "--watch", "0.1", *words], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
@@ -279,7 +279,7 @@ class Watch:
         return json.loads(self.line() or "{}")
 
     def expect(self, name, *wanted):
-        """The next events, in any order: of each, some of its keys."""
+        """Checks the next events, in any order. Each entry of `wanted` has some keys of an event."""
         events = [self.event() for _ in wanted]
         for want in wanted:
             found = [event for event in events if want.items() <= event.items()]
@@ -287,7 +287,7 @@ class Watch:
         return events
 
     def states(self, name, wanted):
-        """Changes of state, of established sockets, until they are in these: a round may lie before the last."""
+        """Follows established sockets until they are in these states. There may be states in between."""
         last = dict.fromkeys(wanted, "established")
         while last != wanted and (event := self.event()):
             change = {"state": {"old": last.get(event["ino"]), "new": event["state"]}}
@@ -308,7 +308,7 @@ class Watch:
 
 @contextlib.contextmanager
 def unseen(*watches):
-    """For several steps at once: no round lies between them."""
+    """Stops the commands during several steps, so that they do not read in between."""
     for one in watches:
         one.process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, one.process.pid, os.WSTOPPED)
@@ -318,7 +318,7 @@ def unseen(*watches):
 
 
 def stuck():
-    """^C while nobody takes what is to be printed."""
+    """^C ends the command while its output pipe is full."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     watch = subprocess.Popen([COMMAND, "-ta", "--json", "--watch", "0.1"], stdout=writer, stderr=subprocess.PIPE)
@@ -330,7 +330,7 @@ def stuck():
     while not held(reader) and time.monotonic() < deadline:
         time.sleep(0.05)
     check("stuck came", held(reader) > 0)
-    # As they take more than the pipe has, it waits for somebody to read them.
+    # The events do not fit into the pipe, so the command waits for a reader.
     time.sleep(1)
     watch.send_signal(signal.SIGINT)
     try:
@@ -354,7 +354,7 @@ def inode(one):
 
 
 def watch():
-    """What came, changed and went, seen by who did it."""
+    """--watch reports what this process does to its sockets."""
     ours = Watch("-tap", "--json", "sport = :7100 or dport = :7100")
     began = ours.event()
     check("watch began", (began.get("event"), began.get("sockets")) == ("began", 0), began)
@@ -371,7 +371,7 @@ def watch():
         (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, "TCP_KEEPIDLE", 61),
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, "SO_KEEPALIVE", 0),
     ]:
-        # None: it is not shown, as nobody has set it.
+        # None: the row does not show the option, because it was not set.
         old = {60: None}.get(value, listener.getsockopt(level, option))
         listener.setsockopt(level, option, value)
         ours.expect(name, {"event": "changed", "ino": inode(listener),
@@ -390,7 +390,7 @@ def watch():
     server = listener.accept()[0]
     ours.expect("accept", {"event": "changed", "ino": inode(server),
                            "changes": {"ino": {"old": 0, "new": inode(server)}}})
-    # It stays, but the filter lets it pass no more: once it went, once it changed.
+    # The socket no longer passes the filter of `narrow`, which reports `went`. `ours` reports `changed`.
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     ours.expect("nodelay", {"event": "changed", "changes": {"TCP_NODELAY": {"old": 0, "new": 1}}})
     line = narrow.line()
@@ -409,7 +409,7 @@ def watch():
     listener.close()
     event = ours.expect("end", {"event": "went", "state": "listening", "ino": number})[0]
     check("watch whose", [one["pid"] for one in event["processes"]] == [os.getpid()], event)
-    # UDP that gets an address, and a peer.
+    # A UDP socket gets an address, then a peer.
     udp = Watch("-uan", "--json")
     udp.event()
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -427,7 +427,7 @@ def watch():
 
 
 def since():
-    """What happened since a copy was made, seen by who did it."""
+    """--since reports what this process did to its sockets since the copy was made."""
     def events(*words):
         result = run(COMMAND, "--json", "--since", "/tmp/before", *words)
         check("since", result.returncode == 0 and not result.stderr, result)
@@ -455,7 +455,7 @@ def since():
     check("since option", changes[inode(udp)] == {"SO_BROADCAST": {"old": 0, "new": 1}}, found)
     of = {key[2]: [one["pid"] for one in event["processes"]] for key, event in found.items()}
     check("since whose", of.pop(number) == [] and set(map(tuple, of.values())) == {(os.getpid(),)}, of)
-    # Flags and filters as elsewhere: no listener, and what a filter lets pass now.
+    # Flags and filters select events: without -a no listener, and a socket that passes the filter only now.
     check("since flags", {event["ino"] for event in events("-t", ours)} == {inode(client), inode(server)})
     check("since filter", [event["event"] for event in events("-a", "SO_BROADCAST", "sport = :7110")] == ["came"])
     text = run(COMMAND, "-uan", "--since=/tmp/before", ours).stdout
@@ -473,14 +473,14 @@ def since():
 
 
 def summary():
-    """Counts against those of ss, and of sockets whose options we have set."""
+    """Compares counts with those of ss, and counts of options with those that this process has set."""
     def counts(*words):
         result = run(COMMAND, "summary", "--json", *words)
         check(f"summary {words}", result.returncode == 0 and not result.stderr, result.stderr)
         return [json.loads(line) for line in result.stdout.splitlines()]
 
     for flags, words in [(["-tua"], []), (["-t"], []), (["-ta"], ["sport = :22 or dport = :22"]), (["-ul"], [])]:
-        # A child without a name of its own yet would be one more.
+        # Retry, because a child that has not called execve yet still has the name of its parent.
         for _ in range(20):
             before, ours, after = of_ss(flags, words), counts(*flags, *words), of_ss(flags, words)
             if before == after:
@@ -506,7 +506,7 @@ def summary():
     for one in keep[:6]:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for i, one in enumerate(keep[3:6]):
-        # Descriptors, backlog and inodes differ: they are no options.
+        # Descriptors, backlogs and inodes differ, but they are not options.
         one.listen(100 + i)
     keep[8].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     words = ["-l", "sport >= :7200 and sport < :7209"]
@@ -519,7 +519,7 @@ def summary():
 
 
 def terminal():
-    """Columns begin at the same place in all rows, also behind the longest address."""
+    """Columns begin at the same place in all rows, even after the longest address."""
     run("ip", "addr", "add", "2001:db8:1234:5678:9abc:def0:1234:5678/128", "dev", "lo", "nodad")
     one = tcp(socket.AF_INET6, "2001:db8:1234:5678:9abc:def0:1234:5678", port=9001)
     ours, theirs = pty.openpty()
@@ -542,7 +542,7 @@ def terminal():
 
 
 def namespaces():
-    """-N, of a name and of a process, from outside."""
+    """-N with a name, a process and a path, from another namespace."""
     run("ip", "netns", "add", NETNS)
     try:
         seen = Watch("-tlnp", "-N", NETNS, "--json")
@@ -559,7 +559,7 @@ def namespaces():
             text = run(COMMAND, "-Htanp", "-N", name)
             check(f"namespace {name}", text.stdout.count("\n") == 1 and f":7777" in text.stdout
                   and f"pid={child.pid}" in text.stdout, text)
-        # Defaults are those of the namespace.
+        # Defaults come from the namespace.
         run("ip", "netns", "exec", NETNS, "sh", "-c", "echo 77 > /proc/sys/net/ipv4/tcp_keepalive_time")
         text = run(COMMAND, "-Htln", "-N", NETNS, "TCP_KEEPIDLE=77")
         check("default of a namespace", text.stdout.count("\n") == 1 and not text.stderr, text)
@@ -575,7 +575,7 @@ def namespaces():
 def main():
     run("ip", "netns", "add", "outside")
     namespaces()
-    # A fresh one, so that nothing else is in it.
+    # Enter a fresh namespace, so that it contains no other sockets.
     libc = __import__("ctypes").CDLL(None, use_errno=True)
     check("unshare", libc.unshare(0x40000000) == 0)
     run("ip", "link", "set", "lo", "up")
@@ -590,7 +590,7 @@ def main():
         compare(flags, words.split(), least)
     words = ["sport = :80 or sport = :22 and dst 127.0.0.1",
              "sport = :80 or ( sport = :22 and dst 127.0.0.1 )"]
-    # Or the comparison above says nothing.
+    # The comparison above proves something only if brackets change the result.
     check("brackets matter", of_ours(["-ta"], words[:1]) != of_ours(["-ta"], words[1:]))
     beside()
     defaults()

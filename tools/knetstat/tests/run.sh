@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds the command, static, and holds it against ss in a guest.
+# Builds the command statically and compares it with ss in a guest.
 #
 # usage: tools/knetstat/tests/run.sh GUEST
 

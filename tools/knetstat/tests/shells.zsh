@@ -1,8 +1,8 @@
 #!/usr/bin/env zsh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Types the beginnings of words into the shells, as they are installed here with the command, and
-# looks at what Tab makes of them. Takes bash-completion and fish.
+# Types the beginnings of words into bash, zsh and fish, presses Tab, and checks the result. Needs
+# the installed command, with its completions, and bash-completion.
 #
 # usage: tools/knetstat/tests/shells.zsh
 
@@ -21,7 +21,7 @@ check() {
 	fi
 }
 
-# await PATTERN: reads what the shell prints until all of it matches, for a minute at most.
+# await PATTERN: reads the output of the shell until it matches, for at most a minute.
 await() {
 	local more
 	integer begun=$SECONDS
@@ -30,14 +30,14 @@ await() {
 	done
 }
 
-# typed SHELL SETTING WORDS EXPECTED: a shell of its own for each, as the first use counts.
+# typed SHELL SETTING WORDS EXPECTED: starts a new shell, because the first use is tested.
 typed() {
 	local seen=
-	# Of a terminal without echo, readline thinks that it must not echo either.
+	# If the terminal does not echo, readline does not echo either.
 	zpty -e shell TERM=dumb $=1
 	await '*[#%$] *'
 	zpty -w shell "$2; echo se''t"
-	# And then its prompt: the editor of lines is there.
+	# The prompt that follows shows that the line editor is running.
 	await '*[[:space:]]set[[:space:]]*[#%$] *'
 	seen=
 	zpty -wn shell $3$'\t'
@@ -57,7 +57,7 @@ for words expected in \
 do
 	typed 'bash --norc -i' '. /usr/share/bash-completion/bash_completion' $words $expected
 	typed 'zsh -f -i' 'autoload -Uz compinit && compinit -u -D' $words $expected
-	# It has a command that says what Tab would.
+	# fish has a command that prints the candidates.
 	check fish "$words" "${expected##* }" "$(fish -c "complete -C '$words'")"
 done
 exit $failed

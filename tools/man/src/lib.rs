@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The manual page knetstat(5): made of `man/knetstat.5.in`, of the table in `sockopts.rs`, and of
-//! what `man/options.txt` has to say of each option.
+//! The generator of the manual page knetstat(5).
 //!
-//! - A line `@OPTIONS SOL_SOCKET@` of the template stands for the options of that level.
-//! - What the template has between `.Bd -literal` and `.Ed` is plain text, as it is typed and as it
-//!   comes out. So the commands there can be read and tested as they are.
+//! Its input is the template `man/knetstat.5.in`, the table in `sockopts.rs`, and the descriptions of
+//! the options in `man/options.txt`. In the template:
+//!
+//! - A line `@OPTIONS SOL_SOCKET@` is replaced by the options of that level.
+//! - `@COUNT@` is replaced by the number of options.
+//! - Lines between `.Bd -literal` and `.Ed` are plain text, without the escapes of roff, so that
+//!   the commands there can be read and tested.
 
 mod option;
 mod plain;
@@ -20,7 +23,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// The levels, and how the names of their options begin. The first that fits is it.
+/// The levels, with the prefix of the names of their options. The first match wins.
 const LEVELS: [(&str, &str); 5] = [
     ("SOL_SOCKET", "SO_"),
     ("IPPROTO_TCP", "TCP_"),
@@ -34,10 +37,10 @@ pub fn level(option: &str) -> Result<&'static str, String> {
     let level = LEVELS.iter().find(|(_, prefix)| option.starts_with(prefix));
     level
         .map(|(level, _)| *level)
-        .ok_or_else(|| format!("{option} is of no level that is known"))
+        .ok_or_else(|| format!("the name of {option} has no prefix of a known level"))
 }
 
-/// The page that belongs to a checkout.
+/// The page of a checkout.
 pub fn page_of(project: &Path) -> Result<String, String> {
     let read =
         |name: &str| fs::read_to_string(project.join(name)).map_err(|err| format!("{name}: {err}"));
@@ -48,7 +51,7 @@ pub fn page_of(project: &Path) -> Result<String, String> {
     )
 }
 
-/// The page of a template, of `sockopts.rs`, and of the words on the options.
+/// The page, from the texts of the template, `sockopts.rs` and `man/options.txt`.
 pub fn page(template: &str, sockopts: &str, words: &str) -> Result<String, String> {
     let options = options(sockopts, words)?;
     let mut lists: BTreeMap<&str, String> = BTreeMap::new();
@@ -64,7 +67,7 @@ pub fn page(template: &str, sockopts: &str, words: &str) -> Result<String, Strin
     fill(template, &mut lists, options.len())
 }
 
-/// The template with the lists in their places.
+/// Inserts the lists and the number of options into the template.
 fn fill(
     template: &str,
     lists: &mut BTreeMap<&str, String>,
@@ -79,7 +82,7 @@ fn fill(
         {
             let list = lists
                 .remove(level)
-                .ok_or_else(|| format!("no options of {level}, or they are there twice"))?;
+                .ok_or_else(|| format!("{level} has no options, or the template has it twice"))?;
             page += &list;
             continue;
         }
@@ -97,13 +100,13 @@ fn fill(
         }
     }
     match lists.keys().next() {
-        Some(level) => Err(format!("the template has no place for {level}")),
+        Some(level) => Err(format!("the template lacks the line @OPTIONS {level}@")),
         None => Ok(page),
     }
 }
 
-/// Text as roff has to see it, to come out as it is: hyphens that can be copied, no quotes made
-/// typographic, no requests.
+/// Escapes a line so that roff prints it unchanged: with ASCII hyphens and quotes, which can be
+/// copied, and without taking it for a request.
 pub fn escape(line: &str) -> String {
     let mut text = String::new();
     if line.starts_with(['.', '\'']) {
@@ -118,7 +121,7 @@ pub fn escape(line: &str) -> String {
     text
 }
 
-/// What [`escape`] was given.
+/// Reverses [`escape`].
 pub fn unescape(line: &str) -> String {
     let mut text = String::new();
     let mut rest = line.strip_prefix("\\&").unwrap_or(line);
@@ -146,22 +149,22 @@ const ESCAPES: [(char, &str); 6] = [
     ('~', "\\(ti"),
 ];
 
-/// An example of the page: a question, and what was typed and came out.
+/// An example of the page: a question, and commands with their output.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Example {
     pub title: String,
     pub steps: Vec<Step>,
 }
 
-/// A command of an example, of one or more lines, and the lines that it prints.
+/// A command of an example, which may have several lines, and the lines that it prints.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Step {
     pub command: String,
     pub output: Vec<String>,
 }
 
-/// The examples of a page. A command begins with a prompt, `$` or, if it has to be root, `#`; its
-/// further lines with `>`.
+/// The examples of a page. A command begins with a prompt: `$`, or `#` if it needs root. Its further
+/// lines begin with `>`.
 pub fn examples(page: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut is_literal = false;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes `man/knetstat.5`; see `lib.rs`.
+//! Generates `man/knetstat.5`; see `lib.rs`.
 //!
-//! With `--check`, writes nothing, and fails if the page is not what would be written.
+//! With `--check`, nothing is written. The program then fails if the page is not current.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The options: what the table in `sockopts.rs` and the words in `man/options.txt` say of each.
+//! The options, each with its facts from the table in `sockopts.rs` and from `man/options.txt`.
 
 use crate::level;
 use crate::plain::{macros, sentences};
 use crate::table::{self, Entry, Sockets};
 use crate::words::{self, Facts, Word};
 
-/// An option, with all that is written down of it.
+/// An option with its documentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Documented {
     pub name: String,
     pub level: &'static str,
-    /// What follows `NAME=`, in mdoc.
+    /// The description of the values, in mdoc. It follows `NAME=`.
     pub value: String,
-    /// What it is, when it is shown, and which kernels have it: lines of mdoc.
+    /// Lines of mdoc: what it does, when it is shown, and which kernels have it.
     pub lines: Vec<String>,
     /// The sockets on which it is shown, one for each entry of the table.
     pub sockets: Vec<Sockets>,
-    /// Whether each row of these sockets has it.
+    /// Whether the rows of these sockets always show it.
     pub is_always_shown: bool,
     pub facts: Facts,
 }
@@ -44,7 +44,7 @@ pub enum Answer {
     Linger,
     /// A name.
     Name,
-    /// Something else, which is zero or empty if nothing is set.
+    /// Another form, which is zero or empty if nothing is set.
     Other,
 }
 
@@ -85,12 +85,12 @@ impl Documented {
         self.value.strip_prefix("Ar ")?.split(' ').next()
     }
 
-    /// What follows `NAME=`, as plain text.
+    /// The description of the values, as plain text.
     pub fn plain_value(&self) -> String {
         macros(&self.value)
     }
 
-    /// What it is, when it is shown, and which kernels have it: sentences of plain text.
+    /// Sentences of plain text: what it does, when it is shown, and which kernels have it.
     pub fn sentences(&self) -> Vec<String> {
         sentences(&self.lines)
     }
@@ -100,7 +100,7 @@ impl Documented {
 ///
 /// # Errors
 ///
-/// If one of the two texts lacks an option, or contradicts the other.
+/// If one of the two texts cannot be parsed, lacks an option, or contradicts the other.
 pub fn options(sockopts: &str, words: &str) -> Result<Vec<Documented>, String> {
     let entries = table::parse(sockopts)?;
     let words = words::parse(words)?;
@@ -114,19 +114,21 @@ pub fn options(sockopts: &str, words: &str) -> Result<Vec<Documented>, String> {
     let documented = groups.iter().map(|(name, entries)| {
         let word = words
             .get(*name)
-            .ok_or_else(|| format!("man/options.txt does not have {name}"))?;
+            .ok_or_else(|| format!("man/options.txt does not describe {name}"))?;
         join(name, entries, word)
     });
     let documented = documented.collect::<Result<_, _>>()?;
     let is_in_table = |name: &str| groups.iter().any(|(option, _)| *option == name);
     if let Some(name) = words.keys().find(|name| !is_in_table(name)) {
         return Err(format!(
-            "sockopts.rs does not have {name} of man/options.txt"
+            "sockopts.rs lacks {name}, which man/options.txt describes"
         ));
     }
     let mut needed = words.values().filter_map(|word| word.facts.needs.as_ref());
     match needed.find(|name| !is_in_table(name)) {
-        Some(name) => Err(format!("man/options.txt: there is no option {name}")),
+        Some(name) => Err(format!(
+            "man/options.txt: unknown option in `@ needs {name}`"
+        )),
         None => Ok(documented),
     }
 }
@@ -152,20 +154,20 @@ fn join(name: &str, entries: &[&Entry], word: &Word) -> Result<Documented, Strin
     })
 }
 
-/// What follows `NAME=`: from the table, or else from the words.
+/// The description of the values, from the table or else from `man/options.txt`.
 fn value(name: &str, entries: &[&Entry], word: &Word) -> Result<String, String> {
     let mut told: Vec<_> = entries.iter().filter_map(|entry| entry.value()).collect();
     told.dedup();
     Ok(match (told.as_slice(), &word.value) {
         ([value], None) => (*value).to_owned(),
-        ([_, ..], None) => return Err(format!("man/options.txt has to say the values of {name}")),
+        ([_, ..], None) => return Err(format!("man/options.txt must give the values of {name}")),
         ([], Some(value)) => value.clone(),
         ([], None) => match entries.iter().all(|entry| entry.is_plain()) {
             true => "Ar number".to_owned(),
-            false => return Err(format!("man/options.txt does not say the value of {name}")),
+            false => return Err(format!("man/options.txt does not give the value of {name}")),
         },
         ([value], Some(_)) if *value != table::FLAG_IS_ON => {
-            return Err(format!("sockopts.rs says the value of {name} already"));
+            return Err(format!("sockopts.rs already gives the value of {name}"));
         }
         (_, Some(value)) => value.clone(),
     })

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The mdoc of an option as plain text, for `knetstat explain`.
+//! Conversion of mdoc to plain text, for `knetstat explain`.
 
 use std::fmt::Write;
 
-/// The sentences of lines of mdoc.
+/// The sentences in lines of mdoc.
 pub(crate) fn sentences(lines: &[String]) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::new();
     for line in lines.iter().flat_map(|line| line.lines()) {
@@ -13,7 +13,7 @@ pub(crate) fn sentences(lines: &[String]) -> Vec<String> {
             Some(rest) => macros(rest),
             None => escapes(line),
         };
-        // Each sentence begins on a line of its own, which is not a macro's.
+        // Each sentence begins on a new line, which does not begin with a macro.
         match sentences.last_mut() {
             Some(last) if is_macro || !last.ends_with('.') => {
                 *last += " ";
@@ -25,8 +25,8 @@ pub(crate) fn sentences(lines: &[String]) -> Vec<String> {
     sentences
 }
 
-/// A line of macros as text: their names go, and the blanks before and behind `Ns` and before
-/// what closes a sentence.
+/// A line of macros as text. Names of macros are removed, and blanks around `Ns` and before
+/// punctuation.
 pub(crate) fn macros(line: &str) -> String {
     let mut text = String::new();
     let mut glue = true;

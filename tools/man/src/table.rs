@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table in `sockopts.rs`, as far as the page needs it. Its language is that of `sockopts/language.rs`.
+//! A parser of the table in `sockopts.rs`. `sockopts/language.rs` describes the language of the
+//! table.
 
 /// The value of a flag that is shown only while it is on.
 pub(crate) const FLAG_IS_ON: &str = "Cm 1";
 
-/// How an entry gets its value.
+/// The source of an entry's value, and whether each socket shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum When {
     /// The field or the flag.
     Plain,
-    /// What a function makes of the field.
+    /// The result of a function of the field.
     Map(String),
     /// An expression.
     Set,
@@ -20,19 +21,19 @@ enum When {
     AlwaysSet,
 }
 
-/// What a flag is on a fresh socket.
+/// The state of a flag on a fresh socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fresh {
     Off,
-    /// On, or that depends on the socket.
+    /// On, or depends on the socket.
     On,
 }
 
-/// How the names of flags begin that are on. A host test compares that with the defaults in
+/// The prefixes of flags that are on by default. A host test compares them with the defaults in
 /// `sockopts/getsockopt/`.
 pub const ON: [&str; 2] = ["INET_FLAGS_MC_", "INET_FLAGS_MC6_"];
 
-/// The sockets that a group of the table is about: a field of `Subject`.
+/// The sockets on which a group of the table is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sockets {
     Any,
@@ -52,11 +53,11 @@ impl Sockets {
             "udp" => Self::Udp,
             "inet6" => Self::Inet6,
             "udp6" => Self::Udp6,
-            other => return Err(format!("sockopts.rs: no sockets are called {other}")),
+            other => return Err(format!("sockopts.rs: unknown sockets {other}")),
         })
     }
 
-    /// As the page names them.
+    /// Their name in the page.
     fn title(self) -> &'static str {
         match self {
             Self::Any => "All",
@@ -69,23 +70,23 @@ impl Sockets {
     }
 }
 
-/// A line of the table.
+/// An entry of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub name: String,
     pub sockets: Sockets,
     /// The fields that it depends on, or the flag.
     pub fields: String,
-    /// If it is a flag: what that is on a fresh socket.
+    /// The state of the flag on a fresh socket. `None` if the entry is not a flag.
     flag: Option<Fresh>,
-    /// What it is by default, if it is one field that says so.
+    /// The value after `unless`, at which the option is not shown.
     unless: Option<String>,
     when: When,
-    /// What `cfg` attributes ask for.
+    /// The conditions of `cfg` attributes.
     conditions: Vec<String>,
 }
 
-/// The lines of the table, in order.
+/// Parses the table. The entries are in its order.
 pub fn parse(sockopts: &str) -> Result<Vec<Entry>, String> {
     let (_, table) = sockopts
         .split_once("\noptions! {\n")
@@ -121,10 +122,11 @@ pub fn parse(sockopts: &str) -> Result<Vec<Entry>, String> {
             if !text.ends_with(';') {
                 continue;
             }
-            let (sockets, of_flags, of_group) =
-                group.as_ref().ok_or(format!("no group: {text}"))?;
-            let mut entry =
-                entry(text.trim_end_matches(';')).ok_or(format!("not understood: {text}"))?;
+            let (sockets, of_flags, of_group) = group
+                .as_ref()
+                .ok_or(format!("sockopts.rs: not in a group: {text}"))?;
+            let mut entry = entry(text.trim_end_matches(';'))
+                .ok_or(format!("sockopts.rs: cannot parse: {text}"))?;
             entry.sockets = *sockets;
             if !of_flags {
                 entry.flag = None;
@@ -138,7 +140,7 @@ pub fn parse(sockopts: &str) -> Result<Vec<Entry>, String> {
     Ok(entries)
 }
 
-/// An entry as it stands, as if it were of a group of flags, and without what its group says.
+/// Parses an entry as one of a group of flags. The caller sets what depends on the group.
 fn entry(text: &str) -> Option<Entry> {
     let (name, rest) = text.split_once(": ")?;
     let (fields, when) = rest.split_once(", ").unwrap_or((rest, ""));
@@ -166,7 +168,7 @@ fn entry(text: &str) -> Option<Entry> {
 }
 
 impl Entry {
-    /// The value, if the table says it: in mdoc's words.
+    /// The description of the values in mdoc, if the table implies it.
     pub(crate) fn value(&self) -> Option<&'static str> {
         match (&self.when, self.flag) {
             (When::Plain, Some(Fresh::Off)) => Some(FLAG_IS_ON),
@@ -180,17 +182,17 @@ impl Entry {
         }
     }
 
-    /// Whether the value is that of the field.
+    /// Whether the value is a number, from a field or from a function of it.
     pub(crate) fn is_plain(&self) -> bool {
         self.flag.is_none() && matches!(self.when, When::Plain | When::Always | When::Map(_))
     }
 
-    /// Whether each row of these sockets has it.
+    /// Whether the rows of these sockets always show it.
     pub fn is_always_shown(&self) -> bool {
         matches!(self.when, When::Always | When::AlwaysSet)
     }
 
-    /// On which sockets it is shown, and when, if this is its value.
+    /// The sentence that says on which sockets it is shown, and when. `value` describes its values.
     pub(crate) fn shown(&self, value: &str) -> String {
         let when = match (&self.when, self.flag, self.unless.as_deref()) {
             (When::Always | When::AlwaysSet, ..) => "always",
@@ -208,7 +210,7 @@ impl Entry {
         format!("{}: {when}.", self.sockets.title())
     }
 
-    /// Which kernels have it, if not all do.
+    /// The sentence that says which kernels have it, unless all do.
     pub(crate) fn kernels(&self) -> Option<String> {
         self.conditions.iter().find_map(|condition| {
             if condition.starts_with("knetstat_has") {
@@ -288,11 +290,11 @@ options! {
     }
 
     #[test]
-    fn what_is_no_table() {
+    fn wrong_tables_are_refused() {
         let wrong = TABLE.replace("udp6 =>", "udp7 =>");
         assert_eq!(
             parse(&wrong).unwrap_err(),
-            "sockopts.rs: no sockets are called udp7"
+            "sockopts.rs: unknown sockets udp7"
         );
         assert!(parse("").is_err());
         let wrong = TABLE.replace(", map seconds", ", mapped seconds");

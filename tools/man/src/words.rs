@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `man/options.txt` says of each option; it describes itself.
+//! A parser of `man/options.txt`. The top of that file describes its format.
 
 use std::collections::BTreeMap;
 
-/// The value of an option that a row does not have, and that getsockopt(2) does not tell.
+/// The value of an option that a row lacks, and that getsockopt(2) does not report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unset {
     /// Always this value.
     Value(String),
-    /// The first word of a sysctl, by its path below `/proc/sys`.
+    /// The first word of a sysctl, by its path relative to `/proc/sys`.
     Sysctl(String),
     /// There is no value.
     Nothing,
-    /// The row does not say.
+    /// The value is not known.
     Unknown,
 }
 
-/// The lines of a paragraph that begin with `@`.
+/// The facts about an option: the lines of its paragraph that begin with `@`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// `None`: getsockopt(2) on a fresh socket tells.
+    /// `None` if getsockopt(2) on a fresh socket reports the value.
     pub unset: Option<Unset>,
-    /// The number of the option, if the crate of the kernel's constants does not have it yet.
+    /// The number of the option, if the crate of the kernel's constants lacks it.
     pub number: Option<i32>,
-    /// On a connected socket, the value is unknown unless the row has it.
+    /// Whether the value on a connected socket is unknown unless the row shows it.
     pub is_unknown_if_connected: bool,
-    /// bind(2) to an IPv6 address changes it.
+    /// Whether bind(2) to an IPv6 address changes it.
     pub is_set_by_bind: bool,
-    /// The kernel changes it by itself, so a change of it says nothing.
+    /// Whether the kernel changes it by itself. Such changes are not reported.
     pub is_changed_by_kernel: bool,
     /// The option without which this one has no effect.
     pub needs: Option<String>,
@@ -57,14 +57,14 @@ impl Facts {
     }
 }
 
-/// What there is to say of an option.
+/// The paragraph on an option.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Word {
-    /// The value, in mdoc's words, if the table does not say it.
+    /// The description of the values in mdoc, if the table does not imply it.
     pub(crate) value: Option<String>,
-    /// When it is shown, if it takes more words than the table has.
+    /// The sentence that says when it is shown, if the table does not imply it.
     pub(crate) shown: Option<String>,
-    /// What it is; lines of mdoc.
+    /// Lines of mdoc: what it does.
     pub(crate) text: Vec<String>,
     pub(crate) facts: Facts,
 }
@@ -89,7 +89,7 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, Word>, String> {
         for line in lines {
             if let Some(fact) = line.strip_prefix("@ ") {
                 let added = word.facts.add(fact);
-                added.ok_or_else(|| format!("man/options.txt: {name}: what is `@ {fact}`?"))?;
+                added.ok_or_else(|| format!("man/options.txt: {name}: unknown fact `@ {fact}`"))?;
                 continue;
             }
             match line.strip_prefix(": ") {
@@ -101,10 +101,10 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, Word>, String> {
             }
         }
         if word.text.is_empty() {
-            return Err(format!("man/options.txt says nothing of {name}"));
+            return Err(format!("man/options.txt does not describe {name}"));
         }
         if words.insert(name.to_owned(), word).is_some() {
-            return Err(format!("man/options.txt has {name} twice"));
+            return Err(format!("man/options.txt describes {name} twice"));
         }
     }
     Ok(words)
@@ -143,7 +143,7 @@ mod tests {
         ] {
             assert_eq!(
                 parse(&format!("A_B\nWhat.\n@ {wrong}\n")).unwrap_err(),
-                format!("man/options.txt: A_B: what is `@ {wrong}`?")
+                format!("man/options.txt: A_B: unknown fact `@ {wrong}`")
             );
         }
     }
