@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Generates the table of options from `sockopts.rs` and `man/options.txt`, which knetstat(5) is
-//! generated from, too. Takes the version from the module.
+//! Generates the table of options from `sockopts.rs` and `man/options.txt`. knetstat(5) is
+//! generated from the same files. The version is taken from the module.
 
 use knetstat_man::{Documented, Unset};
 use std::fmt::Write;

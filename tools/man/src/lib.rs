@@ -2,8 +2,8 @@
 
 //! The generator of the manual page knetstat(5).
 //!
-//! Its input is the template `man/knetstat.5.in`, the table in `sockopts.rs`, and the descriptions of
-//! the options in `man/options.txt`. In the template:
+//! Its input is the template `man/knetstat.5.in`, the table in `sockopts.rs`, and the descriptions
+//! of the options in `man/options.txt`. In the template:
 //!
 //! - A line `@OPTIONS SOL_SOCKET@` is replaced by the options of that level.
 //! - `@COUNT@` is replaced by the number of options.
@@ -163,8 +163,8 @@ pub struct Step {
     pub output: Vec<String>,
 }
 
-/// The examples of a page. A command begins with a prompt: `$`, or `#` if it needs root. Its further
-/// lines begin with `>`.
+/// The examples of a page. A command begins with a prompt: `$`, or `#` if it needs root. Its
+/// further lines begin with `>`.
 pub fn examples(page: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut is_literal = false;

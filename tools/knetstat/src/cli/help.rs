@@ -28,7 +28,7 @@ TCP_KEEPIDLE, TCP_KEEPCNT and TCP_KEEPINTVL are compared only if SO_KEEPALIVE is
 assumed defaults, and `knetstat explain NAME` prints units and defaults.
 ";
 
-/// Examples, with what they do.
+/// Examples, each with a description.
 const EXAMPLES: [(&str, &str); 4] = [
     (
         "knetstat -tanp",

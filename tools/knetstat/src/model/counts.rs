@@ -59,7 +59,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts of no sockets. With `each_process`, processes of the same name are counted separately.
+    /// Counts of no sockets. With `each_process`, processes of the same name are counted
+    /// separately.
     pub fn new(each_process: bool) -> Self {
         Self {
             each_process,

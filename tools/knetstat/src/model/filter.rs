@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A list is evaluated from left to right, as in ss: `exprlist` of its `ssfilter.y` takes one
-//! `expr` after the other, whichever word joins them. ss(8) says otherwise: that `and` binds closer.
+//! `expr` after the other, whichever word joins them. ss(8) says otherwise: that `and` binds
+//! closer.
 //!
 //! Words are separated by blanks, as in ss. Brackets and operators need no blanks around them.
 
@@ -683,7 +684,7 @@ fn is_on(defaults: &Defaults, row: &Row<'_>) -> bool {
             !is_flag
                 && match defaults.of(row) {
                     DefaultValue::Known { number, .. } => *number != Some(0),
-                    // If the row shows it in any case, it does not mean that it was set.
+                    // A row that always shows the option does not reveal whether it was set.
                     _ => !info.is_always_shown,
                 }
         }

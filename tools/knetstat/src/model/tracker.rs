@@ -146,7 +146,7 @@ impl<'a> Reading<'a> {
             }
             known.is_seen
         });
-        // New rows by addresses and ports: they may be sockets that got or lost their inode.
+        // Index the new rows by addresses and ports: a socket may have got or lost its inode.
         let mut heirs = HashMap::new();
         if !gone.is_empty() {
             for (key, text) in &self.new {

@@ -32,8 +32,8 @@ pub enum Refusal {
 const LONGEST: usize = 64;
 
 impl FreshSocket {
-    /// Creates the socket in the network namespace of this process. Close it before the files are
-    /// read: a bound socket would be in the list.
+    /// Creates the socket in the network namespace of this process. The caller closes it as soon as
+    /// it has the answer, because a bound socket would be in the list.
     fn open(self) -> io::Result<OwnedFd> {
         let family = match self.family {
             Family::Inet => AddressFamily::INET,

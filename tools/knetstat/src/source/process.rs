@@ -60,7 +60,7 @@ impl Owners {
                 Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
                     owners.hidden += usize::from(!is_kernel_thread(pid));
                 }
-                // The process has ended in the meantime, or was read.
+                // The process was read, or has ended in the meantime.
                 Err(_) | Ok(()) => {}
             }
         }
