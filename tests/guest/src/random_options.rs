@@ -60,11 +60,12 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Options that break connections, or that a second socket could not share.
-const LEFT_ALONE: [&str; 4] = ["TCP_AO", "TCP_IS_MPTCP", "TCP_REPAIR", "SO_LOCK_FILTER"];
+const LEFT_ALONE: [&str; 3] = ["TCP_AO", "TCP_REPAIR", "SO_LOCK_FILTER"];
 
 /// Whether the tests here set this option of a socket.
 fn wanted(opt: &Opt, subject: &Subject) -> bool {
     !LEFT_ALONE.contains(&opt.name)
+        && opt.own_test.is_none()
         && opt.early != Early::Reuseport
         && opt.is_on(subject.plan, subject.role)
 }

@@ -36,8 +36,7 @@ pub fn cases() -> Vec<Case> {
     let mut names = BTreeSet::new();
     let mut cases = Vec::new();
     for opt in table() {
-        // A process does not set it: see the tests of MPTCP.
-        if names.insert(opt.name) && opt.name != "TCP_IS_MPTCP" {
+        if opt.own_test.is_none() && names.insert(opt.name) {
             let name = format!("options::{}::{}", opt.level_name(), opt.name);
             cases.push(Case::new(name, || at_some_place(opt.name)));
         }

@@ -72,6 +72,8 @@ pub struct Opt {
     pub early: Early,
     /// The feature that a kernel lacks if it refuses the option.
     pub needs: Feature,
+    /// The test that covers it, if setsockopt(2) cannot set it.
+    pub own_test: Option<&'static str>,
 }
 
 impl Opt {
@@ -88,6 +90,7 @@ impl Opt {
             undo: None,
             early: Early::No,
             needs: Feature::Option(name),
+            own_test: None,
         }
     }
 
@@ -121,6 +124,15 @@ impl Opt {
     /// Sets the feature that it needs, if the kernel can define it and still refuse it.
     pub fn needs(self, needs: Feature) -> Self {
         Self { needs, ..self }
+    }
+
+    /// Names the test that covers an option which setsockopt(2) cannot set. The general tests leave
+    /// it out.
+    pub fn own_test(self, name: &'static str) -> Self {
+        Self {
+            own_test: Some(name),
+            ..self
+        }
     }
 
     /// Adds values to try.

@@ -260,8 +260,7 @@ fn ipproto_tcp() -> Vec<Opt> {
             .undo(0),
         tcp("TCP_INQ", TCP_INQ).ints(&[1]).undo(0),
         tcp("TCP_SAVE_SYN", TCP_SAVE_SYN).ints(&[1, 2]).undo(0),
-        // A process does not set it: see the tests of MPTCP.
-        tcp("TCP_IS_MPTCP", TCP_IS_MPTCP),
+        tcp("TCP_IS_MPTCP", TCP_IS_MPTCP).own_test("options::mptcp"),
         tcp("TCP_RTO_MAX_MS", TCP_RTO_MAX_MS)
             .ints(&[1000, 1001, 60_000, 119_999])
             .undo(120_000),
