@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The functions that `bindings/mod.rs` declares by hand are those of `bindings/bindings.h`, with
-//! the same arguments and results.
+//! the same arguments and results. `bindings/layout.c` lists the fields and flags of the table of
+//! options.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -98,4 +99,74 @@ fn functions_are_declared_alike_in_c_and_rust() {
     for (name, signature) in &c {
         assert_eq!(signature, &rust[name], "{name}");
     }
+}
+
+/// The arguments of the macros in `layout.c`: `TYPE.FIELD`, or the name of a constant.
+fn listed_in_layout() -> BTreeSet<String> {
+    let text = read("layout.c");
+    let (_, list) = text
+        .split_once("\nvoid knetstat_layout(void)\n{")
+        .expect("the list");
+    let mut listed = BTreeSet::new();
+    for line in list.lines().map(str::trim) {
+        let Some((head, arguments)) = line.split_once('(') else {
+            continue;
+        };
+        if head == "MARK" {
+            // "address TYPE FIELD", ...
+            listed.extend(arguments.split('"').nth(1).and_then(|text| {
+                let mut words = text.split(' ').skip(1);
+                Some(format!("{}.{}", words.next()?, words.next()?))
+            }));
+            continue;
+        }
+        let arguments = arguments.trim_end_matches(");");
+        let mut arguments = arguments.split(", ");
+        let first = arguments.next().unwrap_or_default();
+        listed.insert(match arguments.next() {
+            Some(field) => format!("{first}.{field}"),
+            None => first.to_owned(),
+        });
+    }
+    listed
+}
+
+/// Whether a name is in capitals, as constants are.
+fn is_constant(name: &str) -> bool {
+    name.bytes()
+        .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// Without this test, only the compiler reports it, and names neither `layout.c` nor what to add.
+#[test]
+fn the_layout_lists_what_the_table_reads() {
+    let listed = listed_in_layout();
+    let table = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sockopts.rs"))
+        .expect("sockopts.rs");
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for entry in knetstat_man::table(&table).expect("the table") {
+        for field in entry.fields.split(" or ") {
+            let (field, _) = field.split_once(" unless ").unwrap_or((field, ""));
+            count += 1;
+            if listed.contains(field) {
+                continue;
+            }
+            missing.push(if is_constant(field) {
+                format!("CONSTANT({field}); for {}", entry.name)
+            } else {
+                let (type_, field) = field.split_once('.').expect(field);
+                format!(
+                    "INTEGER({type_}, {field}); or another macro, for {}",
+                    entry.name
+                )
+            });
+        }
+    }
+    assert!(count > 100, "only {count} fields");
+    assert!(
+        missing.is_empty(),
+        "bindings/layout.c lacks what sockopts.rs reads; add:\n{}",
+        missing.join("\n")
+    );
 }
