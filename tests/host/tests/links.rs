@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pages of the project: a link leads to a file and a heading that exist, and the map in
-//! CONTRIBUTING.md has every folder and every source file of the top level.
+//! The pages of the project: a link leads to a file and a heading that exist. The map in
+//! CONTRIBUTING.md has every folder and every source file of the top level, and its stars mark the
+//! files that contain `unsafe`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -99,4 +100,133 @@ fn the_map_has_the_top_level() {
             assert!(map.contains(&name), "the map lacks {name}");
         }
     }
+}
+
+/// The folders of the module's Rust files.
+const MODULE: [&str; 6] = [
+    "",
+    "abstractions",
+    "bindings",
+    "rust",
+    "sockets",
+    "sockopts",
+];
+
+/// The Rust files of the module below a folder, by their paths in the project.
+fn rust_files(folder: &Path, is_deep: bool, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(project().join(folder)).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let path = folder.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            if is_deep {
+                rust_files(&path, true, files);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The files of the module that contain `unsafe` in code, not only in a comment.
+fn unsafe_files() -> BTreeSet<PathBuf> {
+    let mut files = Vec::new();
+    for folder in MODULE {
+        rust_files(Path::new(folder), !folder.is_empty(), &mut files);
+    }
+    assert!(files.len() > 25, "only {files:?}");
+    files.retain(|path| {
+        read(&project().join(path)).lines().any(|line| {
+            let (code, _) = line.split_once("//").unwrap_or((line, ""));
+            let mut words = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            words.any(|word| word == "unsafe")
+        })
+    });
+    files.into_iter().collect()
+}
+
+/// The files and folders of the module that a text names, each with whether a star follows. A name
+/// is a path from the top level, or from the folder that begins the line or an earlier one.
+fn starred(text: &str) -> Vec<(PathBuf, bool)> {
+    let mut named = Vec::new();
+    let mut folder = PathBuf::new();
+    for line in text.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        for (i, word) in words.iter().enumerate() {
+            let name = word.trim_matches(|c: char| "`,:;.()".contains(c));
+            if !name.ends_with('/') && !name.ends_with(".rs") {
+                continue;
+            }
+            let begins = i == 0 && line.starts_with(*word);
+            let inner = folder.join(name);
+            let path = match !begins && project().join(&inner).exists() {
+                true => inner,
+                false => PathBuf::from(name),
+            };
+            let top = path.iter().next().and_then(|part| part.to_str());
+            let is_file_of_top = path.parent() == Some(Path::new("")) && !name.ends_with('/');
+            let is_module = is_file_of_top || top.is_some_and(|top| MODULE.contains(&top));
+            if begins {
+                folder = match name.ends_with('/') {
+                    true => path.clone(),
+                    false => PathBuf::new(),
+                };
+            }
+            if is_module && project().join(&path).exists() {
+                let has_star = words.get(i + 1).is_some_and(|next| next.starts_with('*'));
+                named.push((path, has_star));
+            }
+        }
+    }
+    named
+}
+
+/// A file has a star, or its folder has, if it contains `unsafe`. A folder has a star if a file in it
+/// does, unless the text names such files one by one.
+fn check_stars(page: &str, text: &str) -> Vec<(PathBuf, bool)> {
+    let named = starred(text);
+    assert!(named.len() > 10, "{page}: only {named:?}");
+    let has_star = |path: &Path| {
+        named
+            .iter()
+            .any(|(other, star)| *star && path.starts_with(other))
+    };
+    let unsafe_files = unsafe_files();
+    for (path, _) in &named {
+        let mut inside = unsafe_files.iter().filter(|file| file.starts_with(path));
+        if has_star(path) {
+            assert!(
+                inside.next().is_some(),
+                "{page}: {} has a star, but does not contain `unsafe`",
+                path.display()
+            );
+        } else if let Some(file) = inside.find(|file| !has_star(file)) {
+            panic!(
+                "{page}: {} contains `unsafe`, but has no star",
+                file.display()
+            );
+        }
+    }
+    named
+}
+
+#[test]
+fn stars_mark_unsafe_files() {
+    let text = read(&project().join("CONTRIBUTING.md"));
+    let (_, map) = text.split_once("\n## The map\n").expect("the map");
+    let map = map.split("\n```\n").nth(1).expect("the block");
+    let named = check_stars("CONTRIBUTING.md", map);
+    for file in unsafe_files() {
+        assert!(
+            named.iter().any(|(path, _)| file.starts_with(path)),
+            "CONTRIBUTING.md: the map lacks {}",
+            file.display()
+        );
+    }
+
+    let text = read(&project().join("docs/design.md"));
+    let (_, flow) = text
+        .split_once("\n## The flow of data\n")
+        .expect("the flow");
+    let (flow, _) = flow.split_once("\n## ").expect("the next section");
+    check_stars("docs/design.md", flow);
 }
