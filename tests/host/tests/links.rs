@@ -102,6 +102,25 @@ fn the_map_has_the_top_level() {
     }
 }
 
+#[test]
+fn reports_of_vulnerabilities_go_to_the_maintainers() {
+    let Ok(control) = fs::read_to_string(project().join("debian/control")) else {
+        eprintln!("skipped: there is no debian/control");
+        return;
+    };
+    let mut lines = control.lines();
+    let maintainer = lines.find_map(|line| line.strip_prefix("Maintainer: "));
+    let (_, address) = maintainer
+        .and_then(|maintainer| maintainer.split_once('<'))
+        .expect("an address");
+    let address = address.trim_end_matches('>');
+    let page = read(&project().join("SECURITY.md"));
+    assert!(
+        page.contains(address),
+        "SECURITY.md lacks {address}, the Maintainer of debian/control"
+    );
+}
+
 /// The folders of the module's Rust files.
 const MODULE: [&str; 6] = [
     "",
