@@ -62,12 +62,12 @@ const SCENES: [(&str, &str, Scene); 14] = [
     ),
     (
         "load_balancer",
-        "A load balancer forgets connections that were silent for 350 s",
+        "A load balancer drops connections that were silent for 350 s",
         load_balancer,
     ),
     (
         "port_taken",
-        "UDP port 5353 is taken: by whom, and why can it not be shared?",
+        "Which process uses UDP port 5353, and why can it not be shared?",
         port_taken,
     ),
     (
@@ -80,7 +80,7 @@ const SCENES: [(&str, &str, Scene); 14] = [
         "Which listeners have Fast Open, or wait for data before they accept?",
         listeners,
     ),
-    ("group", "Who joined 224.0.0.251?", group),
+    ("group", "Which sockets have joined 224.0.0.251?", group),
     ("changed", "What has changed since an hour ago?", changed),
     ("changes", "What changes from now on?", changes),
     (

@@ -52,8 +52,6 @@ const BYTE: (i128, i128) = (0, 255);
 fn form(name: &str, value: &'static str) -> Form {
     let number = |(from, to)| Form::Number(from, to, "");
     match (name, value) {
-        // A socket under TCP_REPAIR.
-        ("SO_REUSEADDR", "Cm 0|1") => Form::Words(vec!["0", "1", "2"]),
         ("SO_MAX_PACING_RATE", _) => number((0, u64::MAX.into())),
         // Those that getsockopt(2) returns with a sign.
         ("SO_PRIORITY" | "SO_PEEK_OFF" | "TCP_NOTSENT_LOWAT" | "TCP_LINGER2", _)

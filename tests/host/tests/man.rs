@@ -93,7 +93,7 @@ fn the_page_has_every_option_at_its_level() {
         ".It Cm TCP_RTO_MIN_US Ns = Ns Ar microseconds\n",
         ".It Cm SO_OOBINLINE Ns = Ns Cm 1\n",
         ".It Cm IP_RECVERR Ns = Ns Cm 1\n",
-        ".It Cm TCP_INQ Ns = Ns Cm 1\nA read says how much is left to read.\nTCP: if on.\n",
+        ".It Cm TCP_INQ Ns = Ns Cm 1\n.Xr recvmsg 2\nreports how many bytes remain to be read.\nTCP: if on.\n",
         "\nKernels with\n.Dv CONFIG_MPTCP .\n",
         "\nNot every kernel has it.\n",
         "\nUDP over IPv6: if set.\n",
