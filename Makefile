@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The targets that people run; `make help` lists them. Kbuild has the rules that compile the module.
+# The targets that people run; `make help` lists the common ones. Kbuild has the rules that compile the module.
 
 # clippy runs by the kernel's own rules for Rust.
 ifneq ($(filter clippy,$(MAKECMDGOALS)),)

@@ -35,8 +35,12 @@ os_release() {
 oldest_rustc=1.85
 
 # A distribution is one file, distributions/NAME.sh, and no other file names its packages. NAME is the
-# ID in its /etc/os-release, or the ID_LIKE in that of a distribution which was derived from it. The
-# file has these facts; a command is what a person is asked to run:
+# ID in its /etc/os-release, or the ID_LIKE in that of a distribution which was derived from it.
+#
+# To add a distribution, copy the file of the most similar one. Each file defines all of these facts.
+# Those in capitals are variables; RUST_PACKAGES is an array. The others are functions, which print
+# one line. A fact that does not apply is an empty variable, an empty array, or a function that prints
+# nothing: name() { :; }. A "command" is printed for a person to run, with as_root if it needs root.
 #   MANAGER            the package manager, which identifies a distribution that has another name
 #   RUST_PACKAGES      the packages with a rustc that is new enough and, last, the sources of `core`
 #   RUST_INSTEAD       the command that installs these two, if RUST_PACKAGES is empty
