@@ -50,6 +50,21 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
+/// Copies a directory with all that is in it.
+fn copy_directory(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_directory(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
 /// The part of a checkout that the script needs, in a directory of its own.
 struct Checkout(PathBuf);
 
@@ -66,11 +81,7 @@ impl Checkout {
             fs::copy(from.join(file), dir.join(file))?;
         }
         for part in ["scripts", "man"] {
-            fs::create_dir_all(dir.join(part))?;
-            for file in fs::read_dir(from.join(part))? {
-                let file = file?;
-                fs::copy(file.path(), dir.join(part).join(file.file_name()))?;
-            }
+            copy_directory(&from.join(part), &dir.join(part))?;
         }
         Ok(Self(dir))
     }
