@@ -3,19 +3,10 @@
 //! Generates the table of options from `sockopts.rs` and `man/options.txt`. knetstat(5) is
 //! generated from the same files. The version is taken from the module.
 
-use knetstat_man::{Documented, Unset};
+use knetstat_man::{Documented, Unset, LEVELS};
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
-
-/// The levels, in the order of the page.
-const LEVELS: [&str; 5] = [
-    "SOL_SOCKET",
-    "IPPROTO_TCP",
-    "IPPROTO_IP",
-    "IPPROTO_IPV6",
-    "SOL_UDP",
-];
 
 /// The number of an option as an expression, usually the path of a constant. If the crate lacks the
 /// constant, the build fails and names it. `@ number` in `man/options.txt` then gives the number.
@@ -91,7 +82,7 @@ fn main() -> Result<(), String> {
     println!("cargo::rustc-env=KNETSTAT_VERSION={version}");
 
     let mut options = knetstat_man::options(&read("sockopts.rs")?, &read("man/options.txt")?)?;
-    options.sort_by_key(|option| LEVELS.iter().position(|level| *level == option.level));
+    options.sort_by_key(|option| LEVELS.iter().position(|(level, _)| *level == option.level));
     let expressions = options.iter().enumerate();
     let expressions: String = expressions
         .map(|(index, option)| expression(index, option))

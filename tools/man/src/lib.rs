@@ -23,12 +23,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// The levels, with the prefix of the names of their options. The first match wins.
-const LEVELS: [(&str, &str); 5] = [
+/// The levels in the order of the page, with the prefix of the names of their options.
+pub const LEVELS: [(&str, &str); 5] = [
     ("SOL_SOCKET", "SO_"),
     ("IPPROTO_TCP", "TCP_"),
-    ("IPPROTO_IPV6", "IPV6_"),
     ("IPPROTO_IP", "IP_"),
+    ("IPPROTO_IPV6", "IPV6_"),
     ("SOL_UDP", "UDP_"),
 ];
 

@@ -26,8 +26,11 @@ pub struct Documented {
 /// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// 0 or 1, or rarely 2.
     Flag,
+    /// A number, which may be followed by a unit.
     Number,
+    /// A name, or several.
     Text,
 }
 

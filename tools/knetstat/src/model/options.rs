@@ -5,45 +5,10 @@
 use crate::model::row::{Options, Row, State};
 use crate::model::similar::{best, likeness};
 use crate::source::files::{Family, Netid};
+pub use knetstat_man::{Answer, Kind, Sockets};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
-
-/// The kind of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// 0 or 1, or rarely 2.
-    Flag,
-    /// A number, which may be followed by a unit.
-    Number,
-    /// A name, or several.
-    Text,
-}
-
-/// The sockets on which an option is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sockets {
-    Any,
-    Tcp,
-    Listener,
-    Udp,
-    Inet6,
-    Udp6,
-}
-
-/// The form in which getsockopt(2) returns a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Decimal,
-    Hexadecimal,
-    /// A `struct timeval`, shown in milliseconds.
-    Time,
-    /// A `struct linger`.
-    Linger,
-    Name,
-    /// Another form, which is zero or empty if nothing is set.
-    Other,
-}
 
 /// The source of the value of an option that a row lacks; see `man/options.txt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,18 +64,17 @@ pub fn all() -> &'static [Info] {
     OPTIONS
 }
 
-impl Sockets {
-    fn has(self, row: &Row<'_>) -> bool {
-        let is_udp = row.file.netid == Netid::Udp;
-        let is_inet6 = row.file.family == Family::Inet6;
-        match self {
-            Sockets::Any => true,
-            Sockets::Tcp => !is_udp,
-            Sockets::Listener => row.state == State::Listen,
-            Sockets::Udp => is_udp,
-            Sockets::Inet6 => is_inet6,
-            Sockets::Udp6 => is_udp && is_inet6,
-        }
+/// Whether the socket of a row is one of these.
+fn is_one_of(row: &Row<'_>, sockets: Sockets) -> bool {
+    let is_udp = row.file.netid == Netid::Udp;
+    let is_inet6 = row.file.family == Family::Inet6;
+    match sockets {
+        Sockets::Any => true,
+        Sockets::Tcp => !is_udp,
+        Sockets::Listener => row.state == State::Listen,
+        Sockets::Udp => is_udp,
+        Sockets::Inet6 => is_inet6,
+        Sockets::Udp6 => is_udp && is_inet6,
     }
 }
 
@@ -118,7 +82,7 @@ impl Info {
     /// Whether a socket has this option. It has none if the kernel keeps only its addresses.
     pub fn applies(&self, row: &Row<'_>) -> bool {
         row.has_options()
-            && self.sockets.iter().any(|sockets| sockets.has(row))
+            && self.sockets.iter().any(|sockets| is_one_of(row, *sockets))
             && self
                 .needs
                 .is_none_or(|needed| row.options.get(needed) == Some("1"))
