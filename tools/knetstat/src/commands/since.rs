@@ -42,13 +42,6 @@ pub fn run(copy: &Path, query: &Query, processes: bool, printer: &mut dyn Printe
         (event, of_event)
     });
     printer.events(&with_owners.collect::<Vec<_>>())?;
-    Notes {
-        query,
-        files: tracker.files,
-        unparsed: tracker.unparsed,
-        fate: "left out",
-        owners: owners.as_ref(),
-    }
-    .print();
+    Notes::of(&tracker, query, owners.as_ref()).print();
     Ok(())
 }

@@ -25,14 +25,7 @@ pub fn run(
     let mut owners = query.owners(processes)?;
     tracker.read(query, owners.as_ref())?;
     printer.began(tracker.count())?;
-    Notes {
-        query,
-        files: tracker.files,
-        unparsed: tracker.unparsed,
-        fate: "left out",
-        owners: owners.as_ref(),
-    }
-    .print();
+    Notes::of(&tracker, query, owners.as_ref()).print();
     while timer.wait()? {
         let mut now = query.owners(false)?;
         let events = match tracker.read(query, now.as_ref()) {

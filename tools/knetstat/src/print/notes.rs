@@ -3,6 +3,7 @@
 //! Notes on standard error about what is missing from the output.
 
 use crate::model::query::Query;
+use crate::model::tracker::Tracker;
 use crate::source::process::Owners;
 
 /// The notes on one read of the files.
@@ -29,7 +30,18 @@ pub fn unparsed_note(count: usize, fate: &str) -> String {
     format!("cannot parse {rows} {fate}; the module may be newer than this command")
 }
 
-impl Notes<'_> {
+impl<'a> Notes<'a> {
+    /// The notes on the last read of a tracker.
+    pub fn of(tracker: &Tracker, query: &'a Query, owners: Option<&'a Owners>) -> Self {
+        Self {
+            query,
+            files: tracker.files,
+            unparsed: tracker.unparsed,
+            fate: "left out",
+            owners,
+        }
+    }
+
     /// Prints the notes that apply.
     pub fn print(&self) {
         // The files of IPv4 always exist.
