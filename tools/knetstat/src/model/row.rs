@@ -252,6 +252,9 @@ pub mod tests {
         family: Family::Inet6,
     };
 
+    /// A connection with queues, a diagnostic, and values of each kind.
+    pub const BUSY: &str = "     0     12 192.0.2.1:22            198.51.100.7:40001      ESTB >|   \
+        SO_KEEPALIVE=1,SO_LINGER=5s,TCP_CONGESTION=7,TCP_LINGER2=-1,IP_TOS=0xb8,SO_MAX_PACING_RATE=18446744073709551614,TCP_NEW=a,uid=33,ino=5";
     pub const LISTENER: &str =
         "     0      0 0.0.0.0:22              0.0.0.0:*               LSTN      \
         SO_REUSEADDR=1,SO_KEEPALIVE=0,TCP_FASTOPEN=5,TCP_DEFER_ACCEPT=0,backlog=128,uid=0,ino=1207";

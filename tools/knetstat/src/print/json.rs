@@ -301,20 +301,10 @@ impl<'a> CountObject<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::row::tests::TCP;
+    use crate::model::row::tests::{BUSY, TCP};
+    use crate::source::process::tests::owner;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
-
-    const CONNECTION: &str = "     0     12 192.0.2.1:22            198.51.100.7:40001      ESTB >|   \
-        SO_KEEPALIVE=1,SO_LINGER=5s,TCP_CONGESTION=7,TCP_LINGER2=-1,IP_TOS=0xb8,SO_MAX_PACING_RATE=18446744073709551614,TCP_NEW=a,uid=33,ino=5";
-
-    fn owner() -> Owner {
-        Owner {
-            name: "tmux: \"x\"".into(),
-            pid: 7,
-            fd: 3,
-        }
-    }
 
     fn printed(
         processes: bool,
@@ -329,7 +319,7 @@ mod tests {
 
     #[test]
     fn sockets() {
-        let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
+        let row = Row::parse(TCP, BUSY.as_bytes()).unwrap();
         assert_eq!(
             printed(true, |printer| printer.row(&row, b"", &[owner()])),
             [serde_json::json!({

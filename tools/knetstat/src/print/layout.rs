@@ -380,19 +380,9 @@ fn users(owners: &[Owner]) -> String {
 mod tests {
     use super::*;
     use crate::model::options::find;
-    use crate::model::row::tests::{LISTENER, TCP};
+    use crate::model::row::tests::{BUSY, LISTENER, TCP};
+    use crate::source::process::tests::owner;
     use proptest::prelude::*;
-
-    const CONNECTION: &str = "     0     12 192.0.2.1:22            198.51.100.7:40001      ESTB >|   \
-        SO_KEEPALIVE=1,SO_LINGER=5s,TCP_CONGESTION=7,TCP_LINGER2=-1,IP_TOS=0xb8,SO_MAX_PACING_RATE=18446744073709551614,TCP_NEW=a,uid=33,ino=5";
-
-    fn owner() -> Owner {
-        Owner {
-            name: "tmux: \"x\"".into(),
-            pid: 7,
-            fd: 3,
-        }
-    }
 
     fn printed(layout: &mut Layout, line: &str) -> String {
         let mut out = Vec::new();
@@ -404,8 +394,8 @@ mod tests {
     #[test]
     fn lines_for_scripts() {
         let mut layout = Layout::new(None, false, false);
-        let line = printed(&mut layout, CONNECTION);
-        let mut fields = CONNECTION.split_ascii_whitespace();
+        let line = printed(&mut layout, BUSY);
+        let mut fields = BUSY.split_ascii_whitespace();
         let mut words = line.split_ascii_whitespace();
         assert_eq!(words.next(), Some("tcp"));
         assert!(words.eq(fields.by_ref()), "{line}");
@@ -425,7 +415,7 @@ mod tests {
 
         let services = Services::parse("ssh 22/tcp\n");
         let mut layout = Layout::new(Some(services), true, false);
-        let line = printed(&mut layout, CONNECTION);
+        let line = printed(&mut layout, BUSY);
         assert!(line.contains(" 192.0.2.1:ssh "), "{line}");
         assert!(
             line.ends_with(" users:((\"tmux: ?x?\",pid=7,fd=3))\n"),
@@ -437,7 +427,7 @@ mod tests {
     fn lines_for_a_terminal() {
         let mut layout = Layout::new(None, true, false);
         layout.set_width(100);
-        let text = printed(&mut layout, CONNECTION);
+        let text = printed(&mut layout, BUSY);
         assert!(text.lines().count() > 2, "{text}");
         assert!(
             text.lines()
@@ -446,11 +436,11 @@ mod tests {
             "{text}"
         );
         let list: String = text.lines().skip(1).map(str::trim).collect();
-        assert_eq!(list, CONNECTION.split_ascii_whitespace().last().unwrap());
+        assert_eq!(list, BUSY.split_ascii_whitespace().last().unwrap());
 
         let mut layout = Layout::new(None, false, true);
         layout.asked = vec![Rc::new(Defaults::new(find("TCP_USER_TIMEOUT").unwrap()))];
-        let text = printed(&mut layout, CONNECTION);
+        let text = printed(&mut layout, BUSY);
         assert!(
             text.contains("\n        SO_LINGER=5s\n") && text.contains("\n        ino=5\n"),
             "{text}"
@@ -573,7 +563,7 @@ mod tests {
         fn any_width(width: u8, name in "\\PC{0,15}") {
             let mut layout = Layout::new(None, true, false);
             layout.set_width(width.into());
-            let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
+            let row = Row::parse(TCP, BUSY.as_bytes()).unwrap();
             let owner = Owner { name: name.into(), pid: 1, fd: 1 };
             layout.row(&mut Vec::new(), &row, &[owner]).unwrap();
         }

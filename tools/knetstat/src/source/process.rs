@@ -147,10 +147,19 @@ fn is_kernel_thread(pid: i32) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use std::net::{TcpListener, UdpSocket};
     use std::os::fd::AsRawFd;
+
+    /// An owner whose name has characters that printers escape.
+    pub fn owner() -> Owner {
+        Owner {
+            name: "tmux: \"x\"".into(),
+            pid: 7,
+            fd: 3,
+        }
+    }
 
     #[test]
     fn inodes() {
