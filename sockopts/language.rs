@@ -290,8 +290,7 @@ macro_rules! options {
                 $(
                     $(#[$meta])*
                     if changed >> $crate::bindings::$flag & 1 == 1 {
-                        let flag = flags >> $crate::bindings::$flag & 1;
-                        options!(@flag $list $name flag $($value)?);
+                        options!(@flag $list $name [$flag] flags $($value)?);
                     }
                 )*
             }
@@ -309,15 +308,14 @@ macro_rules! options {
     };
 
     // An entry of a group of flags.
-    (@flag $list:ident $name:ident $flag:ident) => {
-        $list.rare_entry(stringify!($name), $flag)
+    (@flag $list:ident $name:ident [$flag:ident] $flags:ident) => {
+        $list.rare_entry(stringify!($name), $flags >> $crate::bindings::$flag & 1)
     };
-    (@flag $list:ident $name:ident $flag:ident $value:expr) => {{
-        let _ = $flag;
+    (@flag $list:ident $name:ident [$flag:ident] $flags:ident $value:expr) => {
         if let Some(value) = $value {
             $list.rare_entry(stringify!($name), value);
         }
-    }};
+    };
 
     // The entries of any other group.
     (@entries $vars:tt $(

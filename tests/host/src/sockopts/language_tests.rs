@@ -196,14 +196,14 @@ fn cache_lines_of_a_protocol() {
             vec![$(std::mem::offset_of!(Fields, $field)),+]
         };
     }
-    let lines = |protocol| table::lines(Lines::default(), protocol).0;
+    let lines = |protocol| table::lines(Lines::default(), protocol);
     let mut tcp = offsets![reuse linger mark priority];
     let udp = tcp.clone();
     // `any` comes first in the table. Flags are not read, nor are fields that only some sockets
     // have.
     tcp.extend(offsets![first second buffers]);
-    assert_eq!(lines(b"tcp").iter().collect::<Vec<_>>(), tcp);
-    assert_eq!(lines(b"udp").iter().collect::<Vec<_>>(), udp);
+    assert_eq!(lines(b"tcp").offsets(), tcp);
+    assert_eq!(lines(b"udp").offsets(), udp);
 }
 
 #[test]
