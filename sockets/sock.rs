@@ -221,7 +221,7 @@ impl<'b> Entry<'b> {
         self.is_full() && get!(self, sock_common.skc_net_refcnt) != 0
     }
 
-    /// Takes a reference. `None` if the count is 0, as it is while the entry is being linked in or
+    /// Takes a reference. `None` if the count is 0, because the entry is being linked in or
     /// out. `keeps_order` is the value that [`SockRef::keeps_order`] returns.
     pub(crate) fn try_get<'h>(
         &self,
@@ -331,7 +331,8 @@ impl SockRef<'_> {
     }
 
     /// Keeps others from moving the socket from one bucket to another. `None` if one of them may be
-    /// about to move it. BHs must be off, as they are while a bucket is locked.
+    /// about to move it. Bottom halves must be off; they are off while a bucket is
+    /// locked.
     ///
     /// Code that moves a full socket has its lock. `listen(2)`, `connect(2)`, `bind(2)` and
     /// disconnecting own it by `lock_sock()`. Softirqs and timers hold its spinlock by
