@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Filters: those of ss(8), and tests of socket options.
+//!
+//! ```text
+//! FILTER  = { ("state" | "exclude") STATE } [ LIST ]
+//! LIST    = NOT { [ "and" | "or" ] NOT }
+//! NOT     = "not" NOT | "(" LIST ")" | TERM
+//! TERM    = ("src" | "dst") [ "=" | "!=" ] HOST
+//!         | ("sport" | "dport") [ OP ] PORT
+//!         | NAME [ OP VALUE ]
+//! ```
+//!
+//! A list is evaluated from left to right, as in ss: `exprlist` of its `ssfilter.y` takes one
+//! `expr` after the other, whichever word joins them. ss(8) says otherwise: that `and` binds
+//! closer.
+//!
+//! Words are separated by blanks, as in ss. Brackets and operators need no blanks around them.
+
+mod error;
+mod expr;
+mod host;
+mod parser;
+mod tokens;
+
+use crate::model::defaults::Defaults;
+use crate::model::filter::error::Error;
+use crate::model::filter::expr::Expr;
+use crate::model::row::Row;
+use crate::model::states::States;
+use crate::source::process::Owner;
+use crate::source::services::Services;
+use std::rc::Rc;
+
+/// A filter.
+#[derive(Debug)]
+pub struct Filter {
+    /// The states that `state` and `exclude` select, if the filter has these words.
+    pub states: Option<States>,
+    expr: Option<Expr>,
+    /// The options that it names, with their defaults.
+    pub options: Vec<Rc<Defaults>>,
+    /// Whether it names processes.
+    pub needs_owners: bool,
+}
+
+impl Filter {
+    pub fn parse(words: &[String], services: &Services) -> Result<Self, Error> {
+        let parsed = parser::parse(&words.join(" "), services)?;
+        Ok(Self {
+            states: parsed.states,
+            expr: parsed.expr,
+            options: parsed.options,
+            needs_owners: parsed.needs_owners,
+        })
+    }
+
+    /// Whether a row passes the filter. Does not test the state.
+    pub fn matches(&self, row: &Row<'_>, owners: &[Owner]) -> bool {
+        self.expr
+            .as_ref()
+            .is_none_or(|expr| expr.matches(row, owners))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::row::tests::{LISTENER, TCP, TCP6, UDP};
+    use crate::model::row::State;
+    use crate::source::files::File;
+    use proptest::prelude::*;
+
+    fn services() -> Services {
+        Services::parse("ssh 22/tcp\nhttp 80/tcp\nhttp 80/udp\nodd 7/tcp\nodd 8/udp\n")
+    }
+
+    fn parse(text: &str) -> Result<Filter, Error> {
+        Filter::parse(&[text.to_owned()], &services())
+    }
+
+    fn matches(filter: &str, file: File, line: &str) -> bool {
+        let filter = parse(filter).unwrap_or_else(|err| panic!("{err}"));
+        let row = Row::parse(file, line.as_bytes()).expect(line);
+        let owner = Owner {
+            name: "nginx".into(),
+            pid: 7,
+            fd: 3,
+        };
+        filter.matches(&row, &[owner])
+    }
+
+    const CONNECTION: &str = "0 0 192.0.2.1:22 198.51.100.7:40001 ESTB >| \
+        SO_KEEPALIVE=1,TCP_KEEPIDLE=60,SO_RCVTIMEO=2000ms,SO_LINGER=0s,TCP_NODELAY=0,IP_TOS=0xb8,TCP_ULP=tls|version:1.3,uid=33,ino=5";
+    const PLAIN: &str = "0 0 192.0.2.1:22 198.51.100.7:40001 ESTB SO_KEEPALIVE=1,uid=0,ino=5";
+    const SILENT: &str = "0 0 192.0.2.1:22 198.51.100.7:40001 ESTB SO_KEEPALIVE=0,uid=0,ino=5";
+
+    #[test]
+    fn words_of_ss() {
+        for (filter, expected) in [
+            ("sport = :22", true),
+            ("sport = :ssh", true),
+            ("sport ssh", true),
+            ("sport=22", true),
+            ("( sport eq :22 )", true),
+            ("(sport=:22)", true),
+            ("sport != :22", false),
+            ("sport!=22", false),
+            ("dport > :40000 and dport < :40002", true),
+            ("dport gt 40001", false),
+            ("dport ge 40001 dport le 40001", true),
+            ("dport geq 40002 or dport leq 40000", false),
+            ("src 192.0.2.1", true),
+            ("src = 192.0.2.0/24:22", true),
+            ("src 192.0.2.0/24:23", false),
+            ("src 192.0.2.1:ssh", true),
+            ("src != 192.0.2.1", false),
+            ("dst 198.51.100.0/29", true),
+            ("dst 198.51.100.0/30", false),
+            ("dst 0.0.0.0/0", true),
+            ("dst ::/0", false),
+            ("dst :40001", true),
+            ("dst *:40001", true),
+            ("dst *", true),
+            ("not dst *:40001", false),
+            ("! ! dst *:40001", true),
+            ("sport = :1 or sport = :22 and dport = :1", false),
+            // Evaluated from left to right. With precedence, it would be true.
+            ("sport = :22 or sport = :22 and dport = :1", false),
+            ("sport = :22 or sport = :22 dport = :1", false),
+            ("dport = :1 and sport = :22 or sport = :22", true),
+            ("sport = :22 or ( sport = :22 and dport = :1 )", true),
+            ("not sport = :22 or sport = :22", true),
+            ("( sport = :22 or sport = :22 ) dport = :1", false),
+            ("sport = :22 | dport = :1", true),
+            ("sport = :22 && dport = :1", false),
+        ] {
+            assert_eq!(matches(filter, TCP, CONNECTION), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_ipv6() {
+        let line = "0 0 2001:db8::1:22 2001:db8::2:80 ESTB SO_KEEPALIVE=0,uid=0,ino=5";
+        for (filter, expected) in [
+            ("src 2001:db8::/32", true),
+            ("src [2001:db8::]/32", true),
+            ("src [2001:db8::1]:22", true),
+            ("src [2001:db8::1]/128:22", true),
+            // The last colon begins the port, as in ss.
+            ("src 2001:db8::1:22", true),
+            ("src 2001:db8::1:23", false),
+            ("src [2001:db8::1]", true),
+            ("src 2001:db8::1:abcd", false),
+            ("src 2001:db9::/32", false),
+            ("src 0.0.0.0/0", false),
+        ] {
+            assert_eq!(matches(filter, TCP6, line), expected, "{filter}");
+        }
+        let line = "0 0 ::ffff:192.0.2.1:22 ::ffff:192.0.2.7:80 ESTB SO_KEEPALIVE=0,uid=0,ino=5";
+        assert!(matches("src 192.0.2.0/24 dst 192.0.2.7:80", TCP6, line));
+        assert!(matches("src ::ffff:0:0/96", TCP6, line));
+        assert!(!matches("src ::ffff:0:0/96", TCP, PLAIN));
+    }
+
+    #[test]
+    fn options_beside_them() {
+        for (filter, expected) in [
+            ("TCP_NODELAY=0", true),
+            ("tcp_nodelay = 0", true),
+            ("TCP_NODELAY", false),
+            ("not TCP_NODELAY", true),
+            ("SO_KEEPALIVE", true),
+            ("SO_KEEPALIVE TCP_KEEPIDLE<=60 TCP_KEEPIDLE>59", true),
+            ("SO_RCVTIMEO=2000", true),
+            ("SO_RCVTIMEO=2000ms", true),
+            ("SO_RCVTIMEO=2s", true),
+            ("TCP_KEEPIDLE=60s TCP_KEEPIDLE=60000ms", true),
+            ("SO_RCVTIMEO", true),
+            ("SO_LINGER", true),
+            ("SO_LINGER=0s", true),
+            ("SO_SNDTIMEO", false),
+            ("SO_SNDTIMEO>0", false),
+            ("IP_TOS=184", true),
+            ("IP_TOS=0xb8", true),
+            ("TCP_ULP=tls", true),
+            ("TCP_ULP=tls|version:1.3", true),
+            ("TCP_ULP=\"tls\"", true),
+            ("TCP_ULP!=tls", false),
+            ("TCP_ULP=mptcp", false),
+            ("TCP_USER_TIMEOUT=0", true),
+            ("TCP_QUICKACK", true),
+            ("UDP_GRO=0", false),
+            ("IPV6_V6ONLY=0", false),
+            ("diag", true),
+            ("process=nginx", true),
+            ("process!=nginx", false),
+            ("process='a b'", false),
+            ("pid=7 uid=33 ino=5", true),
+            ("pid>7", false),
+            ("backlog>0", false),
+        ] {
+            assert_eq!(matches(filter, TCP, CONNECTION), expected, "{filter}");
+        }
+        assert!(matches("backlog>=128 TCP_FASTOPEN", TCP, LISTENER));
+        let group =
+            "0 0 0.0.0.0:5 0.0.0.0:* IP_ADD_MEMBERSHIP=239.1.2.3%lo+224.0.0.251%lo,uid=0,ino=1";
+        assert!(matches("IP_ADD_MEMBERSHIP=224.0.0.251", UDP, group));
+        assert!(matches("IP_ADD_MEMBERSHIP=224.0.0.251%lo", UDP, group));
+        assert!(!matches("IP_ADD_MEMBERSHIP=224.0.0.25", UDP, group));
+    }
+
+    /// The kernel's value is compared if keepalive is on. Nothing is compared without options.
+    #[test]
+    fn defaults_of_the_kernel() {
+        let idle = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_keepalive_time").unwrap();
+        let filter = format!("TCP_KEEPIDLE={}", idle.trim());
+        assert!(matches(&filter, TCP, PLAIN));
+        assert!(!matches(&filter, TCP, SILENT));
+        assert!(!matches(
+            "TCP_USER_TIMEOUT=0",
+            TCP,
+            "0 0 192.0.2.1:22 198.51.100.7:1 TIMW"
+        ));
+    }
+
+    #[test]
+    fn states() {
+        let states = |text| parse(text).unwrap().states;
+        assert_eq!(states("sport 22"), None);
+        assert_eq!(
+            states("state established"),
+            Some(States::of(State::Established))
+        );
+        assert_eq!(
+            states("state ESTB state time-wait sport 22").unwrap().0,
+            0b10_0001
+        );
+        assert_eq!(
+            states("exclude listening exclude closed"),
+            States::parse("connected")
+        );
+        assert_eq!(
+            states("state connected excl syn-sent"),
+            States::parse("synchronized")
+        );
+        assert_eq!(states("exclude bucket"), States::parse("big"));
+        assert!(!States::DEFAULT.has(State::TimeWait) && States::DEFAULT.has(State::SynSent));
+    }
+
+    #[test]
+    fn errors_are_shown_at_their_place() {
+        for (filter, shown) in [
+            ("dport = :htpp", "\"htpp\" is not a port; did you mean http?\n    dport = :htpp\n            ^^^^^\n\
+                expected: a number from 0 to 65535, or a name from /etc/services"),
+            ("state establishd", "\"establishd\" is not a state; did you mean established?\n    \
+                state establishd\n          ^^^^^^^^^^\nstates: established syn-sent"),
+            ("TCP_NODELY=1", "unknown word or option \"TCP_NODELY\"; did you mean TCP_NODELAY or"),
+            ("nodelay", "unknown word or option \"nodelay\"; did you mean TCP_NODELAY?"),
+            ("sport = :22 state listening", "state must come before all other conditions"),
+            ("(sport 22", "this bracket is not closed\n    (sport 22\n    ^"),
+            ("sport 22 )", "this bracket was not opened\n    sport 22 )\n             ^"),
+            ("sport", "a port is missing at the end\n    sport\n         ^"),
+            ("sport = )", "a port is missing here\n    sport = )\n            ^"),
+            ("sport 22 or", "a condition is missing at the end"),
+            ("or sport 22", "or needs a condition before it\n    or sport 22\n    ^^"),
+            ("sport 65536", "\"65536\" is not a port"),
+            ("sport odd", "\"odd\" is the name of several ports\n    sport odd\n          ^^^\nuse a number: 7 or 8"),
+            ("src 300.1.1.1", "\"300.1.1.1\" is not an address"),
+            ("src 1.1.1.1/33", "\"1.1.1.1/33\" is not an address"),
+            ("src > 1.1.1.1", "src takes only = or !=\n    src > 1.1.1.1\n        ^"),
+            ("dev eth0", "\"dev\" of ss is not supported\n    dev eth0\n    ^^^\nuse an option instead: SO_BINDTODEVICE=NAME"),
+            ("TCP_ULP>tls", "TCP_ULP is not a number, so it takes only = or !="),
+            ("summary sport 22", "summary must be the first argument\n    summary sport 22\n    ^^^^^^^\nknetstat summary ..."),
+            ("IP_TOS=5s", "\"5s\" is not a number"),
+            ("TCP_KEEPIDLE>long", "\"long\" is not a number\n    TCP_KEEPIDLE>long\n                 ^^^^\nexpected: TCP_KEEPIDLE = seconds"),
+            ("uid", "uid takes an operator and a number"),
+            ("process", "process takes = or != and a name"),
+            ("process=\"a", "this quotation mark is not closed"),
+            ("ä ö", "unknown word or option \"ä\"\n    ä ö\n    ^\nexpected: state"),
+        ] {
+            let err = parse(filter).unwrap_err().to_string();
+            assert!(err.starts_with(shown), "{filter}:\n{err}\nrather than\n{shown}");
+        }
+        let deep = "(".repeat(100_000);
+        assert!(parse(&deep).is_err());
+        assert!(parse(&"(".repeat(5000))
+            .unwrap_err()
+            .to_string()
+            .starts_with("nested too deeply"));
+        assert!(parse(&"not ".repeat(5000)).is_err());
+        assert!(parse(&"sport 1 ".repeat(5000)).is_ok());
+    }
+
+    /// knetstat(8) quotes an error as it is printed.
+    #[test]
+    fn the_page_quotes_an_error() {
+        let page = include_str!("../../../../../man/knetstat.8");
+        let (_, example) = page.split_once("\n$ knetstat ").unwrap();
+        let (example, _) = example.split_once("\n.Ed\n").unwrap();
+        let (filter, error) = example.split_once("\nknetstat: ").unwrap();
+        assert_eq!(parse(filter).unwrap_err().to_string(), error);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text(text: String) {
+            if let Err(err) = parse(&text) {
+                let _ = err.to_string();
+            }
+        }
+
+        #[test]
+        fn any_words(words in prop::collection::vec(prop::sample::select(vec![
+            "state", "exclude", "all", "src", "dst", "sport", "=", "!=", ">", "(", ")", "not", "and", "or",
+            "22", ":ssh", "[::1]:5", "1.2.3.4/8", "TCP_NODELAY", "SO_LINGER", "process", "pid", "'x'", "\"", "&", "|ü",
+        ]), 0..12)) {
+            if let Err(err) = parse(&words.join(" ")) {
+                let _ = err.to_string();
+            }
+        }
+    }
+}
