@@ -3,7 +3,7 @@
 //! Generates the table of options from `sockopts.rs` and `man/options.txt`. knetstat(5) is
 //! generated from the same files. The version is taken from the module.
 
-use knetstat_man::{Documented, Unset, LEVELS};
+use knetstat_man::{Documented, Hidden, Unset, LEVELS};
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
@@ -20,7 +20,7 @@ fn number(option: &Documented) -> String {
 }
 
 /// The option as an expression for the table.
-fn expression(index: usize, option: &Documented) -> String {
+fn expression(index: usize, option: &Documented) -> Result<String, String> {
     let Documented {
         name, level, facts, ..
     } = option;
@@ -28,12 +28,17 @@ fn expression(index: usize, option: &Documented) -> String {
         None => format!(
             "Unset::Asked {{ level: libc::{level}, number: {}, answer: Answer::{:?} }}",
             number(option),
-            option.answer()
+            option.answer()?
         ),
         Some(Unset::Value(value)) => format!("Unset::Value({value:?})"),
         Some(Unset::Sysctl(path)) => format!("Unset::Sysctl({path:?})"),
         Some(Unset::Nothing) => "Unset::Nothing".to_owned(),
         Some(Unset::Unknown) => "Unset::Unknown".to_owned(),
+    };
+    let hidden = match facts.hidden {
+        None => "None".to_owned(),
+        Some(Hidden::Always) => "Some(Hidden::Always)".to_owned(),
+        Some(Hidden::Before(major, minor)) => format!("Some(Hidden::Before({major}, {minor}))"),
     };
     let sockets = option.sockets.iter();
     let sockets: Vec<_> = sockets
@@ -43,7 +48,7 @@ fn expression(index: usize, option: &Documented) -> String {
         ("index", index.to_string()),
         ("name", format!("{name:?}")),
         ("level", format!("{level:?}")),
-        ("kind", format!("Kind::{:?}", option.kind())),
+        ("kind", format!("Kind::{:?}", option.kind()?)),
         ("value", format!("{:?}", option.plain_value())),
         ("text", format!("&{:?}", option.sentences())),
         ("sockets", format!("&[{}]", sockets.join(", "))),
@@ -58,13 +63,15 @@ fn expression(index: usize, option: &Documented) -> String {
             "is_changed_by_kernel",
             facts.is_changed_by_kernel.to_string(),
         ),
+        ("hidden", hidden),
+        ("flags", format!("&{:?}", facts.flags)),
         ("unset", unset),
     ];
     let mut expression = "Info {".to_owned();
     for (field, value) in fields {
         let _ = write!(expression, " {field}: {value},");
     }
-    expression + " },\n"
+    Ok(expression + " },\n")
 }
 
 fn main() -> Result<(), String> {
@@ -86,7 +93,7 @@ fn main() -> Result<(), String> {
     let expressions = options.iter().enumerate();
     let expressions: String = expressions
         .map(|(index, option)| expression(index, option))
-        .collect();
+        .collect::<Result<_, _>>()?;
     let table = format!("[\n{expressions}]\n");
     let out = env::var("OUT_DIR").map_err(|err| err.to_string())?;
     fs::write(Path::new(&out).join("options.rs"), table).map_err(|err| err.to_string())

@@ -58,18 +58,24 @@ pub mod model {
     pub mod event;
     pub mod filter;
     pub mod options;
+    pub mod quantity;
     pub mod query;
     pub mod row;
     pub mod similar;
     pub mod states;
+    pub mod text;
     pub mod tracker;
+    pub mod truth;
     pub mod words;
 }
 pub mod source {
     pub mod files;
     pub mod fresh;
+    pub mod interfaces;
     pub mod interrupt;
     pub mod netns;
     pub mod process;
+    pub mod rights;
     pub mod services;
+    pub mod users;
 }

@@ -17,7 +17,7 @@ mod words;
 
 pub use option::{options, Answer, Documented, Kind};
 pub use table::{parse as table, Entry, Sockets, ON};
-pub use words::{Facts, Unset};
+pub use words::{Facts, Hidden, Unset};
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -28,10 +28,40 @@ pub struct Documented {
 pub enum Kind {
     /// 0 or 1, or rarely 2.
     Flag,
-    /// A number, which may be followed by a unit.
-    Number,
-    /// A name, or several.
-    Text,
+    /// A number without a unit.
+    Count,
+    Bytes,
+    BytesPerSecond,
+    Microseconds,
+    Milliseconds,
+    Seconds,
+    /// A number in hexadecimal.
+    Mask,
+    /// The TOS field or the traffic class: a number in hexadecimal.
+    TrafficClass,
+    /// A name, which details may follow: `tls|version:1.3`.
+    Name,
+    /// Names of flags: `RX_SOFTWARE|SOFTWARE`.
+    Flags,
+    /// The name of an interface.
+    Interface,
+    /// A range of ports: `40000-40100`.
+    Ports,
+    /// An address, which `%` and an interface may follow.
+    Address,
+    /// Groups, each with `%` and an interface: `224.0.0.251%eth0+224.0.1.1%eth1`.
+    Groups,
+}
+
+impl Kind {
+    /// Whether a value is a number, which a unit may follow.
+    #[must_use]
+    pub fn is_number(self) -> bool {
+        !matches!(
+            self,
+            Self::Name | Self::Flags | Self::Interface | Self::Ports | Self::Address | Self::Groups
+        )
+    }
 }
 
 /// The form in which getsockopt(2) returns a value.
@@ -53,35 +83,54 @@ pub enum Answer {
 
 impl Documented {
     /// The kind of its values.
-    pub fn kind(&self) -> Kind {
+    ///
+    /// # Errors
+    ///
+    /// If the description of the values begins with an unknown word.
+    pub fn kind(&self) -> Result<Kind, String> {
         if self.value.starts_with("Cm ") {
-            return Kind::Flag;
+            return Ok(Kind::Flag);
         }
-        let text = [
-            "name",
-            "interface",
-            "group",
-            "address",
-            "flag",
-            "clock",
-            "low",
-        ];
-        match self.first_word() {
-            Some(word) if text.contains(&word) => Kind::Text,
-            _ => Kind::Number,
-        }
+        Ok(match (self.first_word(), self.value.as_str()) {
+            (_, "Ar n Ns Cm ms") => Kind::Milliseconds,
+            (_, "Ar n Ns Cm s") => Kind::Seconds,
+            (Some("bytes"), _) => Kind::Bytes,
+            (Some("rate"), _) => Kind::BytesPerSecond,
+            (Some("microseconds"), _) => Kind::Microseconds,
+            (Some("milliseconds"), _) => Kind::Milliseconds,
+            (Some("seconds"), _) => Kind::Seconds,
+            (Some("hexadecimal"), _) if self.facts.is_traffic_class => Kind::TrafficClass,
+            (Some("hexadecimal"), _) => Kind::Mask,
+            (Some("name"), _) => Kind::Name,
+            (Some("flag" | "clock"), _) => Kind::Flags,
+            (Some("interface"), _) => Kind::Interface,
+            (Some("low"), _) => Kind::Ports,
+            (Some("address"), _) => Kind::Address,
+            (Some("group"), _) => Kind::Groups,
+            (Some("number" | "probes" | "requests" | "packets" | "cpu"), _) => Kind::Count,
+            _ => {
+                return Err(format!(
+                    "{}: unknown kind of value `{}`",
+                    self.name, self.value
+                ))
+            }
+        })
     }
 
     /// The form of the kernel's answer.
-    pub fn answer(&self) -> Answer {
-        match (self.kind(), self.first_word(), self.value.as_str()) {
-            (Kind::Text, Some("name"), _) => Answer::Name,
-            (Kind::Text, ..) => Answer::Other,
-            (_, Some("hexadecimal"), _) => Answer::Hexadecimal,
-            (.., "Ar n Ns Cm ms") => Answer::Time,
-            (.., "Ar n Ns Cm s") => Answer::Linger,
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Documented::kind`].
+    pub fn answer(&self) -> Result<Answer, String> {
+        Ok(match (self.kind()?, self.value.as_str()) {
+            (Kind::Name, _) => Answer::Name,
+            (kind, _) if !kind.is_number() => Answer::Other,
+            (Kind::Mask | Kind::TrafficClass, _) => Answer::Hexadecimal,
+            (_, "Ar n Ns Cm ms") => Answer::Time,
+            (_, "Ar n Ns Cm s") => Answer::Linger,
             _ => Answer::Decimal,
-        }
+        })
     }
 
     fn first_word(&self) -> Option<&str> {

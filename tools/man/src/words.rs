@@ -17,6 +17,14 @@ pub enum Unset {
     Unknown,
 }
 
+/// The kernels on which the module hides an option from readers without CAP_NET_ADMIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hidden {
+    Always,
+    /// On kernels before this version.
+    Before(u32, u32),
+}
+
 /// The facts about an option: the lines of its paragraph that begin with `@`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -32,6 +40,12 @@ pub struct Facts {
     pub is_changed_by_kernel: bool,
     /// The option without which this one has no effect.
     pub needs: Option<String>,
+    /// Whether the module hides it from readers without CAP_NET_ADMIN.
+    pub hidden: Option<Hidden>,
+    /// Whether its value is a TOS field or a traffic class.
+    pub is_traffic_class: bool,
+    /// The names of its flags.
+    pub flags: Vec<String>,
 }
 
 impl Facts {
@@ -42,7 +56,7 @@ impl Facts {
                     Some(("sysctl", path)) => Unset::Sysctl(path.replace('.', "/")),
                     None if value == "nothing" => Unset::Nothing,
                     None if value == "unknown" => Unset::Unknown,
-                    None if value.parse::<i64>().is_ok() => Unset::Value(value.to_owned()),
+                    None if value.parse::<i128>().is_ok() => Unset::Value(value.to_owned()),
                     _ => return None,
                 });
             }
@@ -50,6 +64,13 @@ impl Facts {
             Some(("connected", "unknown")) => self.is_unknown_if_connected = true,
             Some(("changed", "by bind")) => self.is_set_by_bind = true,
             Some(("changed", "by the kernel")) => self.is_changed_by_kernel = true,
+            Some(("hidden", "always")) => self.hidden = Some(Hidden::Always),
+            Some(("hidden", kernels)) => {
+                let (major, minor) = kernels.strip_prefix("before ")?.split_once('.')?;
+                self.hidden = Some(Hidden::Before(major.parse().ok()?, minor.parse().ok()?));
+            }
+            Some(("traffic", "class")) => self.is_traffic_class = true,
+            Some(("flags", names)) => self.flags.extend(names.split(' ').map(str::to_owned)),
             Some(("needs", name)) => self.needs = Some(name.to_owned()),
             _ => return None,
         }
@@ -140,6 +161,9 @@ mod tests {
             "needs",
             "is new",
             "number x",
+            "hidden",
+            "hidden since 6.1",
+            "hidden before 6",
         ] {
             assert_eq!(
                 parse(&format!("A_B\nWhat.\n@ {wrong}\n")).unwrap_err(),

@@ -122,9 +122,19 @@ pub struct List {
     /// Keys: netid, family, state, recv_q, send_q, local and foreign (address, port; 0 is none),
     /// diag (if not empty), options (if the kernel keeps them), backlog (of listeners), uid, ino,
     /// and with -p processes (name, pid, fd). Numbers have no unit. A row that knetstat cannot
-    /// parse has the keys file and raw.
+    /// parse has the keys file and raw. If
+    /// the filter cannot be decided for some sockets, the last object has the keys undecided and
+    /// reasons.
     #[arg(long, conflicts_with = "verbose")]
     pub json: bool,
+    /// Fail if the filter cannot be decided for a socket
+    ///
+    /// A filter can test what is not known: an option that is hidden from this user, an option of a
+    /// connection of which the kernel keeps only the addresses, or processes that this user may not
+    /// examine. Such sockets are left out, and a note says how many and why. With --strict, the exit
+    /// status is then 3.
+    #[arg(long)]
+    pub strict: bool,
     /// Show only the sockets that FILTER selects; see below
     #[arg(value_name = "FILTER", add = ArgValueCompleter::new(complete::filter))]
     pub filter: Vec<String>,

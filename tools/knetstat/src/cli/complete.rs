@@ -141,7 +141,7 @@ mod tests {
                 "sport" | "dport" => parse(&[word, "=", ":22"]),
                 "and" | "or" => parse(&["diag", word, "diag"]),
                 "not" => parse(&[word, "diag"]),
-                word if word.ends_with('=') => parse(&[&format!("{word}1")]),
+                word if word.ends_with(['=', '>']) => parse(&[&format!("{word}1")]),
                 word => parse(&[word]),
             };
             assert!(parsed.is_ok(), "{word}: {parsed:?}");

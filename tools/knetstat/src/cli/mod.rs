@@ -9,7 +9,7 @@ pub mod help;
 use crate::cli::args::{Cli, Command, List};
 use crate::commands::{explain, list, since, summary, watch};
 use crate::model::filter::Filter;
-use crate::model::query::Query;
+use crate::model::query::{Outcome, Query};
 use crate::model::states::States;
 use crate::print::format::Format;
 use crate::print::layout::Layout;
@@ -25,6 +25,9 @@ use clap_complete::CompleteEnv;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// The exit status with `--strict` if the filter could not be decided for some sockets.
+const UNDECIDED: u8 = 3;
 
 /// The size of the buffer for standard output.
 const BUFFER: usize = 64 << 10;
@@ -82,6 +85,7 @@ fn query(list: &List, services: &Services) -> Result<Query> {
         files: list.files(),
         states,
         filter,
+        is_strict: list.strict,
     })
 }
 
@@ -115,15 +119,19 @@ fn format(list: &List, query: &Query, services: Services) -> Format {
 fn with_printer(
     list: &List,
     out: Box<dyn Write + '_>,
-    run: impl FnOnce(&Query, &mut dyn Printer) -> Result<()>,
-) -> Result<()> {
+    run: impl FnOnce(&Query, &mut dyn Printer) -> Result<Outcome>,
+) -> Result<ExitCode> {
     let services = Services::load();
     let query = query(list, &services)?;
     let mut printer = format(list, &query, services).printer(out);
-    run(&query, &mut *printer)
+    let outcome = run(&query, &mut *printer)?;
+    Ok(match query.is_strict && outcome.undecided.sockets > 0 {
+        true => ExitCode::from(UNDECIDED),
+        false => ExitCode::SUCCESS,
+    })
 }
 
-fn watch(list: &List, interval: Duration) -> Result<()> {
+fn watch(list: &List, interval: Duration) -> Result<ExitCode> {
     let interrupt = Interrupt::new()?;
     let out = BufWriter::new(InterruptibleStdout::new(&interrupt)?);
     with_printer(list, Box::new(out), |query, printer| {
@@ -131,10 +139,10 @@ fn watch(list: &List, interval: Duration) -> Result<()> {
     })
 }
 
-fn run(cli: &Cli) -> Result<()> {
+fn run(cli: &Cli) -> Result<ExitCode> {
     let stdout = || Box::new(BufWriter::with_capacity(BUFFER, io::stdout().lock()));
     match (&cli.command, cli.watch, &cli.since) {
-        (Some(Command::Explain { names }), ..) => explain::run(names),
+        (Some(Command::Explain { names }), ..) => explain::run(names).map(|()| ExitCode::SUCCESS),
         (Some(Command::Summary(list)), ..) => with_printer(list, stdout(), |query, printer| {
             summary::run(query, list.processes, printer)
         }),
@@ -164,7 +172,7 @@ pub fn main() -> ExitCode {
     CompleteEnv::with_factory(Cli::command).complete();
     let cli = Cli::parse_from(args::joined(std::env::args_os()));
     match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(err) if is_broken_pipe(&err) => ExitCode::SUCCESS,
         Err(err) => {
             eprintln!("knetstat: {err:#}");

@@ -2,16 +2,15 @@
 
 //! `knetstat` without a command: lists sockets.
 
-use crate::model::query::{Entry, Query};
+use crate::model::query::{Entry, Outcome, Query};
 use crate::print::notes::Notes;
 use crate::print::printer::Printer;
 use anyhow::Result;
 
 /// Prints the rows that the query selects, with their owners if `processes` is set.
-pub fn run(query: &Query, processes: bool, printer: &mut dyn Printer) -> Result<()> {
+pub fn run(query: &Query, processes: bool, printer: &mut dyn Printer) -> Result<Outcome> {
     let owners = query.owners(processes)?;
-    let mut unparsed = 0;
-    let files = query.read(owners.as_ref(), |entry| {
+    let outcome = query.read(owners.as_ref(), |entry| {
         match entry {
             Entry::Row {
                 row,
@@ -24,22 +23,21 @@ pub fn run(query: &Query, processes: bool, printer: &mut dyn Printer) -> Result<
                 }
             }
             Entry::Unparsed { file, line } => {
-                unparsed += 1;
                 printer.unparsed(file, line)?;
             }
         }
         Ok(())
     })?;
-    if files > 0 {
+    if outcome.files > 0 {
         printer.end_of_rows()?;
     }
+    printer.undecided(&outcome.undecided)?;
     Notes {
         query,
-        files,
-        unparsed,
+        outcome,
         fate: "shown unchanged",
         owners: owners.as_ref(),
     }
     .print();
-    Ok(())
+    Ok(outcome)
 }

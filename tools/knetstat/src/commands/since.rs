@@ -3,7 +3,7 @@
 //! `knetstat --since`: prints what happened to sockets since a copy of the files was made.
 
 use crate::model::event::Event;
-use crate::model::query::Query;
+use crate::model::query::{Outcome, Query};
 use crate::model::tracker::Tracker;
 use crate::print::notes::{unparsed_note, Notes};
 use crate::print::printer::Printer;
@@ -13,7 +13,12 @@ use std::io::BufReader;
 use std::path::Path;
 
 /// Prints what happened since the copy was made, with the owners of sockets if `processes` is set.
-pub fn run(copy: &Path, query: &Query, processes: bool, printer: &mut dyn Printer) -> Result<()> {
+pub fn run(
+    copy: &Path,
+    query: &Query,
+    processes: bool,
+    printer: &mut dyn Printer,
+) -> Result<Outcome> {
     let name = copy.display();
     ensure!(
         !query.filter.needs_owners,
@@ -24,8 +29,9 @@ pub fn run(copy: &Path, query: &Query, processes: bool, printer: &mut dyn Printe
         .map_err(anyhow::Error::from)
         .and_then(|opened| tracker.read_copy(BufReader::new(opened), query))
         .with_context(|| name.to_string())?;
-    if tracker.unparsed > 0 {
-        let note = unparsed_note(tracker.unparsed, "left out");
+    let unparsed = tracker.outcome.unparsed;
+    if unparsed > 0 {
+        let note = unparsed_note(unparsed, "left out");
         eprintln!("knetstat: {name}: {note}");
     }
     let owners = query.owners(processes)?;
@@ -42,6 +48,7 @@ pub fn run(copy: &Path, query: &Query, processes: bool, printer: &mut dyn Printe
         (event, of_event)
     });
     printer.events(&with_owners.collect::<Vec<_>>())?;
+    printer.undecided(&tracker.outcome.undecided)?;
     Notes::of(&tracker, query, owners.as_ref()).print();
-    Ok(())
+    Ok(tracker.outcome)
 }

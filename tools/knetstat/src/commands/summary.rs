@@ -3,40 +3,36 @@
 //! `knetstat summary`: counts sockets.
 
 use crate::model::counts::Counts;
-use crate::model::query::{Entry, Query};
+use crate::model::query::{Entry, Outcome, Query};
 use crate::print::notes::Notes;
 use crate::print::printer::Printer;
 use anyhow::Result;
 
 /// Prints the counts of the sockets that the query selects. With `each_process`, processes of the
 /// same name are counted separately.
-pub fn run(query: &Query, each_process: bool, printer: &mut dyn Printer) -> Result<()> {
+pub fn run(query: &Query, each_process: bool, printer: &mut dyn Printer) -> Result<Outcome> {
     let owners = query.owners(true)?;
     let mut counts = Counts::new(each_process);
-    counts.files = query.read(owners.as_ref(), |entry| {
-        match entry {
-            Entry::Row {
-                row,
-                owners,
-                passes,
-                ..
-            } => {
-                if passes {
-                    counts.add(row, owners);
-                }
-            }
-            Entry::Unparsed { .. } => counts.unparsed += 1,
+    let outcome = query.read(owners.as_ref(), |entry| {
+        if let Entry::Row {
+            row,
+            owners,
+            passes: true,
+            ..
+        } = entry
+        {
+            counts.add(row, owners);
         }
         Ok(())
     })?;
-    printer.counts(&counts)?;
+    printer.counts(&counts, outcome.files > 0)?;
+    printer.undecided(&outcome.undecided)?;
     Notes {
         query,
-        files: counts.files,
-        unparsed: counts.unparsed,
+        outcome,
         fate: "not counted",
         owners: owners.as_ref(),
     }
     .print();
-    Ok(())
+    Ok(outcome)
 }

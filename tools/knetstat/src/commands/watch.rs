@@ -3,9 +3,9 @@
 //! `knetstat --watch`: prints what happens to sockets from now on.
 
 use crate::model::event::Event;
-use crate::model::query::Query;
+use crate::model::query::{Outcome, Query};
 use crate::model::tracker::Tracker;
-use crate::print::notes::Notes;
+use crate::print::notes::{undecided_note, Notes};
 use crate::print::printer::Printer;
 use crate::source::files::is_loaded;
 use crate::source::interrupt::{Interrupt, Timer};
@@ -19,14 +19,20 @@ pub fn run(
     processes: bool,
     interrupt: &Interrupt,
     printer: &mut dyn Printer,
-) -> Result<()> {
+) -> Result<Outcome> {
     let mut timer = Timer::new(interval, interrupt);
     let mut tracker = Tracker::default();
     let mut owners = query.owners(processes)?;
     tracker.read(query, owners.as_ref())?;
     printer.began(tracker.count())?;
     Notes::of(&tracker, query, owners.as_ref()).print();
-    while timer.wait()? {
+    // The reasons that were reported.
+    let mut reported = tracker.outcome.undecided;
+    printer.undecided(&reported)?;
+    loop {
+        if query.is_strict && tracker.outcome.undecided.sockets > 0 || !timer.wait()? {
+            return Ok(tracker.outcome);
+        }
         let mut now = query.owners(false)?;
         let events = match tracker.read(query, now.as_ref()) {
             Err(_) if !is_loaded() => {
@@ -34,6 +40,12 @@ pub fn run(
             }
             events => events?,
         };
+        let undecided = tracker.outcome.undecided;
+        if undecided.has_more_reasons_than(&reported) {
+            reported = undecided;
+            printer.undecided(&undecided)?;
+            eprintln!("knetstat: {}", undecided_note(&undecided));
+        }
         if events.is_empty() {
             owners = now.or(owners);
             continue;
@@ -55,5 +67,4 @@ pub fn run(
         printer.events(&with_owners.collect::<Vec<_>>())?;
         owners = now.or(owners);
     }
-    Ok(())
 }

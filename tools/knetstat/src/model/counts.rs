@@ -46,10 +46,6 @@ impl By<'_> {
 pub struct Counts {
     /// Whether processes of the same name are counted separately.
     each_process: bool,
-    /// The number of files that were read.
-    pub files: usize,
-    /// The number of rows that could not be parsed.
-    pub unparsed: usize,
     all: u64,
     /// The counts by [`State`], of TCP and of UDP.
     states: [[u64; State::ALL.len()]; 2],

@@ -10,10 +10,12 @@
 //! TCP_FASTOPEN, which the row of every listener shows. `man/options.txt` marks the options that
 //! connect(2) changes.
 
-use crate::model::options::{number, Answer, Info, Unset};
+use crate::model::options::{number, Answer, Hidden, Info, Unset};
 use crate::model::row::{Row, State};
+use crate::model::truth::Reason;
 use crate::source::files::{Family, File, Netid};
 use crate::source::fresh::{sysctl, FreshSocket, Refusal};
+use crate::source::rights;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
@@ -28,6 +30,8 @@ pub enum DefaultValue {
     },
     /// There is no value: no timeout, no limit, no group.
     Nothing,
+    /// This kernel does not have the option.
+    Absent,
     /// The default is not known. It must not be taken for 0.
     Unknown,
 }
@@ -51,6 +55,19 @@ impl DefaultValue {
             _ => None,
         }
     }
+}
+
+/// What a row says about an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting<'a> {
+    /// The value, which the row shows, or which is the default.
+    Value(&'a str),
+    /// There is no value: no timeout, no limit, no group.
+    Nothing,
+    /// Such a socket does not have the option, or it has no effect there.
+    Inapplicable,
+    /// The value is not known.
+    Unknown(Reason),
 }
 
 /// A class of sockets that all have the same defaults.
@@ -104,6 +121,8 @@ pub struct Defaults {
     pub info: &'static Info,
     values: [OnceCell<DefaultValue>; CLASSES],
     failure: OnceCell<String>,
+    /// Whether the module hides the option from this process.
+    is_hidden: OnceCell<bool>,
 }
 
 impl Defaults {
@@ -112,7 +131,43 @@ impl Defaults {
             info,
             values: Default::default(),
             failure: OnceCell::new(),
+            is_hidden: OnceCell::new(),
         }
+    }
+
+    /// What a row says about the option.
+    pub fn on<'a>(&'a self, row: &Row<'a>) -> Setting<'a> {
+        if let Some(shown) = row.options.get(self.info.name) {
+            return Setting::Value(shown);
+        }
+        if !self.info.is_of(row) {
+            return Setting::Inapplicable;
+        }
+        if !row.has_options() {
+            return Setting::Unknown(Reason::Forgotten);
+        }
+        if self.is_hidden() {
+            return Setting::Unknown(Reason::Hidden);
+        }
+        if !self.info.has_effect(row) {
+            return Setting::Inapplicable;
+        }
+        match self.of(row) {
+            DefaultValue::Known { text, .. } => Setting::Value(text),
+            DefaultValue::Nothing => Setting::Nothing,
+            DefaultValue::Absent => Setting::Inapplicable,
+            DefaultValue::Unknown => Setting::Unknown(Reason::Undisclosed),
+        }
+    }
+
+    fn is_hidden(&self) -> bool {
+        *self.is_hidden.get_or_init(|| match self.info.hidden {
+            None => false,
+            Some(Hidden::Always) => !rights::is_net_admin(),
+            Some(Hidden::Before(major, minor)) => {
+                rights::is_kernel_before(major, minor) && !rights::is_net_admin()
+            }
+        })
     }
 
     /// The default of the socket in this row.
@@ -177,6 +232,9 @@ impl Defaults {
         };
         match fresh.getsockopt(level, number) {
             Ok(bytes) => decode(answer, &bytes),
+            Err(Refusal::NoAnswer(err)) if err.raw_os_error() == Some(libc::ENOPROTOOPT) => {
+                DefaultValue::Absent
+            }
             Err(Refusal::NoAnswer(_)) => DefaultValue::Unknown,
             Err(Refusal::NoSocket(err)) => {
                 let family = match family {

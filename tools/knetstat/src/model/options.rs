@@ -5,7 +5,7 @@
 use crate::model::row::{Options, Row, State};
 use crate::model::similar::{best, likeness};
 use crate::source::files::{Family, Netid};
-pub use knetstat_man::{Answer, Kind, Sockets};
+pub use knetstat_man::{Answer, Hidden, Kind, Sockets};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -53,6 +53,10 @@ pub struct Info {
     pub is_unknown_if_connected: bool,
     /// Whether the kernel changes it by itself.
     pub is_changed_by_kernel: bool,
+    /// The kernels on which the module hides it from readers without CAP_NET_ADMIN.
+    pub hidden: Option<Hidden>,
+    /// The names of its flags.
+    pub flags: &'static [&'static str],
     pub unset: Unset,
 }
 
@@ -79,13 +83,15 @@ fn is_one_of(row: &Row<'_>, sockets: Sockets) -> bool {
 }
 
 impl Info {
-    /// Whether a socket has this option. It has none if the kernel keeps only its addresses.
-    pub fn applies(&self, row: &Row<'_>) -> bool {
-        row.has_options()
-            && self.sockets.iter().any(|sockets| is_one_of(row, *sockets))
-            && self
-                .needs
-                .is_none_or(|needed| row.options.get(needed) == Some("1"))
+    /// Whether the row of such a socket can show this option.
+    pub fn is_of(&self, row: &Row<'_>) -> bool {
+        self.sockets.iter().any(|sockets| is_one_of(row, *sockets))
+    }
+
+    /// Whether the option has an effect on this socket.
+    pub fn has_effect(&self, row: &Row<'_>) -> bool {
+        self.needs
+            .is_none_or(|needed| row.options.get(needed) == Some("1"))
     }
 }
 
@@ -139,26 +145,6 @@ pub fn number(value: &str) -> Option<i128> {
         .unwrap_or(value);
     let is_decimal = digits.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     is_decimal.then(|| digits.parse().ok())?
-}
-
-/// A number in the unit of this option. The text may end with another unit: `2s` is 2000 if the
-/// option is in milliseconds.
-pub fn number_of(info: &Info, text: &str) -> Option<i128> {
-    let n = number(text)?;
-    let typed = if text.ends_with("ms") {
-        1000
-    } else if text.ends_with('s') {
-        1_000_000
-    } else {
-        return Some(n);
-    };
-    let unit = match info.value {
-        "microseconds" => 1,
-        "milliseconds" | "nms" => 1000,
-        "seconds" | "ns" => 1_000_000,
-        _ => return None,
-    };
-    n.checked_mul(typed).map(|n| n / unit)
 }
 
 /// The list without the options that the kernel changes by itself.

@@ -2,9 +2,10 @@
 
 //! Queries: which rows a command selects.
 
-use crate::model::filter::Filter;
+use crate::model::filter::{Filter, Holders};
 use crate::model::row::Row;
 use crate::model::states::States;
+use crate::model::truth::{Truth, Undecided};
 use crate::source::files::{self, File};
 use crate::source::process::{Owner, Owners};
 use anyhow::{Context, Result};
@@ -16,6 +17,19 @@ pub struct Query {
     pub files: Vec<File>,
     pub states: States,
     pub filter: Filter,
+    /// Whether it is an error if the filter cannot be decided for a socket.
+    pub is_strict: bool,
+}
+
+/// Facts about a read of the files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// The number of files that exist.
+    pub files: usize,
+    /// The number of lines that could not be parsed.
+    pub unparsed: usize,
+    /// The sockets for which the filter could not be decided. They do not pass.
+    pub undecided: Undecided,
 }
 
 /// A line of a file.
@@ -42,18 +56,20 @@ impl Query {
         }
     }
 
-    /// Passes each line except headers to `take`. Returns the number of files that exist.
+    /// Passes each line except headers to `take`.
     pub fn read(
         &self,
         owners: Option<&Owners>,
         mut take: impl FnMut(Entry<'_>) -> Result<()>,
-    ) -> Result<usize> {
-        let mut count = 0;
+    ) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
         for file in self.files.iter().copied() {
-            let is_there = files::read(file, |line| self.pass(file, line, owners, &mut take))?;
-            count += usize::from(is_there);
+            let is_there = files::read(file, |line| {
+                self.pass(file, line, owners, &mut outcome, &mut take)
+            })?;
+            outcome.files += usize::from(is_there);
         }
-        Ok(count)
+        Ok(outcome)
     }
 
     /// Passes each line of a copy of the files to `take`. A copy contains no owners.
@@ -65,11 +81,13 @@ impl Query {
         &self,
         copy: impl BufRead,
         mut take: impl FnMut(Entry<'_>) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
         files::read_copy(copy, |file, line| match self.files.contains(&file) {
-            true => self.pass(file, line, None, &mut take),
+            true => self.pass(file, line, None, &mut outcome, &mut take),
             false => Ok(()),
-        })
+        })?;
+        Ok(outcome)
     }
 
     /// Passes a line to `take`, parsed and filtered.
@@ -78,17 +96,25 @@ impl Query {
         file: File,
         line: &[u8],
         owners: Option<&Owners>,
+        outcome: &mut Outcome,
         take: &mut impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<()> {
         let Some(row) = Row::parse(file, line) else {
+            outcome.unparsed += 1;
             return take(Entry::Unparsed { file, line });
         };
-        let owners = owners.map_or(&[][..], |owners| owners.of(row.ino));
+        let holders = Holders {
+            known: owners.map_or(&[][..], |owners| owners.of(row.ino)),
+            may_lack: owners.is_some_and(|owners| owners.may_lack(row.ino)),
+        };
+        let is_in_state = Truth::from(self.states.has(row.state));
+        let truth = is_in_state.and(|| self.filter.test(&row, holders));
+        outcome.undecided.count(truth);
         take(Entry::Row {
             row: &row,
             line,
-            owners,
-            passes: self.states.has(row.state) && self.filter.matches(&row, owners),
+            owners: holders.known,
+            passes: truth.is_true(),
         })
     }
 }
@@ -108,6 +134,7 @@ mod tests {
             files: files.to_vec(),
             states: States::ALL,
             filter: Filter::parse(&["sport < :9".to_owned()], &Services::parse("")).unwrap(),
+            is_strict: false,
         };
         let mut rows = Vec::new();
         query.read_copy(copy.as_bytes(), |line| {

@@ -3,7 +3,7 @@
 //! A tracker compares the sockets of a read of the files with those of the read before.
 
 use crate::model::event::{continues, Event, Key, Snapshot};
-use crate::model::query::{Entry, Query};
+use crate::model::query::{Entry, Outcome, Query};
 use crate::model::row::Row;
 use crate::source::process::Owners;
 use anyhow::Result;
@@ -15,10 +15,8 @@ use std::io::BufRead;
 pub struct Tracker {
     sockets: HashMap<Key, Tracked>,
     has_begun: bool,
-    /// The number of files that were read.
-    pub files: usize,
-    /// The number of rows that could not be parsed.
-    pub unparsed: usize,
+    /// Facts about the last read.
+    pub outcome: Outcome,
 }
 
 /// A socket of the last read.
@@ -47,17 +45,19 @@ impl Tracker {
     /// Reads all rows. Returns the events since the last read; the first read returns none.
     pub fn read(&mut self, query: &Query, owners: Option<&Owners>) -> Result<Vec<Event>> {
         let mut reading = Reading::new(self);
-        let files = query.read(owners, |entry| reading.entry(entry))?;
+        let outcome = query.read(owners, |entry| reading.entry(entry))?;
         let events = reading.end();
-        self.files = files;
+        self.outcome = outcome;
         Ok(events)
     }
 
     /// Like [`Tracker::read`], but reads a copy of the files.
     pub fn read_copy(&mut self, copy: impl BufRead, query: &Query) -> Result<Vec<Event>> {
         let mut reading = Reading::new(self);
-        query.read_copy(copy, |entry| reading.entry(entry))?;
-        Ok(reading.end())
+        let outcome = query.read_copy(copy, |entry| reading.entry(entry))?;
+        let events = reading.end();
+        self.outcome = outcome;
+        Ok(events)
     }
 }
 
@@ -72,7 +72,6 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn new(tracker: &'a mut Tracker) -> Self {
-        tracker.unparsed = 0;
         for known in tracker.sockets.values_mut() {
             known.is_seen = false;
         }
@@ -85,9 +84,8 @@ impl<'a> Reading<'a> {
     }
 
     fn entry(&mut self, entry: Entry<'_>) -> Result<()> {
-        match entry {
-            Entry::Row { row, passes, .. } => self.row(row, passes),
-            Entry::Unparsed { .. } => self.tracker.unparsed += 1,
+        if let Entry::Row { row, passes, .. } = entry {
+            self.row(row, passes);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! [`WORDS`]. A test compares knetstat(8) with it.
 
 use crate::model::row::{Endpoint, Row};
+use crate::model::truth::Reason;
 
 /// A word of filters.
 #[derive(Debug)]
@@ -56,15 +57,26 @@ pub enum Field {
     Uid,
     Ino,
     Backlog,
+    RecvQ,
+    SendQ,
 }
 
 impl Field {
-    pub fn of(self, row: &Row<'_>) -> Option<u64> {
-        match self {
-            Field::Uid => row.uid,
-            Field::Ino => row.ino,
-            Field::Backlog => row.backlog,
-        }
+    /// The number of a row. `None` if such a socket does not have it.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the number is not known.
+    pub fn of(self, row: &Row<'_>) -> Result<Option<i128>, Reason> {
+        Ok(match self {
+            Field::Uid if row.uid.is_none() => return Err(Reason::Forgotten),
+            Field::Uid => row.uid.map(i128::from),
+            // No process has a socket open of which the kernel keeps only the addresses.
+            Field::Ino => Some(row.ino.unwrap_or(0).into()),
+            Field::Backlog => row.backlog.map(i128::from),
+            Field::RecvQ => Some(row.recv_q.into()),
+            Field::SendQ => Some(row.send_q.into()),
+        })
     }
 }
 
@@ -90,17 +102,17 @@ impl Word {
 
     /// The word as a candidate for completion.
     pub fn completed(&self) -> String {
-        let sign = if self.syntax.starts_with('=') {
-            "="
-        } else {
-            ""
-        };
-        format!("{}{sign}", self.name)
+        let signs = ['=', '>'];
+        let sign = self.syntax.chars().next().filter(|c| signs.contains(c));
+        match sign {
+            Some(sign) => format!("{}{sign}", self.name),
+            None => self.name.to_owned(),
+        }
     }
 }
 
 /// All words, in the order of `--help`.
-pub const WORDS: [Word; 15] = [
+pub const WORDS: [Word; 17] = [
     word(
         "state",
         " STATE",
@@ -153,8 +165,8 @@ pub const WORDS: [Word; 15] = [
     ),
     word(
         "uid",
-        "=N",
-        "the user of the socket",
+        "=USER",
+        "the user of the socket, by ID or name",
         Meaning::Number(Field::Uid),
     ),
     word(
@@ -169,6 +181,20 @@ pub const WORDS: [Word; 15] = [
         "the backlog of a listener",
         Meaning::Number(Field::Backlog),
     ),
+    word(
+        "recv-q",
+        ">N",
+        "the Recv-Q column",
+        Meaning::Number(Field::RecvQ),
+    )
+    .or(&["recv_q", "recvq"]),
+    word(
+        "send-q",
+        ">N",
+        "the Send-Q column",
+        Meaning::Number(Field::SendQ),
+    )
+    .or(&["send_q", "sendq"]),
     word(
         "not",
         "",
@@ -244,13 +270,15 @@ mod tests {
         let (_, grammar) = section.split_once(".Bd -literal\n").unwrap();
         let (grammar, rest) = grammar.split_once(".Ed\n").unwrap();
         let (grammar, _) = grammar.split_once("OP     = ").unwrap();
-        let words = grammar.split(|c: char| !c.is_ascii_alphabetic());
+        let grammar = grammar.replace('\\', "");
+        let words = grammar.split(|c: char| !c.is_ascii_alphabetic() && c != '-');
         let in_grammar = words.filter(|word| word.chars().any(|c| c.is_ascii_lowercase()));
         let items = rest.lines().filter_map(|line| line.strip_prefix(".It Cm "));
         let found: BTreeSet<_> = in_grammar
-            .chain(items.flat_map(|item| item.split(" , ")))
+            .map(str::to_owned)
+            .chain(items.flat_map(|item| item.split(" , ").map(|name| name.replace('\\', ""))))
             .collect();
-        let expected: BTreeSet<_> = WORDS.iter().map(|word| word.name).collect();
+        let expected: BTreeSet<_> = WORDS.iter().map(|word| word.name.to_owned()).collect();
         assert_eq!(found, expected);
     }
 

@@ -34,7 +34,7 @@ fn default_text(defaults: &Defaults) -> Option<String> {
         let text = match value {
             DefaultValue::Known { text, .. } => text.as_str(),
             DefaultValue::Nothing => "none",
-            DefaultValue::Unknown => return None,
+            DefaultValue::Absent | DefaultValue::Unknown => return None,
         };
         has(info, netid, family).then_some((*title, text))
     });

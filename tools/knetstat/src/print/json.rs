@@ -7,8 +7,10 @@
 
 use crate::model::counts::{By, Counts};
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
-use crate::model::options::{self, Kind};
+use crate::model::options;
 use crate::model::row::{Endpoint, Options, Row};
+use crate::model::text::readable;
+use crate::model::truth::Undecided;
 use crate::print::printer::Printer;
 use crate::source::files::{Family, File, Netid};
 use crate::source::process::Owner;
@@ -71,9 +73,19 @@ impl Printer for JsonPrinter<'_> {
         self.out.flush()
     }
 
-    fn counts(&mut self, counts: &Counts) -> io::Result<()> {
+    fn counts(&mut self, counts: &Counts, _has_files: bool) -> io::Result<()> {
         for (count, by) in counts.lines() {
             self.line(&CountObject::of(count, by))?;
+        }
+        self.out.flush()
+    }
+
+    fn undecided(&mut self, undecided: &Undecided) -> io::Result<()> {
+        if undecided.sockets > 0 {
+            self.line(&UndecidedObject {
+                undecided: undecided.sockets,
+                reasons: ReasonsObject(undecided),
+            })?;
         }
         self.out.flush()
     }
@@ -168,6 +180,26 @@ struct BeganObject<'a> {
     sockets: usize,
 }
 
+/// The last object, if the filter could not be decided for some sockets.
+#[derive(Serialize)]
+struct UndecidedObject<'a> {
+    undecided: usize,
+    reasons: ReasonsObject<'a>,
+}
+
+/// The number of undecided sockets by reason.
+struct ReasonsObject<'a>(&'a Undecided);
+
+impl Serialize for ReasonsObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            self.0
+                .reasons()
+                .map(|(reason, count)| (reason.name(), count)),
+        )
+    }
+}
+
 #[derive(Serialize)]
 struct EndpointObject<'a> {
     address: &'a str,
@@ -203,14 +235,15 @@ struct OptionValue<'a> {
 impl Serialize for OptionValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Names are strings, even if they look like numbers.
-        let number = match options::by_name(self.name).map(|info| info.kind) {
-            Some(Kind::Text) => None,
-            _ => options::number(self.text),
+        let info = options::by_name(self.name);
+        let number = match info.is_some_and(|info| !info.kind.is_number()) {
+            true => None,
+            false => options::number(self.text),
         };
         match (number.map(u64::try_from), number.map(i64::try_from)) {
             (Some(Ok(n)), _) => serializer.serialize_u64(n),
             (_, Some(Ok(n))) => serializer.serialize_i64(n),
-            _ => serializer.serialize_str(self.text),
+            _ => serializer.serialize_str(&readable(self.text)),
         }
     }
 }
@@ -301,7 +334,8 @@ impl<'a> CountObject<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::row::tests::{BUSY, TCP};
+    use crate::model::row::tests::{BUSY, TCP, UDP};
+    use crate::model::truth::{Reason, Truth};
     use crate::source::process::tests::owner;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
@@ -390,7 +424,7 @@ mod tests {
     fn counts() {
         let counts = crate::model::counts::tests::example(true);
         assert_eq!(
-            printed(false, |printer| printer.counts(&counts)),
+            printed(false, |printer| printer.counts(&counts, true)),
             [
                 serde_json::json!({"count": 4, "by": "all"}),
                 serde_json::json!({"count": 2, "by": "state", "netid": "tcp", "state": "established"}),
@@ -405,6 +439,38 @@ mod tests {
                 serde_json::json!({"count": 1, "by": "options", "options": {"A": 1}}),
             ]
         );
+    }
+
+    fn undecided() -> Undecided {
+        let mut undecided = Undecided::default();
+        let (hidden, cut) = (Truth::unknown(Reason::Hidden), Truth::unknown(Reason::Cut));
+        undecided.count(hidden);
+        undecided.count(hidden.and(|| cut));
+        undecided
+    }
+
+    /// The last object tells of sockets that could not be decided. There is none without them.
+    #[test]
+    fn undecided_sockets() {
+        assert_eq!(
+            printed(false, |printer| printer.undecided(&undecided())),
+            [serde_json::json!({"undecided": 2, "reasons": {"hidden": 2, "cut": 1}})]
+        );
+        let none = Undecided::default();
+        assert!(printed(false, |printer| printer.undecided(&none)).is_empty());
+    }
+
+    /// Odd characters in names are what they are. Numbers in names stay text.
+    #[test]
+    fn names() {
+        let line = r"0 0 1.2.3.4:5 0.0.0.0:* SO_BINDTODEVICE=gr\xc3\xb6\x2c|x,uid=0,ino=1";
+        let row = Row::parse(UDP, line.as_bytes()).unwrap();
+        let found = printed(false, |printer| printer.row(&row, b"", &[]));
+        assert_eq!(found[0]["options"]["SO_BINDTODEVICE"], "grö,|x");
+        let line = r"0 0 1.2.3.4:5 0.0.0.0:* SO_BINDTODEVICE=\xff1,uid=0,ino=1";
+        let row = Row::parse(UDP, line.as_bytes()).unwrap();
+        let found = printed(false, |printer| printer.row(&row, b"", &[]));
+        assert_eq!(found[0]["options"]["SO_BINDTODEVICE"], r"\xff1");
     }
 
     /// The section "JSON" of knetstat(8) lists every key and no other. `--help` lists every key of
@@ -436,7 +502,8 @@ mod tests {
         let all = [
             sockets.clone(),
             printed(true, |printer| printer.events(&events)),
-            printed(false, |printer| printer.counts(&counts)),
+            printed(false, |printer| printer.counts(&counts, true)),
+            printed(false, |printer| printer.undecided(&undecided())),
         ]
         .concat();
         let keys = |objects: &[serde_json::Value]| -> BTreeSet<String> {

@@ -3,7 +3,7 @@
 //! The layout of text, for a terminal or for a script.
 
 use crate::model::counts::By;
-use crate::model::defaults::Defaults;
+use crate::model::defaults::{Defaults, Setting};
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
 use crate::model::row::Row;
 use crate::print::columns::{endpoint, Widths};
@@ -271,12 +271,12 @@ impl Layout {
             let _ = writeln!(self.line, "        {name}={value}");
         }
         for defaults in &self.asked {
-            let info = defaults.info;
-            if row.options.get(info.name).is_some() || !info.applies(row) {
+            let name = defaults.info.name;
+            if row.options.get(name).is_some() {
                 continue;
             }
-            if let Some(value) = defaults.of(row).text() {
-                let _ = writeln!(self.line, "        {}={value} (assumed default)", info.name);
+            if let Setting::Value(value) = defaults.on(row) {
+                let _ = writeln!(self.line, "        {name}={value} (assumed default)");
             }
         }
     }

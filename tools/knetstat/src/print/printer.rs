@@ -5,6 +5,7 @@
 use crate::model::counts::Counts;
 use crate::model::event::Event;
 use crate::model::row::Row;
+use crate::model::truth::Undecided;
 use crate::source::files::File;
 use crate::source::process::Owner;
 use std::io;
@@ -26,6 +27,10 @@ pub trait Printer {
     /// Prints events, each with the owners of its socket.
     fn events(&mut self, events: &[(Event, Vec<Owner>)]) -> io::Result<()>;
 
-    /// Prints counts of sockets.
-    fn counts(&mut self, counts: &Counts) -> io::Result<()>;
+    /// Prints counts of sockets, with a header only if `has_files`.
+    fn counts(&mut self, counts: &Counts, has_files: bool) -> io::Result<()>;
+
+    /// Prints the number of sockets for which the filter could not be decided, if there are any and
+    /// if the format has it. It follows everything else.
+    fn undecided(&mut self, undecided: &Undecided) -> io::Result<()>;
 }

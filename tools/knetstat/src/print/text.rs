@@ -5,6 +5,7 @@
 use crate::model::counts::Counts;
 use crate::model::event::Event;
 use crate::model::row::Row;
+use crate::model::truth::Undecided;
 use crate::print::layout::Layout;
 use crate::print::printer::Printer;
 use crate::source::files::File;
@@ -114,15 +115,20 @@ impl Printer for TextPrinter<'_> {
         self.out.flush()
     }
 
-    fn counts(&mut self, counts: &Counts) -> io::Result<()> {
+    fn counts(&mut self, counts: &Counts, has_files: bool) -> io::Result<()> {
         let width = counts.all().to_string().len();
-        if self.needs_header && counts.files > 0 {
+        if self.needs_header && has_files {
             self.layout.header_of_counts(&mut self.out, width)?;
         }
         for (count, by) in counts.lines() {
             self.layout.count(&mut self.out, width, count, by)?;
         }
         self.out.flush()
+    }
+
+    /// A note on standard error has the number.
+    fn undecided(&mut self, _undecided: &Undecided) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -181,11 +187,10 @@ mod tests {
     #[test]
     fn counts() {
         let mut out = Vec::new();
-        let mut counts = crate::model::counts::tests::example(false);
-        counts.files = 1;
+        let counts = crate::model::counts::tests::example(false);
         let layout = Layout::new(None, false, false);
         TextPrinter::new(Box::new(&mut out), layout, true)
-            .counts(&counts)
+            .counts(&counts, true)
             .unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),

@@ -19,6 +19,13 @@ pub struct Owner {
     pub fd: i32,
 }
 
+impl Owner {
+    /// Whether the process has this name.
+    pub fn has_name(&self, name: &str) -> bool {
+        *self.name == *name
+    }
+}
+
 fn as_str<S: serde::Serializer>(text: &Rc<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(text)
 }
@@ -68,6 +75,11 @@ impl Owners {
         found.sort_by_key(|(ino, _)| *ino);
         (owners.inos, owners.owners) = found.into_iter().unzip();
         Ok(owners)
+    }
+
+    /// Whether processes that were not examined may have a socket open.
+    pub fn may_lack(&self, ino: Option<u64>) -> bool {
+        self.hidden > 0 && ino.is_some_and(|ino| ino != 0)
     }
 
     /// The owners of a socket. An inode of 0 has none.

@@ -8,33 +8,8 @@ use std::net::{IpAddr, Ipv6Addr};
 /// An address with a prefix, and a port. Either may be missing.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Host {
-    pub prefix: Option<(IpAddr, u8)>,
+    pub prefix: Option<Prefix>,
     pub port: Option<u16>,
-}
-
-/// Parses an address with an optional prefix. `Some(None)` is any address.
-#[allow(
-    clippy::option_option,
-    reason = "an error and any address are two different results"
-)]
-pub fn prefix(text: &str) -> Option<Option<(IpAddr, u8)>> {
-    if text.is_empty() || text == "*" {
-        return Some(None);
-    }
-    let (address, len) = match text.split_once('/') {
-        Some((address, len)) => (address, Some(len)),
-        None => (text, None),
-    };
-    let address: IpAddr = match address.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.into(),
-        None => address.parse().ok()?,
-    };
-    let max = if address.is_ipv4() { 32 } else { 128 };
-    let len = match len {
-        Some(len) => len.parse().ok().filter(|len| *len <= max)?,
-        None => max,
-    };
-    Some(Some((address, len)))
 }
 
 impl Host {
@@ -42,36 +17,125 @@ impl Host {
         self.port.is_none_or(|port| port == endpoint.port)
             && self
                 .prefix
-                .is_none_or(|(net, len)| is_in(endpoint.address, net, len))
+                .is_none_or(|prefix| prefix.contains(endpoint.address))
     }
 }
 
-/// Whether an address is in a prefix. As in ss, an IPv4 prefix includes IPv4-mapped addresses, and
-/// an IPv6 prefix does not include IPv4 addresses.
-fn is_in(address: IpAddr, net: IpAddr, len: u8) -> bool {
-    // The number of bits from the first that differs to the end.
-    let differing = match (address, net) {
-        (IpAddr::V4(address), IpAddr::V4(net)) => {
-            32 - (address.to_bits() ^ net.to_bits()).leading_zeros()
-        }
-        (IpAddr::V6(address), IpAddr::V6(net)) => {
-            128 - (address.to_bits() ^ net.to_bits()).leading_zeros()
-        }
-        (IpAddr::V6(address), IpAddr::V4(_)) => {
-            return address
-                .to_ipv4_mapped()
-                .is_some_and(|address| is_in(address.into(), net, len));
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) => return false,
-    };
-    let bits = if net.is_ipv4() { 32 } else { 128 };
-    differing <= bits - u32::from(len)
+/// The addresses whose first `len` bits are those of `address`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    pub address: IpAddr,
+    pub len: u8,
+}
+
+impl Prefix {
+    /// Parses an address with or without a length. As in ss, the last parts of an IPv4 address may
+    /// be missing: `10/8`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, len) = match text.split_once('/') {
+            Some((address, len)) => (address, Some(len)),
+            None => (text, None),
+        };
+        let address: IpAddr = match address.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.into(),
+            None => address.parse().ok().or_else(|| abbreviated(address))?,
+        };
+        let max = if address.is_ipv4() { 32 } else { 128 };
+        let len = match len {
+            Some(len) => len.parse().ok().filter(|len| *len <= max)?,
+            None => max,
+        };
+        Some(Self { address, len })
+    }
+
+    /// Whether an address is in the prefix. As in ss, an IPv4 prefix includes IPv4-mapped
+    /// addresses, and an IPv6 prefix does not include IPv4 addresses.
+    pub fn contains(self, address: IpAddr) -> bool {
+        // The number of bits from the first that differs to the end.
+        let differing = match (address, self.address) {
+            (IpAddr::V4(address), IpAddr::V4(net)) => {
+                32 - (address.to_bits() ^ net.to_bits()).leading_zeros()
+            }
+            (IpAddr::V6(address), IpAddr::V6(net)) => {
+                128 - (address.to_bits() ^ net.to_bits()).leading_zeros()
+            }
+            (IpAddr::V6(address), IpAddr::V4(_)) => {
+                return address
+                    .to_ipv4_mapped()
+                    .is_some_and(|address| self.contains(address.into()));
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) => return false,
+        };
+        let bits = if self.address.is_ipv4() { 32 } else { 128 };
+        differing <= bits - u32::from(self.len)
+    }
+
+    /// Whether one of the two prefixes contains the other.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.address.is_ipv4() == other.address.is_ipv4()
+            && (self.contains(other.address) || other.contains(self.address))
+    }
+}
+
+/// An IPv4 address whose last parts are missing and 0.
+fn abbreviated(text: &str) -> Option<IpAddr> {
+    let mut bytes = [0; 4];
+    let mut parts = text.split('.');
+    for byte in &mut bytes {
+        let Some(part) = parts.next() else {
+            break;
+        };
+        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+        *byte = is_number.then(|| part.parse().ok())??;
+    }
+    parts.next().is_none().then(|| bytes.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn abbreviations() {
+        for (text, whole) in [
+            ("10/8", "10.0.0.0/8"),
+            ("193.233.7/24", "193.233.7.0/24"),
+            ("10", "10.0.0.0"),
+            ("10.1", "10.1.0.0"),
+        ] {
+            let whole = Prefix::parse(whole);
+            assert!(whole.is_some() && Prefix::parse(text) == whole, "{text}");
+        }
+        for wrong in [
+            "",
+            "10.",
+            ".10",
+            "1.2.3.4.5",
+            "256",
+            "+1",
+            "10/33",
+            "a",
+            "1..2",
+            "[10]",
+        ] {
+            assert_eq!(Prefix::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn overlaps() {
+        let prefix = |text| Prefix::parse(text).unwrap();
+        for (a, b, expected) in [
+            ("224.0.0.0/4", "224.0.0.251", true),
+            ("224.0.0.0/4", "0.0.0.0/0", true),
+            ("224.0.0.0/4", "10.0.0.0/8", false),
+            ("ff00::/8", "224.0.0.251", false),
+        ] {
+            assert_eq!(prefix(a).overlaps(prefix(b)), expected, "{a} {b}");
+            assert_eq!(prefix(b).overlaps(prefix(a)), expected, "{a} {b}");
+        }
+    }
 
     proptest! {
         /// Prefixes agree with masks computed by the standard library.
@@ -80,9 +144,10 @@ mod tests {
             let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
             let expected = address & mask == net & mask;
             let v4 = |bits: u32| IpAddr::from(std::net::Ipv4Addr::from(bits));
-            prop_assert_eq!(is_in(v4(address), v4(net), len), expected);
+            prop_assert_eq!((Prefix { address: v4(net), len }).contains(v4(address)), expected);
             // An address that differs only after the prefix is in it.
-            prop_assert!(is_in(v4(net ^ (address & !mask)), v4(net), len));
+            let inside = v4(net ^ (address & !mask));
+            prop_assert_eq!((Prefix { address: v4(net), len }).contains(inside), true);
         }
     }
 }

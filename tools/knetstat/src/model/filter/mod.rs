@@ -20,15 +20,18 @@
 mod error;
 mod expr;
 mod host;
+mod op;
 mod parser;
 mod tokens;
+mod value;
 
 use crate::model::defaults::Defaults;
 use crate::model::filter::error::Error;
 use crate::model::filter::expr::Expr;
+pub use crate::model::filter::expr::Holders;
 use crate::model::row::Row;
 use crate::model::states::States;
-use crate::source::process::Owner;
+use crate::model::truth::Truth;
 use crate::source::services::Services;
 use std::rc::Rc;
 
@@ -56,10 +59,9 @@ impl Filter {
     }
 
     /// Whether a row passes the filter. Does not test the state.
-    pub fn matches(&self, row: &Row<'_>, owners: &[Owner]) -> bool {
-        self.expr
-            .as_ref()
-            .is_none_or(|expr| expr.matches(row, owners))
+    pub fn test(&self, row: &Row<'_>, holders: Holders<'_>) -> Truth {
+        let expr = self.expr.as_ref();
+        expr.map_or(Truth::True, |expr| expr.test(row, holders))
     }
 }
 
@@ -68,7 +70,9 @@ mod tests {
     use super::*;
     use crate::model::row::tests::{LISTENER, TCP, TCP6, UDP};
     use crate::model::row::State;
+    use crate::model::truth::Reason;
     use crate::source::files::File;
+    use crate::source::process::Owner;
     use proptest::prelude::*;
 
     fn services() -> Services {
@@ -87,7 +91,11 @@ mod tests {
             pid: 7,
             fd: 3,
         };
-        filter.matches(&row, &[owner])
+        let holders = Holders {
+            known: &[owner],
+            may_lack: false,
+        };
+        filter.test(&row, holders).is_true()
     }
 
     const CONNECTION: &str = "0 0 192.0.2.1:22 198.51.100.7:40001 ESTB >| \
@@ -224,6 +232,96 @@ mod tests {
         ));
     }
 
+    /// What is not known is neither true nor false, and neither is its negation.
+    #[test]
+    fn what_is_not_known() {
+        let truth = |filter: &str, line: &str, may_lack| {
+            let filter = parse(filter).unwrap_or_else(|err| panic!("{err}"));
+            let row = Row::parse(TCP, line.as_bytes()).expect(line);
+            let known = [Owner {
+                name: "nginx".into(),
+                pid: 7,
+                fd: 3,
+            }];
+            let holders = Holders {
+                known: &known,
+                may_lack,
+            };
+            filter.test(&row, holders)
+        };
+        let old = "0 0 192.0.2.1:22 198.51.100.7:1 TIMW";
+        let forgotten = Truth::unknown(Reason::Forgotten);
+        for (filter, expected) in [
+            ("TCP_NODELAY", forgotten),
+            ("not TCP_NODELAY", forgotten),
+            ("TCP_NODELAY=0", forgotten),
+            ("TCP_NODELAY!=0", forgotten),
+            ("TCP_USER_TIMEOUT", forgotten),
+            ("TCP_KEEPIDLE>5", forgotten),
+            ("uid=0", forgotten),
+            ("uid!=0", forgotten),
+            ("not uid=0", forgotten),
+            ("TCP_NODELAY or sport = :22", Truth::True),
+            ("TCP_NODELAY and sport = :23", Truth::False),
+            ("TCP_NODELAY sport = :22", forgotten),
+            // Such a socket has no backlog, and cannot be a UDP or IPv6 socket.
+            ("backlog=0", Truth::False),
+            ("TCP_FASTOPEN=0", Truth::False),
+            ("UDP_GRO=0", Truth::False),
+            ("not IPV6_V6ONLY", Truth::True),
+            // No process has it open.
+            ("ino=0", Truth::True),
+        ] {
+            assert_eq!(truth(filter, old, false), expected, "{filter}");
+        }
+        let owners = Truth::unknown(Reason::Owners);
+        for (filter, expected) in [
+            ("process=nginx", Truth::True),
+            ("process!=nginx", Truth::False),
+            ("process=sshd", owners),
+            ("not process=sshd", owners),
+            ("process!=sshd", owners),
+            ("pid=7", Truth::True),
+            ("pid!=8", owners),
+            ("pid>7", owners),
+        ] {
+            assert_eq!(truth(filter, CONNECTION, true), expected, "{filter}");
+        }
+        // The default of these options is not known, but the row would show them if they were set.
+        let undisclosed = Truth::unknown(Reason::Undisclosed);
+        assert_eq!(truth("SO_RCVBUF>64k", PLAIN, false), undisclosed);
+        assert_eq!(truth("SO_RCVBUF", PLAIN, false), Truth::False);
+    }
+
+    #[test]
+    fn numbers_of_the_row() {
+        let full = "3 128 0.0.0.0:22 0.0.0.0:* LSTN SO_REUSEADDR=1,backlog=2,uid=0,ino=7";
+        for (filter, expected) in [
+            ("recv-q > backlog", true),
+            ("recv_q>backlog", true),
+            ("recv-q<=backlog", false),
+            ("send-q > 0 recv-q=3", true),
+            ("send-q=0.125k", true),
+            ("uid=root", true),
+            ("uid!=root", false),
+            ("ino=7 uid=0", true),
+            ("backlog<1k", true),
+        ] {
+            assert_eq!(matches(filter, TCP, full), expected, "{filter}");
+        }
+        let line = CONNECTION;
+        assert!(!matches("recv-q > backlog", TCP, line));
+        for (filter, what) in [
+            ("uid=no-such-user", "there is no user \"no-such-user\""),
+            ("recv-q > x", "\"x\" is not a number"),
+            ("recv-q", "recv-q takes an operator and a number"),
+            ("pid=backlog", "pid takes a number"),
+        ] {
+            let err = parse(filter).unwrap_err().to_string();
+            assert!(err.starts_with(what), "{err}");
+        }
+    }
+
     #[test]
     fn states() {
         let states = |text| parse(text).unwrap().states;
@@ -272,8 +370,8 @@ mod tests {
             ("dev eth0", "\"dev\" of ss is not supported\n    dev eth0\n    ^^^\nuse an option instead: SO_BINDTODEVICE=NAME"),
             ("TCP_ULP>tls", "TCP_ULP is not a number, so it takes only = or !="),
             ("summary sport 22", "summary must be the first argument\n    summary sport 22\n    ^^^^^^^\nknetstat summary ..."),
-            ("IP_TOS=5s", "\"5s\" is not a number"),
-            ("TCP_KEEPIDLE>long", "\"long\" is not a number\n    TCP_KEEPIDLE>long\n                 ^^^^\nexpected: TCP_KEEPIDLE = seconds"),
+            ("IP_TOS=5s", "\"5s\" is not a value of IP_TOS\n    IP_TOS=5s\n           ^^\nexpected: a code point such as ef, af11"),
+            ("TCP_KEEPIDLE>long", "\"long\" is not a value of TCP_KEEPIDLE\n    TCP_KEEPIDLE>long\n                 ^^^^\nexpected: TCP_KEEPIDLE = seconds"),
             ("uid", "uid takes an operator and a number"),
             ("process", "process takes = or != and a name"),
             ("process=\"a", "this quotation mark is not closed"),

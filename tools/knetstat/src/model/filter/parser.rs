@@ -4,14 +4,18 @@
 
 use crate::model::defaults::Defaults;
 use crate::model::filter::error::Error;
-use crate::model::filter::expr::{Expr, Op, Test, Value, OPS};
-use crate::model::filter::host::{prefix, Host};
+use crate::model::filter::expr::{Expr, Operand, Test};
+use crate::model::filter::host::{Host, Prefix};
+use crate::model::filter::op::{Op, OPS};
 use crate::model::filter::tokens::{sign, tokens, Token};
-use crate::model::options::{self, Info, Kind};
+use crate::model::filter::value::Pattern;
+use crate::model::options::{self, Info};
+use crate::model::quantity::Scale;
 use crate::model::similar::{meant, similar};
 use crate::model::states::{self, States};
-use crate::model::words::{self, Meaning, Side, WORDS};
+use crate::model::words::{self, Field, Meaning, Side, WORDS};
 use crate::source::services::Services;
+use crate::source::users;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -237,12 +241,21 @@ impl Parser<'_> {
             }
             Meaning::Pid => {
                 self.needs_owners = true;
-                let (op, n) = self.number(name, place)?;
-                Ok(Expr::Pid(op, n))
+                let (op, operand) = self.operand(name, place, &|text| Scale::COUNT.parse(text))?;
+                match operand {
+                    Operand::Number(n) => Ok(Expr::Pid(op, n)),
+                    Operand::Field(_) => {
+                        self.error(self.before(), format!("{name} takes a number"), "")
+                    }
+                }
             }
             Meaning::Number(field) => {
-                let (op, n) = self.number(name, place)?;
-                Ok(Expr::Number(field, op, n))
+                let (op, operand) = self.operand(name, place, &|text| match field {
+                    Field::Uid => Scale::COUNT.parse(text).or_else(|| users::id(text)),
+                    Field::RecvQ | Field::SendQ => Scale::BYTES.parse(text),
+                    _ => Scale::COUNT.parse(text),
+                })?;
+                Ok(Expr::Number(field, op, operand))
             }
             Meaning::State | Meaning::Exclude => self.error(
                 place,
@@ -312,7 +325,13 @@ impl Parser<'_> {
         self.error(token.place.clone(), what, hint)
     }
 
-    fn number(&mut self, name: &str, place: Range<usize>) -> Result<(Op, i128), Error> {
+    /// Parses an operator, and a number or the name of another number of the row.
+    fn operand(
+        &mut self,
+        name: &str,
+        place: Range<usize>,
+        parse: &dyn Fn(&str) -> Option<i128>,
+    ) -> Result<(Op, Operand), Error> {
         let Some(op) = self.op() else {
             return self.error(
                 place,
@@ -321,8 +340,20 @@ impl Parser<'_> {
             );
         };
         let value = self.value("a number")?;
-        match options::number(&value.text) {
-            Some(n) => Ok((op, n)),
+        let field = words::find(&value.text).filter(|_| !value.is_quoted);
+        if let Some(Meaning::Number(field)) = field.map(|word| word.meaning) {
+            return Ok((op, Operand::Field(field)));
+        }
+        match parse(&value.text) {
+            Some(n) => Ok((op, Operand::Number(n))),
+            None if name == "uid" => {
+                let what = format!("there is no user {:?}", value.text);
+                self.error(
+                    value.place,
+                    what,
+                    "expected: a number, or the name of a user",
+                )
+            }
             None => self.error(value.place, format!("{:?} is not a number", value.text), ""),
         }
     }
@@ -345,24 +376,19 @@ impl Parser<'_> {
         };
         let place = self.before();
         let token = self.value("a value")?;
-        let expected = || format!("expected: {} = {}", info.name, info.value);
-        let value = match (info.kind, options::number_of(info, &token.text)) {
-            (Kind::Text, _) if matches!(op, Op::Eq | Op::Ne) => Value::Text(token.text),
-            (Kind::Text, _) => {
-                let what = format!("{} is not a number, so it takes only = or !=", info.name);
-                return self.error(place, what, expected());
-            }
-            (_, Some(n)) => Value::Number(n),
-            (_, None) => {
-                let what = format!("{:?} is not a number", token.text);
-                return self.error(token.place, what, expected());
-            }
-        };
-        Ok(Expr::Option(Test {
-            defaults,
-            op,
-            value,
-        }))
+        if !info.kind.is_number() && !op.is_equality() {
+            let what = format!("{} is not a number, so it takes only = or !=", info.name);
+            let hint = format!("expected: {} = {}", info.name, info.value);
+            return self.error(place, what, hint);
+        }
+        match Pattern::parse(info, &token.text) {
+            Ok(pattern) => Ok(Expr::Option(Test {
+                defaults,
+                op,
+                pattern,
+            })),
+            Err(rejected) => self.error(token.place, rejected.what, rejected.hint),
+        }
     }
 
     fn port(&self, word: &str, place: Range<usize>) -> Result<u16, Error> {
@@ -402,6 +428,11 @@ impl Parser<'_> {
                 (&whole[..colon], Some(&whole[colon + 1..]))
             }
             None => (whole, None),
+        };
+        // `Some(None)` is any address.
+        let prefix = |text: &str| match text {
+            "" | "*" => Some(None),
+            text => Prefix::parse(text).map(Some),
         };
         let split = prefix(address).map(|prefix| (prefix, port));
         // The whole text as an IPv6 address without a port and without brackets.

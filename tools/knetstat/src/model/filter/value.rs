@@ -1,0 +1,625 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The values that a filter compares options with. They are compared as what they are: an address
+//! may be written in any way, and a number in any unit.
+
+use crate::model::filter::host::Prefix;
+use crate::model::filter::op::Op;
+use crate::model::options::{self, Answer, Info, Kind, Unset};
+use crate::model::quantity::Scale;
+use crate::model::similar::{meant, similar};
+use crate::model::text::is_name;
+use crate::model::truth::{Reason, Truth};
+use crate::source::interfaces;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A value, as a person types it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// A number in the base unit of its scale, and the factor from a row's unit to it.
+    Number {
+        base: i128,
+        factor: i128,
+    },
+    /// The bits of a mask that count, and their value.
+    Masked {
+        value: u64,
+        mask: u64,
+    },
+    /// A name, with or without the details that follow it.
+    Name(String),
+    /// Flags that are all set.
+    Flags(Vec<String>),
+    Interface(String),
+    Ports(u16, u16),
+    /// Addresses that are all in the list, each with or without its interface.
+    Addresses(Vec<Address>),
+}
+
+/// An address or a prefix, with or without an interface.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Address {
+    /// `None` is any address.
+    prefix: Option<Prefix>,
+    interface: Option<String>,
+}
+
+/// The reason why a text is not a value of an option.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// What the text is not, and what may be meant.
+    pub what: String,
+    /// What is expected.
+    pub hint: String,
+}
+
+/// The words for 0 and 1.
+const SWITCHES: [(&str, i128); 8] = [
+    ("on", 1),
+    ("off", 0),
+    ("yes", 1),
+    ("no", 0),
+    ("true", 1),
+    ("false", 0),
+    ("enabled", 1),
+    ("disabled", 0),
+];
+
+/// The names of the differentiated services code points: RFC 2474, 2597, 3246, 5865 and 8622.
+const CODE_POINTS: [(&str, u64); 25] = [
+    ("cs0", 0),
+    ("default", 0),
+    ("le", 1),
+    ("cs1", 8),
+    ("af11", 10),
+    ("af12", 12),
+    ("af13", 14),
+    ("cs2", 16),
+    ("af21", 18),
+    ("af22", 20),
+    ("af23", 22),
+    ("cs3", 24),
+    ("af31", 26),
+    ("af32", 28),
+    ("af33", 30),
+    ("cs4", 32),
+    ("af41", 34),
+    ("af42", 36),
+    ("af43", 38),
+    ("cs5", 40),
+    ("va", 44),
+    ("voice-admit", 44),
+    ("ef", 46),
+    ("cs6", 48),
+    ("cs7", 56),
+];
+
+/// The bits of the TOS field that are the code point. ECN uses the others.
+const CODE_POINT: u64 = 0xfc;
+
+/// The largest length of the name of an interface, congestion control or upper layer protocol.
+const LONGEST_NAME: usize = 15;
+
+/// The begin of the entry that counts the groups that a list lacks.
+const MORE: &str = "more:";
+
+impl Pattern {
+    /// Parses a value of an option.
+    ///
+    /// # Errors
+    ///
+    /// If the text cannot be a value of this option.
+    pub fn parse(info: &Info, text: &str) -> Result<Self, Rejected> {
+        let parsed = match info.kind {
+            Kind::Flag => flag(info, text),
+            Kind::Mask => masked(text),
+            Kind::TrafficClass => code_point(text).or_else(|| masked(text)),
+            Kind::Name => is_short_name(text).then(|| Self::Name(text.to_owned())),
+            Kind::Flags => return flags(info, text),
+            Kind::Interface => interface(text).map(Self::Interface),
+            Kind::Ports => ports(text),
+            Kind::Address | Kind::Groups => return addresses(info, text),
+            _ => {
+                let scale = Scale::of(info.kind);
+                let base = scale.parse(text);
+                base.map(|base| Self::Number {
+                    base,
+                    factor: scale.factor,
+                })
+            }
+        };
+        parsed.ok_or_else(|| Rejected::new(info, text))
+    }
+
+    /// Whether a value that a row shows meets a comparison.
+    pub fn test(&self, op: Op, shown: &str) -> Truth {
+        let is_same = match self {
+            Self::Number { base, factor } => {
+                let number = options::number(shown).and_then(|n| n.checked_mul(*factor));
+                return match number {
+                    Some(number) => op.holds(number.cmp(base)).into(),
+                    None => Truth::unknown(Reason::Undisclosed),
+                };
+            }
+            Self::Masked { value, mask } => {
+                let number = options::number(shown).and_then(|n| u64::try_from(n).ok());
+                return match number {
+                    Some(number) => op.holds((number & mask).cmp(value)).into(),
+                    None => Truth::unknown(Reason::Undisclosed),
+                };
+            }
+            Self::Name(name) => {
+                let details = shown.split_once('|');
+                let is_short = details.is_some_and(|(short, _)| is_name(short, name));
+                (is_short || is_name(shown, name)).into()
+            }
+            Self::Flags(flags) => {
+                let is_set = |flag: &String| shown.split('|').any(|set| set == flag);
+                flags.iter().all(is_set).into()
+            }
+            Self::Interface(name) => is_name(shown, name).into(),
+            Self::Ports(low, high) => (port_range(shown) == Some((*low, *high))).into(),
+            Self::Addresses(addresses) => addresses.iter().fold(Truth::True, |all, address| {
+                all.and(|| address.is_in_list(shown))
+            }),
+        };
+        match op {
+            Op::Ne => !is_same,
+            _ => is_same,
+        }
+    }
+
+    /// Whether an option without a value meets a comparison. The only value that it may equal is
+    /// the one that setsockopt(2) takes for none.
+    pub fn test_nothing(&self, op: Op, info: &Info) -> Truth {
+        let is_none = match self {
+            Self::Number { base: 0, .. } => matches!(
+                info.unset,
+                Unset::Asked {
+                    answer: Answer::Time,
+                    ..
+                }
+            ),
+            Self::Name(name) | Self::Interface(name) => name.is_empty(),
+            _ => false,
+        };
+        match op {
+            Op::Eq => is_none.into(),
+            Op::Ne => (!is_none).into(),
+            _ => Truth::False,
+        }
+    }
+}
+
+impl Rejected {
+    fn new(info: &Info, text: &str) -> Self {
+        let name = info.name;
+        let hint = match info.kind {
+            Kind::Flag => {
+                let values: Vec<_> = flag_values(info).map(|n| n.to_string()).collect();
+                format!("expected: {}, on or off", values.join(", "))
+            }
+            Kind::Mask => {
+                "expected: a number or a number and a mask, such as 0x10 or 0x10/0xf0".to_owned()
+            }
+            Kind::TrafficClass => {
+                "expected: a code point such as ef, af11 or cs5, or a number and \
+                a mask, such as 0xb8 or 0xb8/0xfc"
+                    .to_owned()
+            }
+            Kind::Name | Kind::Interface => {
+                format!("expected: a name of at most {LONGEST_NAME} bytes")
+            }
+            Kind::Ports => "expected: two ports, such as 40000-40100".to_owned(),
+            Kind::Flags | Kind::Address | Kind::Groups => String::new(),
+            kind => format!(
+                "expected: {name} = {}, for example {}",
+                info.value,
+                Scale::of(kind).examples
+            ),
+        };
+        Self {
+            what: format!("{text:?} is not a value of {name}"),
+            hint,
+        }
+    }
+}
+
+/// The values that a flag can have.
+fn flag_values(info: &Info) -> impl Iterator<Item = i128> + '_ {
+    let highest = info.value.split('|').filter_map(|n| n.parse().ok()).max();
+    0..=highest.unwrap_or(1).max(1)
+}
+
+fn flag(info: &Info, text: &str) -> Option<Pattern> {
+    let mut switches = SWITCHES.iter();
+    let switch = switches.find(|(word, _)| word.eq_ignore_ascii_case(text));
+    let n = match switch {
+        Some((_, n)) => *n,
+        None => {
+            options::number(text).filter(|n| text.parse() == Ok(*n) || text.starts_with("0x"))?
+        }
+    };
+    flag_values(info)
+        .any(|value| value == n)
+        .then_some(Pattern::Number { base: n, factor: 1 })
+}
+
+fn masked(text: &str) -> Option<Pattern> {
+    let number = |text| Scale::COUNT.parse(text).and_then(|n| u64::try_from(n).ok());
+    let (value, mask) = match text.split_once('/') {
+        Some((value, mask)) => (value, number(mask)?),
+        None => (text, u64::MAX),
+    };
+    let value = number(value)?;
+    // Bits outside of the mask could never be equal.
+    (value & mask == value).then_some(Pattern::Masked { value, mask })
+}
+
+fn code_point(text: &str) -> Option<Pattern> {
+    let mut named = CODE_POINTS.iter();
+    let (_, point) = named.find(|(name, _)| name.eq_ignore_ascii_case(text))?;
+    Some(Pattern::Masked {
+        value: point << 2,
+        mask: CODE_POINT,
+    })
+}
+
+fn flags(info: &Info, text: &str) -> Result<Pattern, Rejected> {
+    let flags = text.split('|').map(|typed| {
+        // A number of a clock, or flags that the module has no name for.
+        if typed.contains(':') || typed.starts_with("0x") || typed.starts_with("CLOCK_") {
+            return Ok(typed.to_owned());
+        }
+        let upper = typed.to_ascii_uppercase();
+        let bare = upper.strip_prefix("SOF_TIMESTAMPING_").unwrap_or(&upper);
+        match info.flags.iter().find(|flag| **flag == bare) {
+            Some(flag) => Ok((*flag).to_owned()),
+            None => {
+                let near = similar(bare, info.flags.iter().copied());
+                Err(Rejected {
+                    what: format!("{typed:?} is not a flag of {}{}", info.name, meant(&near)),
+                    hint: format!("expected: {}", info.flags.join(", ")),
+                })
+            }
+        }
+    });
+    flags.collect::<Result<_, _>>().map(Pattern::Flags)
+}
+
+/// The name of an interface, which may be given by its index.
+fn interface(text: &str) -> Option<String> {
+    let by_index = text.parse().ok().map(|index| {
+        // Rows show this name if there is no such interface.
+        interfaces::name_of(index).unwrap_or_else(|| format!("if{index}"))
+    });
+    // A name can be longer with the escapes of a row.
+    let is_name = text.contains('\\') || text.len() <= LONGEST_NAME;
+    by_index.or_else(|| is_name.then(|| text.to_owned()))
+}
+
+/// Whether the text up to the details is short enough for a name.
+fn is_short_name(text: &str) -> bool {
+    let name = text.split_once('|').map_or(text, |(name, _)| name);
+    name.len() <= LONGEST_NAME
+}
+
+fn port_range(text: &str) -> Option<(u16, u16)> {
+    let (low, high) = text.split_once('-')?;
+    Some((low.parse().ok()?, high.parse().ok()?))
+}
+
+fn ports(text: &str) -> Option<Pattern> {
+    let (low, high) = port_range(text)?;
+    Some(Pattern::Ports(low, high))
+}
+
+/// The prefix that contains all addresses which the option can have.
+fn range_of(info: &Info) -> Prefix {
+    let prefix = |address, len| Prefix { address, len };
+    match (info.kind, info.level) {
+        (Kind::Groups, "IPPROTO_IP") => prefix(Ipv4Addr::new(224, 0, 0, 0).into(), 4),
+        (Kind::Groups, _) => prefix(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0).into(), 8),
+        _ => prefix(Ipv4Addr::UNSPECIFIED.into(), 0),
+    }
+}
+
+fn addresses(info: &Info, text: &str) -> Result<Pattern, Rejected> {
+    let range = range_of(info);
+    let addresses = text.split('+').map(|typed| {
+        let (typed, interface_) = match typed.split_once('%') {
+            Some((typed, name)) => (typed, Some(name)),
+            None => (typed, None),
+        };
+        let interface_ = match interface_ {
+            Some(name) => Some(interface(name).filter(|name| !name.is_empty())?),
+            None => None,
+        };
+        let prefix = match typed {
+            "" | "*" => None,
+            typed => Some(Prefix::parse(typed)?),
+        };
+        let is_possible = prefix.is_none_or(|prefix| range.overlaps(prefix));
+        (is_possible && (prefix.is_some() || interface_.is_some())).then_some(Address {
+            prefix,
+            interface: interface_,
+        })
+    });
+    let addresses = addresses.collect::<Option<_>>();
+    addresses.map(Pattern::Addresses).ok_or_else(|| {
+        let (what, example) = match (info.kind, range.address) {
+            (Kind::Groups, IpAddr::V4(_)) => ("an IPv4 multicast group", "224.0.0.251"),
+            (Kind::Groups, IpAddr::V6(_)) => ("an IPv6 multicast group", "ff02::fb"),
+            _ => ("an IPv4 address", "192.0.2.1"),
+        };
+        let len = if range.address.is_ipv4() { 24 } else { 16 };
+        Rejected {
+            what: format!("{text:?} is not {what}"),
+            hint: format!(
+                "for example: {example}, {example}%eth0, %eth0 or the prefix {example}/{len}"
+            ),
+        }
+    })
+}
+
+impl Address {
+    /// Whether a list of addresses contains this one. A list that is cut may contain it.
+    fn is_in_list(&self, list: &str) -> Truth {
+        let mut is_cut = false;
+        for entry in list.split('+') {
+            is_cut |= entry.starts_with(MORE);
+            let (address, interface) = match entry.split_once('%') {
+                Some((address, interface)) => (address, Some(interface)),
+                None => (entry, None),
+            };
+            let is_there = match (&self.interface, interface) {
+                (None, _) => true,
+                (Some(name), Some(shown)) => is_name(shown, name),
+                (Some(_), None) => false,
+            };
+            let is_in_prefix = |address| self.prefix.is_none_or(|prefix| prefix.contains(address));
+            if is_there && address.parse().is_ok_and(is_in_prefix) {
+                return Truth::True;
+            }
+        }
+        match is_cut {
+            true => Truth::unknown(Reason::Cut),
+            false => Truth::False,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::options::by_name;
+    use proptest::prelude::*;
+
+    const EQ: Op = Op::Eq;
+
+    fn parse(name: &str, typed: &str) -> Result<Pattern, Rejected> {
+        Pattern::parse(by_name(name).unwrap(), typed)
+    }
+
+    fn test(name: &str, op: Op, typed: &str, shown: &str) -> Truth {
+        let pattern = parse(name, typed);
+        pattern
+            .unwrap_or_else(|err| panic!("{err:?}"))
+            .test(op, shown)
+    }
+
+    #[test]
+    fn values_are_compared_as_what_they_are() {
+        let groups = "224.0.0.251%eth0+239.2.0.1%a|b+239.2.0.2%if9";
+        let groups6 = "ff02::fb%lo";
+        for (name, typed, shown, expected) in [
+            ("TCP_NODELAY", "on", "1", true),
+            ("TCP_NODELAY", "0x1", "1", true),
+            ("SO_REUSEADDR", "2", "2", true),
+            ("IP_MULTICAST_LOOP", "off", "0", true),
+            ("TCP_KEEPIDLE", "1min", "60", true),
+            ("TCP_KEEPIDLE", "59999ms", "59", false),
+            ("SO_RCVTIMEO", "2s", "2000ms", true),
+            ("SO_LINGER", "0s", "0s", true),
+            ("SO_RCVBUF", "64k", "65536", true),
+            ("SO_MAX_PACING_RATE", "10mbit", "1250000", true),
+            ("SO_MARK", "0x10/0xf0", "0x1f", true),
+            ("SO_MARK", "16/240", "0x2f", false),
+            ("SO_MARK", "0x1f", "0x1f", true),
+            ("IP_TOS", "ef", "0xb8", true),
+            ("IP_TOS", "EF", "0xb9", true),
+            ("IP_TOS", "0xb8", "0xb9", false),
+            ("IPV6_TCLASS", "af11", "0x28", true),
+            ("IPV6_TCLASS", "cs5", "0x28", false),
+            ("TCP_ULP", "tls", "tls|version:1.3", true),
+            ("TCP_ULP", "tls|version:1.3", "tls|version:1.3", true),
+            ("TCP_ULP", "version:1.3", "tls|version:1.3", false),
+            ("SO_BINDTODEVICE", "eth0", "eth0|x", false),
+            ("SO_BINDTODEVICE", "eth0|x", "eth0|x", true),
+            ("SO_BINDTODEVICE", "größe", r"gr\xc3\xb6\xc3\x9fe", true),
+            ("SO_BINDTODEVICE", r"a\x2cb", r"a\x2cb", true),
+            ("SO_BINDTODEVICE", "a,b", r"a\x2cb", true),
+            ("SO_BINDTODEVICE", "1", "lo", true),
+            ("SO_BINDTODEVICE", "4294967295", "if4294967295", true),
+            (
+                "SO_TXTIME",
+                "deadline_mode",
+                "CLOCK_TAI|DEADLINE_MODE",
+                true,
+            ),
+            ("SO_TXTIME", "CLOCK_7", "CLOCK_7", true),
+            (
+                "SO_TIMESTAMPING",
+                "SOF_TIMESTAMPING_SOFTWARE",
+                "RX_SOFTWARE|SOFTWARE",
+                true,
+            ),
+            (
+                "SO_TIMESTAMPING",
+                "SOFTWARE|RX_SOFTWARE",
+                "RX_SOFTWARE|SOFTWARE",
+                true,
+            ),
+            ("SO_TIMESTAMPING", "SOFTWARE", "RX_SOFTWARE", false),
+            ("IP_LOCAL_PORT_RANGE", "40000-40100", "40000-40100", true),
+            ("IP_LOCAL_PORT_RANGE", "40000-40101", "40000-40100", false),
+            ("IP_MULTICAST_IF", "10.0.0.1", "10.0.0.1%eth0", true),
+            ("IP_MULTICAST_IF", "%eth0", "0.0.0.0%eth0", true),
+            ("IP_MULTICAST_IF", "%eth1", "0.0.0.0%eth0", false),
+            ("IP_ADD_MEMBERSHIP", "224.0.0.251", groups, true),
+            ("IP_ADD_MEMBERSHIP", "224.0.0.251%eth0", groups, true),
+            ("IP_ADD_MEMBERSHIP", "224.0.0.251%eth1", groups, false),
+            ("IP_ADD_MEMBERSHIP", "224.0.0.25", groups, false),
+            ("IP_ADD_MEMBERSHIP", "239/8", groups, true),
+            ("IP_ADD_MEMBERSHIP", "239.3.0.0/16", groups, false),
+            ("IP_ADD_MEMBERSHIP", "239.2.0.1%a|b", groups, true),
+            ("IP_ADD_MEMBERSHIP", "239.2.0.2+224.0.0.251", groups, true),
+            ("IP_ADD_MEMBERSHIP", "239.2.0.2+224.0.0.252", groups, false),
+            ("IP_ADD_MEMBERSHIP", "%if9", groups, true),
+            (
+                "IPV6_ADD_MEMBERSHIP",
+                "FF02:0:0:0:0:0:0:00fb",
+                groups6,
+                true,
+            ),
+            ("IPV6_ADD_MEMBERSHIP", "ff02::/16", groups6, true),
+            ("IPV6_ADD_MEMBERSHIP", "ff05::/16", groups6, false),
+        ] {
+            let info = format!("{name}={typed} on {shown}");
+            assert_eq!(test(name, EQ, typed, shown), expected.into(), "{info}");
+            assert_eq!(
+                test(name, Op::Ne, typed, shown),
+                (!expected).into(),
+                "{info}"
+            );
+        }
+        assert!(test("TCP_KEEPIDLE", Op::Gt, "59999ms", "60").is_true());
+        assert!(!test("TCP_KEEPIDLE", Op::Ge, "60001ms", "60").is_true());
+        // A newer module may show a value that this version cannot parse.
+        let odd = Truth::unknown(Reason::Undisclosed);
+        assert_eq!(test("TCP_KEEPIDLE", EQ, "60", "forever"), odd);
+    }
+
+    #[test]
+    fn lists_that_are_cut() {
+        let cut = "239.2.0.1%lo+239.2.0.2%lo+more:36";
+        let unknown = Truth::unknown(Reason::Cut);
+        for (typed, expected) in [
+            ("239.2.0.1", Truth::True),
+            ("224.0.0.251", unknown),
+            ("239.2.0.1+224.0.0.251", unknown),
+            ("224.0.0.0/4", Truth::True),
+        ] {
+            assert_eq!(
+                test("IP_ADD_MEMBERSHIP", EQ, typed, cut),
+                expected,
+                "{typed}"
+            );
+            assert_eq!(
+                test("IP_ADD_MEMBERSHIP", Op::Ne, typed, cut),
+                !expected,
+                "{typed}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_texts_are_rejected() {
+        for (name, typed, hint) in [
+            ("TCP_NODELAY", "5", "expected: 0, 1, on or off"),
+            ("TCP_NODELAY", "1ms", "expected: 0, 1, on or off"),
+            ("SO_REUSEADDR", "3", "expected: 0, 1, 2, on or off"),
+            (
+                "SO_RCVBUF",
+                "1s",
+                "expected: SO_RCVBUF = bytes, for example 64k",
+            ),
+            ("SO_MARK", "x", "expected: a number or a number and a mask"),
+            (
+                "SO_MARK",
+                "0x1f/0xf0",
+                "expected: a number or a number and a mask",
+            ),
+            ("SO_MARK", "-1", "expected: a number or a number and a mask"),
+            ("IP_TOS", "expedited", "expected: a code point"),
+            (
+                "TCP_CONGESTION",
+                "sixteen-or-more!",
+                "expected: a name of at most 15",
+            ),
+            (
+                "SO_BINDTODEVICE",
+                "sixteen-or-more!",
+                "expected: a name of at most 15",
+            ),
+            ("IP_LOCAL_PORT_RANGE", "40000", "expected: two ports"),
+            ("SO_TXTIME", "DEADLINE", "expected: CLOCK_REALTIME"),
+            ("IP_MULTICAST_IF", "fe80::1", "for example: 192.0.2.1,"),
+            (
+                "IP_ADD_MEMBERSHIP",
+                "nonsense",
+                "for example: 224.0.0.251, 224.0.0.251%eth0",
+            ),
+            ("IP_ADD_MEMBERSHIP", "ff02::fb", "for example: 224.0.0.251"),
+            ("IP_ADD_MEMBERSHIP", "10.0.0.1", "for example: 224.0.0.251"),
+            ("IP_ADD_MEMBERSHIP", "", "for example: 224.0.0.251"),
+            ("IP_ADD_MEMBERSHIP", "%", "for example: 224.0.0.251"),
+            (
+                "IPV6_ADD_MEMBERSHIP",
+                "224.0.0.251",
+                "for example: ff02::fb",
+            ),
+        ] {
+            let rejected = parse(name, typed).expect_err(typed);
+            assert!(
+                rejected.what.contains(&format!("{typed:?}")),
+                "{rejected:?}"
+            );
+            assert!(rejected.hint.starts_with(hint), "{rejected:?}");
+        }
+    }
+
+    #[test]
+    fn nothing() {
+        let of = |name: &str, op, typed| {
+            let info = by_name(name).unwrap();
+            parse(name, typed).unwrap().test_nothing(op, info)
+        };
+        assert_eq!(of("SO_RCVTIMEO", EQ, "0"), Truth::True);
+        assert_eq!(of("SO_RCVTIMEO", Op::Ne, "2s"), Truth::True);
+        assert_eq!(of("SO_RCVTIMEO", Op::Lt, "2s"), Truth::False);
+        // A linger time of 0 resets the connection, which is not the default.
+        assert_eq!(of("SO_LINGER", EQ, "0"), Truth::False);
+        assert_eq!(of("SO_BINDTODEVICE", EQ, ""), Truth::True);
+        assert_eq!(of("SO_BINDTODEVICE", Op::Ne, "lo"), Truth::True);
+        assert_eq!(of("IP_ADD_MEMBERSHIP", EQ, "224/4"), Truth::False);
+        assert_eq!(of("IP_ADD_MEMBERSHIP", Op::Ne, "224/4"), Truth::True);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text(text: String, shown: String) {
+            for info in options::all() {
+                if let Ok(pattern) = Pattern::parse(info, &text) {
+                    prop_assert_eq!(pattern.test(Op::Ne, &shown), !pattern.test(EQ, &shown));
+                }
+            }
+        }
+
+        /// A number of a row is accepted as it is, and equals itself.
+        #[test]
+        fn any_number(n: u32) {
+            for info in options::all().iter().filter(|info| info.kind != Kind::Flag) {
+                let shown = match info.value {
+                    "nms" => format!("{n}ms"),
+                    "ns" => format!("{n}s"),
+                    "hexadecimal" => format!("{n:#x}"),
+                    _ => n.to_string(),
+                };
+                if info.kind.is_number() {
+                    prop_assert_eq!(test(info.name, EQ, &shown, &shown), Truth::True);
+                }
+            }
+        }
+    }
+}

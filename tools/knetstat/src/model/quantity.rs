@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Numbers with units, as people type them: `64k`, `1.5s`, `10mbit`.
+
+use crate::model::options::{number, Kind};
+
+/// A suffix and its factor, in the base unit of a kind.
+type Unit = (&'static str, i128);
+
+/// Base unit: nanosecond.
+const TIMES: [Unit; 12] = [
+    ("us", 1_000),
+    ("usec", 1_000),
+    ("ms", 1_000_000),
+    ("msec", 1_000_000),
+    ("s", 1_000_000_000),
+    ("sec", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("min", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("hour", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+    ("day", 86_400_000_000_000),
+];
+
+/// Base unit: byte. As in ss and tc, these are powers of 1024.
+const SIZES: [Unit; 13] = [
+    ("b", 1),
+    ("k", 1 << 10),
+    ("kb", 1 << 10),
+    ("kib", 1 << 10),
+    ("m", 1 << 20),
+    ("mb", 1 << 20),
+    ("mib", 1 << 20),
+    ("g", 1 << 30),
+    ("gb", 1 << 30),
+    ("gib", 1 << 30),
+    ("t", 1 << 40),
+    ("tb", 1 << 40),
+    ("tib", 1 << 40),
+];
+
+/// Base unit: bit per second. As in ss and tc, these are powers of 1000.
+const RATES: [Unit; 9] = [
+    ("k", 8_000),
+    ("m", 8_000_000),
+    ("g", 8_000_000_000),
+    ("t", 8_000_000_000_000),
+    ("bit", 1),
+    ("kbit", 1_000),
+    ("mbit", 1_000_000),
+    ("gbit", 1_000_000_000),
+    ("tbit", 1_000_000_000_000),
+];
+
+/// Base unit: one.
+const COUNTS: [Unit; 3] = [("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000)];
+
+/// The scale of the numbers of a kind: the units that people can type, and the factor from the unit
+/// of a row to the base unit.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    units: &'static [Unit],
+    pub factor: i128,
+    /// The units as an error lists them.
+    pub examples: &'static str,
+}
+
+impl Scale {
+    /// The scale of sizes in bytes.
+    pub const BYTES: Self = Self {
+        units: &SIZES,
+        factor: 1,
+        examples: "64k, 1M, 2G",
+    };
+
+    /// The scale of plain numbers.
+    pub const COUNT: Self = Self {
+        units: &COUNTS,
+        factor: 1,
+        examples: "10, 10k",
+    };
+
+    const fn time(factor: i128) -> Self {
+        Self {
+            units: &TIMES,
+            factor,
+            examples: "500ms, 1.5s, 2min, 1h",
+        }
+    }
+
+    /// The scale of a kind of numbers.
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Bytes => Self::BYTES,
+            Kind::BytesPerSecond => Self {
+                units: &RATES,
+                factor: 8,
+                examples: "1M, 10mbit",
+            },
+            Kind::Microseconds => Self::time(1_000),
+            Kind::Milliseconds => Self::time(1_000_000),
+            Kind::Seconds => Self::time(1_000_000_000),
+            _ => Self::COUNT,
+        }
+    }
+
+    /// A typed number in the base unit. Without a unit, it is in the unit of rows.
+    pub fn parse(self, text: &str) -> Option<i128> {
+        if let Some(hex) = text.strip_prefix("0x") {
+            return number(&format!("0x{hex}"))?.checked_mul(self.factor);
+        }
+        let (is_negative, rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let (digits, unit) = rest.split_at(end.unwrap_or(rest.len()));
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        if whole.is_empty() || digits.ends_with('.') || fraction.contains('.') {
+            return None;
+        }
+        let factor = match unit.trim_start() {
+            "" => self.factor,
+            unit => {
+                let mut units = self.units.iter();
+                units.find(|(name, _)| name.eq_ignore_ascii_case(unit))?.1
+            }
+        };
+        let scaled = format!("{whole}{fraction}").parse::<i128>().ok()?;
+        let scaled = scaled.checked_mul(factor)?;
+        let divisor = 10_i128.checked_pow(fraction.len().try_into().ok()?)?;
+        // A fraction of the base unit is nothing that a row could show.
+        let base = (scaled % divisor == 0).then_some(scaled / divisor)?;
+        Some(if is_negative { -base } else { base })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_people_type() {
+        for (kind, text, in_rows) in [
+            (Kind::Bytes, "64k", 65_536),
+            (Kind::Bytes, "64K", 65_536),
+            (Kind::Bytes, "1.5MiB", 1_572_864),
+            (Kind::Bytes, "2G", 2_147_483_648),
+            (Kind::Bytes, "4096", 4096),
+            (Kind::Bytes, "0x10", 16),
+            (Kind::BytesPerSecond, "10mbit", 1_250_000),
+            (Kind::BytesPerSecond, "1M", 1_000_000),
+            (Kind::Seconds, "2min", 120),
+            (Kind::Seconds, "1h", 3600),
+            (Kind::Seconds, "-1", -1),
+            (Kind::Seconds, "60000ms", 60),
+            (Kind::Milliseconds, "1.5s", 1500),
+            (Kind::Milliseconds, "0.5 s", 500),
+            (Kind::Microseconds, "2ms", 2000),
+            (Kind::Count, "10k", 10_000),
+            (Kind::Mask, "0x2a", 42),
+        ] {
+            let scale = Scale::of(kind);
+            let expected = Some(in_rows * scale.factor);
+            assert_eq!(scale.parse(text), expected, "{kind:?} {text}");
+        }
+        let scale = Scale::of(Kind::Seconds);
+        let (below, above) = (scale.parse("59999ms"), scale.parse("60001ms"));
+        assert!(below < Some(60 * scale.factor) && above > Some(60 * scale.factor));
+    }
+
+    #[test]
+    fn what_is_no_number() {
+        for (kind, text) in [
+            (Kind::Bytes, ""),
+            (Kind::Bytes, "k"),
+            (Kind::Bytes, "1s"),
+            (Kind::Bytes, "1.5"),
+            (Kind::Bytes, "1..5k"),
+            (Kind::Bytes, "1.k"),
+            (Kind::Bytes, "+1"),
+            (Kind::Bytes, "--1"),
+            (Kind::Bytes, "1 2"),
+            (Kind::Bytes, "0x"),
+            (Kind::Bytes, "0x-1"),
+            (Kind::Seconds, "1M1"),
+            (Kind::Seconds, "0.0000000001s"),
+            (Kind::Count, "5ms"),
+            (Kind::Count, "٣"),
+        ] {
+            assert_eq!(Scale::of(kind).parse(text), None, "{kind:?} {text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text(text: String) {
+            for kind in [Kind::Bytes, Kind::Seconds, Kind::Count, Kind::BytesPerSecond] {
+                let _ = Scale::of(kind).parse(&text);
+            }
+        }
+
+        #[test]
+        fn any_number(n: i64) {
+            for kind in [Kind::Bytes, Kind::Seconds, Kind::Count] {
+                let scale = Scale::of(kind);
+                prop_assert_eq!(scale.parse(&n.to_string()), Some(i128::from(n) * scale.factor));
+            }
+        }
+    }
+}

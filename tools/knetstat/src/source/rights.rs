@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The rights of this process, which decide what the module shows.
+
+use procfs::process::Process;
+use procfs::sys::kernel::Version;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+
+/// The number of CAP_NET_ADMIN.
+const CAP_NET_ADMIN: u32 = 12;
+
+mod ioctl {
+    nix::ioctl_none!(ns_get_userns, 0xb7, 0x1);
+    nix::ioctl_none!(ns_get_parent, 0xb7, 0x2);
+}
+
+/// Whether this process has CAP_NET_ADMIN over its network namespace: `ns_capable()` of the user
+/// namespace that owns it. `false` if this cannot be found out.
+pub fn is_net_admin() -> bool {
+    let capabilities = Process::myself().and_then(|process| process.status());
+    let has_capability = capabilities.is_ok_and(|status| status.capeff >> CAP_NET_ADMIN & 1 == 1);
+    has_capability && is_in_owner().unwrap_or(false)
+}
+
+/// Whether this process is in the user namespace that owns its network namespace, or in an ancestor
+/// of it. Capabilities in any other user namespace do not count.
+fn is_in_owner() -> io::Result<bool> {
+    let own = inode(&File::open("/proc/self/ns/user")?)?;
+    let net = File::open("/proc/self/ns/net")?;
+    let mut owner = owner_of(&net)?;
+    loop {
+        if inode(&owner)? == own {
+            return Ok(true);
+        }
+        // The kernel refuses a parent that this process may not see: an ancestor of its own.
+        owner = match parent_of(&owner) {
+            Ok(parent) => parent,
+            Err(_) => return Ok(false),
+        };
+    }
+}
+
+fn inode(namespace: &File) -> io::Result<u64> {
+    Ok(namespace.metadata()?.ino())
+}
+
+/// The user namespace that owns a namespace.
+fn owner_of(namespace: &File) -> io::Result<File> {
+    // SAFETY: `namespace` is open, and the request has no argument.
+    let fd = unsafe { ioctl::ns_get_userns(namespace.as_raw_fd()) }?;
+    // SAFETY: The kernel has just returned this descriptor, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into())
+}
+
+/// The parent of a user namespace.
+fn parent_of(namespace: &File) -> io::Result<File> {
+    // SAFETY: `namespace` is open, and the request has no argument.
+    let fd = unsafe { ioctl::ns_get_parent(namespace.as_raw_fd()) }?;
+    // SAFETY: The kernel has just returned this descriptor, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into())
+}
+
+/// Whether the running kernel is older than this version.
+pub fn is_kernel_before(major: u32, minor: u32) -> bool {
+    Version::current()
+        .is_ok_and(|now| (u32::from(now.major), u32::from(now.minor)) < (major, minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// Runs a test of this program by unshare(1). Returns `None` if user namespaces are not allowed.
+    fn unshared(flags: &str, test: &str) -> Option<bool> {
+        let is_allowed = Command::new("unshare").args([flags, "true"]).status();
+        if !is_allowed.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: unshare {flags} fails");
+            return None;
+        }
+        let name = format!("source::rights::tests::{test}");
+        let program = std::env::current_exe().unwrap();
+        let mut unshare = Command::new("unshare");
+        unshare.arg(flags).arg(program);
+        let status = unshare.args(["--exact", "--ignored", &name]).status();
+        Some(status.unwrap().success())
+    }
+
+    #[test]
+    #[ignore = "runs in a user namespace that does not own its network namespace"]
+    fn in_a_child() {
+        assert!(!is_net_admin());
+    }
+
+    #[test]
+    #[ignore = "runs in a user namespace that owns its network namespace"]
+    fn in_an_owner() {
+        assert!(is_net_admin());
+    }
+
+    /// All capabilities in a user namespace do not count for a network namespace outside of it.
+    #[test]
+    fn capabilities_over_the_namespace_count() {
+        assert_ne!(unshared("-r", "in_a_child"), Some(false));
+        assert_ne!(unshared("-rn", "in_an_owner"), Some(false));
+    }
+
+    #[test]
+    fn versions() {
+        assert!(is_kernel_before(1000, 0) && !is_kernel_before(2, 6));
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let mut parts = release.split(|c: char| !c.is_ascii_digit());
+        let mut next = || parts.next().unwrap().parse().unwrap();
+        let (major, minor) = (next(), next());
+        assert!(!is_kernel_before(major, minor) && is_kernel_before(major, minor + 1));
+    }
+}
