@@ -40,7 +40,8 @@ pub enum Entry<'a> {
         line: &'a [u8],
         /// The processes that are known to have the socket open.
         owners: &'a [Owner],
-        /// Whether the query selects the row.
+        /// Whether the query selects the row. The options of a row that does not pass were not
+        /// checked.
         passes: bool,
     },
     /// A line that cannot be parsed.
@@ -99,21 +100,26 @@ impl Query {
         outcome: &mut Outcome,
         take: &mut impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<()> {
-        let Some(row) = Row::parse(file, line) else {
-            outcome.unparsed += 1;
-            return take(Entry::Unparsed { file, line });
-        };
-        let holders = Holders {
+        let row = Row::begin(file, line);
+        let holders = |row: &Row<'_>| Holders {
             known: owners.map_or(&[][..], |owners| owners.of(row.ino)),
             may_lack: owners.is_some_and(|owners| owners.may_lack(row.ino)),
         };
-        let is_in_state = Truth::from(self.states.has(row.state));
-        let truth = is_in_state.and(|| self.filter.test(&row, holders));
+        let truth = row.as_ref().map_or(Truth::False, |row| {
+            let is_in_state = Truth::from(self.states.has(row.state));
+            is_in_state.and(|| self.filter.test(row, holders(row)))
+        });
+        // Most filters reject most rows, so the options are checked last.
+        let is_valid = |row: &Row<'_>| truth == Truth::False || row.has_valid_options();
+        let Some(row) = row.filter(is_valid) else {
+            outcome.unparsed += 1;
+            return take(Entry::Unparsed { file, line });
+        };
         outcome.undecided.count(truth);
         take(Entry::Row {
             row: &row,
             line,
-            owners: holders.known,
+            owners: holders(&row).known,
             passes: truth.is_true(),
         })
     }

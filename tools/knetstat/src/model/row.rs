@@ -133,6 +133,11 @@ impl<'a> Row<'a> {
     /// Parses a line without its line feed. `None` if it does not have the format that this version
     /// knows.
     pub fn parse(file: File, line: &'a [u8]) -> Option<Self> {
+        Self::begin(file, line).filter(Self::has_valid_options)
+    }
+
+    /// Like [`Row::parse`], but does not check the options, which takes most of the time.
+    pub fn begin(file: File, line: &'a [u8]) -> Option<Self> {
         // Rows contain printable ASCII only. Anything else could control a terminal. The fold has
         // no early exit, so that the compiler can compare many bytes at a time.
         let is_odd = |byte: &u8| !matches!(byte, b' '..=b'~');
@@ -181,25 +186,44 @@ impl<'a> Row<'a> {
         words.next().is_none().then_some(row)
     }
 
-    /// Parses the list: the options, followed by backlog, user and inode.
+    /// Parses the list from its end: the inode, the user and the backlog. The rest are the options.
     fn parse_list(&mut self, list: &'a str) -> Option<()> {
-        // The length of the options, without the numbers that follow them.
-        let mut end = 0;
-        let mut begin = 0;
-        for entry in list.split(',') {
-            let (name, value) = entry.split_once('=').filter(|(name, _)| !name.is_empty())?;
-            match name {
-                "backlog" => self.backlog = Some(number(value)?),
-                "uid" => self.uid = Some(number(value)?),
-                "ino" => self.ino = Some(number(value)?),
-                // No option follows the numbers.
-                _ if end + 1 < begin => return None,
-                _ => end = begin + entry.len(),
+        let mut rest = list;
+        loop {
+            let (before, entry) = rest.rsplit_once(',').unwrap_or(("", rest));
+            let (name, value) = entry.split_once('=')?;
+            let Some(field) = self.number_of(name) else {
+                break;
+            };
+            *field = Some(number(value)?);
+            rest = before;
+            if rest.is_empty() {
+                break;
             }
-            begin += entry.len() + 1;
         }
-        self.options = Options(&list[..end]);
+        self.options = Options(rest);
         Some(())
+    }
+
+    /// The field of a number that follows the options.
+    fn number_of(&mut self, name: &str) -> Option<&mut Option<u64>> {
+        match name {
+            "backlog" => Some(&mut self.backlog),
+            "uid" => Some(&mut self.uid),
+            "ino" => Some(&mut self.ino),
+            _ => None,
+        }
+    }
+
+    /// Whether the options are a list of names and values, without the numbers that follow them.
+    pub fn has_valid_options(&self) -> bool {
+        let mut numbers = *self;
+        let mut is_option = |entry: &str| {
+            entry
+                .split_once('=')
+                .is_some_and(|(name, _)| !name.is_empty() && numbers.number_of(name).is_none())
+        };
+        self.options.is_empty() || self.options.0.split(',').all(&mut is_option)
     }
 
     /// The numbers that follow the options, each with its name.

@@ -93,7 +93,7 @@ impl<'a> Reading<'a> {
     fn row(&mut self, row: &Row<'_>, passes: bool) {
         let key = Key::of(row);
         let known = self.tracker.sockets.get_mut(&key);
-        if !passes && known.is_none() {
+        if !passes && (known.is_none() || !row.has_valid_options()) {
             return;
         }
         Snapshot::write(row, &mut self.text);
