@@ -13,6 +13,7 @@ mod cursors;
 mod diag;
 mod examples;
 mod faults;
+mod filter_answers;
 mod groups;
 mod idle_reader;
 mod lifecycle;
@@ -71,6 +72,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(reads::cases());
     cases.extend(scripts::cases());
     cases.extend(examples::cases());
+    cases.extend(filter_answers::cases());
     cases.extend(crowds::cases());
     cases.extend(groups::cases());
     cases.extend(cursors::cases());

@@ -15,7 +15,7 @@ mod table;
 mod values;
 
 pub use answers::{get_bytes, set_bytes, TIMESTAMPING};
-pub use opt::{Early, Opt, Role, PLANS, SIX as OF_SIX};
+pub use opt::{Answer, Early, Opt, Role, PLANS, SIX as OF_SIX};
 pub use subject::{names, names_always_shown, Fresh, Subject};
 pub use table::{named, table, OF_THE_C_MODULE};
 pub use values::{ao_add, int, md5sig};

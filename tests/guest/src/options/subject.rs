@@ -130,7 +130,12 @@ impl Subject {
                 (socket, vec![to])
             }
         };
-        Ok(Self {
+        Ok(Self::of(plan, role, socket, others))
+    }
+
+    /// A socket that the caller has made.
+    pub fn of(plan: Plan, role: Role, socket: Socket, others: Vec<Socket>) -> Self {
+        Self {
             file: plan.file(role.is_tcp()),
             plan,
             role,
@@ -138,7 +143,7 @@ impl Subject {
             backlog: BACKLOG,
             memory: BTreeMap::new(),
             others,
-        })
+        }
     }
 
     /// The name of its kind.

@@ -1,0 +1,595 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command's filters on options, compared with getsockopt(2): every option, fresh and changed,
+//! on every kind of socket, with default and with other sysctls.
+//!
+//! A filter `NAME=VALUE` must select the sockets for which getsockopt(2) returns that value, and
+//! `NAME!=VALUE` the others that have the option. [`exception`] lists all differences; knetstat(8)
+//! describes them.
+
+use crate::guest::guest;
+use crate::harness::Case;
+use crate::netns::in_fresh;
+use crate::options::{table, Answer, Early, Opt, Role, Subject};
+use crate::rows::{File, Row};
+use crate::sockets::{ino, local, Plan};
+use anyhow::{ensure, Context, Result};
+use socket2::{SockAddr, Socket, Type};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::Ipv4Addr;
+use std::process::Command;
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new("filter_answers::default_sysctls", || {
+            in_fresh(|| every_option(&[], &[]))
+        }),
+        Case::new("filter_answers::other_sysctls", || {
+            in_fresh(|| every_option(SYSCTLS, &[]))
+        }),
+        Case::new("filter_answers::sysctls_changed_later", || {
+            in_fresh(|| every_option(&[], SYSCTLS))
+        }),
+        Case::new("filter_answers::hidden_options", || {
+            in_fresh(hidden_options)
+        }),
+        Case::new("filter_answers::forgotten_options", || {
+            in_fresh(forgotten_options)
+        }),
+        Case::new("filter_answers::cut_lists", || in_fresh(cut_lists)),
+        Case::new("filter_answers::explain", || in_fresh(|| explain(&[]))),
+        Case::new("filter_answers::explain_other_sysctls", || {
+            in_fresh(|| explain(SYSCTLS))
+        }),
+    ]
+}
+
+/// Sysctls of a network namespace that change defaults, with other values than the kernel's.
+const SYSCTLS: &[(&str, &str)] = &[
+    ("ipv6/bindv6only", "1"),
+    ("ipv6/auto_flowlabels", "2"),
+    ("ipv6/conf/all/hop_limit", "17"),
+    ("ipv6/conf/default/hop_limit", "17"),
+    ("ipv6/conf/lo/hop_limit", "17"),
+    ("ipv4/ip_default_ttl", "33"),
+    ("ipv4/ip_no_pmtu_disc", "1"),
+    ("ipv4/tcp_keepalive_time", "1000"),
+    ("ipv4/tcp_keepalive_intvl", "10"),
+    ("ipv4/tcp_keepalive_probes", "3"),
+    ("ipv4/tcp_syn_retries", "2"),
+    ("ipv4/tcp_fin_timeout", "11"),
+    ("ipv4/tcp_notsent_lowat", "16384"),
+    ("ipv4/tcp_congestion_control", "reno"),
+    ("ipv4/tcp_rto_min_us", "100000"),
+    ("ipv4/tcp_rto_max_ms", "60000"),
+    ("core/txrehash", "0"),
+];
+
+/// A socket of some kind, and the sockets that keep it in its state.
+struct Sample {
+    kind: String,
+    subject: Subject,
+    ino: u64,
+}
+
+/// Sets sysctls that this kernel has.
+fn set_sysctls(sysctls: &[(&str, &str)]) -> Result<()> {
+    for (path, value) in sysctls {
+        let path = format!("/proc/sys/net/{path}");
+        match fs::write(&path, value) {
+            Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+                return Err(err).context(path);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Sockets of every kind, bound to an address, to the wildcard address, and to nothing.
+fn samples() -> Result<Vec<Sample>> {
+    let mut samples = Vec::new();
+    let mut add = |kind: String, subject: Subject| -> Result<()> {
+        let ino = ino(&subject.socket)?;
+        samples.push(Sample { kind, subject, ino });
+        Ok(())
+    };
+    // With net.ipv6.bindv6only, sockets cannot have such addresses.
+    let mapped = (!is_bindv6only()).then_some(Plan::Mapped);
+    for plan in [Plan::V4, Plan::V6].into_iter().chain(mapped) {
+        for role in Role::ALL {
+            // Some options can be set on such sockets only.
+            let subject = Subject::with(plan, role, |socket| socket.set_reuse_port(true))?;
+            add(subject.kind(), subject)?;
+        }
+        if plan == Plan::Mapped {
+            continue;
+        }
+        for role in [Role::Listener, Role::UdpBound] {
+            let kind = match role {
+                Role::Listener => Type::STREAM,
+                _ => Type::DGRAM,
+            };
+            let socket = Socket::new(plan.domain(), kind, None)?;
+            socket.bind(&plan.wildcard(0).into())?;
+            if role == Role::Listener {
+                socket.listen(5)?;
+            }
+            let subject = Subject::of(plan, role, socket, vec![]);
+            add(
+                format!("{} at the wildcard address", subject.kind()),
+                subject,
+            )?;
+        }
+        let to = plan.udp()?;
+        let socket = Socket::new(plan.domain(), Type::DGRAM, None)?;
+        socket.connect(&SockAddr::from(local(&to)?))?;
+        let subject = Subject::of(plan, Role::UdpConnected, socket, vec![to]);
+        add(format!("{} without bind(2)", subject.kind()), subject)?;
+    }
+    Ok(samples)
+}
+
+/// The inodes of the sockets that a filter selects.
+fn selected(filter: &str) -> Result<BTreeSet<u64>> {
+    let output = Command::new(guest().dir.join("knetstat"))
+        .args(["-Htuan", filter])
+        .output()
+        .context("knetstat")?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{filter}: {stderr}");
+    let text = String::from_utf8(output.stdout)?;
+    let inos = text.lines().map(|line| {
+        let (_, ino) = line.rsplit_once("ino=").context("a row without ino=")?;
+        Ok(ino.trim().parse()?)
+    });
+    inos.collect()
+}
+
+/// The rows of all sockets, by inode.
+fn rows() -> Result<BTreeMap<u64, Row>> {
+    let mut rows = BTreeMap::new();
+    for file in File::ALL {
+        for row in file.read()? {
+            if let Some(ino) = row.number("ino") {
+                rows.insert(ino, row);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// The reason why a filter does not compare with the value that getsockopt(2) returns. `is_shown` is
+/// whether the row has the option.
+fn exception(opt: &Opt, sample: &Sample, row: &Row) -> Option<&'static str> {
+    let is_shown = row.option(opt.name).is_some();
+    let is_connected = !matches!(sample.subject.role, Role::Listener | Role::UdpBound);
+    match opt.name {
+        _ if is_shown => None,
+        "TCP_KEEPIDLE" | "TCP_KEEPCNT" | "TCP_KEEPINTVL"
+            if row.option("SO_KEEPALIVE") != Some("1") =>
+        {
+            Some("it has no effect without SO_KEEPALIVE")
+        }
+        "SO_RCVBUF" | "SO_SNDBUF" | "TCP_MAXSEG" => Some("the kernel adjusts it"),
+        "IPV6_UNICAST_HOPS" | "SO_INCOMING_CPU" if is_connected => {
+            Some("it depends on the route or on the last packet")
+        }
+        "IPV6_V6ONLY" if is_connected && sample.subject.plan == Plan::V6 && !is_bindv6only() => {
+            Some("bind(2) or connect(2) may have set the address")
+        }
+        "IPV6_MTU" => Some("getsockopt(2) returns the MTU of the path"),
+        "TCP_NOTSENT_LOWAT" => Some("getsockopt(2) returns 0 for the sysctl"),
+        "TCP_QUICKACK" => Some("the kernel switches it"),
+        "IP_TOS"
+            if sample.subject.role.is_tcp()
+                && value(opt, sample, None).is_none_or(|value| value != "0x0") =>
+        {
+            Some("the kernel has set the bits of ECN")
+        }
+        _ => None,
+    }
+}
+
+fn is_bindv6only() -> bool {
+    fs::read_to_string("/proc/sys/net/ipv6/bindv6only").is_ok_and(|text| text.trim() == "1")
+}
+
+/// The value of an option by getsockopt(2), as a filter takes it. `None` if there is none that can be
+/// compared.
+fn value(opt: &Opt, sample: &Sample, given: Option<&str>) -> Option<String> {
+    let given = given.map(|given| vec![given.to_owned()]);
+    match opt.answer {
+        Answer::Presence | Answer::Given | Answer::Groups if given.is_none() => None,
+        Answer::Linger => {
+            let on = crate::sockets::get(&sample.subject.socket, opt.level, opt.option, [0_i32; 2]);
+            // If it is off, there is no time.
+            on.ok()
+                .filter(|[on, _]| *on != 0)
+                .map(|[_, n]| format!("{n}s"))
+        }
+        Answer::Length | Answer::Name => {
+            let text = opt.text(&sample.subject.socket, given.as_deref()).ok()?;
+            let none = if opt.answer == Answer::Length {
+                "0"
+            } else {
+                "''"
+            };
+            Some(text.unwrap_or_else(|| none.to_owned()))
+        }
+        Answer::Index(_) => {
+            let text = opt.text(&sample.subject.socket, None).ok()??;
+            Some(if text.is_empty() {
+                "''".to_owned()
+            } else {
+                text
+            })
+        }
+        // A flag without a name, or no flag at all.
+        Answer::Timestamping | Answer::TxTime | Answer::AddressIndex | Answer::Range
+            if given.is_none() =>
+        {
+            None
+        }
+        _ => opt.text(&sample.subject.socket, given.as_deref()).ok()?,
+    }
+}
+
+/// Compares the answers to filters on one option with getsockopt(2). `given` is the value that was
+/// set on each sample, if getsockopt(2) does not return it.
+fn compare(
+    opt: &Opt,
+    samples: &[Sample],
+    given: Option<&str>,
+    wrong: &mut Vec<String>,
+) -> Result<()> {
+    let rows = rows()?;
+    let entries: Vec<_> = table()
+        .iter()
+        .filter(|other| other.name == opt.name)
+        .collect();
+    let mut values: BTreeMap<String, Vec<&Sample>> = BTreeMap::new();
+    let mut without: Vec<&Sample> = Vec::new();
+    let mut unknown: Vec<(&Sample, &str)> = Vec::new();
+    for sample in samples {
+        let row = rows.get(&sample.ino).context("a socket without a row")?;
+        let (plan, role) = (sample.subject.plan, sample.subject.role);
+        if !entries.iter().any(|entry| entry.is_on(plan, role)) {
+            without.push(sample);
+        } else if let Some(why) = exception(opt, sample, row) {
+            unknown.push((sample, why));
+        } else if let Some(value) = value(opt, sample, given) {
+            values.entry(value).or_default().push(sample);
+        }
+    }
+    for (value, same) in &values {
+        let equal = selected(&format!("{}={value}", opt.name))?;
+        let unequal = selected(&format!("{}!={value}", opt.name))?;
+        let mut check = |sample: &Sample, is_equal: bool, is_unequal: bool, why: &str| {
+            let found = (equal.contains(&sample.ino), unequal.contains(&sample.ino));
+            if found != (is_equal, is_unequal) {
+                wrong.push(format!(
+                    "{}={value} of {}: (=, !=) selects {found:?}, not {:?}: {why}",
+                    opt.name,
+                    sample.kind,
+                    (is_equal, is_unequal)
+                ));
+            }
+        };
+        for (other, samples) in &values {
+            for sample in samples {
+                let is_same = other == value;
+                check(
+                    sample,
+                    is_same,
+                    !is_same,
+                    &format!("getsockopt(2): {other}"),
+                );
+            }
+        }
+        for sample in &without {
+            check(sample, false, false, "no such option");
+        }
+        for (sample, why) in &unknown {
+            check(sample, false, false, why);
+        }
+        ensure!(!same.is_empty(), "a value of no socket");
+    }
+    Ok(())
+}
+
+/// Tests every option on sockets that were made under these sysctls, before `later` is set.
+fn every_option(sysctls: &[(&str, &str)], later: &[(&str, &str)]) -> Result<()> {
+    set_sysctls(sysctls)?;
+    let mut samples = samples()?;
+    set_sysctls(later)?;
+    let mut wrong = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut compared = 0;
+    for opt in table() {
+        if !names.insert(opt.name) {
+            continue;
+        }
+        compare(opt, &samples, None, &mut wrong)?;
+        compared += 1;
+        // Options that are set show themselves, whatever the sysctls.
+        if !later.is_empty() || (!sysctls.is_empty() && guest().scale(false, true, true)) {
+            continue;
+        }
+        let entries = table().iter().filter(|other| other.name == opt.name);
+        let mut changed = false;
+        for entry in entries.filter(|entry| entry.early != Early::Too || entry.undo.is_some()) {
+            let Some(first) = entry.tries.first() else {
+                continue;
+            };
+            for sample in &mut samples {
+                let (plan, role) = (sample.subject.plan, sample.subject.role);
+                if entry.is_on(plan, role) {
+                    changed |= sample.subject.give(entry, first).is_ok();
+                }
+            }
+        }
+        let given = opt.tries.first().map(|first| first.text.as_str());
+        let given = given.filter(|text| !text.is_empty());
+        if changed && !matches!(opt.answer, Answer::Groups | Answer::Presence) {
+            compare(opt, &samples, given, &mut wrong)?;
+        }
+        let entries = table().iter().filter(|other| other.name == opt.name);
+        for entry in entries {
+            for sample in &mut samples {
+                let (plan, role) = (sample.subject.plan, sample.subject.role);
+                if entry.is_on(plan, role) {
+                    // What was not set cannot be undone.
+                    let _ = sample.subject.undo(entry);
+                }
+            }
+        }
+    }
+    ensure!(compared > 130, "only {compared} options were compared");
+    ensure!(
+        wrong.is_empty(),
+        "{} wrong answers:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    Ok(())
+}
+
+/// The text of `knetstat explain`.
+fn explained(name: &str) -> Result<String> {
+    let output = Command::new(guest().dir.join("knetstat"))
+        .args(["explain", name])
+        .output()
+        .context("knetstat")?;
+    ensure!(output.status.success(), "explain {name}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The default of a kind of sockets in a line such as `Default: 1; UDP over IPv6: 0 (a.sysctl).`
+fn default_in<'t>(line: &'t str, title: &str) -> &'t str {
+    let line = line.strip_suffix('.').unwrap_or(line);
+    let line = line.split_once(" (").map_or(line, |(line, _)| line);
+    let mut parts = line.split("; ");
+    let first = parts.next().unwrap_or_default();
+    parts
+        .filter_map(|part| part.split_once(": "))
+        .find(|(other, _)| *other == title)
+        .map_or(first, |(_, value)| value)
+}
+
+/// `knetstat explain` names the value that getsockopt(2) returns for a fresh socket.
+fn explain(sysctls: &[(&str, &str)]) -> Result<()> {
+    set_sysctls(sysctls)?;
+    let kinds = [
+        ("TCP", Plan::V4, Role::Listener, Type::STREAM),
+        ("TCP over IPv6", Plan::V6, Role::Listener, Type::STREAM),
+        ("UDP", Plan::V4, Role::UdpBound, Type::DGRAM),
+        ("UDP over IPv6", Plan::V6, Role::UdpBound, Type::DGRAM),
+    ];
+    let mut wrong = Vec::new();
+    let (mut told, mut names) = (0, BTreeSet::new());
+    for opt in table() {
+        if !names.insert(opt.name) {
+            continue;
+        }
+        let text = explained(opt.name)?;
+        let Some(line) = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Default: "))
+        else {
+            continue;
+        };
+        for (title, plan, role, kind) in kinds {
+            let entries = table().iter().filter(|other| other.name == opt.name);
+            let mut entries = entries.filter(|entry| entry.is_on(plan, role));
+            let is_ours = matches!(
+                opt.name,
+                // knetstat(8) describes the difference.
+                "TCP_NOTSENT_LOWAT" | "IPV6_MTU"
+            );
+            if is_ours || entries.next().is_none() {
+                continue;
+            }
+            let socket = Socket::new(plan.domain(), kind, None)?;
+            let subject = Subject::of(plan, role, socket, vec![]);
+            let sample = Sample {
+                kind: title.to_owned(),
+                ino: 0,
+                subject,
+            };
+            let Some(value) = value(opt, &sample, None) else {
+                continue;
+            };
+            let value = match value.as_str() {
+                "''" | "0ms" => "none",
+                value => value,
+            };
+            told += 1;
+            if default_in(line, title) != value {
+                wrong.push(format!("{} of {title}: {value}, not {line}", opt.name));
+            }
+        }
+    }
+    ensure!(told > 200, "only {told} defaults were compared");
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// What the command printed, and its exit status.
+struct Said {
+    rows: usize,
+    notes: String,
+    status: Option<i32>,
+}
+
+/// Runs the command, as another user than root or with `as_root`.
+fn said(as_root: bool, args: &[&str]) -> Result<Said> {
+    let program = guest().dir.join("knetstat");
+    let mut command = match as_root {
+        true => Command::new(program),
+        false => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+            command.arg(program);
+            command
+        }
+    };
+    let output = command.args(args).output()?;
+    Ok(Said {
+        rows: String::from_utf8(output.stdout)?.lines().count(),
+        notes: String::from_utf8(output.stderr)?,
+        status: output.status.code(),
+    })
+}
+
+/// A filter for which nothing is known selects nothing, and says so.
+fn is_undecided(as_root: bool, filter: &[&str], why: &str) -> Result<()> {
+    let list = said(as_root, &[&["-Htuan"], filter].concat())?;
+    ensure!(
+        list.rows == 0 && list.status == Some(0) && list.notes.contains(why),
+        "{filter:?}: {} rows, {}",
+        list.rows,
+        list.notes
+    );
+    let strict = said(as_root, &[&["-Htuan", "--strict"], filter].concat())?;
+    ensure!(strict.status == Some(3), "{filter:?}: {:?}", strict.status);
+    let json = said(as_root, &[&["-tuan", "--json"], filter].concat())?;
+    // The last object.
+    ensure!(json.rows == 1, "{filter:?}: {} objects", json.rows);
+    Ok(())
+}
+
+/// A user without CAP_NET_ADMIN does not see marks, and a filter does not take that for "no mark".
+fn hidden_options() -> Result<()> {
+    let marked = Plan::V4.tcp()?;
+    marked.set_mark(42)?;
+    let listener = Plan::V4.listener(5)?;
+    let to = local(&listener)?;
+    marked.connect(&SockAddr::from(to))?;
+    let at = format!(":{}", to.port());
+    let of = |filter: &'static str| ["dport", "=", &at, filter].map(str::to_owned);
+    for (filter, rows) in [("SO_MARK=42", 1), ("SO_MARK=0x2a/0xff", 1), ("!SO_MARK", 0)] {
+        let words = of(filter);
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let found = said(true, &[&["-Htan"], words.as_slice()].concat())?;
+        ensure!(
+            found.rows == rows && found.notes.is_empty(),
+            "{filter}: {} rows, {}",
+            found.rows,
+            found.notes
+        );
+    }
+    for filter in [
+        "SO_MARK=42",
+        "SO_MARK!=42",
+        "SO_MARK",
+        "!SO_MARK",
+        "!SO_MARK=42",
+    ] {
+        let words = of(filter);
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        is_undecided(false, &words, "without CAP_NET_ADMIN")?;
+    }
+    Ok(())
+}
+
+/// The kernel keeps only the addresses of a connection that the process has closed.
+fn forgotten_options() -> Result<()> {
+    let listener = Plan::V4.listener(5)?;
+    let to = local(&listener)?;
+    let client = Plan::V4.tcp()?;
+    client.set_tcp_nodelay(true)?;
+    client.connect(&SockAddr::from(to))?;
+    let (_server, _) = listener.accept()?;
+    drop(client);
+    let at = format!(":{}", to.port());
+    let is_forgotten = || {
+        let rows = File::Tcp.read()?;
+        let row = rows.iter().find(|row| row.foreign.ends_with(&at));
+        Ok(match row.is_some_and(|row| row.options.is_none()) {
+            true => Ok(()),
+            false => Err(format!("{row:?}")),
+        })
+    };
+    crate::guest::wait_for("the kernel to forget the options", 30, is_forgotten)?;
+    for filter in [
+        "TCP_NODELAY",
+        "!TCP_NODELAY",
+        "TCP_NODELAY=0",
+        "TCP_NODELAY!=0",
+        "!TCP_USER_TIMEOUT",
+        "uid=0",
+        "uid!=0",
+        "!uid=0",
+    ] {
+        is_undecided(
+            true,
+            &["dport", "=", &at, filter],
+            "keeps only their addresses",
+        )?;
+    }
+    // What is known decides.
+    let found = said(
+        true,
+        &[
+            "-Htan",
+            &format!("dport = {at} and ( uid=0 or dport = {at} )"),
+        ],
+    )?;
+    ensure!(found.rows == 1 && found.notes.is_empty(), "{}", found.notes);
+    let found = said(
+        true,
+        &["-Htan", &format!("dport = {at} and uid=0 and sport = {at}")],
+    )?;
+    ensure!(found.rows == 0 && found.notes.is_empty(), "{}", found.notes);
+    Ok(())
+}
+
+/// A row shows at most 1,024 groups. A filter does not take those for all.
+fn cut_lists() -> Result<()> {
+    fs::write("/proc/sys/net/ipv4/igmp_max_memberships", "2000")?;
+    let socket = Plan::V4.udp()?;
+    let join = |group: Ipv4Addr| {
+        socket.join_multicast_v4_n(&group, &socket2::InterfaceIndexOrAddress::Index(1))
+    };
+    join(Ipv4Addr::new(224, 0, 0, 251))?;
+    for n in 0..1_100_u16 {
+        let [high, low] = n.to_be_bytes();
+        join(Ipv4Addr::new(239, 2, high, low))?;
+    }
+    let newest = said(true, &["-Huan", "IP_ADD_MEMBERSHIP=239.2.4.75"])?;
+    ensure!(
+        newest.rows == 1 && newest.notes.is_empty(),
+        "{}",
+        newest.notes
+    );
+    for filter in [
+        "IP_ADD_MEMBERSHIP=224.0.0.251",
+        "IP_ADD_MEMBERSHIP!=224.0.0.251",
+        "!IP_ADD_MEMBERSHIP=224.0.0.251",
+    ] {
+        is_undecided(true, &[filter], "more groups than a row shows")?;
+    }
+    Ok(())
+}
