@@ -92,15 +92,20 @@ impl<'b> Ipv6<'b> {
             .then(|| self.inet_flag(bindings::INET_FLAGS_AUTOFLOWLABEL))
     }
 
-    /// IPV6_V6ONLY. bind(2) to an IPv6 address sets it, see `__inet6_bind()`.
+    /// IPV6_V6ONLY. A socket that is bound to `::` always shows it, because there it tells whether the
+    /// socket also receives IPv4. Any other socket shows it unless it has the default. bind(2) to an
+    /// IPv6 address sets the option, see `__inet6_bind()`.
     pub(crate) fn v6only(&self, defaults: &Defaults) -> Option<bool> {
-        let (address, _) = self.local();
-        let is_mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
-        let set_by_bind = !is_mapped && self.user_locked(bindings::SOCK_BINDADDR_LOCK);
-        unless(
-            defaults.v6only || set_by_bind,
-            get!(self, sock_common.skc_ipv6only) != 0,
-        )
+        let v6only = get!(self, sock_common.skc_ipv6only) != 0;
+        let IpAddr::V6(address) = self.local().0 else {
+            return None;
+        };
+        if address.is_unspecified() {
+            return Some(v6only);
+        }
+        let set_by_bind =
+            address.to_ipv4_mapped().is_none() && self.user_locked(bindings::SOCK_BINDADDR_LOCK);
+        unless(defaults.v6only || set_by_bind, v6only)
     }
 
     /// IPV6_TCLASS.
