@@ -175,18 +175,28 @@ fn columns(text: &mut Text<'_>, queues: [i64; 2], endpoints: [Endpoint; 2]) {
     }
 }
 
+/// A number behind the options, which is not an option.
+enum Counter {
+    /// The limit of the accept queue of a listener.
+    Backlog(u32),
+    /// Datagrams that a UDP socket dropped.
+    Drops(u32),
+}
+
 /// Writes the list of options, and the entries that join the row to a process.
 fn options(
     text: &mut Text<'_>,
     views: &Views<'_>,
-    backlog: Option<u32>,
+    counter: Option<Counter>,
     sk: &Sock<'_>,
     context: &Context<'_, '_>,
 ) {
     let mut list = List::new(text);
     sockopts::show(views, context, &mut list);
-    if let Some(backlog) = backlog {
-        list.entry(label!("backlog"), backlog);
+    match counter {
+        Some(Counter::Backlog(backlog)) => list.entry(label!("backlog"), backlog),
+        Some(Counter::Drops(drops)) => list.entry(label!("drops"), drops),
+        None => {}
     }
     list.entry(label!("uid"), sk.uid(context.reader.user_ns));
     list.entry(label!("ino"), sk.inode());
@@ -209,7 +219,13 @@ impl Protocol for Tcp {
                 entry.prefetch_next(Part::Socket);
                 let views = Views::listener(sk);
                 entry.prefetch_next(Part::Protocol);
-                options(text, &views, Some(sk.backlog()), &sk, context);
+                options(
+                    text,
+                    &views,
+                    Some(Counter::Backlog(sk.backlog())),
+                    &sk,
+                    context,
+                );
             }
             TcpEntry::Connection(sk) => {
                 let queues = [sk.receive_queue(), sk.send_queue()];
@@ -246,6 +262,8 @@ impl Protocol for Udp {
         entry.prefetch_next(Part::Socket);
         let views = Views::udp(sk);
         entry.prefetch_next(Part::Protocol);
-        options(text, &views, None, &sk, context);
+        let drops = sk.drops();
+        let counter = (drops != 0).then_some(Counter::Drops(drops));
+        options(text, &views, counter, &sk, context);
     }
 }

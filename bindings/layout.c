@@ -257,6 +257,15 @@ void knetstat_layout(void)
 	INTEGER(udp_sock, udp_flags);
 	INTEGER(udp_sock, encap_type);
 	INTEGER(udp_sock, gso_size);
+#ifdef KNETSTAT_HAS_UDP_DROP_COUNTERS
+	FOUR_BYTES(udp_sock, drop_counters.drops0);
+	FOUR_BYTES(udp_sock, drop_counters.drops1);
+#else
+	/* The one counter that every socket has. */
+	MARK("four udp_sock drop_counters.drops0", offsetof(struct udp_sock, inet.sk.sk_drops));
+	ABSENT(udp_sock, drop_counters.drops1, u32, 0);
+	MARK("address udp_sock drop_counters.drops1", offsetof(struct udp_sock, inet.sk.sk_drops));
+#endif
 
 	INTEGER(inet_timewait_sock, tw_substate);
 	INTEGER(inet_timewait_sock, tw_sport);

@@ -23,6 +23,7 @@ knetstat_has += $(call knetstat_probe,SOCK_I_UID,net/sock.h,sock_i_uid)
 knetstat_has += $(call knetstat_probe,SYSCTL_TCP_RTO_MIN_US,net/netns/ipv4.h,sysctl_tcp_rto_min_us)
 knetstat_has += $(call knetstat_probe,SYSCTL_TCP_PINGPONG_THRESH,net/netns/ipv4.h,sysctl_tcp_pingpong_thresh)
 knetstat_has += $(call knetstat_probe,TLS_TX_MAX_PAYLOAD_LEN,net/tls.h,tx_max_payload_len)
+knetstat_has += $(call knetstat_probe,UDP_DROP_COUNTERS,linux/udp.h,drop_counters)
 # With it, the child of a v4-mapped connection is complete before it is linked in.
 knetstat_has += $(call knetstat_probe,OPT_CHILD_INIT,net/tcp.h,opt_child_init)
 # With it, sock_diag tells an upper layer protocol whether the reader has CAP_NET_ADMIN, and reports

@@ -143,10 +143,11 @@ static TCP: Parts = {
 
 static UDP: Parts = {
     let columns = COLUMNS.with(offset_of!(udp_sock.forward_deficit));
-    Parts::new(
-        columns,
-        sockopts::lines(EACH.with(offset_of!(udp_sock.udp_flags)), b"udp"),
-    )
+    let each = EACH
+        .with(offset_of!(udp_sock.udp_flags))
+        .with(offset_of!(udp_sock.drop_counters.drops0))
+        .with(offset_of!(udp_sock.drop_counters.drops1));
+    Parts::new(columns, sockopts::lines(each, b"udp"))
 };
 
 /// Fetches a part of the TCP socket with this node.

@@ -572,6 +572,18 @@ impl Udp<'_> {
             .wrapping_sub(1)
             .into()
     }
+
+    /// The number of datagrams that were dropped before the process read them: `sk_drops_read()`.
+    /// `/proc/net/udp` and `ss` print it without a sign, and it wraps.
+    ///
+    /// The counters are part of the `struct udp_sock`, on every kernel. Since Linux 6.18 there are two,
+    /// for even and odd NUMA nodes. `sk_drop_counters` points to them from `udp_lib_init_sock()` on,
+    /// and nothing allocates or frees them by themselves. Reading them here does not follow the
+    /// pointer.
+    pub(crate) fn drops(&self) -> u32 {
+        get!(self, udp_sock.drop_counters.drops0)
+            .wrapping_add(get!(self, udp_sock.drop_counters.drops1))
+    }
 }
 
 /// A minisock in TIME_WAIT, or in the FIN_WAIT2 that follows close(2).

@@ -379,6 +379,7 @@ fn check(file: File, row: &Row) -> Result<()> {
         form.check(value, six)
             .with_context(|| format!("{name}={value}"))?;
     }
+    let names: Vec<_> = options.clone().map(|(name, _)| name).collect();
     let mut last = |name: &str| -> Result<i128> {
         match options.next() {
             Some((found, value)) if found == name => decimal(value, 0, u64::MAX.into()),
@@ -388,6 +389,14 @@ fn check(file: File, row: &Row) -> Result<()> {
     };
     if role == Role::Listener {
         ensure!(last("backlog")? <= UNSIGNED.1, "too large a backlog");
+    }
+    if names.contains(&"drops") {
+        ensure!(
+            role == Role::UdpBound,
+            "only UDP sockets count dropped datagrams"
+        );
+        let drops = last("drops")?;
+        ensure!((1..=UNSIGNED.1).contains(&drops), "drops={drops}");
     }
     ensure!(last("uid")? <= UNSIGNED.1, "too large a uid");
     last("ino")?;

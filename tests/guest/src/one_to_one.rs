@@ -168,6 +168,26 @@ fn udp(plan: Plan) -> Result<()> {
             _ => Err(format!("Recv-Q in {} is {recvq:?}", file.reference())),
         })
     })?;
+    // Datagrams that found no room.
+    let full = plan.udp()?;
+    let full_addr = local(&full)?;
+    full.set_recv_buffer_size(1)?;
+    for _ in 0..100 {
+        sender.send_to(&[b'x'; 1000], &SockAddr::from(full_addr))?;
+    }
+    let full_ino = ino(&full)?;
+    let drops = || -> Result<u32> {
+        let entries = reference::entries(file)?;
+        let entry = entries.iter().find(|entry| entry.ino == full_ino);
+        Ok(entry.context("no entry")?.drops)
+    };
+    wait_for("drops", 10, || {
+        Ok(match drops()? {
+            50.. => Ok(()),
+            n => Err(format!("{n} drops in {}", file.reference())),
+        })
+    })?;
+    hold(full, full_addr, plan.wildcard(0))?;
     hold(sender, sender_addr, plan.wildcard(0))?;
 
     // Data that waits to be sent.

@@ -277,7 +277,7 @@ fn well_formed(row: &Row) -> Result<()> {
     let mut table = table()
         .iter()
         .map(|opt| opt.name)
-        .chain(["backlog", "uid", "ino"]);
+        .chain(["backlog", "drops", "uid", "ino"]);
     for (name, value) in options {
         ensure!(
             table.any(|known| known == name),

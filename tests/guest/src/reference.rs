@@ -22,6 +22,8 @@ pub struct Entry {
     pub state: String,
     pub uid: u32,
     pub ino: u64,
+    /// 0 for TCP.
+    pub drops: u32,
 }
 
 fn state_name(state: &TcpState) -> &'static str {
@@ -48,8 +50,11 @@ pub fn entries_in(net: &Path, file: File) -> Result<Vec<Entry>> {
 }
 
 /// Parses the kernel's file that corresponds to `file`.
-pub fn entries_of(file: File, text: impl Read) -> Result<Vec<Entry>> {
+pub fn entries_of(file: File, mut from: impl Read) -> Result<Vec<Entry>> {
     let system = procfs::current_system_info();
+    let mut text = String::new();
+    from.read_to_string(&mut text)?;
+    let text = text.as_bytes();
     let entries = if file.is_tcp() {
         TcpNetEntries::from_read(text, system)?
             .0
@@ -62,13 +67,22 @@ pub fn entries_of(file: File, text: impl Read) -> Result<Vec<Entry>> {
                 state: state_name(&entry.state).to_owned(),
                 uid: entry.uid,
                 ino: entry.inode,
+                drops: 0,
             })
             .collect()
     } else {
-        UdpNetEntries::from_read(text, system)?
-            .0
+        // The crate does not read the last column.
+        let drops = std::str::from_utf8(text)?.lines().skip(1).map(|line| {
+            let last = line.split_whitespace().last().context("an empty line")?;
+            last.parse::<u32>().context("drops")
+        });
+        let drops = drops.collect::<Result<Vec<_>>>()?;
+        let entries = UdpNetEntries::from_read(text, system)?.0;
+        ensure!(drops.len() == entries.len(), "lines without an entry");
+        entries
             .iter()
-            .map(|entry| Entry {
+            .zip(drops)
+            .map(|(entry, drops)| Entry {
                 recvq: entry.rx_queue,
                 sendq: entry.tx_queue,
                 local: address(&entry.local_address),
@@ -76,6 +90,7 @@ pub fn entries_of(file: File, text: impl Read) -> Result<Vec<Entry>> {
                 state: String::new(),
                 uid: entry.uid,
                 ino: entry.inode,
+                drops,
             })
             .collect()
     };
@@ -127,6 +142,7 @@ fn same(file: File, ours: &[Row], theirs: &[Entry]) -> Result<()> {
             state: row.state.clone(),
             uid,
             ino,
+            drops: row.number("drops").unwrap_or(0) as u32,
         };
         ensure!(
             &row == entry,

@@ -29,7 +29,7 @@ const ATTRIBUTES: [(u16, &[&str]); 11] = [
     // INET_DIAG_TCLASS
     (6, &["IPV6_TCLASS"]),
     // INET_DIAG_SKMEMINFO
-    (7, &["SO_RCVBUF", "SO_SNDBUF"]),
+    (7, &["SO_RCVBUF", "SO_SNDBUF", "drops"]),
     // INET_DIAG_SKV6ONLY
     (11, &["IPV6_V6ONLY"]),
     // INET_DIAG_MARK
