@@ -87,6 +87,7 @@ struct Fields<'a> {
     diag: u8,
     options: Vec<(u8, Value<'a>)>,
     backlog: Option<u32>,
+    drops: Option<u32>,
     /// User and inode, unless the kernel keeps addresses only.
     whose: Option<(u32, u64)>,
 }
@@ -124,6 +125,7 @@ impl Fields<'_> {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         entries.extend(self.backlog.map(|n| format!("backlog={n}")));
+        entries.extend(self.drops.map(|n| format!("drops={n}")));
         if let Some((uid, ino)) = self.whose {
             entries.push(format!("uid={uid},ino={ino}"));
         }
@@ -165,6 +167,7 @@ impl Fields<'_> {
         let expected = options.iter().map(|(name, value)| (*name, value.as_str()));
         assert!(row.options.iter().eq(expected));
         assert_eq!(row.backlog, self.backlog.map(u64::from));
+        assert_eq!(row.drops, self.drops.map(u64::from));
         assert_eq!(row.uid, self.whose.map(|(uid, _)| uid.into()));
         assert_eq!(row.ino, self.whose.map(|(_, ino)| ino));
     }
@@ -189,18 +192,19 @@ enum Word<'a> {
     Comparison(u8, u8, u16),
 }
 
-const COMPARED: [(&str, &str); 6] = [
+const COMPARED: [(&str, &str); 7] = [
     ("sport", ":"),
     ("dport", ":"),
     ("uid", ""),
     ("ino", ""),
     ("backlog", ""),
+    ("drops", ""),
     ("TCP_KEEPIDLE", ""),
 ];
 
 const OPERATORS: [&str; 6] = ["=", "!=", "<", "<=", ">", ">="];
 
-const WORDS: [&str; 42] = [
+const WORDS: [&str; 43] = [
     "state",
     "exclude",
     "all",
@@ -236,6 +240,7 @@ const WORDS: [&str; 42] = [
     "uid",
     "ino",
     "backlog",
+    "drops",
     "'x'",
     "\"",
     "=0",
@@ -374,7 +379,12 @@ fn check_printed(row: &Row<'_>, owners: &[Owner], width: u8) {
         .options
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
-    let numbers = [("backlog", row.backlog), ("uid", row.uid), ("ino", row.ino)];
+    let numbers = [
+        ("backlog", row.backlog),
+        ("drops", row.drops),
+        ("uid", row.uid),
+        ("ino", row.ino),
+    ];
     let numbers = numbers
         .iter()
         .filter_map(|(name, n)| n.map(|n| format!("{name}={n}")));
@@ -394,7 +404,12 @@ fn check_json(row: &Row<'_>, owners: &[Owner]) {
         assert_eq!(object[name]["address"], end.text);
         assert_eq!(object[name]["port"], end.port);
     }
-    for (name, n) in [("backlog", row.backlog), ("uid", row.uid), ("ino", row.ino)] {
+    for (name, n) in [
+        ("backlog", row.backlog),
+        ("drops", row.drops),
+        ("uid", row.uid),
+        ("ino", row.ino),
+    ] {
         assert_eq!(object[name].as_u64(), n);
     }
     for (name, _) in row.options.iter() {

@@ -120,9 +120,9 @@ pub struct List {
     /// Print one JSON object for each socket
     ///
     /// Keys: netid, family, state, recv_q, send_q, local and foreign (address, port; 0 is none),
-    /// diag (if not empty), options (if the kernel keeps them), backlog (of listeners), uid, ino,
-    /// and with -p processes (name, pid, fd). Numbers have no unit. A row that knetstat cannot
-    /// parse has the keys file and raw. If
+    /// diag (if not empty), options (if the kernel keeps them), backlog (of listeners), drops (of
+    /// UDP sockets that dropped datagrams), uid, ino, and with -p processes (name, pid, fd). Numbers
+    /// have no unit. A row that knetstat cannot parse has the keys file and raw. If
     /// the filter cannot be decided for some sockets, the last object has the keys undecided and
     /// reasons.
     #[arg(long, conflicts_with = "verbose")]

@@ -125,6 +125,8 @@ pub struct Row<'a> {
     /// The options, without the numbers that follow them. Empty if the kernel keeps addresses only.
     pub options: Options<'a>,
     pub backlog: Option<u64>,
+    /// Datagrams that a UDP socket dropped. `None` if it dropped none.
+    pub drops: Option<u64>,
     pub uid: Option<u64>,
     pub ino: Option<u64>,
 }
@@ -164,6 +166,7 @@ impl<'a> Row<'a> {
             diag: "",
             options: Options::default(),
             backlog: None,
+            drops: None,
             uid: None,
             ino: None,
         };
@@ -186,7 +189,8 @@ impl<'a> Row<'a> {
         words.next().is_none().then_some(row)
     }
 
-    /// Parses the list from its end: the inode, the user and the backlog. The rest are the options.
+    /// Parses the list from its end: the inode, the user, and the backlog or the drops. The
+    /// rest are the options.
     fn parse_list(&mut self, list: &'a str) -> Option<()> {
         let mut rest = list;
         loop {
@@ -209,6 +213,7 @@ impl<'a> Row<'a> {
     fn number_of(&mut self, name: &str) -> Option<&mut Option<u64>> {
         match name {
             "backlog" => Some(&mut self.backlog),
+            "drops" => Some(&mut self.drops),
             "uid" => Some(&mut self.uid),
             "ino" => Some(&mut self.ino),
             _ => None,
@@ -230,6 +235,7 @@ impl<'a> Row<'a> {
     pub fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let numbers = [
             ("backlog", self.backlog),
+            ("drops", self.drops),
             ("uid", self.uid),
             ("ino", self.ino),
         ];

@@ -5,6 +5,7 @@
 
 use crate::model::row::{Endpoint, Row};
 use crate::model::truth::Reason;
+use crate::source::files::Netid;
 
 /// A word of filters.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ pub enum Field {
     Uid,
     Ino,
     Backlog,
+    Drops,
     RecvQ,
     SendQ,
 }
@@ -74,6 +76,9 @@ impl Field {
             // No process has a socket open of which the kernel keeps only the addresses.
             Field::Ino => Some(row.ino.unwrap_or(0).into()),
             Field::Backlog => row.backlog.map(i128::from),
+            // A row lacks the number if it is 0.
+            Field::Drops if row.file.netid == Netid::Udp => Some(row.drops.unwrap_or(0).into()),
+            Field::Drops => None,
             Field::RecvQ => Some(row.recv_q.into()),
             Field::SendQ => Some(row.send_q.into()),
         })
@@ -112,7 +117,7 @@ impl Word {
 }
 
 /// All words, in the order of `--help`.
-pub const WORDS: [Word; 17] = [
+pub const WORDS: [Word; 18] = [
     word(
         "state",
         " STATE",
@@ -180,6 +185,12 @@ pub const WORDS: [Word; 17] = [
         "=N",
         "the backlog of a listener",
         Meaning::Number(Field::Backlog),
+    ),
+    word(
+        "drops",
+        "=N",
+        "the number of datagrams that a UDP socket dropped",
+        Meaning::Number(Field::Drops),
     ),
     word(
         "recv-q",

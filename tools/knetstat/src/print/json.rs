@@ -120,6 +120,8 @@ struct SocketObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     backlog: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    drops: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ino: Option<u64>,
@@ -144,6 +146,7 @@ impl<'a> SocketObject<'a> {
             diag: row.diag,
             options: row.has_options().then_some(OptionsObject(row.options)),
             backlog: row.backlog,
+            drops: row.drops,
             uid: row.uid,
             ino: row.ino,
             processes: owners,
@@ -487,7 +490,7 @@ mod tests {
 
         let row = Row::parse(
             TCP,
-            b"0 0 1.2.3.4:5 1.2.3.4:6 LSTN >| A=1,backlog=1,uid=0,ino=1",
+            b"0 0 1.2.3.4:5 1.2.3.4:6 LSTN >| A=1,backlog=1,drops=1,uid=0,ino=1",
         );
         let row = row.unwrap();
         let snapshot = Snapshot::of(&row);
