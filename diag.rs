@@ -20,6 +20,8 @@ pub(crate) struct Flow {
     pub(crate) packets_out: u32,
     /// `rcv_tstamp`: when the last ACK came, in jiffies modulo 2^32.
     pub(crate) rcv_tstamp: u32,
+    /// `repair`: the connection is under TCP_REPAIR.
+    pub(crate) repair: bool,
 }
 
 impl Flow {
@@ -33,15 +35,20 @@ impl Flow {
     /// `>|` and `>#` are shown in every state in which we may have data to deliver. `|<` is shown
     /// in every state in which the peer may send. `|<` is combined with either of the others: `>|<`
     /// and `>#|<`.
+    ///
+    /// A connection under TCP_REPAIR sends nothing, whatever its peer does: `tcp_write_xmit()` only
+    /// counts the segments. It need not have had a window or an ACK yet. So it shows neither `>|`
+    /// nor `>#`.
     pub(crate) fn indicator(&self, now: u32, hz: u32) -> &'static str {
-        let sending = matches!(
-            self.state,
-            State::Established
-                | State::CloseWait
-                | State::FinWait1
-                | State::Closing
-                | State::LastAck
-        );
+        let sending = !self.repair
+            && matches!(
+                self.state,
+                State::Established
+                    | State::CloseWait
+                    | State::FinWait1
+                    | State::Closing
+                    | State::LastAck
+            );
         let receiving = matches!(
             self.state,
             State::Established | State::FinWait1 | State::FinWait2

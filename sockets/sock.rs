@@ -478,6 +478,11 @@ impl Tcp<'_> {
         written.wrapping_sub(get!(self, tcp_sock.snd_una)).into()
     }
 
+    /// Whether the socket is under TCP_REPAIR.
+    pub(crate) fn is_under_repair(&self) -> bool {
+        get!(self, tcp_sock.repair) != 0
+    }
+
     /// Whether the state is `TCP_LISTEN`.
     pub(crate) fn is_listening(&self) -> bool {
         self.state == State::Listen
@@ -532,6 +537,7 @@ impl Connection<'_> {
             rcv_wnd: get!(self, tcp_sock.rcv_wnd),
             packets_out: get!(self, tcp_sock.packets_out),
             rcv_tstamp: get!(self, tcp_sock.rcv_tstamp),
+            repair: self.is_under_repair(),
         }
     }
 }

@@ -141,10 +141,6 @@ impl Tcp<'_> {
         })
     }
 
-    fn is_under_repair(&self) -> bool {
-        get!(self, tcp_sock.repair) != 0
-    }
-
     /// TCP_NOTSENT_LOWAT in bytes. getsockopt(2) returns it with a sign.
     pub(crate) fn notsent_lowat(&self) -> Option<i32> {
         let bytes = unless(0, get!(self, tcp_sock.notsent_lowat) as i32)?;

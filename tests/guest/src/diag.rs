@@ -8,17 +8,23 @@ use crate::harness::Case;
 use crate::netns::in_fresh;
 use crate::rows::Row;
 use crate::sockets::{
-    connect_later, deafen, drain, local, row, set_int, state, stuff, tcp_info, undeafen,
-    wait_state, Pair, Plan,
+    connect_later, deafen, drain, get, local, row, set_int, state, stuff, tcp_info, undeafen,
+    wait_state, Pair, Plan, TcpInfo,
 };
 use anyhow::{bail, ensure, Context, Result};
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 use std::net::Shutdown;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 const TCP_RTO_MAX_MS: i32 = 44;
+const TCP_REPAIR: i32 = 19;
+const TCP_REPAIR_QUEUE: i32 = 20;
+const TCP_REPAIR_WINDOW: i32 = 29;
+const TCP_SEND_QUEUE: i32 = 2;
+/// Ends TCP_REPAIR without the probe of the window that 0 sends.
+const TCP_REPAIR_OFF_NO_WP: i32 = -1;
 
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -39,6 +45,8 @@ pub fn cases() -> Vec<Case> {
         add("lost_acks_in_every_state", plan, lost_acks_in_every_state);
         add("own_window_and_lost_acks", plan, own_window_and_lost_acks);
         add("nothing_where_nothing_is_wrong", plan, nothing_is_wrong);
+        add("restored_under_repair", plan, restored_under_repair);
+        add("dumped_under_repair", plan, dumped_under_repair);
     }
     cases.push(Case::new("diag::link_that_drops_acks", || {
         in_fresh(link_that_drops_acks)
@@ -341,6 +349,86 @@ fn nothing_is_wrong(plan: Plan) -> Result<()> {
             Err(format!("idle for {idle} ms"))
         })
     })
+}
+
+/// The windows of a connection under TCP_REPAIR, which getsockopt(TCP_REPAIR_WINDOW) returns: the
+/// peer's and our own.
+fn windows(socket: &Socket) -> Result<(u32, u32)> {
+    // `struct tcp_repair_window`: snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup.
+    let window: [u32; 5] = get(socket, libc::IPPROTO_TCP, TCP_REPAIR_WINDOW, [0; 5])?;
+    Ok((window[1], window[3]))
+}
+
+/// Another connection under TCP_REPAIR than [`restored_under_repair`]: it had a window when the
+/// process went under TCP_REPAIR, and a connection beside it is not under TCP_REPAIR.
+fn dumped_under_repair(plan: Plan) -> Result<()> {
+    let dumped = plan.small_pair()?;
+    let other = plan.small_pair()?;
+    for pair in [&dumped, &other] {
+        stuff_until_closed(plan, &pair.client, &pair.server)?;
+        wait_diag(plan, &pair.client, "ESTB", ">|")?;
+    }
+    for socket in [&dumped.client, &dumped.server] {
+        set_int(socket, libc::IPPROTO_TCP, TCP_REPAIR, 1)?;
+    }
+    ensure!(windows(&dumped.client)?.0 == 0, "the window is open");
+    ensure!(windows(&dumped.server)?.1 == 0, "the window is open");
+    for (socket, diag) in [
+        (&dumped.client, ""),
+        // What this end offers is true under TCP_REPAIR, too.
+        (&dumped.server, "|<"),
+        (&other.client, ">|"),
+        (&other.server, "|<"),
+    ] {
+        let row = row(plan.file(true), socket)?;
+        ensure!(row.diag == diag, "{row:?} instead of {diag:?}");
+    }
+    for socket in [&dumped.client, &dumped.server] {
+        set_int(socket, libc::IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP)?;
+    }
+    wait_diag(plan, &dumped.client, "ESTB", ">|")?;
+    drain_until_open(plan, &dumped.client, &dumped.server)
+}
+
+/// A connection that connect(2) makes under TCP_REPAIR: it has no peer, and never had a window.
+fn restored_under_repair(plan: Plan) -> Result<()> {
+    let restored = plan.tcp()?;
+    set_int(&restored, libc::IPPROTO_TCP, TCP_REPAIR, 1)?;
+    restored.bind(&SockAddr::from(plan.addr(0)))?;
+    restored.connect(&SockAddr::from(plan.addr(9)))?;
+    let (theirs, ours) = windows(&restored)?;
+    ensure!(theirs == 0 && ours > 0, "windows of {theirs} and {ours}");
+    let no_sign = |sendq| -> Result<()> {
+        let row = row(plan.file(true), &restored)?;
+        ensure!(row.state == "ESTB" && row.sendq == sendq, "{row:?}");
+        ensure!(row.diag.is_empty(), "{row:?}");
+        Ok(())
+    };
+    no_sign(0)?;
+
+    // Nothing sends the data that is put into its queue, and nothing acknowledges it.
+    set_int(
+        &restored,
+        libc::IPPROTO_TCP,
+        TCP_REPAIR_QUEUE,
+        TCP_SEND_QUEUE,
+    )?;
+    restored.send(b"x")?;
+    wait_for("data without an ACK for over a second", 15, || {
+        no_sign(1)?;
+        let info = get(
+            &restored,
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            TcpInfo::default(),
+        )?;
+        Ok(if info.unacked > 0 && info.last_ack_recv > 1500 {
+            Ok(())
+        } else {
+            Err(format!("{info:?}"))
+        })
+    })?;
+    no_sign(1)
 }
 
 /// The link itself loses the ACKs: by a firewall rule, or by a queueing discipline that drops all.

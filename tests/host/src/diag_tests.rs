@@ -32,6 +32,7 @@ fn healthy(state: State) -> Flow {
         rcv_wnd: 65535,
         packets_out: 0,
         rcv_tstamp: 0,
+        repair: false,
     }
 }
 
@@ -69,6 +70,22 @@ fn indicators_that_meet() {
     assert_eq!(flow.indicator(2 * HZ, HZ), ">#|<");
     let flow = Flow { snd_wnd: 0, ..flow };
     assert_eq!(flow.indicator(2 * HZ, HZ), ">|<");
+}
+
+#[test]
+fn under_repair_only_the_own_window() {
+    for state in STATES {
+        let flow = Flow {
+            snd_wnd: 0,
+            packets_out: 1,
+            repair: true,
+            ..healthy(state)
+        };
+        assert_eq!(flow.indicator(2 * HZ, HZ), "");
+        let flow = Flow { rcv_wnd: 0, ..flow };
+        let receives = [b"ESTB", b"FNW1", b"FNW2"].contains(&state.label());
+        assert_eq!(flow.indicator(2 * HZ, HZ), if receives { "|<" } else { "" });
+    }
 }
 
 proptest! {
