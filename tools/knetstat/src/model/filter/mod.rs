@@ -311,6 +311,21 @@ mod tests {
         }
         let line = CONNECTION;
         assert!(!matches("recv-q > backlog", TCP, line));
+
+        let fresh = "0 0 0.0.0.0:5 0.0.0.0:* SO_BROADCAST=0,uid=0,ino=1";
+        let full = "900 0 0.0.0.0:5 0.0.0.0:* SO_BROADCAST=0,drops=12,uid=0,ino=1";
+        for (filter, of_full, of_fresh) in [
+            ("drops=12", true, false),
+            ("drops>10", true, false),
+            ("drops < recv-q", true, false),
+            ("drops=0", false, true),
+            ("drops=0 SO_BROADCAST=0", false, true),
+        ] {
+            assert_eq!(matches(filter, UDP, full), of_full, "{filter}");
+            assert_eq!(matches(filter, UDP, fresh), of_fresh, "{filter}");
+            // TCP rows do not count them.
+            assert!(!matches(filter, TCP, line), "{filter}");
+        }
         for (filter, what) in [
             ("uid=no-such-user", "there is no user \"no-such-user\""),
             ("recv-q > x", "\"x\" is not a number"),
