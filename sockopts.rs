@@ -171,7 +171,14 @@ options! {
         SO_NO_CHECK: sock.sk_no_check_tx unless 0;
         SO_PRIORITY: sock.sk_priority unless 0, map signed;
         SO_TIMESTAMPING: sock.sk_tsflags unless 0, set sk.timestamping();
+    }
+    tcp (rare) => {
         SO_RCVLOWAT: sock.sk_rcvlowat unless 1, set sk.rcvlowat();
+    }
+    udp => {
+        SO_RCVLOWAT: sock.sk_rcvlowat unless 1;
+    }
+    any (rare) => {
         SO_MARK: sock.sk_mark unless 0, set sk.mark(cx.reader);
         SO_PEEK_OFF: sock.sk_peek_off unless (-1);
         SO_BINDTODEVICE: sock_common.skc_bound_dev_if unless 0, set sk.bindtodevice();

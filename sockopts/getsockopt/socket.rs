@@ -141,18 +141,6 @@ impl Sock<'_> {
             .then(|| Seconds((get!(self, sock.sk_lingertime) / u64::from(HZ)) as i32))
     }
 
-    /// SO_RCVLOWAT in bytes.
-    pub(crate) fn rcvlowat(&self) -> Option<i32> {
-        let bytes = get!(self, sock.sk_rcvlowat);
-        (bytes != 1 && !self.was_subflow()).then_some(bytes)
-    }
-
-    /// Whether MPTCP owns or owned the socket, which may have fallen back to TCP since.
-    /// `mptcp_sockopt_sync_locked()` sets SO_RCVLOWAT to 0, which no process can.
-    pub(super) fn was_subflow(&self) -> bool {
-        get!(self, sock.sk_rcvlowat) == 0
-    }
-
     /// SO_MARK, if the reader has CAP_NET_ADMIN.
     pub(crate) fn mark(&self, reader: &Reader<'_>) -> Option<Hex> {
         let mark = unless(0, get!(self, sock.sk_mark))?;

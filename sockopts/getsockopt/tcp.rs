@@ -141,11 +141,27 @@ impl Tcp<'_> {
         })
     }
 
+    /// SO_RCVLOWAT in bytes. `mptcp_sockopt_sync_locked()` sets 0 on subflows, which no process can
+    /// set. A connection that an MPTCP listener accepted without MPTCP has inherited it.
+    pub(crate) fn rcvlowat(&self) -> Option<i32> {
+        let bytes = unless(1, get!(self, sock.sk_rcvlowat))?;
+        (bytes != 0 || !self.is_subflow()).then_some(bytes)
+    }
+
     /// TCP_NOTSENT_LOWAT in bytes. getsockopt(2) returns it with a sign.
+    /// `mptcp_sockopt_sync_locked()` sets the largest number on subflows. A connection that an MPTCP
+    /// listener accepted without MPTCP has inherited it.
     pub(crate) fn notsent_lowat(&self) -> Option<i32> {
         let bytes = unless(0, get!(self, tcp_sock.notsent_lowat) as i32)?;
-        // `mptcp_sockopt_sync_locked()` sets the largest number on subflows.
-        (bytes != -1 || !self.was_subflow()).then_some(bytes)
+        (bytes != -1 || !self.is_subflow()).then_some(bytes)
+    }
+
+    /// Whether MPTCP owns the socket: TCP_IS_MPTCP.
+    fn is_subflow(&self) -> bool {
+        #[cfg(CONFIG_MPTCP)]
+        return get!(self, tcp_sock.is_mptcp) != 0;
+        #[cfg(not(CONFIG_MPTCP))]
+        return false;
     }
 
     /// TCP_MD5SIG, if the socket has keys and the reader has CAP_NET_ADMIN, as in

@@ -5,7 +5,7 @@
 use super::answers::{get_bytes, set_bytes};
 use super::opt::{Role, When, PLANS};
 use super::subject::{names, names_always_shown, Fresh, Subject, BACKLOG};
-use super::table::{table, OF_THE_C_MODULE, TCP_AO_ADD_KEY, TCP_IS_MPTCP};
+use super::table::{named, table, OF_THE_C_MODULE, TCP_AO_ADD_KEY, TCP_IS_MPTCP};
 use super::values::{ao_add, md5sig, SECRET};
 use crate::features::Feature;
 use crate::guest::guest;
@@ -219,7 +219,8 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// Multipath TCP: the rows of subflows have TCP_IS_MPTCP, and those of plain TCP do not.
+/// Multipath TCP: the rows of subflows have TCP_IS_MPTCP, and those of plain TCP do not. Plain TCP
+/// sockets that an MPTCP listener accepted have the options that getsockopt(2) returns.
 fn mptcp() -> Result<()> {
     for enabled in ["1", "0"] {
         if fs::write("/proc/sys/net/mptcp/enabled", enabled).is_err() {
@@ -270,10 +271,22 @@ fn mptcp() -> Result<()> {
                         Role::Client
                     };
                     let mut expected = names_always_shown(kind);
+                    let at = expected.iter().position(|name| *name == "TCP_DEFER_ACCEPT");
+                    let at = at.context("TCP_DEFER_ACCEPT")? + 1;
                     if subflow {
-                        let at = expected.iter().position(|name| *name == "TCP_DEFER_ACCEPT");
-                        let at = at.context("TCP_DEFER_ACCEPT")? + 1;
                         expected.splice(at..at, ["TCP_ULP", "TCP_IS_MPTCP"]);
+                    } else {
+                        // A server that MPTCP does not own has what its listener's subflow has.
+                        for name in ["TCP_NOTSENT_LOWAT", "SO_RCVLOWAT"] {
+                            let opt = named(name);
+                            let text = |socket| opt.text(socket, None);
+                            let value = text(socket)?;
+                            if value != text(&plan.tcp()?)? {
+                                expected.insert(at, name);
+                                let shown = mine[0].option(name);
+                                ensure!(shown == value.as_deref(), "{name}: {value:?}, {shown:?}");
+                            }
+                        }
                     }
                     ensure!(
                         names(mine[0]) == expected,

@@ -118,6 +118,11 @@ fn of_the_c_module() -> Vec<Opt> {
 fn sol_socket() -> Vec<Opt> {
     let sol = |name, option| Opt::new(name, SOL_SOCKET, option);
     let flag = |name, option| Opt::flag(name, SOL_SOCKET, option);
+    let rcvlowat = || {
+        sol("SO_RCVLOWAT", SO_RCVLOWAT)
+            .ints(&[2, 1000, 100_000, c_int::MAX, -1])
+            .undo(1)
+    };
     vec![
         flag("SO_KEEPALIVE", SO_KEEPALIVE).on(UDP),
         flag("SO_BROADCAST", SO_BROADCAST).on(TCP),
@@ -150,9 +155,8 @@ fn sol_socket() -> Vec<Opt> {
             .tries((0..19).map(|bit| int(1 << bit)))
             .ints(&[0x18, 0x10080, 0x1880, 0x6_5fff])
             .undo(0),
-        sol("SO_RCVLOWAT", SO_RCVLOWAT)
-            .ints(&[2, 1000, 100_000, c_int::MAX, -1])
-            .undo(1),
+        rcvlowat().on(TCP),
+        rcvlowat().on(UDP),
         sol("SO_MARK", SO_MARK)
             .answer(Hex)
             .ints(&[1, 0x2a, c_int::MAX, -1])
