@@ -65,6 +65,7 @@ fn expression(index: usize, option: &Documented) -> Result<String, String> {
         ),
         ("hidden", hidden),
         ("flags", format!("&{:?}", facts.flags)),
+        ("is_on_mptcp_socket", facts.is_on_mptcp_socket.to_string()),
         ("unset", unset),
     ];
     let mut expression = "Info {".to_owned();

@@ -7,6 +7,8 @@
 //!
 //! - A line `@OPTIONS SOL_SOCKET@` is replaced by the options of that level.
 //! - `@COUNT@` is replaced by the number of options.
+//! - A line `@ON THE MPTCP SOCKET@` is replaced by the options that an MPTCP socket may have although
+//!   its subflow does not.
 //! - Lines between `.Bd -literal` and `.Ed` are plain text, without the escapes of roff, so that
 //!   the commands there can be read and tested.
 
@@ -31,6 +33,9 @@ pub const LEVELS: [(&str, &str); 5] = [
     ("IPPROTO_IPV6", "IPV6_"),
     ("SOL_UDP", "UDP_"),
 ];
+
+/// The line of the template for the options that are on the MPTCP socket.
+const ON_MPTCP_SOCKET: &str = "\n@ON THE MPTCP SOCKET@\n";
 
 /// The level of an option.
 pub fn level(option: &str) -> Result<&'static str, String> {
@@ -64,7 +69,20 @@ pub fn page(template: &str, sockopts: &str, words: &str) -> Result<String, Strin
             list.push('\n');
         }
     }
-    fill(template, &mut lists, options.len())
+    let on_mptcp_socket: Vec<_> = options
+        .iter()
+        .filter(|option| option.facts.is_on_mptcp_socket)
+        .map(|option| option.name.as_str())
+        .collect();
+    let template = match template.split_once(ON_MPTCP_SOCKET) {
+        Some((before, after)) => format!("{before}\n{}.\n{after}", on_mptcp_socket.join(",\n")),
+        None if on_mptcp_socket.is_empty() => template.to_owned(),
+        None => {
+            let line = ON_MPTCP_SOCKET.trim();
+            return Err(format!("the template lacks the line {line}"));
+        }
+    };
+    fill(&template, &mut lists, options.len())
 }
 
 /// Inserts the lists and the number of options into the template.

@@ -38,6 +38,8 @@ pub struct Facts {
     pub is_set_by_bind: bool,
     /// Whether the kernel changes it by itself. Such changes are not reported.
     pub is_changed_by_kernel: bool,
+    /// Whether the MPTCP socket may have it although its subflow does not.
+    pub is_on_mptcp_socket: bool,
     /// The option without which this one has no effect.
     pub needs: Option<String>,
     /// Whether the module hides it from readers without CAP_NET_ADMIN.
@@ -71,6 +73,7 @@ impl Facts {
             }
             Some(("traffic", "class")) => self.is_traffic_class = true,
             Some(("flags", names)) => self.flags.extend(names.split(' ').map(str::to_owned)),
+            Some(("on", "the MPTCP socket")) => self.is_on_mptcp_socket = true,
             Some(("needs", name)) => self.needs = Some(name.to_owned()),
             _ => return None,
         }
@@ -138,22 +141,24 @@ mod tests {
     #[test]
     fn facts() {
         let text = "# A comment.\n\nA_B = Ar number\n: TCP: if set.\nWhat it is.\n@ unset sysctl net.a.b\n\
-            @ needs A_C\n@ connected unknown\n\nA_C\nMore.\n@ unset -1\n@ changed by the kernel\n";
+            @ needs A_C\n@ connected unknown\n\nA_C\nMore.\n@ unset -1\n@ changed by the kernel\n\
+            @ on the MPTCP socket\n";
         let words = parse(text).unwrap();
         let Facts {
             unset,
             needs,
             is_unknown_if_connected,
             is_changed_by_kernel,
+            is_on_mptcp_socket,
             ..
         } = &words["A_B"].facts;
         assert_eq!(*unset, Some(Unset::Sysctl("net/a/b".to_owned())));
         assert_eq!(needs.as_deref(), Some("A_C"));
-        assert!(*is_unknown_if_connected && !*is_changed_by_kernel);
+        assert!(*is_unknown_if_connected && !*is_changed_by_kernel && !*is_on_mptcp_socket);
         assert_eq!(words["A_B"].text, ["What it is."]);
         let facts = &words["A_C"].facts;
         assert_eq!(facts.unset, Some(Unset::Value("-1".to_owned())));
-        assert!(facts.is_changed_by_kernel);
+        assert!(facts.is_changed_by_kernel && facts.is_on_mptcp_socket);
         for wrong in [
             "unset",
             "unset five",

@@ -8,6 +8,7 @@
 
 mod answers;
 mod each;
+mod mptcp;
 mod opt;
 mod others;
 mod subject;
@@ -25,5 +26,6 @@ use crate::harness::Case;
 pub fn cases() -> Vec<Case> {
     let mut cases = each::cases();
     cases.extend(others::cases());
+    cases.extend(mptcp::cases());
     cases
 }

@@ -57,6 +57,9 @@ pub struct Info {
     pub hidden: Option<Hidden>,
     /// The names of its flags.
     pub flags: &'static [&'static str],
+    /// Whether the MPTCP socket may have it although its subflow does not. If the row of a subflow
+    /// lacks it, the value on the MPTCP socket is unknown.
+    pub is_on_mptcp_socket: bool,
     pub unset: Unset,
 }
 
