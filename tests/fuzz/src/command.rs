@@ -438,8 +438,8 @@ fn check_json(row: &Row<'_>, owners: &[Owner]) {
     let names = object["processes"].as_array().expect("they were given");
     assert!(names
         .iter()
-        .map(|process| process["name"].as_str())
-        .eq(owners.iter().map(|owner| Some(&*owner.name))));
+        .map(|process| process["name"].as_str().expect("a name is text"))
+        .eq(owners.iter().map(|owner| owner.name().to_text())));
 }
 
 /// What is not understood is shown as it is, but not to a terminal.
@@ -478,11 +478,7 @@ fuzz_target!(|input: Input<'_>| {
     let owners: Vec<_> = input
         .owners
         .iter()
-        .map(|(name, pid, fd)| Owner {
-            name: (*name).into(),
-            pid: *pid,
-            fd: *fd,
-        })
+        .map(|(name, pid, fd)| Owner::new(*name, *pid, *fd))
         .collect();
 
     let row = Row::parse(file, &line);

@@ -18,7 +18,8 @@
 //! model       row, options, defaults, filter, query (files, states and filter), event, tracker,
 //!   |         counts, words and states of filters, similar
 //!   |
-//! source      files of the module, fresh sockets, process, services, netns, interrupt
+//! source      files of the module, fresh sockets, process, services, netns, proc_mount,
+//!             interrupt
 //! ```
 //!
 //! A file imports only from its own layer and from layers below. Imports form no cycle.
@@ -74,6 +75,7 @@ pub mod source {
     pub mod interfaces;
     pub mod interrupt;
     pub mod netns;
+    pub mod proc_mount;
     pub mod process;
     pub mod rights;
     pub mod services;

@@ -70,7 +70,7 @@ pub enum Command {
     ///
     /// With --json, each count is an object with the keys count and by (all, state, process or
     /// options). Counts by state have netid and state. Counts by process have name, null if no
-    /// process is known, and with -p pid. Counts by options have options, unless the kernel keeps
+    /// process is known, with -p also pid, and with -T also tid. Counts by options have options, unless the kernel keeps
     /// none.
     #[command(after_help = "FILTER: see knetstat --help.")]
     Summary(List),
@@ -103,6 +103,9 @@ pub struct List {
     /// Show which processes have the socket open
     #[arg(short, long)]
     pub processes: bool,
+    /// Show which threads have the socket open; implies -p
+    #[arg(short = 'T', long)]
+    pub threads: bool,
     /// Do not print the header line
     #[arg(short = 'H', long)]
     pub no_header: bool,
@@ -121,9 +124,9 @@ pub struct List {
     ///
     /// Keys: netid, family, state, recv_q, send_q, local and foreign (address, port; 0 is none),
     /// diag (if not empty), options (if the kernel keeps them), backlog (of listeners), drops (of
-    /// UDP sockets that dropped datagrams), uid, ino, and with -p processes (name, pid, fd). Numbers
-    /// have no unit. A row that knetstat cannot parse has the keys file and raw. If
-    /// the filter cannot be decided for some sockets, the last object has the keys undecided and
+    /// UDP sockets that dropped datagrams), uid, ino, and with -p processes (name, pid, fd; with -T
+    /// also tid). Numbers have no unit. A row that knetstat cannot parse has the keys file and raw.
+    /// If the filter cannot be decided for some sockets, the last object has the keys undecided and
     /// reasons.
     #[arg(long, conflicts_with = "verbose")]
     pub json: bool,

@@ -54,6 +54,11 @@ impl List {
         files
     }
 
+    /// Whether owners are printed.
+    fn has_owners(&self) -> bool {
+        self.processes || self.threads
+    }
+
     /// The states that the flags select.
     fn states(&self) -> States {
         match (self.all, self.listening) {
@@ -86,19 +91,20 @@ fn query(list: &List, services: &Services) -> Result<Query> {
         states,
         filter,
         is_strict: list.strict,
+        threads: list.threads,
     })
 }
 
 /// The format that a command line selects.
 fn format(list: &List, query: &Query, services: Services) -> Format {
     if list.json {
-        let processes = list.processes;
+        let processes = list.has_owners();
         return Format::Json { processes };
     }
     let stdout = io::stdout();
     let mut layout = Layout::new(
         (!list.numeric).then_some(services),
-        list.processes,
+        list.has_owners(),
         list.verbose,
     );
     if stdout.is_terminal() {
@@ -135,7 +141,7 @@ fn watch(list: &List, interval: Duration) -> Result<ExitCode> {
     let interrupt = Interrupt::new()?;
     let out = BufWriter::new(InterruptibleStdout::new(&interrupt)?);
     with_printer(list, Box::new(out), |query, printer| {
-        watch::run(query, interval, list.processes, &interrupt, printer)
+        watch::run(query, interval, list.has_owners(), &interrupt, printer)
     })
 }
 
@@ -144,14 +150,14 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match (&cli.command, cli.watch, &cli.since) {
         (Some(Command::Explain { names }), ..) => explain::run(names).map(|()| ExitCode::SUCCESS),
         (Some(Command::Summary(list)), ..) => with_printer(list, stdout(), |query, printer| {
-            summary::run(query, list.processes, printer)
+            summary::run(query, list.has_owners(), printer)
         }),
         (None, Some(interval), _) => watch(&cli.list, interval),
         (None, None, Some(copy)) => with_printer(&cli.list, stdout(), |query, printer| {
-            since::run(copy, query, cli.list.processes, printer)
+            since::run(copy, query, cli.list.has_owners(), printer)
         }),
         (None, None, None) => with_printer(&cli.list, stdout(), |query, printer| {
-            list::run(query, cli.list.processes, printer)
+            list::run(query, cli.list.has_owners(), printer)
         }),
     }
 }

@@ -5,16 +5,18 @@
 use crate::model::options;
 use crate::model::row::{Options, Row, State};
 use crate::source::files::Netid;
-use crate::source::process::Owner;
+use crate::source::process::{Name, Owner};
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::rc::Rc;
 
-/// A process, or all processes of the same name.
+/// A process or thread, or all of the same name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Process {
-    name: Rc<str>,
-    pid: Option<i32>,
+pub struct Process {
+    pub name: Name,
+    /// `None` if all of the same name are counted together.
+    pub pid: Option<i32>,
+    /// `None` for a process.
+    pub tid: Option<i32>,
 }
 
 /// The subject of a count.
@@ -22,9 +24,8 @@ struct Process {
 pub enum By<'a> {
     All,
     State(Netid, State),
-    /// The name, and the PID if processes of the same name are counted separately. `None` if no
-    /// process is known.
-    Process(Option<(&'a str, Option<i32>)>),
+    /// `None` if no process is known.
+    Process(Option<&'a Process>),
     /// `None` if the kernel keeps no options.
     Options(Option<Options<'a>>),
 }
@@ -84,15 +85,16 @@ impl Counts {
         }
         let each_process = self.each_process;
         let process_of = |owner: &Owner| Process {
-            name: Rc::clone(&owner.name),
-            pid: each_process.then_some(owner.pid),
+            name: owner.name().clone(),
+            pid: each_process.then_some(owner.pid()),
+            tid: owner.tid().filter(|_| each_process),
         };
-        for (i, owner) in owners.iter().enumerate() {
-            let process = process_of(owner);
-            // Count a process once, even if it has several descriptors of the socket.
-            if !owners[..i].iter().any(|other| process_of(other) == process) {
-                *self.processes.entry(Some(process)).or_default() += 1;
-            }
+        // Count a process once, even if it has several descriptors of the socket.
+        let mut processes: Vec<_> = owners.iter().map(process_of).collect();
+        processes.sort_unstable();
+        processes.dedup();
+        for process in processes {
+            *self.processes.entry(Some(process)).or_default() += 1;
         }
         if owners.is_empty() {
             *self.processes.entry(None).or_default() += 1;
@@ -115,11 +117,8 @@ impl Counts {
 
         let mut processes: Vec<_> = self.processes.iter().collect();
         processes.sort_by_key(|(process, count)| (Reverse(**count), *process));
-        lines.extend(processes.into_iter().map(|(process, count)| {
-            let process = process.as_ref();
-            let process = process.map(|process| (&*process.name, process.pid));
-            (*count, By::Process(process))
-        }));
+        let processes = processes.into_iter();
+        lines.extend(processes.map(|(process, count)| (*count, By::Process(process.as_ref()))));
 
         let options = self.options.iter();
         let mut options: Vec<_> = options
@@ -141,27 +140,22 @@ pub mod tests {
     use crate::model::row::tests::{TCP, UDP};
     use proptest::prelude::*;
 
-    fn owner(name: &str, pid: i32, fd: i32) -> Owner {
-        let name = name.into();
-        Owner { name, pid, fd }
-    }
-
     pub fn example(each: bool) -> Counts {
         let mut counts = Counts::new(each);
         for (file, line, owners) in [
             (
                 TCP,
                 "0 0 1.2.3.4:1 1.2.3.4:5 ESTB A=1,TCP_QUICKACK=0,B=2,uid=0,ino=1",
-                vec![owner("a b", 7, 3)],
+                vec![Owner::new("a b", 7, 3)],
             ),
             (
                 TCP,
                 "0 9 1.2.3.4:2 1.2.3.4:5 ESTB >| A=1,B=2,uid=9,ino=2",
                 vec![
-                    owner("a b", 7, 4),
-                    owner("a b", 7, 5),
-                    owner("a b", 8, 5),
-                    owner("c", 9, 3),
+                    Owner::new("a b", 7, 4),
+                    Owner::new("a b", 7, 5),
+                    Owner::new("a b", 8, 5),
+                    Owner::new("c", 9, 3),
                 ],
             ),
             (TCP, "0 0 1.2.3.4:3 1.2.3.4:5 TIMW", vec![]),
@@ -178,15 +172,26 @@ pub mod tests {
         let processes: Vec<_> = counts
             .lines()
             .into_iter()
-            .filter(|(_, by)| matches!(by, By::Process(_)))
+            .filter_map(|(count, by)| match by {
+                By::Process(process) => Some((count, process.cloned())),
+                _ => None,
+            })
             .collect();
+        let process = |name: &str, pid| {
+            let (name, pid) = (name.into(), Some(pid));
+            Some(Process {
+                name,
+                pid,
+                tid: None,
+            })
+        };
         assert_eq!(
             processes,
             [
-                (2, By::Process(None)),
-                (2, By::Process(Some(("a b", Some(7))))),
-                (1, By::Process(Some(("a b", Some(8))))),
-                (1, By::Process(Some(("c", Some(9))))),
+                (2, None),
+                (2, process("a b", 7)),
+                (1, process("a b", 8)),
+                (1, process("c", 9)),
             ]
         );
     }
@@ -203,7 +208,7 @@ pub mod tests {
                 let (_, label, _) = State::ALL[*state];
                 let line = format!("0 0 1.2.3.4:1 1.2.3.4:5 {label} A={option},uid=0,ino=1");
                 let owners: Vec<_> =
-                    owners.iter().map(|(name, pid)| owner(["a", "b"][*name], *pid, 0)).collect();
+                    owners.iter().map(|(name, pid)| Owner::new(["a", "b"][*name], *pid, 0)).collect();
                 counts.add(&Row::parse(TCP, line.as_bytes()).unwrap(), &owners);
             }
             let lines = counts.lines();

@@ -7,8 +7,8 @@ use crate::model::row::Row;
 use crate::model::states::States;
 use crate::model::truth::{Truth, Undecided};
 use crate::source::files::{self, File};
-use crate::source::process::{Owner, Owners};
-use anyhow::{Context, Result};
+use crate::source::process::{Detail, Owner, Owners};
+use anyhow::Result;
 use std::io::BufRead;
 
 /// The selection of rows by files, states and a filter.
@@ -19,6 +19,8 @@ pub struct Query {
     pub filter: Filter,
     /// Whether it is an error if the filter cannot be decided for a socket.
     pub is_strict: bool,
+    /// Whether the owners of sockets are threads instead of processes.
+    pub threads: bool,
 }
 
 /// Facts about a read of the files.
@@ -51,10 +53,12 @@ pub enum Entry<'a> {
 impl Query {
     /// The owners of all sockets, if they are printed or the filter needs them.
     pub fn owners(&self, are_printed: bool) -> Result<Option<Owners>> {
-        match are_printed || self.filter.needs_owners {
-            true => Ok(Some(Owners::scan().context("/proc")?)),
-            false => Ok(None),
-        }
+        let detail = Detail {
+            threads: self.threads,
+            names: self.filter.needs_owners,
+        };
+        let is_needed = are_printed || self.filter.needs_owners;
+        is_needed.then(|| Owners::scan(detail)).transpose()
     }
 
     /// Passes each line except headers to `take`.
@@ -141,6 +145,7 @@ mod tests {
             states: States::ALL,
             filter: Filter::parse(&["sport < :9".to_owned()], &Services::parse("")).unwrap(),
             is_strict: false,
+            threads: false,
         };
         let mut rows = Vec::new();
         query.read_copy(copy.as_bytes(), |line| {

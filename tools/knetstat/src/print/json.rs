@@ -13,7 +13,7 @@ use crate::model::text::readable;
 use crate::model::truth::Undecided;
 use crate::print::printer::Printer;
 use crate::source::files::{Family, File, Netid};
-use crate::source::process::Owner;
+use crate::source::process::{Name, Owner};
 use jiff::ZonedDateTime;
 use serde::{Serialize, Serializer};
 use std::io::{self, Write};
@@ -300,9 +300,11 @@ struct CountObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<Option<&'a str>>,
+    name: Option<Option<&'a Name>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tid: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<OptionsObject<'a>>,
 }
@@ -316,6 +318,7 @@ impl<'a> CountObject<'a> {
             state: None,
             name: None,
             pid: None,
+            tid: None,
             options: None,
         };
         match by {
@@ -325,8 +328,9 @@ impl<'a> CountObject<'a> {
                 object.state = Some(state.long());
             }
             By::Process(process) => {
-                object.name = Some(process.map(|(name, _)| name));
-                object.pid = process.and_then(|(_, pid)| pid);
+                object.name = Some(process.map(|process| &process.name));
+                object.pid = process.and_then(|process| process.pid);
+                object.tid = process.and_then(|process| process.tid);
             }
             By::Options(options) => object.options = options.map(OptionsObject),
         }
@@ -476,6 +480,38 @@ mod tests {
         assert_eq!(found[0]["options"]["SO_BINDTODEVICE"], r"\xff1");
     }
 
+    #[test]
+    fn threads() {
+        let row = Row::parse(TCP, BUSY.as_bytes()).unwrap();
+        let owners = [
+            Owner::thread("a", 7, 7, 3),
+            Owner::thread(&b"\xff\n"[..], 7, 8, 3),
+        ];
+        let found = printed(true, |printer| printer.row(&row, b"", &owners));
+        assert_eq!(
+            found[0]["processes"],
+            serde_json::json!([
+                {"name": "a", "pid": 7, "tid": 7, "fd": 3},
+                {"name": "\u{fffd}\n", "pid": 7, "tid": 8, "fd": 3},
+            ])
+        );
+        for (each_process, expected) in [
+            (
+                true,
+                serde_json::json!({"count": 1, "by": "process", "name": "a", "pid": 7, "tid": 7}),
+            ),
+            (
+                false,
+                serde_json::json!({"count": 1, "by": "process", "name": "a"}),
+            ),
+        ] {
+            let mut counts = Counts::new(each_process);
+            counts.add(&row, &owners[..1]);
+            let found = printed(false, |printer| printer.counts(&counts, true));
+            assert_eq!(found[2], expected);
+        }
+    }
+
     /// The section "JSON" of knetstat(8) lists every key and no other. `--help` lists every key of
     /// a socket.
     #[test]
@@ -500,7 +536,8 @@ mod tests {
         };
         let event = Event::changed(snapshot, Snapshot::of(&row)).unwrap();
         let events = [(event, Vec::new())];
-        let counts = crate::model::counts::tests::example(true);
+        let mut counts = crate::model::counts::tests::example(true);
+        counts.add(&row, &[Owner::thread("x", 7, 8, 3)]);
         let sockets = printed(true, |printer| printer.row(&row, b"", &[]));
         let all = [
             sockets.clone(),

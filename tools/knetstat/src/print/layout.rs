@@ -2,12 +2,12 @@
 
 //! The layout of text, for a terminal or for a script.
 
-use crate::model::counts::By;
+use crate::model::counts::{By, Process};
 use crate::model::defaults::{Defaults, Setting};
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
 use crate::model::row::Row;
 use crate::print::columns::{endpoint, Widths};
-use crate::source::process::Owner;
+use crate::source::process::{Name, Owner};
 use crate::source::services::Services;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write as _;
@@ -306,9 +306,11 @@ impl Layout {
                 write!(self.line, "state   {} {}", netid.name(), state.label())
             }
             By::Process(None) => write!(self.line, "process -"),
-            By::Process(Some((name, None))) => write!(self.line, "process {}", shown(name)),
-            By::Process(Some((name, Some(pid)))) => {
-                write!(self.line, "process {} pid={pid}", shown(name))
+            By::Process(Some(Process { name, pid, tid })) => {
+                let number =
+                    |name, n: Option<i32>| n.map_or(String::new(), |n| format!(" {name}={n}"));
+                let (pid, tid) = (number("pid", *pid), number("tid", *tid));
+                write!(self.line, "process {}{pid}{tid}", shown(name))
             }
             By::Options(_) => write!(self.line, "options "),
         };
@@ -357,18 +359,41 @@ fn wrapped(list: &str, width: usize) -> String {
     textwrap::fill(list, options)
 }
 
-/// The name of a process without control characters, which a terminal would obey.
-fn shown(name: &str) -> String {
-    name.replace(char::is_control, "?")
+/// The name of a process as text that neither a terminal nor a parser of `users:((...))` can take
+/// for something else: quotes, backslashes, and bytes that are not printable UTF-8 read `\x` and two
+/// digits, as in the files of the module.
+fn shown(name: &Name) -> String {
+    let mut text = String::new();
+    for chunk in name.as_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            // `escape_debug` leaves printable characters as they are.
+            if c == '\'' || c.escape_debug().len() == 1 {
+                text.push(c);
+            } else {
+                escape(c.encode_utf8(&mut [0; 4]).as_bytes(), &mut text);
+            }
+        }
+        escape(chunk.invalid(), &mut text);
+    }
+    text
 }
 
-/// The owners in the format of ss. Quotes and control characters in a name are replaced.
+fn escape(bytes: &[u8], text: &mut String) {
+    for byte in bytes {
+        let _ = write!(text, "\\x{byte:02x}");
+    }
+}
+
+/// The owners in the format of ss.
 fn users(owners: &[Owner]) -> String {
     let mut text = String::new();
     for owner in owners {
         text += if text.is_empty() { "users:(" } else { "," };
-        let name = shown(&owner.name).replace('"', "?");
-        let _ = write!(text, "(\"{name}\",pid={},fd={})", owner.pid, owner.fd);
+        let _ = write!(text, "(\"{}\",pid={},", shown(owner.name()), owner.pid());
+        if let Some(tid) = owner.tid() {
+            let _ = write!(text, "tid={tid},");
+        }
+        let _ = write!(text, "fd={})", owner.fd);
     }
     if !text.is_empty() {
         text.push(')');
@@ -418,7 +443,7 @@ mod tests {
         let line = printed(&mut layout, BUSY);
         assert!(line.contains(" 192.0.2.1:ssh "), "{line}");
         assert!(
-            line.ends_with(" users:((\"tmux: ?x?\",pid=7,fd=3))\n"),
+            line.ends_with(" users:((\"tmux: \\x22x\\x22\",pid=7,fd=3))\n"),
             "{line}"
         );
     }
@@ -521,11 +546,7 @@ mod tests {
             .replace("uid=0", "uid=9");
         let event = Event::changed(snapshot(A), snapshot(&b)).unwrap();
         let mut layout = Layout::new(None, true, true);
-        let owner = Owner {
-            name: "x".into(),
-            pid: 7,
-            fd: 3,
-        };
+        let owner = Owner::new("x", 7, 3);
         let mut print = |event: &Event| {
             let mut out = Vec::new();
             layout
@@ -547,7 +568,41 @@ mod tests {
         );
     }
 
+    #[test]
+    fn names_of_processes() {
+        for (name, expected) in [
+            (&b"nginx: it's (x)"[..], "nginx: it's (x)"),
+            (b"a\"\\b", r"a\x22\x5cb"),
+            (b"\x1b[31m\n\x7f", r"\x1b[31m\x0a\x7f"),
+            ("f\u{fc}r\u{20ac}".as_bytes(), "f\u{fc}r\u{20ac}"),
+            // Cut by the kernel, and a character that reverses the text after it.
+            (b"a\xe2\x82", r"a\xe2\x82"),
+            ("\u{202e}x\u{85}".as_bytes(), r"\xe2\x80\xaex\xc2\x85"),
+        ] {
+            assert_eq!(shown(&name.into()), expected);
+        }
+        let owners = [Owner::thread("x", 7, 8, 3), Owner::new("y", 9, 4)];
+        assert_eq!(
+            users(&owners),
+            r#"users:(("x",pid=7,tid=8,fd=3),("y",pid=9,fd=4))"#
+        );
+    }
+
     proptest! {
+        /// A name with its escapes undone is what it was.
+        #[test]
+        fn any_name(name: Vec<u8>) {
+            let text = shown(&(&*name).into());
+            prop_assert!(!text.contains(|c: char| c.is_control() || c == '"'), "{text}");
+            let mut parts = text.split("\\x");
+            let mut again = parts.next().unwrap().as_bytes().to_vec();
+            for part in parts {
+                again.push(u8::from_str_radix(&part[..2], 16).unwrap());
+                again.extend(part[2..].bytes());
+            }
+            prop_assert_eq!(again, name);
+        }
+
         #[test]
         fn any_raw_line(line: Vec<u8>, width: Option<u8>) {
             let mut layout = Layout::new(None, false, false);
@@ -564,7 +619,7 @@ mod tests {
             let mut layout = Layout::new(None, true, false);
             layout.set_width(width.into());
             let row = Row::parse(TCP, BUSY.as_bytes()).unwrap();
-            let owner = Owner { name: name.into(), pid: 1, fd: 1 };
+            let owner = Owner::new(&*name, 1, 1);
             layout.row(&mut Vec::new(), &row, &[owner]).unwrap();
         }
     }

@@ -5,7 +5,7 @@
 use crate::model::query::{Outcome, Query};
 use crate::model::tracker::Tracker;
 use crate::model::truth::Undecided;
-use crate::source::process::Owners;
+use crate::source::process::{Owners, Unseen};
 use std::fmt::Write;
 
 /// The notes on one read of the files.
@@ -51,6 +51,50 @@ pub fn undecided_note(undecided: &Undecided) -> String {
     note
 }
 
+/// The note that owners may be missing, with the reasons and with what helps. `None` if all
+/// processes were examined.
+fn owners_note(unseen: &Unseen) -> Option<String> {
+    let sight = &unseen.sight;
+    let mut reasons = Vec::new();
+    if unseen.denied > 0 {
+        let certain = unseen.denied - unseen.uncertain;
+        let count = counted(unseen.denied, "process", "processes");
+        reasons.push(match (certain, unseen.uncertain) {
+            (_, 0) => format!("cannot examine {count}"),
+            (0, _) => format!("cannot examine up to {count} (some may be kernel threads)"),
+            _ => format!("cannot examine {certain} to {count} (some may be kernel threads)"),
+        });
+    }
+    if let Some(hidepid) = &sight.hidepid {
+        reasons.push(format!(
+            "cannot see the processes of other users (/proc is mounted with hidepid={hidepid})"
+        ));
+    }
+    if !sight.is_initial_namespace {
+        reasons.push("cannot see processes outside this PID namespace".to_owned());
+    }
+    let needs_rights = unseen.denied > 0 || sight.hidepid.is_some();
+    let needs_host = !sight.is_initial_namespace || (sight.is_root && !sight.is_initial_user);
+    if unseen.with_threads > 0 {
+        let count = counted(unseen.with_threads, "process", "processes");
+        reasons.push(format!(
+            "cannot find out which threads of {count} share descriptors (kcmp(2) is refused)"
+        ));
+    }
+    let remedy = match (needs_rights, needs_host) {
+        _ if reasons.is_empty() => return None,
+        (true, true) => "run as root in the initial PID namespace (on the host)",
+        (false, true) => "run in the initial PID namespace (on the host)",
+        (true, false) if sight.is_root => "run with CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE",
+        (true, false) => "run as root",
+        (false, false) => "use -T",
+    };
+    let reasons = reasons.join(", and ");
+    Some(format!(
+        "{reasons}, so owners may be missing; {remedy} to see all owners"
+    ))
+}
+
 impl<'a> Notes<'a> {
     /// The notes on the last read of a tracker.
     pub fn of(tracker: &Tracker, query: &'a Query, owners: Option<&'a Owners>) -> Self {
@@ -80,21 +124,115 @@ impl<'a> Notes<'a> {
         if let Some(failure) = defaults.find_map(|defaults| defaults.failure()) {
             eprintln!("knetstat: {failure}");
         }
-        let hidden = self.owners.map_or(0, |owners| owners.hidden);
-        if hidden > 0 {
-            let processes = counted(hidden, "process", "processes");
-            eprintln!(
-                "knetstat: cannot examine {processes}, so owners may be missing; run as root to see \
-                all owners"
-            );
+        if let Some(note) = self.owners.and_then(|owners| owners_note(&owners.unseen)) {
+            eprintln!("knetstat: {note}");
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{undecided_note, unparsed_note};
+    use super::{owners_note, undecided_note, unparsed_note};
     use crate::model::truth::{Reason, Truth, Undecided};
+    use crate::source::process::{Sight, Unseen};
+
+    fn unseen(denied: usize, uncertain: usize, sight: Sight) -> Unseen {
+        Unseen {
+            denied,
+            uncertain,
+            ..Unseen::new(sight)
+        }
+    }
+
+    #[test]
+    fn owners_that_may_be_missing() {
+        let user = Sight {
+            is_own_namespace: true,
+            is_initial_namespace: true,
+            is_root: false,
+            is_initial_user: true,
+            hidepid: None,
+        };
+        let root = Sight {
+            is_root: true,
+            ..user.clone()
+        };
+        let contained = Sight {
+            is_initial_namespace: false,
+            ..root.clone()
+        };
+        let hidden = Sight {
+            hidepid: Some("invisible".to_owned()),
+            ..user.clone()
+        };
+        let with_threads = Unseen {
+            with_threads: 2,
+            ..Unseen::new(user.clone())
+        };
+        for (unseen, expected) in [
+            (unseen(0, 0, user.clone()), None),
+            (
+                unseen(1, 0, user.clone()),
+                Some(
+                    "cannot examine 1 process, so owners may be missing; run as root to see all \
+                    owners",
+                ),
+            ),
+            (
+                unseen(7, 5, user.clone()),
+                Some(
+                    "cannot examine 2 to 7 processes (some may be kernel threads), so owners may be \
+                    missing; run as root to see all owners",
+                ),
+            ),
+            (
+                unseen(5, 5, user.clone()),
+                Some(
+                    "cannot examine up to 5 processes (some may be kernel threads), so owners may \
+                    be missing; run as root to see all owners",
+                ),
+            ),
+            (
+                unseen(3, 0, root),
+                Some(
+                    "cannot examine 3 processes, so owners may be missing; run with \
+                    CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE to see all owners",
+                ),
+            ),
+            (
+                unseen(0, 0, hidden),
+                Some(
+                    "cannot see the processes of other users (/proc is mounted with \
+                    hidepid=invisible), so owners may be missing; run as root to see all owners",
+                ),
+            ),
+            (
+                unseen(0, 0, contained.clone()),
+                Some(
+                    "cannot see processes outside this PID namespace, so owners may be missing; run \
+                    in the initial PID namespace (on the host) to see all owners",
+                ),
+            ),
+            (
+                unseen(2, 0, contained),
+                Some(
+                    "cannot examine 2 processes, and cannot see processes outside this PID \
+                    namespace, so owners may be missing; run as root in the initial PID namespace \
+                    (on the host) to see all owners",
+                ),
+            ),
+            (
+                with_threads,
+                Some(
+                    "cannot find out which threads of 2 processes share descriptors (kcmp(2) is \
+                    refused), so owners may be missing; use -T to see all owners",
+                ),
+            ),
+        ] {
+            assert_eq!(owners_note(&unseen).as_deref(), expected);
+            assert_eq!(unseen.is_any(), expected.is_some());
+        }
+    }
 
     #[test]
     fn reasons_of_undecided_sockets() {

@@ -2,6 +2,7 @@
 
 //! The files of the module in `/proc/net`, or a copy of them, line by line.
 
+use crate::source::proc_mount;
 use anyhow::{bail, Context, Result};
 use memchr::{memchr, memchr_iter};
 use std::fs;
@@ -244,6 +245,7 @@ fn open(file: File) -> Result<Option<fs::File>> {
         Ok(opened) => Ok(Some(opened)),
         Err(err) if err.kind() == io::ErrorKind::NotFound => {
             if !is_loaded() {
+                proc_mount::open()?;
                 bail!("the module knetstat is not loaded; as root: modprobe knetstat");
             }
             Ok(None)

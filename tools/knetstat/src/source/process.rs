@@ -2,84 +2,60 @@
 
 //! The owners of sockets: the processes that have them open, read from `/proc/PID/fd`.
 
-use procfs::process::{Process, StatFlags};
-use rustix::fd::AsFd;
-use rustix::fs::{openat, readlinkat_raw, Mode, OFlags, RawDir, CWD};
-use std::ffi::CStr;
-use std::mem::MaybeUninit;
-use std::rc::Rc;
-use std::{fs, io, str};
+mod name;
+mod owner;
+mod scan;
+mod unseen;
 
-/// A process that has a socket open.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Owner {
-    #[serde(rename = "name", serialize_with = "as_str")]
-    pub name: Rc<str>,
-    pub pid: i32,
-    pub fd: i32,
-}
+pub use crate::source::process::name::Name;
+pub use crate::source::process::owner::Owner;
+pub use crate::source::process::scan::Detail;
+pub use crate::source::process::unseen::{Sight, Unseen};
 
-impl Owner {
-    /// Whether the process has this name.
-    pub fn has_name(&self, name: &str) -> bool {
-        *self.name == *name
-    }
-}
-
-fn as_str<S: serde::Serializer>(text: &Rc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(text)
-}
+use crate::source::proc_mount;
+use crate::source::process::scan::{number, room, Scan};
+use anyhow::{Context, Result};
+use rustix::fs::RawDir;
 
 /// The owners of all sockets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Owners {
     /// The inodes of open sockets, sorted. A socket occurs once for each descriptor.
     inos: Vec<u64>,
     /// The owner for each entry of `inos`.
     owners: Vec<Owner>,
-    /// The number of processes that this process may not examine.
-    pub hidden: usize,
+    /// The processes whose sockets are not known.
+    pub unseen: Unseen,
 }
-
-/// The size of the buffer for directory entries.
-const DIRECTORY: usize = 32 << 10;
-
-/// The size of the buffer for the target of a link. `socket:[INODE]` fits; longer targets, which
-/// are not sockets, may be cut off.
-const LINK: usize = 64;
 
 impl Owners {
     /// Examines all processes once.
-    pub fn scan() -> io::Result<Self> {
-        let mut owners = Self::default();
-        let mut found = Vec::new();
-        // One buffer for the list of processes, and one for the descriptors of each.
-        let mut pids = vec![MaybeUninit::uninit(); DIRECTORY];
-        let mut fds = vec![MaybeUninit::uninit(); DIRECTORY];
-        let proc = open_directory(CWD, "/proc")?;
-        let mut entries = RawDir::new(&proc, &mut pids);
+    ///
+    /// # Errors
+    ///
+    /// Those of [`proc_mount::open`]; and if `/proc` cannot be read.
+    pub fn scan(detail: Detail) -> Result<Self> {
+        let proc = proc_mount::open()?;
+        let sight = Sight::of(&proc).context("/proc/self")?;
+        let mut scan = Scan::new(&proc, detail, Unseen::new(sight));
+        let mut room = room();
+        let mut entries = RawDir::new(&proc, &mut room);
         while let Some(entry) = entries.next() {
-            let Some(pid) = number(entry?.file_name()) else {
-                continue;
-            };
-            match of_process(&proc, pid, &mut fds, &mut found) {
-                // Kernel threads have no descriptors.
-                Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
-                    owners.hidden += usize::from(!is_kernel_thread(pid));
-                }
-                // The process was read, or has ended in the meantime.
-                Err(_) | Ok(()) => {}
+            if let Some(pid) = number(entry.context("/proc")?.file_name()) {
+                scan.process(pid);
             }
         }
+        let Scan {
+            mut found, unseen, ..
+        } = scan;
         // Most sockets have one owner. A list for each would take more time and memory.
         found.sort_by_key(|(ino, _)| *ino);
-        (owners.inos, owners.owners) = found.into_iter().unzip();
-        Ok(owners)
-    }
-
-    /// Whether processes that were not examined may have a socket open.
-    pub fn may_lack(&self, ino: Option<u64>) -> bool {
-        self.hidden > 0 && ino.is_some_and(|ino| ino != 0)
+        let (inos, owners) = found.into_iter().unzip();
+        Ok(Self {
+            inos,
+            owners,
+            unseen,
+        })
     }
 
     /// The owners of a socket. An inode of 0 has none.
@@ -91,86 +67,394 @@ impl Owners {
         let same = self.inos[begin..].iter().take_while(|other| **other == ino);
         &self.owners[begin..begin + same.count()]
     }
-}
 
-fn open_directory<P: rustix::path::Arg>(at: impl AsFd, path: P) -> io::Result<impl AsFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(openat(at, path, flags, Mode::empty())?)
-}
-
-/// Adds the sockets that a process has open. Links are read relative to the open directory, because
-/// looking up `/proc/PID/fd/FD` takes longer than reading the link.
-fn of_process(
-    proc: impl AsFd,
-    pid: i32,
-    room: &mut [MaybeUninit<u8>],
-    found: &mut Vec<(u64, Owner)>,
-) -> io::Result<()> {
-    let directory = open_directory(proc, format!("{pid}/fd"))?;
-    let mut name: Option<Rc<str>> = None;
-    let mut entries = RawDir::new(&directory, room);
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        let Some(fd) = number(entry.file_name()) else {
-            continue;
-        };
-        let mut link = [MaybeUninit::uninit(); LINK];
-        // The descriptor may be closed by now.
-        let Ok((target, _)) = readlinkat_raw(&directory, entry.file_name(), &mut link) else {
-            continue;
-        };
-        let Some(ino) = str::from_utf8(target).ok().and_then(inode) else {
-            continue;
-        };
-        let name = name.get_or_insert_with(|| comm(pid).into());
-        let owner = Owner {
-            name: Rc::clone(name),
-            pid,
-            fd,
-        };
-        found.push((ino, owner));
+    /// Whether processes that were not seen may have this socket open. No process has a socket open
+    /// that has no inode.
+    pub fn may_lack(&self, ino: Option<u64>) -> bool {
+        ino.is_some_and(|ino| ino != 0) && self.unseen.is_any()
     }
-    Ok(())
-}
-
-/// The number that an entry of a directory is named after, if any.
-fn number(name: &CStr) -> Option<i32> {
-    name.to_str().ok()?.parse().ok()
-}
-
-/// The inode in the target of a link: 12345 in `socket:[12345]`.
-fn inode(target: &str) -> Option<u64> {
-    let digits = target.strip_prefix("socket:[")?.strip_suffix(']')?;
-    digits.parse().ok()
-}
-
-fn comm(pid: i32) -> String {
-    let text = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let text = text.strip_suffix(b"\n").unwrap_or(&text);
-    String::from_utf8_lossy(text).into_owned()
-}
-
-fn is_kernel_thread(pid: i32) -> bool {
-    let stat = Process::new(pid).and_then(|process| process.stat());
-    stat.is_ok_and(|stat| {
-        stat.flags()
-            .is_ok_and(|flags| flags.contains(StatFlags::PF_KTHREAD))
-    })
 }
 
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::source::process::scan::inode;
+    use rustix::process::{
+        kill_process, set_dumpable_behavior, waitpid, DumpableBehavior, Pid, Signal, WaitOptions,
+    };
     use std::net::{TcpListener, UdpSocket};
     use std::os::fd::AsRawFd;
+    use std::os::unix::fs::MetadataExt;
+    use std::sync::mpsc::{channel, Sender};
+    use std::thread::{self, JoinHandle};
+    use std::time::Duration;
+    use std::{fs, io, process};
 
     /// An owner whose name has characters that printers escape.
     pub fn owner() -> Owner {
-        Owner {
-            name: "tmux: \"x\"".into(),
-            pid: 7,
-            fd: 3,
+        Owner::new("tmux: \"x\"", 7, 3)
+    }
+
+    const PROCESSES: Detail = Detail {
+        threads: false,
+        names: false,
+    };
+    const THREADS: Detail = Detail {
+        threads: true,
+        names: false,
+    };
+    const NAMES: Detail = Detail {
+        threads: false,
+        names: true,
+    };
+
+    fn scan(detail: Detail) -> Owners {
+        Owners::scan(detail).unwrap()
+    }
+
+    fn own_pid() -> i32 {
+        process::id().cast_signed()
+    }
+
+    fn ino(socket: &impl AsRawFd) -> Option<u64> {
+        let link = format!("/proc/thread-self/fd/{}", socket.as_raw_fd());
+        Some(fs::metadata(link).unwrap().ino())
+    }
+
+    /// The process, thread and descriptor of each owner.
+    fn found(owners: &Owners, ino: Option<u64>) -> Vec<(i32, Option<i32>, i32)> {
+        let owners = owners.of(ino).iter();
+        owners
+            .map(|owner| (owner.pid(), owner.tid(), owner.fd))
+            .collect()
+    }
+
+    /// A thread of this process that has begun, and ends when this is dropped.
+    struct Thread {
+        end: Option<Sender<()>>,
+        handle: Option<JoinHandle<()>>,
+    }
+
+    impl Thread {
+        /// Starts a thread that calls `begin`. Returns its ID and what `begin` returned.
+        fn start<T: Send + 'static>(begin: impl FnOnce() -> T + Send + 'static) -> (Self, i32, T) {
+            let (end, ended) = channel::<()>();
+            let (tell, told) = channel();
+            let handle = thread::spawn(move || {
+                let result = begin();
+                let tid = rustix::thread::gettid().as_raw_nonzero().get();
+                tell.send((tid, result)).unwrap();
+                // The other end is dropped.
+                let _ = ended.recv();
+            });
+            let (tid, result) = told.recv().unwrap();
+            let thread = Self {
+                end: Some(end),
+                handle: Some(handle),
+            };
+            (thread, tid, result)
         }
+    }
+
+    impl Drop for Thread {
+        fn drop(&mut self) {
+            drop(self.end.take());
+            let _ = self.handle.take().map(JoinHandle::join);
+        }
+    }
+
+    fn rename(name: &[u8]) {
+        let name = std::ffi::CString::new(name).unwrap();
+        rustix::thread::set_name(&name).unwrap();
+    }
+
+    /// Gives the calling thread a copy of the table of descriptors, as its own.
+    fn unshare_files() {
+        let flags = nix::sched::CloneFlags::CLONE_FILES;
+        nix::sched::unshare(flags).unwrap();
+    }
+
+    #[test]
+    fn finds_itself() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let owners = scan(PROCESSES);
+        let of_ours = found(&owners, ino(&listener));
+        assert!(
+            of_ours.contains(&(own_pid(), None, listener.as_raw_fd())),
+            "{of_ours:?}"
+        );
+        assert!(owners.of(Some(0)).is_empty() && owners.of(None).is_empty());
+        assert!(owners.of(Some(u64::MAX)).is_empty());
+    }
+
+    /// Finds all sockets if they do not fit into the buffer, and a duplicated one twice.
+    #[test]
+    fn finds_each_of_many() {
+        let mut sockets: Vec<_> = (0..3000)
+            .map_while(|_| UdpSocket::bind("127.0.0.1:0").ok())
+            .collect();
+        let again = sockets[0].try_clone().unwrap();
+        sockets.push(again);
+        let owners = scan(PROCESSES);
+        let mut counts: Vec<_> = sockets
+            .iter()
+            .map(|socket| {
+                let mut of_ino = found(&owners, ino(socket));
+                of_ino.retain(|(pid, ..)| *pid == own_pid());
+                let ours = (own_pid(), None, socket.as_raw_fd());
+                assert!(of_ino.contains(&ours), "{ours:?}: {of_ino:?}");
+                of_ino.len()
+            })
+            .collect();
+        counts.sort_unstable();
+        assert_eq!(&counts[counts.len() - 2..], [2, 2]);
+        assert!(counts[..counts.len() - 2].iter().all(|count| *count == 1));
+    }
+
+    /// A thread has a table of its own, with a copy of one socket, and with one that is not in the
+    /// table of the process. Another thread shares that table.
+    #[test]
+    fn tables_of_threads() {
+        let shared = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (_first, tid, (private, _second, sharer)) = Thread::start(|| {
+            unshare_files();
+            rename(b"own table");
+            let private = TcpListener::bind("127.0.0.1:0").unwrap();
+            let (second, sharer, ()) = Thread::start(|| ());
+            let number = (ino(&private), private.as_raw_fd());
+            std::mem::forget(private);
+            (number, second, sharer)
+        });
+        let (private, fd) = private;
+        let pid = own_pid();
+        for detail in [PROCESSES, NAMES] {
+            let owners = scan(detail);
+            assert_eq!(found(&owners, private), [(pid, None, fd)]);
+            assert_eq!(
+                found(&owners, ino(&shared)),
+                [(pid, None, shared.as_raw_fd())]
+            );
+        }
+        let owners = scan(THREADS);
+        let expected = [(pid, Some(tid), fd), (pid, Some(sharer), fd)];
+        assert_eq!(found(&owners, private), expected);
+        assert_eq!(owners.of(private)[0].name(), &Name::from("own table"));
+        // All threads have the other socket open, as /proc lists them.
+        let threads = found(&owners, ino(&shared));
+        for thread in [pid, tid, sharer] {
+            let expected = (pid, Some(thread), shared.as_raw_fd());
+            assert!(threads.contains(&expected), "{thread}: {threads:?}");
+        }
+    }
+
+    /// A scan without kcmp(2) finds the same, unless there is too much to read.
+    #[test]
+    fn without_kcmp() {
+        let shared = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (_thread, _, (private, fd)) = Thread::start(|| {
+            unshare_files();
+            let private = TcpListener::bind("127.0.0.1:0").unwrap();
+            let number = (ino(&private), private.as_raw_fd());
+            std::mem::forget(private);
+            number
+        });
+        let proc = proc_mount::open().unwrap();
+        let mut sight = Sight::of(&proc).unwrap();
+        // The numbers in /proc then mean nothing to kcmp(2).
+        sight.is_own_namespace = false;
+        for (left, expected) in [(usize::MAX, 1), (0, 0)] {
+            let mut scan = Scan::new(&proc, PROCESSES, Unseen::new(sight.clone()));
+            scan.left = left;
+            scan.process(own_pid());
+            let fds_of = |ino: Option<u64>| {
+                let of_ino = scan.found.iter().filter(|(other, _)| Some(*other) == ino);
+                of_ino.map(|(_, owner)| owner.fd).collect::<Vec<_>>()
+            };
+            assert_eq!(fds_of(ino(&shared)), [shared.as_raw_fd()]);
+            assert_eq!(fds_of(private), vec![fd; expected]);
+            assert_eq!(scan.unseen.with_threads, 1 - expected);
+            assert_eq!(
+                scan.unseen.is_any(),
+                expected == 0 || !sight.is_initial_namespace
+            );
+        }
+    }
+
+    #[test]
+    fn names_of_threads() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (_thread, tid, ()) = Thread::start(|| rename(b"a name of 15 \xe2\x82\xac bytes"));
+        let has = |owners: &Owners, name: &str| {
+            let owners = owners.of(ino(&listener)).iter();
+            owners.filter(|owner| owner.has_name(name)).count()
+        };
+        let owners = scan(NAMES);
+        let own = fs::read_to_string(format!("/proc/{}/comm", own_pid())).unwrap();
+        for name in [own.trim_end(), "a name of 15 \u{20ac} bytes"] {
+            assert_eq!(has(&owners, name), 1, "{name}");
+        }
+        // The name of this program, of which the kernel keeps the beginning only.
+        let program = std::env::current_exe().unwrap();
+        let program = program.file_name().unwrap().to_str().unwrap();
+        assert!(program.len() > name::KEPT, "{program}");
+        assert_eq!(has(&owners, program), 1);
+        for other in ["", "a name", &program[..12], &format!("{program}x")] {
+            assert_eq!(has(&owners, other), 0, "{other}");
+        }
+        // The kernel kept 15 bytes of the thread's name, and so 2 bytes of the character.
+        let owners = scan(THREADS);
+        let mut threads = owners.of(ino(&listener)).iter();
+        let thread = threads.find(|owner| owner.tid() == Some(tid)).unwrap();
+        assert_eq!(thread.name().as_bytes(), b"a name of 15 \xe2\x82");
+    }
+
+    /// A child process of the test, which runs until this is dropped.
+    struct Child(Pid);
+
+    impl Child {
+        /// Forks. The child calls `main` and exits.
+        fn start(main: impl FnOnce() -> i32) -> Self {
+            // SAFETY: The child takes no lock that another thread of this process may hold: glibc
+            // makes memory usable after fork(2), and `main` does not print.
+            match unsafe { libc::fork() } {
+                0 => {
+                    let status = main();
+                    // SAFETY: This ends the process, and runs no code of it.
+                    unsafe { libc::_exit(status) }
+                }
+                pid => Self(Pid::from_raw(pid).expect("a child")),
+            }
+        }
+
+        fn pid(&self) -> i32 {
+            self.0.as_raw_nonzero().get()
+        }
+
+        /// The exit status, or -1 for a signal.
+        fn wait(self) -> i32 {
+            let status = waitpid(Some(self.0), WaitOptions::empty())
+                .unwrap()
+                .unwrap()
+                .1;
+            std::mem::forget(self);
+            status.exit_status().unwrap_or(-1)
+        }
+    }
+
+    impl Drop for Child {
+        fn drop(&mut self) {
+            let _ = kill_process(self.0, Signal::KILL);
+            let _ = waitpid(Some(self.0), WaitOptions::empty());
+        }
+    }
+
+    fn is_root() -> bool {
+        rustix::process::geteuid().is_root()
+    }
+
+    /// The user nobody.
+    const NOBODY: u32 = 65534;
+
+    /// Makes the calling process, which has one thread, one of nobody.
+    fn become_nobody() -> io::Result<()> {
+        // SAFETY: The calls take integers, and an empty list.
+        let statuses = unsafe {
+            [
+                libc::setgroups(0, std::ptr::null()),
+                libc::setgid(NOBODY),
+                libc::setuid(NOBODY),
+            ]
+        };
+        match statuses {
+            [0, 0, 0] => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// The main thread of a process has ended, and another one goes on. Its owner sees it, too.
+    #[test]
+    fn main_thread_that_has_ended() {
+        extern "C" fn wait(_: *mut libc::c_void) -> *mut libc::c_void {
+            loop {
+                // SAFETY: This waits for a signal.
+                unsafe { libc::pause() };
+            }
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let child = Child::start(|| {
+            // A process that changed its user is dumpable after execve(2) only.
+            if is_root() && become_nobody().is_err()
+                || set_dumpable_behavior(DumpableBehavior::Dumpable).is_err()
+            {
+                return 1;
+            }
+            let mut thread = 0;
+            // SAFETY: `thread` outlives the call, and `wait` ignores its argument. The second call
+            // ends this thread, and keeps the process.
+            unsafe {
+                let null = std::ptr::null_mut();
+                libc::pthread_create(&mut thread, std::ptr::null(), wait, null);
+                libc::syscall(libc::SYS_exit, 0);
+            }
+            1
+        });
+        let (ino, fd) = (ino(&listener), listener.as_raw_fd());
+        drop(listener);
+        let stat = format!("/proc/{}/stat", child.pid());
+        while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let owners = scan(PROCESSES);
+        assert_eq!(found(&owners, ino), [(child.pid(), None, fd)]);
+        let owners = scan(THREADS);
+        assert!(
+            matches!(found(&owners, ino)[..], [(pid, Some(tid), _)] if pid == child.pid() && tid != pid),
+            "{:?}",
+            found(&owners, ino)
+        );
+        // The user to whom it belongs may read the descriptors of its threads only.
+        if is_root() {
+            let as_nobody = Child::start(|| {
+                let is_found = become_nobody().is_ok()
+                    && found(&scan(PROCESSES), ino) == [(child.pid(), None, fd)];
+                i32::from(!is_found)
+            });
+            assert_eq!(as_nobody.wait(), 0);
+        }
+    }
+
+    /// Nobody sees that there are processes of root, and that this test has some sockets open.
+    #[test]
+    fn processes_of_others() {
+        if !is_root() {
+            return eprintln!("skipped: only root can become another user");
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ino = ino(&listener);
+        let processes = fs::read_dir("/proc").unwrap().filter(|entry| {
+            let path = entry.as_ref().unwrap().path();
+            // Kernel threads and processes that have ended have no program.
+            path.join("stat").exists() && fs::read_link(path.join("exe")).is_ok()
+        });
+        // Processes come and go meanwhile.
+        let processes = processes.count() / 2;
+        let child = Child::start(|| {
+            if become_nobody().is_err() {
+                return 1;
+            }
+            let owners = scan(PROCESSES);
+            let unseen = &owners.unseen;
+            let is_known = owners.of(ino).iter().all(|owner| owner.pid() == own_pid());
+            let is_right = is_known
+                && owners.may_lack(ino)
+                && !owners.may_lack(Some(0))
+                && !owners.may_lack(None)
+                && !unseen.sight.is_root
+                && unseen.uncertain == 0
+                && unseen.denied >= processes;
+            2 * i32::from(!is_right)
+        });
+        assert_eq!(child.wait(), 0);
     }
 
     #[test]
@@ -185,56 +469,5 @@ pub mod tests {
         ] {
             assert_eq!(inode(other), None, "{other}");
         }
-    }
-
-    #[test]
-    fn finds_itself() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let fd = listener.as_raw_fd();
-        let link = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
-        let ino = inode(link.to_str().unwrap());
-        let owners = Owners::scan().unwrap();
-        let pid = i32::try_from(std::process::id()).unwrap();
-        assert!(
-            owners
-                .of(ino)
-                .iter()
-                .any(|owner| (owner.pid, owner.fd) == (pid, fd)),
-            "{:?}",
-            owners.of(ino)
-        );
-        assert!(owners.of(Some(0)).is_empty() && owners.of(None).is_empty());
-        assert!(owners.of(Some(u64::MAX)).is_empty());
-    }
-
-    /// Finds all sockets if they do not fit into the buffer, and a duplicated one twice.
-    #[test]
-    fn finds_each_of_many() {
-        let mut sockets: Vec<_> = (0..3000)
-            .map_while(|_| UdpSocket::bind("127.0.0.1:0").ok())
-            .collect();
-        let again = sockets[0].try_clone().unwrap();
-        sockets.push(again);
-        let owners = Owners::scan().unwrap();
-        let pid = i32::try_from(std::process::id()).unwrap();
-        let mut found: Vec<_> = sockets
-            .iter()
-            .map(|socket| {
-                let fd = socket.as_raw_fd();
-                let link = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
-                let of_ino = owners.of(inode(link.to_str().unwrap()));
-                let count = of_ino.iter().filter(|owner| owner.pid == pid).count();
-                assert!(
-                    of_ino
-                        .iter()
-                        .any(|owner| (owner.pid, owner.fd) == (pid, fd)),
-                    "{fd}: {of_ino:?}"
-                );
-                count
-            })
-            .collect();
-        found.sort_unstable();
-        assert_eq!(&found[found.len() - 2..], [2, 2]);
-        assert!(found[..found.len() - 2].iter().all(|count| *count == 1));
     }
 }

@@ -86,11 +86,7 @@ mod tests {
     fn matches(filter: &str, file: File, line: &str) -> bool {
         let filter = parse(filter).unwrap_or_else(|err| panic!("{err}"));
         let row = Row::parse(file, line.as_bytes()).expect(line);
-        let owner = Owner {
-            name: "nginx".into(),
-            pid: 7,
-            fd: 3,
-        };
+        let owner = Owner::new("nginx", 7, 3);
         let holders = Holders {
             known: &[owner],
             may_lack: false,
@@ -238,11 +234,7 @@ mod tests {
         let truth = |filter: &str, line: &str, may_lack| {
             let filter = parse(filter).unwrap_or_else(|err| panic!("{err}"));
             let row = Row::parse(TCP, line.as_bytes()).expect(line);
-            let known = [Owner {
-                name: "nginx".into(),
-                pid: 7,
-                fd: 3,
-            }];
+            let known = [Owner::new("nginx", 7, 3)];
             let holders = Holders {
                 known: &known,
                 may_lack,

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The file system that is mounted on `/proc`.
+
+use anyhow::{bail, Context, Result};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{fstatfs, openat, Mode, OFlags, CWD, PROC_SUPER_MAGIC};
+use std::fs;
+use std::io;
+
+/// Opens a directory below another one.
+pub fn open_directory<P: rustix::path::Arg>(at: impl AsFd, path: P) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat(at, path, flags, Mode::empty())?)
+}
+
+/// Opens `/proc`.
+///
+/// # Errors
+///
+/// If no procfs is mounted there, or one in which this process does not exist.
+pub fn open() -> Result<OwnedFd> {
+    let opened = open_directory(CWD, "/proc");
+    let is_missing = match &opened {
+        Ok(directory) => fstatfs(directory)?.f_type != PROC_SUPER_MAGIC,
+        Err(err) => matches!(
+            err.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        ),
+    };
+    if is_missing {
+        bail!("/proc is not mounted; as root: mount -t proc proc /proc");
+    }
+    if let Err(err) = fs::read_link("/proc/self") {
+        if err.kind() == io::ErrorKind::NotFound {
+            bail!(
+                "/proc shows the processes of another PID namespace; as root: mount -t proc proc \
+                 /proc"
+            );
+        }
+    }
+    opened.context("/proc")
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A scan of `/proc` for the owners of sockets.
+//!
+//! The threads of a process usually share one table of descriptors, which `/proc/PID/fd` lists. A
+//! thread has a table of its own after `unshare(CLONE_FILES)`. If the main thread has ended,
+//! `/proc/PID/fd` is empty, and `/proc/PID/task/TID/fd` of another thread lists the table.
+//! kcmp(2) says whether two threads share a table, so each table is read once.
+
+use crate::source::proc_mount::open_directory;
+use crate::source::process::name::{Name, Names};
+use crate::source::process::owner::{Owner, Task};
+use crate::source::process::unseen::{denied, Denied, Unseen};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{readlinkat_raw, statat, AtFlags, RawDir};
+use rustix::io::Errno;
+use std::cmp::Ordering;
+use std::ffi::{c_int, CStr};
+use std::io;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::rc::Rc;
+use std::str;
+
+/// The details that a scan reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Detail {
+    /// Whether each thread is an owner.
+    pub threads: bool,
+    /// Whether all names of processes are needed, for a filter.
+    pub names: bool,
+}
+
+/// The size of the buffer for directory entries.
+const DIRECTORY: usize = 32 << 10;
+
+/// The size of the buffer for the target of a link. `socket:[INODE]` fits; longer targets, which
+/// are not sockets, may be cut off.
+const LINK: usize = 64;
+
+/// The number of links of `/proc/PID/task` if there is one thread: the directory has two, and each
+/// thread adds one.
+const ONE_THREAD: u64 = 3;
+
+/// The number of descriptors of threads that a scan reads if kcmp(2) does not say which tables are
+/// shared. This takes about half a second.
+const WITHOUT_KCMP: usize = 1 << 18;
+
+/// The type of comparison of kcmp(2): `KCMP_FILES` in `include/uapi/linux/kcmp.h`.
+const KCMP_FILES: c_int = 2;
+
+/// A scan that is under way.
+pub struct Scan<'a> {
+    proc: &'a OwnedFd,
+    detail: Detail,
+    /// The inodes of sockets, with their owners.
+    pub found: Vec<(u64, Owner)>,
+    pub unseen: Unseen,
+    /// The buffer for the entries of a table of descriptors.
+    room: Vec<MaybeUninit<u8>>,
+    /// The number of descriptors that may still be read without kcmp(2).
+    pub left: usize,
+}
+
+/// A process that is being examined.
+struct Subject {
+    pid: i32,
+    /// The name and all names; `None` until a socket is found.
+    names: Option<(Name, Rc<Names>)>,
+}
+
+/// A table of descriptors that was read.
+struct Table {
+    /// A thread that uses it.
+    tid: i32,
+    /// The sockets in it, as a part of [`Scan::found`].
+    sockets: Range<usize>,
+}
+
+/// The table of a thread, compared with those that were read.
+enum Place {
+    /// It is the table with this index.
+    Known(usize),
+    /// It was not read yet, and belongs before the table with this index.
+    New(usize),
+    /// The kernel does not say.
+    Unknown,
+}
+
+/// The buffer for the entries of a directory.
+pub fn room() -> Vec<MaybeUninit<u8>> {
+    vec![MaybeUninit::uninit(); DIRECTORY]
+}
+
+/// The number that an entry of a directory is named after, if any.
+pub fn number(name: &CStr) -> Option<i32> {
+    name.to_str().ok()?.parse().ok()
+}
+
+/// The inode in the target of a link: 12345 in `socket:[12345]`.
+pub fn inode(target: &str) -> Option<u64> {
+    let digits = target.strip_prefix("socket:[")?.strip_suffix(']')?;
+    digits.parse().ok()
+}
+
+/// Whether this error means that the process or thread has ended.
+fn has_ended(err: &io::Error) -> bool {
+    err.kind() == io::ErrorKind::NotFound || err.raw_os_error() == Some(libc::ESRCH)
+}
+
+impl<'a> Scan<'a> {
+    pub fn new(proc: &'a OwnedFd, detail: Detail, unseen: Unseen) -> Self {
+        Self {
+            proc,
+            detail,
+            found: Vec::new(),
+            unseen,
+            room: room(),
+            left: WITHOUT_KCMP,
+        }
+    }
+
+    /// Adds the sockets that a process has open.
+    pub fn process(&mut self, pid: i32) {
+        let mut subject = Subject { pid, names: None };
+        let is_seen = match self.table(&mut subject, pid) {
+            Ok((main, _)) => !self.has_threads(pid) || self.threads(&mut subject, Some(main)),
+            Err(_) => match denied(pid, self.unseen.sight.is_own_namespace) {
+                Denied::Nothing => true,
+                Denied::Threads => self.threads(&mut subject, None),
+                Denied::Process => false,
+                Denied::Unknown => {
+                    self.unseen.uncertain += 1;
+                    false
+                }
+            },
+        };
+        self.unseen.denied += usize::from(!is_seen);
+    }
+
+    /// Adds the sockets in the table of a thread. Returns the table with the number of descriptors.
+    /// Links are read relative to the open directory, because looking up `/proc/PID/fd/FD` takes
+    /// longer than reading the link.
+    fn table(&mut self, subject: &mut Subject, tid: i32) -> io::Result<(Table, usize)> {
+        let directory = match subject.pid {
+            pid if pid == tid => format!("{pid}/fd"),
+            pid => format!("{pid}/task/{tid}/fd"),
+        };
+        let directory = open_directory(self.proc, directory)?;
+        let begin = self.found.len();
+        let mut room = std::mem::take(&mut self.room);
+        let count = self.sockets(&directory, &mut room, subject, tid);
+        self.room = room;
+        let table = Table {
+            tid,
+            sockets: begin..self.found.len(),
+        };
+        Ok((table, count?))
+    }
+
+    /// Adds the sockets in an open directory of descriptors. Returns the number of descriptors.
+    fn sockets(
+        &mut self,
+        directory: impl AsFd,
+        room: &mut [MaybeUninit<u8>],
+        subject: &mut Subject,
+        tid: i32,
+    ) -> io::Result<usize> {
+        let mut task = None;
+        let mut count = 0;
+        let mut entries = RawDir::new(&directory, room);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let Some(fd) = number(entry.file_name()) else {
+                continue;
+            };
+            count += 1;
+            let mut link = [MaybeUninit::uninit(); LINK];
+            let target = match readlinkat_raw(&directory, entry.file_name(), &mut link) {
+                Ok((target, _)) => target,
+                // The descriptor was closed in the meantime.
+                Err(Errno::NOENT) => continue,
+                Err(err) => return Err(err.into()),
+            };
+            let Some(ino) = str::from_utf8(target).ok().and_then(inode) else {
+                continue;
+            };
+            let task = task.get_or_insert_with(|| self.task(subject, tid));
+            let task = Rc::clone(task);
+            self.found.push((ino, Owner { task, fd }));
+        }
+        Ok(count)
+    }
+
+    /// The owner of the sockets in the table of a thread.
+    fn task(&self, subject: &mut Subject, tid: i32) -> Rc<Task> {
+        let pid = subject.pid;
+        let (name, names) = subject.names.get_or_insert_with(|| self.names(pid));
+        let is_thread = self.detail.threads && tid != pid;
+        Rc::new(Task {
+            name: match is_thread {
+                true => Name::read(&format!("{pid}/task/{tid}")),
+                false => name.clone(),
+            },
+            pid,
+            tid: self.detail.threads.then_some(tid),
+            names: Rc::clone(names),
+        })
+    }
+
+    /// The name of a process, and all its names if a filter needs them.
+    fn names(&self, pid: i32) -> (Name, Rc<Names>) {
+        let name = Name::read(&pid.to_string());
+        let mut names = Names::of(name.clone());
+        if self.detail.names {
+            names.reveal(pid);
+            if self.has_threads(pid) {
+                for tid in self.tids(pid).unwrap_or_default() {
+                    names.add(Name::read(&format!("{pid}/task/{tid}")));
+                }
+            }
+        }
+        (name, Rc::new(names))
+    }
+
+    /// Whether a process may have several threads.
+    fn has_threads(&self, pid: i32) -> bool {
+        let links = statat(self.proc, format!("{pid}/task"), AtFlags::empty());
+        links.is_ok_and(|found| found.st_nlink != ONE_THREAD)
+    }
+
+    fn tids(&self, pid: i32) -> io::Result<Vec<i32>> {
+        let directory = open_directory(self.proc, format!("{pid}/task"))?;
+        let mut room = room();
+        let mut entries = RawDir::new(&directory, &mut room);
+        let mut tids = Vec::new();
+        while let Some(entry) = entries.next() {
+            tids.extend(number(entry?.file_name()));
+        }
+        Ok(tids)
+    }
+
+    /// Adds the sockets of all threads but the main one, whose table is `main` if it was read.
+    /// Returns whether all tables were read.
+    fn threads(&mut self, subject: &mut Subject, main: Option<Table>) -> bool {
+        let begin = main
+            .as_ref()
+            .map_or(self.found.len(), |main| main.sockets.start);
+        let mut tables: Vec<_> = main.into_iter().collect();
+        let pid = subject.pid;
+        let tids = match self.tids(pid) {
+            Ok(tids) => tids,
+            Err(err) => return has_ended(&err),
+        };
+        let mut is_seen = true;
+        let mut has_copies = false;
+        for tid in tids.into_iter().filter(|tid| *tid != pid) {
+            let place = self.place(&tables, tid);
+            if let Place::Known(at) = place {
+                if self.detail.threads {
+                    self.share(subject, tid, tables[at].sockets.clone());
+                }
+                continue;
+            }
+            if matches!(place, Place::Unknown) && self.left == 0 && !self.detail.threads {
+                self.unseen.with_threads += 1;
+                break;
+            }
+            match (self.table(subject, tid), place) {
+                (Ok((table, _)), Place::New(at)) => tables.insert(at, table),
+                (Ok((_, count)), _) => self.left = self.left.saturating_sub(count),
+                (Err(err), _) => is_seen &= has_ended(&err),
+            }
+            has_copies = true;
+        }
+        if has_copies && !self.detail.threads {
+            // Several tables may have the same socket at the same descriptor.
+            let mut of_process = self.found.split_off(begin);
+            of_process.sort_by_key(|(ino, owner)| (*ino, owner.fd));
+            of_process.dedup_by_key(|(ino, owner)| (*ino, owner.fd));
+            self.found.append(&mut of_process);
+        }
+        is_seen
+    }
+
+    /// Adds sockets that were found in a table that this thread shares.
+    fn share(&mut self, subject: &mut Subject, tid: i32, sockets: Range<usize>) {
+        if sockets.is_empty() {
+            return;
+        }
+        let task = self.task(subject, tid);
+        self.found.reserve(sockets.len());
+        for at in sockets {
+            let (ino, Owner { fd, .. }) = self.found[at];
+            let task = Rc::clone(&task);
+            self.found.push((ino, Owner { task, fd }));
+        }
+    }
+
+    /// Looks for the table of a thread among these, which are in the order of kcmp(2).
+    fn place(&self, tables: &[Table], tid: i32) -> Place {
+        if !self.unseen.sight.is_own_namespace {
+            return Place::Unknown;
+        }
+        let mut is_known = true;
+        let found = tables.binary_search_by(|table| {
+            compare_tables(table.tid, tid).unwrap_or_else(|| {
+                is_known = false;
+                Ordering::Equal
+            })
+        });
+        match found {
+            _ if !is_known => Place::Unknown,
+            Ok(at) => Place::Known(at),
+            Err(at) => Place::New(at),
+        }
+    }
+}
+
+/// The order of the tables of two threads; equal if they share one. `None` if the kernel does not
+/// say: it may lack kcmp(2) or refuse it, or a thread has ended.
+fn compare_tables(one: i32, other: i32) -> Option<Ordering> {
+    // SAFETY: The call takes five integers, and accesses no memory of this process.
+    let order = unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_FILES, 0usize, 0usize) };
+    match order {
+        0 => Some(Ordering::Equal),
+        1 => Some(Ordering::Less),
+        2 => Some(Ordering::Greater),
+        _ => None,
+    }
+}
