@@ -221,6 +221,196 @@ def beside():
     check("full", "No space left" in result.stderr and result.stdout.endswith("1\n"), result.stderr + result.stdout)
 
 
+HELPER = """
+import ctypes, os, socket, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+
+def listener(port):
+    one = socket.socket()
+    one.bind(("127.0.0.1", port))
+    one.listen()
+    return one
+
+def name(text):
+    assert libc.prctl(15, text, 0, 0, 0) == 0
+
+def own_table():
+    assert libc.unshare(0x400) == 0
+
+def ready():
+    print(flush=True)
+    time.sleep(1000)
+
+def thread(run):
+    one = threading.Thread(target=run)
+    one.start()
+    return one
+"""
+
+
+@contextlib.contextmanager
+def processes(*codes):
+    """Python processes that run this code after HELPER. Each calls ready()."""
+    running = [subprocess.Popen([sys.executable, "-c", HELPER + code], stdout=subprocess.PIPE) for code in codes]
+    try:
+        for one in running:
+            check("a process begins", one.stdout.readline() == b"\n", codes)
+        yield running
+    finally:
+        for one in running:
+            one.kill()
+            one.wait()
+
+
+def ports(*words):
+    """The local ports of the TCP listeners that are found."""
+    result = run(COMMAND, "-tln", "--json", *words)
+    check(f"knetstat {words}", result.returncode == 0 and not result.stderr, result.stderr)
+    return {json.loads(line)["local"]["port"] for line in result.stdout.splitlines()}
+
+
+def names():
+    """A process is found by its whole name, by the names of its threads, and by odd names."""
+    script = "/tmp/knetstat-has-a-script-of-this-name"
+    with open(script, "w") as file:
+        file.write(f"#!{sys.executable} -u\n{HELPER}\nkeep = listener(7253)\nready()\n")
+    os.chmod(script, 0o755)
+    odd = b'a"\\\n\xff (b)'
+    with processes("name(b'systemd-resolved'); keep = listener(7250); ready()",
+                   f"name({odd!r}); keep = listener(7251); ready()",
+                   "keep = listener(7252); thread(lambda: name(b'worker of 7252') or ready())"):
+        ours = subprocess.Popen([script], stdout=subprocess.PIPE)
+        ours.stdout.readline()
+        python = open(f"/proc/{os.getpid()}/comm").read().strip()
+        for name, expected in [
+            ("systemd-resolved", {7250}), ("systemd-resolve", {7250}), ("systemd-resolv", set()),
+            (os.path.basename(script), {7253}), (os.path.basename(script)[:15], {7253}),
+            (os.path.basename(script)[:16], set()), (os.path.basename(script) + "x", set()),
+            ("worker of 7252", {7252}), ("worker", set()), (odd.decode(errors="replace"), {7251}),
+        ]:
+            found = ports(f'process="{name}"') if '"' not in name else ports(f"process='{name}'")
+            check(f"process={name}", found == expected, found)
+            more = ports(f"process!='{name}'", "sport >= :7250 sport <= :7253")
+            check(f"process!={name}", more == {7250, 7251, 7252, 7253} - expected, more)
+        check("process of a name that others have, too", 7252 in ports(f"process={python}"))
+        text = run(COMMAND, "-Htlnp", "sport = :7251").stdout
+        check("odd name as text", r'(("a\x22\x5c\x0a\xff (b)",pid=' in text, text)
+        row = json.loads(run(COMMAND, "-tlnp", "--json", "sport = :7251").stdout)
+        check("odd name in JSON", row["processes"][0]["name"] == odd.decode(errors="replace"), row)
+        ours.kill()
+        ours.wait()
+
+
+def threads():
+    """Threads that have a socket open are those of ss -T. Their process is found without -T."""
+    def of_threads(text):
+        found = {}
+        for line in text.splitlines():
+            users = re.findall(r'\("([^"]*)",pid=(\d+),tid=(\d+),fd=(\d+)\)', line)
+            found[int(re.search(r"127.0.0.1:(\d+)", line).group(1))] = set(users)
+        return found
+
+    with processes(
+        "keep = listener(7260)\nthread(ready)\ntime.sleep(0.5)\nlibc.syscall(60, 0)",
+        "def run():\n own_table()\n name(b'own table')\n global keep\n keep = listener(7261)\n thread(ready)\nthread(run)",
+        "keep = listener(7262)\nthread(lambda: name(b'shares it') or ready())",
+        "keep = listener(7263)\nthread(lambda: own_table() or name(b'has a copy') or ready())",
+        "keep = listener(7264)\nready()",
+    ) as running:
+        wanted = list(range(7260, 7265))
+        while not open(f"/proc/{running[0].pid}/stat").read().split(")")[1].startswith(" Z"):
+            time.sleep(0.1)
+        # The third thread of 7261 ends.
+        time.sleep(0.2)
+        filter = "sport >= :7260 sport <= :7264"
+        by_ss = of_threads(run("ss", "-HtlnpT", *filter.split()).stdout)
+        result = run(COMMAND, "-HtlnT", filter)
+        found = of_threads(result.stdout)
+        check("threads", found == by_ss and sorted(by_ss) == wanted and not result.stderr, f"{found}\n{by_ss}")
+        check("each case of threads", [len(by_ss[port]) for port in wanted] == [1, 2, 2, 2, 1], by_ss)
+        rows = [json.loads(line) for line in run(COMMAND, "-tlnT", "--json", filter).stdout.splitlines()]
+        by_json = {row["local"]["port"]: {tuple(str(one[key]) for key in ("name", "pid", "tid", "fd"))
+                                          for one in row["processes"]} for row in rows}
+        check("threads in JSON", by_json == by_ss, f"{by_json}\n{by_ss}")
+        rows = [json.loads(line) for line in run(COMMAND, "-tlnp", "--json", filter).stdout.splitlines()]
+        owners = {row["local"]["port"]: [(one["pid"], one["fd"]) for one in row["processes"]] for row in rows}
+        expected = {port: sorted({(int(pid), int(fd)) for _, pid, _, fd in by_ss[port]}) for port in wanted}
+        check("processes of threads", owners == expected, f"{owners}\n{expected}")
+        check("no thread without -T", all("tid" not in one for row in rows for one in row["processes"]), rows)
+        for port, one in zip(wanted, running):
+            check(f"pid of {port}", ports(f"pid={one.pid}") == {port}, ports(f"pid={one.pid}"))
+        check("threads of a process", ports("process='own table'") == {7261})
+        counted = run(COMMAND, "summary", "-tlT", "--json", filter).stdout.splitlines()
+        counted = {(one["name"], one["pid"], one["tid"]) for one in map(json.loads, counted) if one["by"] == "process"}
+        expected = {(name, int(pid), int(tid)) for users in by_ss.values() for name, pid, tid, _ in users}
+        check("summary of threads", counted == expected, f"{counted}\n{expected}")
+
+
+def unseen():
+    """A note says which processes cannot be seen, and why. Kernel threads are not counted."""
+    user = {"user": 65534, "group": 65534, "extra_groups": []}
+
+    def examine(*before, **more):
+        result = run(*before, COMMAND, "-Htlnp", "sport = :7270", **more)
+        check("unseen", result.returncode == 0 and result.stdout.count("\n") == 1, result)
+        return "users:" in result.stdout, result.stderr.strip()
+
+    def others():
+        """The number of processes with a program: neither kernel threads nor processes that have ended."""
+        count = 0
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                count += bool(os.readlink(f"/proc/{pid}/exe")) and os.stat(f"/proc/{pid}").st_uid != 65534
+        return count
+
+    keep = tcp(socket.AF_INET, "127.0.0.1", port=7270)
+    cannot = r"knetstat: cannot examine (\d+) process(?:es)?, so owners may be missing; run as root to see all owners"
+    hidden = "knetstat: cannot see the processes of other users (/proc is mounted with hidepid={}), so owners may " \
+             "be missing; run as root to see all owners"
+    outside = "knetstat: cannot see processes outside this PID namespace, so owners may be missing; run in the " \
+              "initial PID namespace (on the host) to see all owners"
+    for hidepid, name in [(0, ""), (1, ""), (2, "invisible"), (4, "ptraceable")]:
+        run("mount", "-o", f"remount,hidepid={hidepid}", "/proc")
+        check(f"root with hidepid={hidepid}", examine() == (True, ""), examine())
+        for _ in range(20):
+            before, (is_found, note), after = others(), examine(**user), others()
+            if before == after:
+                break
+        if name:
+            check(f"hidepid={hidepid}", not is_found and note == hidden.format(name), note)
+        else:
+            count = re.fullmatch(cannot, note)
+            check(f"hidepid={hidepid}", not is_found and count and int(count[1]) == before > 0, f"{before} {note}")
+    run("mount", "-o", "remount,hidepid=2,gid=1234", "/proc")
+    is_found, note = examine(**{**user, "extra_groups": [1234]})
+    check("hidepid=2 and its group", not is_found and re.fullmatch(cannot, note), note)
+    is_found, note = examine(**{**user, "extra_groups": [1235]})
+    check("hidepid=2 and another group", not is_found and note == hidden.format("invisible"), note)
+    run("mount", "-o", "remount,hidepid=0,gid=0", "/proc")
+
+    found = examine("unshare", "--pid", "--fork", "--mount-proc")
+    check("PID namespace", found == (False, outside), found)
+    # /proc still shows the first namespace, with other numbers than system calls have.
+    found = examine("unshare", "--pid", "--fork")
+    check("PID namespace without its /proc", found == (True, ""), found)
+    found = examine("unshare", "--mount", "sh", "-c", 'mount -t proc -o subset=pid proc /proc && exec "$@"', "sh")
+    check("subset=pid", found == (True, ""), found)
+    few = "--bounding-set=-sys_ptrace,-dac_read_search"
+    found = examine("setpriv", few, "--inh-caps=-all", "sh", "-c", 'exec "$@"', "sh")
+    note = r"knetstat: cannot examine \d+ process(es)?, so owners may be missing; run with CAP_DAC_READ_SEARCH and " \
+           r"CAP_SYS_PTRACE to see all owners"
+    check("root without capabilities", not found[0] and re.fullmatch(note, found[1]), found)
+    for script, note in [
+        ("umount -l /proc", "knetstat: /proc is not mounted; as root: mount -t proc proc /proc\n"),
+        ("unshare --pid --fork mount -t proc proc /proc",
+         "knetstat: /proc shows the processes of another PID namespace; as root: mount -t proc proc /proc\n"),
+    ]:
+        for flag in "-ta", "-tap":
+            result = run("unshare", "--mount", "sh", "-c", f"{script}; exec {COMMAND} {flag}")
+            check(script, result.returncode == 1 and result.stderr.endswith(note), result)
+    keep.close()
+
+
 def defaults():
     """If a row lacks an option, filters compare the value that getsockopt(2) returns."""
     def is_found(one, condition):
@@ -593,6 +783,9 @@ def main():
     # The comparison above proves something only if brackets change the result.
     check("brackets matter", of_ours(["-ta"], words[:1]) != of_ours(["-ta"], words[1:]))
     beside()
+    names()
+    threads()
+    unseen()
     defaults()
     watch()
     since()
