@@ -312,7 +312,7 @@ def threads():
 
     with processes(
         "keep = listener(7260)\nthread(ready)\ntime.sleep(0.5)\nlibc.syscall(60, 0)",
-        "def run():\n own_table()\n name(b'own table')\n global keep\n keep = listener(7261)\n thread(ready)\nthread(run)",
+        "def run():\n own_table()\n name(b'own table')\n global keep\n keep = listener(7261)\n thread(ready)\n time.sleep(1000)\nthread(run)",
         "keep = listener(7262)\nthread(lambda: name(b'shares it') or ready())",
         "keep = listener(7263)\nthread(lambda: own_table() or name(b'has a copy') or ready())",
         "keep = listener(7264)\nready()",
@@ -320,8 +320,6 @@ def threads():
         wanted = list(range(7260, 7265))
         while not open(f"/proc/{running[0].pid}/stat").read().split(")")[1].startswith(" Z"):
             time.sleep(0.1)
-        # The third thread of 7261 ends.
-        time.sleep(0.2)
         filter = "sport >= :7260 sport <= :7264"
         by_ss = of_threads(run("ss", "-HtlnpT", *filter.split()).stdout)
         result = run(COMMAND, "-HtlnT", filter)

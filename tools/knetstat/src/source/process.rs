@@ -113,7 +113,7 @@ pub mod tests {
     }
 
     fn own_pid() -> i32 {
-        process::id().cast_signed()
+        i32::try_from(process::id()).unwrap()
     }
 
     fn ino(socket: &impl AsRawFd) -> Option<u64> {
