@@ -7,6 +7,7 @@
 //! `NAME!=VALUE` the others that have the option. [`exception`] lists all differences; knetstat(8)
 //! describes them.
 
+use crate::groups::with_optmem;
 use crate::guest::guest;
 use crate::harness::Case;
 use crate::netns::in_fresh;
@@ -37,7 +38,9 @@ pub fn cases() -> Vec<Case> {
         Case::new("filter_answers::forgotten_options", || {
             in_fresh(forgotten_options)
         }),
-        Case::new("filter_answers::cut_lists", || in_fresh(cut_lists)),
+        Case::alone("filter_answers::cut_lists", || {
+            with_optmem(|| in_fresh(cut_lists))
+        }),
         Case::new("filter_answers::explain", || in_fresh(|| explain(&[]))),
         Case::new("filter_answers::explain_other_sysctls", || {
             in_fresh(|| explain(SYSCTLS))

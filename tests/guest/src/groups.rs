@@ -39,7 +39,7 @@ pub fn cases() -> Vec<Case> {
 
 /// Runs `f` while sockets may have many groups. The limit is one for the whole machine before Linux
 /// 6.8, and one for each network namespace since then.
-fn with_optmem(f: impl FnOnce() -> Result<()> + Send) -> Result<()> {
+pub fn with_optmem(f: impl FnOnce() -> Result<()> + Send) -> Result<()> {
     let before = fs::read_to_string(OPTMEM).context(OPTMEM)?;
     fs::write(OPTMEM, "4000000")?;
     let result = f();
