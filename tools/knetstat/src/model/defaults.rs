@@ -146,6 +146,9 @@ impl Defaults {
         if !row.has_options() {
             return Setting::Unknown(Reason::Forgotten);
         }
+        if self.info.is_on_mptcp_socket && row.options.get("TCP_IS_MPTCP") == Some("1") {
+            return Setting::Unknown(Reason::Mptcp);
+        }
         if self.is_hidden() {
             return Setting::Unknown(Reason::Hidden);
         }

@@ -279,6 +279,19 @@ mod tests {
         ] {
             assert_eq!(truth(filter, CONNECTION, true), expected, "{filter}");
         }
+        // The MPTCP socket may have an option that its subflow lacks.
+        let subflow = PLAIN.replace("uid=", "TCP_IS_MPTCP=1,uid=");
+        let mptcp = Truth::unknown(Reason::Mptcp);
+        for (filter, expected) in [
+            ("TCP_INQ", mptcp),
+            ("not TCP_INQ", mptcp),
+            ("TCP_INQ=0", mptcp),
+            ("SO_RCVTIMEO", mptcp),
+            ("SO_KEEPALIVE", Truth::True),
+            ("TCP_USER_TIMEOUT=0", Truth::True),
+        ] {
+            assert_eq!(truth(filter, &subflow, false), expected, "{filter}");
+        }
         // The default of these options is not known, but the row would show them if they were set.
         let undisclosed = Truth::unknown(Reason::Undisclosed);
         assert_eq!(truth("SO_RCVBUF>64k", PLAIN, false), undisclosed);
