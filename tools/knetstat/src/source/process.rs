@@ -82,6 +82,7 @@ pub mod tests {
     use rustix::process::{
         kill_process, set_dumpable_behavior, waitpid, DumpableBehavior, Pid, Signal, WaitOptions,
     };
+    use rustix::thread::{capabilities, set_capabilities, CapabilitySet};
     use std::net::{TcpListener, UdpSocket};
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::MetadataExt;
@@ -438,22 +439,28 @@ pub mod tests {
         });
         // Processes come and go meanwhile.
         let processes = processes.count() / 2;
-        let child = Child::start(|| {
-            if become_nobody().is_err() {
-                return 1;
-            }
+        let is_right = |is_root| {
             let owners = scan(PROCESSES);
             let unseen = &owners.unseen;
-            let is_known = owners.of(ino).iter().all(|owner| owner.pid() == own_pid());
-            let is_right = is_known
+            owners.of(ino).iter().all(|owner| owner.pid() == own_pid())
                 && owners.may_lack(ino)
                 && !owners.may_lack(Some(0))
                 && !owners.may_lack(None)
-                && !unseen.sight.is_root
+                && unseen.sight.is_root == is_root
                 && unseen.uncertain == 0
-                && unseen.denied >= processes;
-            2 * i32::from(!is_right)
+                && unseen.denied >= processes
+        };
+        let without_capability = Child::start(|| {
+            // Such a process may list the descriptors, but not read the links.
+            let is_dropped = capabilities(None).and_then(|mut sets| {
+                sets.effective.remove(CapabilitySet::SYS_PTRACE);
+                sets.permitted.remove(CapabilitySet::SYS_PTRACE);
+                set_capabilities(None, sets)
+            });
+            i32::from(is_dropped.is_err() || !is_right(true))
         });
+        assert_eq!(without_capability.wait(), 0);
+        let child = Child::start(|| i32::from(become_nobody().is_err() || !is_right(false)));
         assert_eq!(child.wait(), 0);
     }
 
