@@ -97,7 +97,9 @@ impl Sight {
         };
         let sees_all = sight.is_initial_user && status.capeff & SYS_PTRACE != 0;
         if !sees_all {
-            sight.hidepid = sight.hidden_by(&options(proc)?, &status);
+            // If the options cannot be read, processes may be hidden.
+            let options = options(proc).unwrap_or_else(|_| "hidepid=unknown".to_owned());
+            sight.hidepid = sight.hidden_by(&options, &status);
         }
         Ok(sight)
     }
@@ -269,6 +271,7 @@ mod tests {
             ("rw,gid=30,hidepid=ptraceable", Some("ptraceable")),
             ("rw,gid=30,hidepid=4", Some("4")),
             ("rw,subset=pid", None),
+            ("hidepid=unknown", Some("unknown")),
         ] {
             assert_eq!(
                 sight.hidden_by(options, &user).as_deref(),
