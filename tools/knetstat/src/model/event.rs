@@ -2,10 +2,9 @@
 
 //! Events: changes of sockets from one read of the files to the next.
 //!
-//! Sockets are matched by inode, or by addresses and ports if they have none. These have no inode:
-//! requests, sockets in TIMW, connections that were not accepted yet, and closed sockets. A
-//! connection that gets or loses its inode remains the same socket as long as its state moves
-//! forward.
+//! A socket is identified by its inode and its ends: the subflows of an MPTCP connection share one
+//! inode. These have no inode: requests, sockets in TIMW, connections that were not accepted yet,
+//! and closed sockets. The tracker follows sockets whose inode or ends change.
 //!
 //! The state, addresses, ports, options, backlog, user and inode are compared. These are not:
 //!
@@ -19,7 +18,8 @@ use crate::source::files::{File, Netid};
 use std::fmt::Write;
 use std::net::IpAddr;
 
-/// The identity of a socket across reads.
+/// The key under which a socket is looked up: its inode, or its ends if it has none. Sockets with
+/// the same inode differ in their ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     Ino(File, u64),
@@ -51,6 +51,17 @@ impl Key {
             text,
         }
     }
+
+    /// The row of a snapshot's text.
+    pub fn row<'a>(&self, text: &'a str) -> Option<Row<'a>> {
+        Row::parse(self.file(), text.as_bytes())
+    }
+}
+
+/// The part of a snapshot's text that gives the ends of the socket.
+pub fn ends(text: &str) -> &str {
+    let end = text.match_indices(' ').nth(3);
+    end.map_or(text, |(end, _)| &text[..end])
 }
 
 /// The text of a row without the fields whose changes are ignored. [`Row::parse`] parses it.

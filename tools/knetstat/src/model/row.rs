@@ -254,6 +254,11 @@ impl<'a> Row<'a> {
         list
     }
 
+    /// Whether this is a subflow of an MPTCP connection, or a listener for such.
+    pub fn is_subflow(&self) -> bool {
+        self.options.get("TCP_IS_MPTCP") == Some("1")
+    }
+
     /// Whether the kernel still keeps the options of this socket.
     pub fn has_options(&self) -> bool {
         self.ino.is_some() || !self.options.is_empty()

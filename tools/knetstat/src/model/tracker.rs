@@ -1,19 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A tracker compares the sockets of a read of the files with those of the read before.
+//!
+//! A socket of this read is a socket of the last read in these cases, in this order:
+//!
+//! 1. It has the same inode and the same ends.
+//! 2. It has the same ends and has got or lost its inode, and its state has not gone back.
+//! 3. It has the same inode. No other row had or has this inode, and the socket is no subflow: the
+//!    process has bound or connected it.
 
-use crate::model::event::{continues, Event, Key, Snapshot};
+use crate::model::event::{continues, ends, Event, Key, Snapshot};
 use crate::model::query::{Entry, Outcome, Query};
 use crate::model::row::Row;
 use crate::source::process::Owners;
 use anyhow::Result;
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::io::BufRead;
+
+/// The sockets of one key. There is one, except for the subflows of an MPTCP connection.
+type Group<T> = SmallVec<[T; 1]>;
 
 /// The sockets of the last read.
 #[derive(Debug, Default)]
 pub struct Tracker {
-    sockets: HashMap<Key, Tracked>,
+    sockets: HashMap<Key, Group<Tracked>>,
     has_begun: bool,
     /// Facts about the last read.
     pub outcome: Outcome,
@@ -39,7 +50,7 @@ impl Tracked {
 impl Tracker {
     /// The number of sockets.
     pub fn count(&self) -> usize {
-        self.sockets.len()
+        self.sockets.values().map(SmallVec::len).sum()
     }
 
     /// Reads all rows. Returns the events since the last read; the first read returns none.
@@ -59,20 +70,44 @@ impl Tracker {
         self.outcome = outcome;
         Ok(events)
     }
+
+    fn insert(&mut self, key: Key, text: Box<str>) {
+        self.sockets
+            .entry(key)
+            .or_default()
+            .push(Tracked::seen(text));
+    }
+}
+
+/// A socket of this read that the last read did not find.
+#[derive(Debug)]
+struct New {
+    text: Box<str>,
+    /// Whether the query selects it.
+    passes: bool,
+}
+
+/// A socket of the last read that this read has not found.
+struct Gone {
+    key: Key,
+    text: Box<str>,
+    /// Whether no other row had its key.
+    was_alone: bool,
 }
 
 /// A read of all rows that is under way.
 struct Reading<'a> {
     tracker: &'a mut Tracker,
     events: Vec<Event>,
-    /// The sockets that the last read did not find.
-    new: HashMap<Key, Box<str>>,
+    /// The rows that the last read did not find. Those that do not pass are here only if their
+    /// key is known.
+    new: HashMap<Key, Group<New>>,
     text: String,
 }
 
 impl<'a> Reading<'a> {
     fn new(tracker: &'a mut Tracker) -> Self {
-        for known in tracker.sockets.values_mut() {
+        for known in tracker.sockets.values_mut().flatten() {
             known.is_seen = false;
         }
         Self {
@@ -92,22 +127,23 @@ impl<'a> Reading<'a> {
 
     fn row(&mut self, row: &Row<'_>, passes: bool) {
         let key = Key::of(row);
-        let known = self.tracker.sockets.get_mut(&key);
-        if !passes && (known.is_none() || !row.has_valid_options()) {
+        let group = self.tracker.sockets.get_mut(&key);
+        if !passes && (group.is_none() || !row.has_valid_options()) {
             return;
         }
         Snapshot::write(row, &mut self.text);
         let text = self.text.as_str();
-        let Some(known) = known else {
-            if !self.tracker.has_begun {
-                self.tracker.sockets.insert(key, Tracked::seen(text.into()));
-                return;
-            }
-            // A socket is listed twice if it changes its kind during the read, for example from a
-            // request to a connection. Either row will do.
-            self.new.entry(key).or_insert_with(|| text.into());
+        let found = group.and_then(|group| {
+            let place = group
+                .iter()
+                .position(|known| ends(&known.text) == ends(text))?;
+            Some((group, place))
+        });
+        let Some((group, place)) = found else {
+            self.unknown(key, passes);
             return;
         };
+        let known = &mut group[place];
         if known.is_seen || (passes && *known.text == *text) {
             known.is_seen = true;
             return;
@@ -115,66 +151,105 @@ impl<'a> Reading<'a> {
         let now = key.snapshot(text.into());
         let before = if passes {
             known.is_seen = true;
-            key.snapshot(std::mem::replace(&mut known.text, text.into()))
+            std::mem::replace(&mut known.text, text.into())
         } else {
-            let removed = self.tracker.sockets.remove(&key);
-            key.snapshot(removed.map_or_else(Box::default, |known| known.text))
+            let removed = group.swap_remove(place);
+            if group.is_empty() {
+                self.tracker.sockets.remove(&key);
+            }
+            removed.text
         };
+        let before = key.snapshot(before);
         let is_same = match key {
             Key::Ino(..) => true,
             Key::Ends(..) => before.row().is_some_and(|before| continues(&before, row)),
         };
-        self.events.extend(match (is_same, passes) {
-            (true, true) => Event::changed(before, now).into_iter().collect(),
-            (true, false) => vec![Event::Went {
-                before,
-                now: Some(now),
-            }],
-            (false, true) => vec![Event::Went { before, now: None }, Event::Came(now)],
-            (false, false) => vec![Event::Went { before, now: None }],
+        if is_same {
+            self.events.extend(followed(before, now, passes));
+            return;
+        }
+        self.events.push(Event::Went { before, now: None });
+        if passes {
+            self.events.push(Event::Came(now));
+        }
+    }
+
+    /// Keeps a row that the last read did not find. Its text is in `self.text`.
+    fn unknown(&mut self, key: Key, passes: bool) {
+        let text = self.text.as_str();
+        if !self.tracker.has_begun {
+            // The first read reports nothing. Its sockets are those that pass.
+            let group = self.tracker.sockets.get(&key);
+            let is_listed = |known: &Tracked| ends(&known.text) == ends(text);
+            if passes && !group.is_some_and(|group| group.iter().any(is_listed)) {
+                self.tracker.insert(key, text.into());
+            }
+            return;
+        }
+        // A socket is listed twice if it changes its kind during the read, for example from a
+        // request to a connection. Either row will do.
+        let group = self.new.entry(key).or_default();
+        if group.iter().all(|other| ends(&other.text) != ends(text)) {
+            let text = text.into();
+            group.push(New { text, passes });
+        }
+    }
+
+    /// The sockets that this read has not found. The tracker forgets them.
+    fn gone(&mut self) -> Vec<Gone> {
+        let mut gone = Vec::new();
+        self.tracker.sockets.retain(|key, group| {
+            let was_alone = group.len() == 1;
+            group.retain(|known| {
+                if !known.is_seen {
+                    gone.push(Gone {
+                        key: *key,
+                        text: std::mem::take(&mut known.text),
+                        was_alone,
+                    });
+                }
+                known.is_seen
+            });
+            !group.is_empty()
         });
+        gone
     }
 
     fn end(mut self) -> Vec<Event> {
-        let known = &mut self.tracker.sockets;
-        let mut gone = Vec::new();
-        known.retain(|key, known| {
-            if !known.is_seen {
-                gone.push((*key, std::mem::take(&mut known.text)));
-            }
-            known.is_seen
-        });
-        // Index the new rows by addresses and ports: a socket may have got or lost its inode.
-        let mut heirs = HashMap::new();
-        if !gone.is_empty() {
-            for (key, text) in &self.new {
-                if let Some(row) = key.snapshot(text.clone()).row() {
-                    heirs.insert(Key::ends(&row), *key);
+        let gone = self.gone();
+        // The new rows with an inode, by their ends: a socket may have got its inode.
+        let mut with_inode = HashMap::new();
+        if gone.iter().any(|one| matches!(one.key, Key::Ends(..))) {
+            let new = self.new.iter();
+            for (key, group) in new.filter(|(key, _)| matches!(key, Key::Ino(..))) {
+                for row in group.iter().filter_map(|new| key.row(&new.text)) {
+                    with_inode.insert(Key::ends(&row), *key);
                 }
             }
         }
-        for (key, text) in gone {
-            let before = key.snapshot(text);
-            let heir = before.row().and_then(|row| {
-                let heir = heirs.get(&Key::ends(&row))?;
-                let now = heir.snapshot(self.new.get(heir)?.clone());
-                // Rows with two different inodes are two sockets.
-                let is_half = matches!(key, Key::Ends(..)) || matches!(heir, Key::Ends(..));
-                (is_half && continues(&row, &now.row()?)).then_some((*heir, now))
-            });
-            self.events.extend(match heir {
-                Some((heir, now)) => {
-                    if let Some(text) = self.new.remove(&heir) {
-                        known.insert(heir, Tracked::seen(text));
-                    }
-                    Event::changed(before, now)
-                }
-                None => Some(Event::Went { before, now: None }),
-            });
+        let mut left = Vec::new();
+        for one in gone {
+            match self.half(&one, &with_inode) {
+                Some((key, new)) => self.succeed(one, key, new),
+                None => left.push(one),
+            }
         }
-        for (key, text) in self.new {
-            self.events.push(Event::Came(key.snapshot(text.clone())));
-            known.insert(key, Tracked::seen(text));
+        for one in left {
+            let key = one.key;
+            match self.moved(&one) {
+                Some(new) => self.succeed(one, key, new),
+                None => self.events.push(Event::Went {
+                    before: one.key.snapshot(one.text),
+                    now: None,
+                }),
+            }
+        }
+        for (key, group) in std::mem::take(&mut self.new) {
+            for new in group.into_iter().filter(|new| new.passes) {
+                self.events
+                    .push(Event::Came(key.snapshot(new.text.clone())));
+                self.tracker.insert(key, new.text);
+            }
         }
         self.tracker.has_begun = true;
         // Sort by inode: newer sockets usually have higher inodes.
@@ -184,6 +259,55 @@ impl<'a> Reading<'a> {
             (event.order(), ino, snapshot.text().to_owned())
         });
         self.events
+    }
+
+    /// Takes the new row with the ends of this socket, if exactly one of the two has an inode.
+    fn half(&mut self, gone: &Gone, with_inode: &HashMap<Key, Key>) -> Option<(Key, New)> {
+        let before = gone.key.row(&gone.text)?;
+        let key = match gone.key {
+            Key::Ino(..) => Key::ends(&before),
+            Key::Ends(..) => *with_inode.get(&gone.key)?,
+        };
+        let group = self.new.get_mut(&key)?;
+        let place = group.iter().position(|new| {
+            let now = key.row(&new.text);
+            now.is_some_and(|now| Key::ends(&now) == Key::ends(&before) && continues(&before, &now))
+        })?;
+        Some((key, group.swap_remove(place)))
+    }
+
+    /// Takes the only new row with the inode of this socket, if the process may have bound or
+    /// connected it. A subflow keeps its ends, so another subflow is another socket.
+    fn moved(&mut self, gone: &Gone) -> Option<New> {
+        if !gone.was_alone || !matches!(gone.key, Key::Ino(..)) {
+            return None;
+        }
+        let group = self.new.get_mut(&gone.key)?;
+        let is_subflow = |text: &str| gone.key.row(text).is_none_or(|row| row.is_subflow());
+        if group.len() != 1 || is_subflow(&group[0].text) || is_subflow(&gone.text) {
+            return None;
+        }
+        group.pop()
+    }
+
+    /// Reports that a socket of the last read has become this row.
+    fn succeed(&mut self, gone: Gone, key: Key, new: New) {
+        let (before, now) = (gone.key.snapshot(gone.text), key.snapshot(new.text.clone()));
+        self.events.extend(followed(before, now, new.passes));
+        if new.passes {
+            self.tracker.insert(key, new.text);
+        }
+    }
+}
+
+/// The event of a socket that both reads have found, if anything differs.
+fn followed(before: Snapshot, now: Snapshot, passes: bool) -> Option<Event> {
+    match passes {
+        true => Event::changed(before, now),
+        false => Some(Event::Went {
+            before,
+            now: Some(now),
+        }),
     }
 }
 
@@ -195,12 +319,18 @@ mod tests {
     use crate::model::row::tests::{LISTENER, TCP};
     use crate::model::row::Endpoint;
     use proptest::prelude::*;
+    use std::collections::HashSet;
 
     const A: &str = "0 0 10.0.0.1:22 10.0.0.2:40001 ESTB TCP_NODELAY=0,SO_LINGER=5s,uid=0,ino=7";
 
     /// The events of the second of two reads, as `name what`. Rows that begin with `!` do not pass
     /// the filter.
     fn second(readings: [&[&str]; 2]) -> Vec<String> {
+        tracked(readings).iter().map(told).collect()
+    }
+
+    /// The events of the second of two reads.
+    fn tracked(readings: [&[&str]; 2]) -> Vec<Event> {
         let mut tracker = Tracker::default();
         let mut events = Vec::new();
         for rows in readings {
@@ -213,8 +343,9 @@ mod tests {
             events = reading.end();
         }
         let passing = readings[1].iter().filter(|line| !line.starts_with('!'));
-        assert_eq!(tracker.count(), passing.count(), "{readings:?}");
-        events.iter().map(told).collect()
+        let passing: std::collections::HashSet<_> = passing.collect();
+        assert_eq!(tracker.count(), passing.len(), "{readings:?}");
+        events
     }
 
     /// The text of an event: its name, and the changes or the list of the row.
@@ -241,6 +372,149 @@ mod tests {
             Some(Value::Number(n)) => n.to_string(),
         };
         format!("{}={}->{}", change.name, text(change.old), text(change.new))
+    }
+
+    /// The identity of a socket: its inode, if it has one, and its ends.
+    fn identity(row: &Row<'_>) -> (Key, Key) {
+        (Key::of(row), Key::ends(row))
+    }
+
+    /// Whether no event is necessary if the first row becomes the second.
+    fn is_unchanged(before: &Snapshot, now: &Snapshot) -> bool {
+        let (before, now) = (before.row().unwrap(), now.row().unwrap());
+        Key::ends(&before) == Key::ends(&now) && changes(&before, &now).is_empty()
+    }
+
+    /// Applies events to the sockets of a read. `all` has the identities of all rows of the next
+    /// read.
+    fn apply(
+        events: &[Event],
+        sockets: &mut Vec<Snapshot>,
+        all: &HashSet<(Key, Key)>,
+    ) -> Result<(), TestCaseError> {
+        let identity = |snapshot: &Snapshot| identity(&snapshot.row().unwrap());
+        let old: HashSet<_> = sockets.iter().map(identity).collect();
+        for event in events {
+            let (Event::Went { before, .. } | Event::Changed { before, .. }) = event else {
+                continue;
+            };
+            let place = sockets.iter().position(|one| one == before);
+            prop_assert!(place.is_some(), "{:?}", event);
+            sockets.swap_remove(place.unwrap());
+        }
+        for event in events {
+            match event {
+                Event::Came(now) => sockets.push(now.clone()),
+                Event::Changed { before, now } => {
+                    // Two rows that are in both reads are never taken for one.
+                    if identity(before) != identity(now) {
+                        prop_assert!(!all.contains(&identity(before)), "{:?}", event);
+                        prop_assert!(!old.contains(&identity(now)), "{:?}", event);
+                    }
+                    sockets.push(now.clone());
+                }
+                Event::Went { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The subflows of an MPTCP connection, which share an inode, by the last byte of their address.
+    fn subflow(last: u8, more: &str) -> String {
+        format!("0 0 10.0.0.{last}:4000 10.0.0.9:22 ESTB TCP_NODELAY=0,TCP_IS_MPTCP=1{more},uid=0,ino=7")
+    }
+
+    #[test]
+    fn subflows_are_sockets() {
+        let [a, b, c] = [1, 2, 3].map(|last| subflow(last, ""));
+        let ends = |rows: [&[&str]; 2]| {
+            let events = tracked(rows);
+            let ends = events.iter().map(|event| {
+                let row = event.latest().row().unwrap();
+                format!("{} {}", event.name(), row.local.text)
+            });
+            ends.collect::<Vec<_>>()
+        };
+        assert!(second([&[&a, &b, &c], &[&c, &a, &b]]).is_empty());
+        assert_eq!(
+            ends([&[&a], &[&a, &b, &c]]),
+            ["came 10.0.0.2", "came 10.0.0.3"]
+        );
+        assert_eq!(
+            ends([&[&a, &b, &c], &[&b]]),
+            ["went 10.0.0.1", "went 10.0.0.3"]
+        );
+        // One goes and another comes: no address has changed.
+        assert_eq!(
+            ends([&[&a, &b], &[&a, &c]]),
+            ["went 10.0.0.2", "came 10.0.0.3"]
+        );
+        assert_eq!(ends([&[&a], &[&b]]), ["went 10.0.0.1", "came 10.0.0.2"]);
+        // Each changes for itself.
+        let changed = [1, 2, 3].map(|last| subflow(last, ",SO_MARK=0x1"));
+        assert_eq!(
+            second([&[&a, &b, &c], &[&changed[2], &changed[1], &changed[0]]]),
+            ["changed SO_MARK=unset->0x1"; 3]
+        );
+        assert_eq!(
+            ends([&[&a, &b], &[&changed[1], &c]]),
+            ["went 10.0.0.1", "changed 10.0.0.2", "came 10.0.0.3"]
+        );
+        // One of them no longer passes the filter, or passes it now.
+        let hidden = format!("!{b}");
+        assert_eq!(ends([&[&a, &b], &[&a, &hidden]]), ["went 10.0.0.2"]);
+        assert_eq!(ends([&[&a, &hidden], &[&a, &b]]), ["came 10.0.0.2"]);
+        assert!(ends([&[&a, &hidden], &[&hidden, &a]]).is_empty());
+        // The connection is closed: the subflows lose their inode, one after the other.
+        let closed = |row: &str| row.replace("ino=7", "ino=0").replace("ESTB", "FNW1");
+        assert_eq!(
+            second([&[&a, &b], &[&closed(&a), &b]]),
+            ["changed state=ESTB->FNW1,ino=7->0"]
+        );
+        let timw = "0 0 10.0.0.2:4000 10.0.0.9:22 TIMW";
+        assert_eq!(
+            second([&[&a, &b], &[timw, &a]]),
+            ["changed state=ESTB->TIMW"]
+        );
+        // Rows with the same inode and the same ends are one socket.
+        assert_eq!(tracked([&[&a, &a], &[&a, &a, &b, &b]]).len(), 1);
+    }
+
+    /// A socket that is bound or connected remains one socket, if no other has its inode.
+    #[test]
+    fn sockets_that_move() {
+        let plain = |row: &str| row.replace("TCP_IS_MPTCP=1,", "");
+        let [a, b, c] = [1, 2, 3].map(|last| plain(&subflow(last, "")));
+        let names = |rows: [&[&str]; 2]| {
+            let events = tracked(rows);
+            events.iter().map(Event::name).collect::<Vec<_>>()
+        };
+        let moved = ["changed local=10.0.0.1:4000->10.0.0.2:4000"];
+        assert_eq!(second([&[&a], &[&b]]), moved);
+        // It no longer passes the filter.
+        assert_eq!(
+            second([&[&a], &[&format!("!{b}")]]),
+            [moved[0].replace("changed", "went")]
+        );
+        assert_eq!(names([&[&a, &c], &[&b]]), ["went", "went", "came"]);
+        assert_eq!(names([&[&a], &[&b, &c]]), ["went", "came", "came"]);
+        assert_eq!(names([&[&a, &c], &[&b, &c]]), ["went", "came"]);
+        // A socket of another protocol or family has its inode now.
+        let udp = Row::parse(
+            crate::model::row::tests::UDP,
+            b"0 0 10.0.0.2:4000 10.0.0.9:22 ino=7",
+        );
+        let mut tracker = Tracker::default();
+        let mut reading = Reading::new(&mut tracker);
+        reading.row(&Row::parse(TCP, a.as_bytes()).unwrap(), true);
+        reading.end();
+        let mut reading = Reading::new(&mut tracker);
+        reading.row(&udp.unwrap(), true);
+        let events = reading.end();
+        assert_eq!(
+            events.iter().map(Event::name).collect::<Vec<_>>(),
+            ["went", "came"]
+        );
     }
 
     #[test]
@@ -357,10 +631,10 @@ mod tests {
                 let mut events = Vec::new();
                 for i in 0..2 {
                     let mut reading = Reading::new(&mut tracker);
-                    let mut keys = std::collections::HashSet::new();
+                    let mut identities = HashSet::new();
                     for (line, passes) in &lines {
                         let row = Row::parse(TCP, line.as_bytes()).unwrap();
-                        if keys.insert(Key::of(&row)) {
+                        if identities.insert((Key::of(&row), Key::ends(&row))) {
                             reading.row(&row, *passes);
                         }
                     }
@@ -375,6 +649,73 @@ mod tests {
                         prop_assert_eq!(before + count("came") - count("went"), tracker.count());
                     }
                 }
+            }
+        }
+
+        /// The events lead from the sockets of one read to those of the next.
+        #[test]
+        fn events_lead_to_the_next_read(
+            readings in prop::collection::vec(prop::collection::vec((any_row(), any::<bool>()), 0..8), 2..5),
+        ) {
+            let mut tracker = Tracker::default();
+            let mut known: Option<Vec<Snapshot>> = None;
+            for lines in readings {
+                let mut reading = Reading::new(&mut tracker);
+                let mut all = HashSet::new();
+                let mut passing = Vec::new();
+                for (line, passes) in &lines {
+                    let row = Row::parse(TCP, line.as_bytes()).unwrap();
+                    if all.insert(identity(&row)) {
+                        reading.row(&row, *passes);
+                        passing.extend(passes.then(|| Snapshot::of(&row)));
+                    }
+                }
+                let events = reading.end();
+                match &mut known {
+                    None => prop_assert!(events.is_empty()),
+                    Some(known) => {
+                        apply(&events, known, &all)?;
+                        prop_assert_eq!(known.len(), passing.len());
+                        for is_like in [|one: &Snapshot, other: &Snapshot| one == other, is_unchanged] {
+                            passing.retain(|one| match known.iter().position(|other| is_like(other, one)) {
+                                Some(place) => {
+                                    known.swap_remove(place);
+                                    false
+                                }
+                                None => true,
+                            });
+                        }
+                        prop_assert!(known.is_empty(), "{:?}
+    {:?}", known, passing);
+                    }
+                }
+                let tracked = tracker.sockets.iter();
+                let tracked = tracked.flat_map(|(key, group)| group.iter().map(|one| key.snapshot(one.text.clone())));
+                known = Some(tracked.collect());
+            }
+        }
+
+        /// Rows of one socket that are listed twice, even with different options or states, are one
+        /// socket.
+        #[test]
+        fn no_socket_is_doubled(readings in prop::collection::vec(prop::collection::vec((any_row(), any::<bool>()), 0..12), 1..5)) {
+            let mut tracker = Tracker::default();
+            for lines in readings {
+                let mut reading = Reading::new(&mut tracker);
+                let rows = lines.iter().map(|(line, passes)| (Row::parse(TCP, line.as_bytes()).unwrap(), passes));
+                let mut passing = HashSet::new();
+                for (row, passes) in rows {
+                    reading.row(&row, *passes);
+                    passing.extend(passes.then(|| identity(&row)));
+                }
+                reading.end();
+                let tracked = tracker.sockets.iter();
+                let tracked: Vec<_> = tracked
+                    .flat_map(|(key, group)| group.iter().map(|one| identity(&key.row(&one.text).unwrap())))
+                    .collect();
+                let unique: HashSet<_> = tracked.iter().collect();
+                prop_assert_eq!(unique.len(), tracked.len());
+                prop_assert!(tracked.iter().all(|one| passing.contains(one)));
             }
         }
     }
