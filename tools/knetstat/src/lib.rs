@@ -13,7 +13,7 @@
 //! commands    one file for each command: list, summary, watch, since, explain
 //!   |
 //! print       printer (a trait), its implementations text and json, layout and columns of text,
-//!   |         explanation, format (text or JSON), notes on standard error, stdout
+//!   |         color, explanation, format (text or JSON), notes on standard error, stdout
 //!   |
 //! model       row, options, defaults, filter, query (files, states and filter), event, tracker,
 //!   |         counts, words and states of filters, similar
@@ -43,6 +43,7 @@ pub mod commands {
     pub mod watch;
 }
 pub mod print {
+    pub mod color;
     pub mod columns;
     pub mod explanation;
     pub mod format;

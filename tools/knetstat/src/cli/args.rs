@@ -3,6 +3,7 @@
 //! The arguments of the command. The doc comments of the fields are its `--help`.
 
 use crate::cli::{complete, help};
+use crate::print::color::Color;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::ArgValueCompleter;
 use std::ffi::OsString;
@@ -138,6 +139,17 @@ pub struct List {
     /// status is then 3.
     #[arg(long)]
     pub strict: bool,
+    /// Use colours on a terminal (auto), also elsewhere (always), or never
+    ///
+    /// With `auto`, the environment can switch colours off: NO_COLOR unless it is empty, CLICOLOR=0,
+    /// and TERM=dumb. JSON never has colours.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    pub color: Color,
     /// Show only the sockets that FILTER selects; see below
     #[arg(value_name = "FILTER", add = ArgValueCompleter::new(complete::filter))]
     pub filter: Vec<String>,

@@ -11,10 +11,11 @@ use crate::commands::{explain, list, since, summary, watch};
 use crate::model::filter::Filter;
 use crate::model::query::{Outcome, Query};
 use crate::model::states::States;
+use crate::print::color::Color;
 use crate::print::format::Format;
 use crate::print::layout::Layout;
 use crate::print::printer::Printer;
-use crate::print::stdout::InterruptibleStdout;
+use crate::print::stdout::{say, InterruptibleStdout, Stdout};
 use crate::source::files::{Family, File, Netid};
 use crate::source::interrupt::Interrupt;
 use crate::source::netns;
@@ -22,6 +23,7 @@ use crate::source::services::Services;
 use anyhow::{bail, Result};
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
+use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -78,7 +80,7 @@ fn query(list: &List, services: &Services) -> Result<Query> {
     let filter = match Filter::parse(&list.filter, services) {
         Ok(filter) => filter,
         Err(err) => {
-            eprintln!("knetstat: {err}");
+            say(err);
             std::process::exit(2);
         }
     };
@@ -111,7 +113,7 @@ fn format(list: &List, query: &Query, services: Services) -> Format {
         let size = terminal_size::terminal_size();
         layout.set_width(size.map_or(80, |(width, _)| width.0.into()));
     }
-    layout.color = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
+    layout.color = list.color.is_on(stdout.is_terminal());
     if list.verbose {
         layout.asked.clone_from(&query.filter.options);
     }
@@ -146,19 +148,62 @@ fn watch(list: &List, interval: Duration) -> Result<ExitCode> {
 }
 
 fn run(cli: &Cli) -> Result<ExitCode> {
-    let stdout = || Box::new(BufWriter::with_capacity(BUFFER, io::stdout().lock()));
-    match (&cli.command, cli.watch, &cli.since) {
-        (Some(Command::Explain { names }), ..) => explain::run(names).map(|()| ExitCode::SUCCESS),
-        (Some(Command::Summary(list)), ..) => with_printer(list, stdout(), |query, printer| {
+    if let (None, Some(interval)) = (&cli.command, cli.watch) {
+        return watch(&cli.list, interval);
+    }
+    let mut stdout = Stdout::open()?;
+    if let Some(Command::Explain { names }) = &cli.command {
+        return explain::run(names, &mut stdout).map(|()| ExitCode::SUCCESS);
+    }
+    let stdout = Box::new(BufWriter::with_capacity(BUFFER, stdout));
+    match (&cli.command, &cli.since) {
+        (Some(Command::Summary(list)), _) => with_printer(list, stdout, |query, printer| {
             summary::run(query, list.has_owners(), printer)
         }),
-        (None, Some(interval), _) => watch(&cli.list, interval),
-        (None, None, Some(copy)) => with_printer(&cli.list, stdout(), |query, printer| {
+        (_, Some(copy)) => with_printer(&cli.list, stdout, |query, printer| {
             since::run(copy, query, cli.list.has_owners(), printer)
         }),
-        (None, None, None) => with_printer(&cli.list, stdout(), |query, printer| {
+        (_, None) => with_printer(&cli.list, stdout, |query, printer| {
             list::run(query, cli.list.has_owners(), printer)
         }),
+    }
+}
+
+/// Prints the help or the version to standard output, or what is wrong with the command line to
+/// standard error.
+fn instead(err: &clap::Error, color: Color) -> Result<ExitCode> {
+    let text = err.render();
+    let (text, plain) = (text.ansi().to_string(), text.to_string());
+    let chosen = |is_terminal| match color.is_on(is_terminal) {
+        true => text.as_bytes(),
+        false => plain.as_bytes(),
+    };
+    if err.use_stderr() {
+        let mut stderr = io::stderr();
+        let _ = stderr.write_all(chosen(stderr.is_terminal()));
+        return Ok(ExitCode::from(2));
+    }
+    let mut stdout = Stdout::open()?;
+    stdout.write_all(chosen(io::stdout().is_terminal()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command line.
+fn run_arguments(args: &[OsString]) -> Result<ExitCode> {
+    // Prints candidates if a shell asks for them.
+    let directory = std::env::current_dir().ok();
+    match CompleteEnv::with_factory(Cli::command).try_complete(args, directory.as_deref()) {
+        Ok(true) => {
+            io::stdout().flush()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Ok(false) => {}
+        Err(err) => return instead(&err, Color::Auto),
+    }
+    let args = args::joined(args.iter().cloned());
+    match Cli::try_parse_from(&args) {
+        Ok(cli) => run(&cli),
+        Err(err) => instead(&err, Color::of_arguments(&args)),
     }
 }
 
@@ -174,14 +219,12 @@ fn is_broken_pipe(err: &anyhow::Error) -> bool {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Prints candidates and exits if a shell asks for them.
-    CompleteEnv::with_factory(Cli::command).complete();
-    let cli = Cli::parse_from(args::joined(std::env::args_os()));
-    match run(&cli) {
+    let args: Vec<_> = std::env::args_os().collect();
+    match run_arguments(&args) {
         Ok(status) => status,
         Err(err) if is_broken_pipe(&err) => ExitCode::SUCCESS,
         Err(err) => {
-            eprintln!("knetstat: {err:#}");
+            say(format_args!("{err:#}"));
             ExitCode::FAILURE
         }
     }

@@ -6,12 +6,13 @@ use crate::model::defaults::Defaults;
 use crate::model::options;
 use crate::model::similar::meant;
 use crate::print::explanation::explanation;
+use crate::print::stdout::say;
 use anyhow::{bail, Result};
-use std::io::{self, Write};
+use std::io::Write;
 
 /// Prints what each of these options does.
-pub fn run(names: &[String]) -> Result<()> {
-    let mut out = String::new();
+pub fn run(names: &[String], out: &mut dyn Write) -> Result<()> {
+    let mut text = String::new();
     let mut failure = None;
     for name in names {
         let found = options::find_all(name);
@@ -23,17 +24,17 @@ pub fn run(names: &[String]) -> Result<()> {
             bail!("{name:?} is not a socket option{hint}");
         }
         for info in found {
-            if !out.is_empty() {
-                out.push('\n');
+            if !text.is_empty() {
+                text.push('\n');
             }
             let defaults = Defaults::new(info);
-            out += &explanation(&defaults);
+            text += &explanation(&defaults);
             failure = failure.or(defaults.failure().map(str::to_owned));
         }
     }
-    io::stdout().lock().write_all(out.as_bytes())?;
+    out.write_all(text.as_bytes())?;
     if let Some(failure) = failure {
-        eprintln!("knetstat: {failure}");
+        say(failure);
     }
     Ok(())
 }

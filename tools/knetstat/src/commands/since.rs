@@ -7,6 +7,7 @@ use crate::model::query::{Outcome, Query};
 use crate::model::tracker::Tracker;
 use crate::print::notes::{unparsed_note, Notes};
 use crate::print::printer::Printer;
+use crate::print::stdout::say;
 use anyhow::{ensure, Context, Result};
 use std::fs::File;
 use std::io::BufReader;
@@ -32,7 +33,7 @@ pub fn run(
     let unparsed = tracker.outcome.unparsed;
     if unparsed > 0 {
         let note = unparsed_note(unparsed, "left out");
-        eprintln!("knetstat: {name}: {note}");
+        say(format_args!("{name}: {note}"));
     }
     let owners = query.owners(processes)?;
     let events = tracker.read(query, owners.as_ref())?;

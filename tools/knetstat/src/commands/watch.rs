@@ -7,6 +7,7 @@ use crate::model::query::{Outcome, Query};
 use crate::model::tracker::Tracker;
 use crate::print::notes::{undecided_note, Notes};
 use crate::print::printer::Printer;
+use crate::print::stdout::say;
 use crate::source::files::is_loaded;
 use crate::source::interrupt::{Interrupt, Timer};
 use anyhow::{bail, Result};
@@ -44,7 +45,7 @@ pub fn run(
         if undecided.has_more_reasons_than(&reported) {
             reported = undecided;
             printer.undecided(&undecided)?;
-            eprintln!("knetstat: {}", undecided_note(&undecided));
+            say(undecided_note(&undecided));
         }
         if events.is_empty() {
             owners = now.or(owners);

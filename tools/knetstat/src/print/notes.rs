@@ -5,6 +5,7 @@
 use crate::model::query::{Outcome, Query};
 use crate::model::tracker::Tracker;
 use crate::model::truth::Undecided;
+use crate::print::stdout::say;
 use crate::source::process::{Owners, Unseen};
 use std::fmt::Write;
 
@@ -110,22 +111,22 @@ impl<'a> Notes<'a> {
     pub fn print(&self) {
         // The files of IPv4 always exist.
         if self.outcome.files == 0 {
-            eprintln!("knetstat: this kernel has no IPv6 sockets");
+            say("this kernel has no IPv6 sockets");
         }
         let unparsed = self.outcome.unparsed;
         if unparsed > 0 {
-            eprintln!("knetstat: {}", unparsed_note(unparsed, self.fate));
+            say(unparsed_note(unparsed, self.fate));
         }
         let undecided = &self.outcome.undecided;
         if undecided.sockets > 0 {
-            eprintln!("knetstat: {}", undecided_note(undecided));
+            say(undecided_note(undecided));
         }
         let mut defaults = self.query.filter.options.iter();
         if let Some(failure) = defaults.find_map(|defaults| defaults.failure()) {
-            eprintln!("knetstat: {failure}");
+            say(failure);
         }
         if let Some(note) = self.owners.and_then(|owners| owners_note(&owners.unseen)) {
-            eprintln!("knetstat: {note}");
+            say(note);
         }
     }
 }
