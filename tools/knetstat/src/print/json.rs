@@ -229,7 +229,12 @@ impl Serialize for OptionsObject<'_> {
     }
 }
 
-/// The value of an option, printed as a number if it is one.
+/// The greatest number up to which JSON numbers are exact everywhere: jq and JavaScript keep
+/// numbers as doubles, as RFC 8259 allows.
+const EXACT: i128 = (1 << 53) - 1;
+
+/// The value of an option, printed as a number if it is one. Greater numbers than [`EXACT`] are
+/// strings of their digits.
 struct OptionValue<'a> {
     name: &'a str,
     text: &'a str,
@@ -243,10 +248,12 @@ impl Serialize for OptionValue<'_> {
             true => None,
             false => options::number(self.text),
         };
-        match (number.map(u64::try_from), number.map(i64::try_from)) {
-            (Some(Ok(n)), _) => serializer.serialize_u64(n),
-            (_, Some(Ok(n))) => serializer.serialize_i64(n),
-            _ => serializer.serialize_str(&readable(self.text)),
+        match number {
+            None => serializer.serialize_str(&readable(self.text)),
+            Some(n) => match i64::try_from(n) {
+                Ok(small) if (-EXACT..=EXACT).contains(&n) => serializer.serialize_i64(small),
+                _ => serializer.collect_str(&n),
+            },
         }
     }
 }
@@ -346,6 +353,7 @@ mod tests {
     use crate::source::process::tests::owner;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+    use std::process::{Command, Stdio};
 
     fn printed(
         processes: bool,
@@ -370,7 +378,7 @@ mod tests {
                 "diag": ">|",
                 "options": {
                     "SO_KEEPALIVE": 1, "SO_LINGER": 5, "TCP_CONGESTION": "7", "TCP_LINGER2": -1,
-                    "IP_TOS": 184, "SO_MAX_PACING_RATE": 18_446_744_073_709_551_614u64, "TCP_NEW": "a",
+                    "IP_TOS": 184, "SO_MAX_PACING_RATE": "18446744073709551614", "TCP_NEW": "a",
                 },
                 "uid": 33, "ino": 5,
                 "processes": [{"name": "tmux: \"x\"", "pid": 7, "fd": 3}],
@@ -381,6 +389,49 @@ mod tests {
         for key in ["options", "ino", "processes"] {
             assert!(found[0].get(key).is_none(), "{found:?}");
         }
+    }
+
+    /// jq, which keeps numbers as doubles, loses no digit of any value.
+    #[test]
+    fn jq_loses_nothing() {
+        let values = [
+            "0",
+            "-1",
+            "9007199254740991",
+            "9007199254740992",
+            "9007199254740993",
+            "-9007199254740993",
+            "18446744073709551614",
+        ];
+        for text in values {
+            let line = format!("0 0 1.2.3.4:5 1.2.3.4:6 ESTB SO_MAX_PACING_RATE={text},ino=1");
+            let row = Row::parse(TCP, line.as_bytes()).unwrap();
+            let found = printed(false, |printer| printer.row(&row, b"", &[]));
+            let value = &found[0]["options"]["SO_MAX_PACING_RATE"];
+            let n: i128 = text.parse().unwrap();
+            let is_exact = n.unsigned_abs() < 1 << 53;
+            assert_eq!(value.is_number(), is_exact, "{value}");
+            assert_eq!(value.to_string().trim_matches('"'), text);
+            // Adding 0 makes a double of a number.
+            let program = "if type == \"number\" then . + 0 else . end";
+            let mut jq = Command::new("jq");
+            jq.args(["-r", program]);
+            let mut jq = match jq.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() {
+                Ok(jq) => jq,
+                Err(err) => return eprintln!("skipped: jq: {err}"),
+            };
+            let mut stdin = jq.stdin.take().unwrap();
+            writeln!(stdin, "{value}").unwrap();
+            drop(stdin);
+            let out = jq.wait_with_output().unwrap().stdout;
+            assert_eq!(String::from_utf8(out).unwrap().trim_end(), text);
+        }
+        let row = Row::parse(
+            TCP,
+            b"0 0 1.2.3.4:5 1.2.3.4:6 ESTB NEW=0xffffffffffffffff,ino=1",
+        );
+        let found = printed(false, |printer| printer.row(&row.unwrap(), b"", &[]));
+        assert_eq!(found[0]["options"]["NEW"], "18446744073709551615");
     }
 
     #[test]
