@@ -63,6 +63,7 @@ fn expression(index: usize, option: &Documented) -> Result<String, String> {
             "is_changed_by_kernel",
             facts.is_changed_by_kernel.to_string(),
         ),
+        ("is_traffic_class", facts.is_traffic_class.to_string()),
         ("hidden", hidden),
         ("flags", format!("&{:?}", facts.flags)),
         ("is_on_mptcp_socket", facts.is_on_mptcp_socket.to_string()),

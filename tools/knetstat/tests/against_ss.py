@@ -660,6 +660,47 @@ def since():
         one.close()
 
 
+def kernel_state():
+    """Options that the kernel changes by itself are not reported."""
+    listener = tcp(socket.AF_INET, "127.0.0.1", port=7130)
+    client, server = pair(listener)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1000)
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind(("127.0.0.1", 7130))
+    receiver.setsockopt(socket.SOL_SOCKET, 42, 0)  # SO_PEEK_OFF
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.sendto(b"x" * 100, ("127.0.0.1", 7130))
+
+    def values():
+        text = "".join(open(f"/proc/net/{name}").read() for name in ("tcpstat", "udpstat"))
+        rows = [line for line in text.splitlines() if ":7130 " in line]
+        return {name: sorted(re.findall(f"{name}=([0-9]+)", " ".join(rows))) for name in ("TCP_MAXSEG", "SO_PEEK_OFF")}
+
+    words = "sport = :7130 or dport = :7130"
+    watch = Watch("-tuan", "--json", words)
+    watch.event()
+    with open("/tmp/state", "w") as copy:
+        subprocess.run("cat /proc/net/tcp*stat /proc/net/udp*stat", shell=True, stdout=copy, check=True)
+    before = values()
+    for _ in range(3):
+        client.sendall(b"x" * 60000)
+        receiver.recv(10, socket.MSG_PEEK)
+        while server.recv(60000, socket.MSG_WAITALL) == b"":
+            break
+        server.sendall(b"y")
+        client.recv(10)
+        time.sleep(0.3)
+    after = values()
+    check("state SO_PEEK_OFF", before["SO_PEEK_OFF"] == ["0"] and after["SO_PEEK_OFF"] == ["30"], f"{before} {after}")
+    check("state TCP_MAXSEG", before["TCP_MAXSEG"] and before["TCP_MAXSEG"] != after["TCP_MAXSEG"], f"{before} {after}")
+    watch.quiet("state")
+    watch.end()
+    result = run(COMMAND, "-tuan", "--json", "--since", "/tmp/state", words)
+    check("state since", result.returncode == 0 and not result.stdout and not result.stderr, result)
+    for one in [client, server, listener, receiver, sender]:
+        one.close()
+
+
 def summary():
     """Compares counts with those of ss, and counts of options with those that this process has set."""
     def counts(*words):
@@ -787,6 +828,7 @@ def main():
     defaults()
     watch()
     since()
+    kernel_state()
     stuck()
     summary()
     terminal()

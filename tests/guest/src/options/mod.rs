@@ -13,6 +13,7 @@ mod opt;
 mod others;
 mod subject;
 mod table;
+mod traffic;
 mod values;
 
 pub use answers::{get_bytes, set_bytes, TIMESTAMPING};
@@ -27,5 +28,6 @@ pub fn cases() -> Vec<Case> {
     let mut cases = each::cases();
     cases.extend(others::cases());
     cases.extend(mptcp::cases());
+    cases.extend(traffic::cases());
     cases
 }

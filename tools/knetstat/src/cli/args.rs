@@ -28,13 +28,13 @@ pub struct Cli {
     /// Each line is an event: `came`, `went` or `changed`. A change shows the old and the new
     /// value, such as TCP_NODELAY=0->1; `unset` means that the option was not in the row. Changes
     /// of state, addresses, ports, options, backlog, user and inode are reported. Changes of
-    /// queues, diagnostics and processes are not, and neither is TCP_QUICKACK, because the kernel
-    /// switches it by itself. A socket that no longer passes the filter is reported as `went`, with
-    /// what has changed. -p adds the processes.
+    /// queues, diagnostics and processes are not. Neither are SO_PEEK_OFF, TCP_MAXSEG and
+    /// TCP_QUICKACK, because the kernel changes them by itself. A socket that no longer passes the
+    /// filter is reported as `went`, with what has changed. -p adds the processes.
     ///
     /// With --json, an event also has the keys time, event and changes. `changes` maps each name to
     /// old and new, which are null if the option was not in the row. Events lack recv_q, send_q,
-    /// diag and TCP_QUICKACK. The first object has the event `began` and the number of sockets.
+    /// diag and the three options. The first object has the event `began` and the number of sockets.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -65,14 +65,14 @@ pub enum Command {
     /// Count sockets: by state, by process, and by their set of options
     ///
     /// Flags and the filter select sockets as they do without `summary`. A socket that several
-    /// processes have open is counted once for each process. TCP_QUICKACK is ignored, because the
-    /// kernel switches it by itself. -p counts processes of the same name separately, and -v prints
-    /// one option per line. -n has no effect.
+    /// processes have open is counted once for each process. SO_PEEK_OFF, TCP_MAXSEG and
+    /// TCP_QUICKACK are ignored, because the kernel changes them by itself. -p counts processes of
+    /// the same name separately, and -v prints one option per line. -n has no effect.
     ///
     /// With --json, each count is an object with the keys count and by (all, state, process or
     /// options). Counts by state have netid and state. Counts by process have name, null if no
-    /// process is known, with -p also pid, and with -T also tid. Counts by options have options, unless the kernel keeps
-    /// none.
+    /// process is known, with -p also pid, and with -T also tid. Counts by options have options,
+    /// unless the kernel keeps none.
     #[command(after_help = "FILTER: see knetstat --help.")]
     Summary(List),
 }
@@ -298,6 +298,34 @@ mod tests {
         let names: BTreeSet<_> = found.iter().copied().collect();
         assert_eq!(found.len(), names.len(), "the page has a command twice");
         assert_eq!(names, commands.collect::<BTreeSet<_>>());
+    }
+
+    /// The page and the help name the options that the kernel changes, and no others.
+    #[test]
+    fn options_that_the_kernel_changes() {
+        let all = crate::model::options::all().iter();
+        let changed = all.filter(|info| info.is_changed_by_kernel);
+        let mut changed: Vec<_> = changed.map(|info| info.name).collect();
+        changed.sort_unstable();
+        let (last, rest) = changed.split_last().unwrap();
+        let list = format!("{} and {last}", rest.join(", "));
+        let page = section(".Sh WATCHING").join("\n");
+        let sentence = format!("by itself, even if a process sets them:\n{list}.\n");
+        assert!(page.contains(&sentence), "{list}");
+        let command = built();
+        let watch = command.get_arguments().find(|arg| arg.get_id() == "watch");
+        let summary = command.find_subcommand("summary").unwrap();
+        let all = crate::model::options::all().iter();
+        let mut with_ecn: Vec<_> = all.filter(|info| info.is_traffic_class).collect();
+        with_ecn.sort_unstable_by_key(|info| std::cmp::Reverse(info.name));
+        let with_ecn: Vec<_> = with_ecn.iter().map(|info| info.name).collect();
+        let sentence = format!("\n{} of TCP sockets are shown", with_ecn.join(" and "));
+        assert!(page.contains(&sentence), "{with_ecn:?}");
+        let helps = [watch.unwrap().get_long_help(), summary.get_long_about()];
+        for help in helps {
+            let help = help.unwrap().to_string();
+            assert!(help.contains(&list), "{list}\n{help}");
+        }
     }
 
     /// The command can parse each example of the page.

@@ -75,7 +75,7 @@ impl Counts {
         self.all += 1;
         self.states[row.file.netid as usize][row.state as usize] += 1;
         if row.has_options() {
-            let list = options::settings(row.options);
+            let list = options::settings(row);
             match self.options.get_mut(&*list) {
                 Some(count) => *count += 1,
                 None => _ = self.options.insert(list.into(), 1),

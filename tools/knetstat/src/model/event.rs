@@ -98,7 +98,7 @@ impl Snapshot {
             *text += " ";
             *text += row.state.label();
         }
-        let settings = options::settings(row.options);
+        let settings = options::settings(row);
         let list = Row {
             options: Options(&settings),
             ..*row

@@ -2,12 +2,13 @@
 
 //! The options: facts about each, and their values as numbers.
 
-use crate::model::row::{Options, Row, State};
+use crate::model::row::{Row, State};
 use crate::model::similar::{best, likeness};
 use crate::source::files::{Family, Netid};
 pub use knetstat_man::{Answer, Hidden, Kind, Sockets};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::sync::LazyLock;
 
 /// The source of the value of an option that a row lacks; see `man/options.txt`.
@@ -53,6 +54,9 @@ pub struct Info {
     pub is_unknown_if_connected: bool,
     /// Whether the kernel changes it by itself.
     pub is_changed_by_kernel: bool,
+    /// Whether it is a TOS field or a traffic class. On TCP sockets, the kernel changes its ECN bits by
+    /// itself.
+    pub is_traffic_class: bool,
     /// The kernels on which the module hides it from readers without CAP_NET_ADMIN.
     pub hidden: Option<Hidden>,
     /// The names of its flags.
@@ -150,31 +154,42 @@ pub fn number(value: &str) -> Option<i128> {
     is_decimal.then(|| digits.parse().ok())?
 }
 
-/// The list without the options that the kernel changes by itself.
-pub fn settings(options: Options<'_>) -> Cow<'_, str> {
-    static CHANGED_BY_KERNEL: LazyLock<Vec<&str>> = LazyLock::new(|| {
-        let changed = all().iter().filter(|info| info.is_changed_by_kernel);
-        changed.map(|info| info.name).collect()
+/// The bits of ECN in a byte of traffic class.
+const ECN: i128 = 3;
+
+/// The list of a row without the state that the kernel changes by itself: some options, and the ECN
+/// bits of IP_TOS and IPV6_TCLASS on TCP sockets.
+pub fn settings<'a>(row: &Row<'a>) -> Cow<'a, str> {
+    static CHANGED_BY_KERNEL: LazyLock<Vec<&Info>> = LazyLock::new(|| {
+        let is_changed = |info: &&Info| info.is_changed_by_kernel || info.is_traffic_class;
+        all().iter().filter(is_changed).collect()
     });
-    let mut changed = CHANGED_BY_KERNEL.iter();
-    if !changed.any(|name| options.0.contains(name)) {
-        return options.0.into();
-    }
-    let entries = options.0.split(',');
-    let is_setting = |entry: &&str| {
-        let name = entry.split('=').next().unwrap_or_default();
-        !CHANGED_BY_KERNEL.contains(&name)
+    let is_tcp = row.file.netid == Netid::Tcp;
+    let changed = |name: &str| {
+        let mut changed = CHANGED_BY_KERNEL.iter();
+        let info = changed.find(|info| info.name == name)?;
+        (info.is_changed_by_kernel || is_tcp).then_some(*info)
     };
-    entries
-        .filter(is_setting)
-        .collect::<Vec<_>>()
-        .join(",")
-        .into()
+    if row.options.iter().all(|(name, _)| changed(name).is_none()) {
+        return row.options.0.into();
+    }
+    let mut list = String::new();
+    for (name, value) in row.options.iter() {
+        let comma = if list.is_empty() { "" } else { "," };
+        let _ = match (changed(name), number(value)) {
+            (None, _) => write!(list, "{comma}{name}={value}"),
+            (Some(info), _) if info.is_changed_by_kernel => Ok(()),
+            (Some(_), Some(class)) => write!(list, "{comma}{name}={:#x}", class & !ECN),
+            (Some(_), None) => write!(list, "{comma}{name}={value}"),
+        };
+    }
+    list.into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::row::tests::{TCP, UDP};
 
     #[test]
     fn names_are_found() {
@@ -198,14 +213,25 @@ mod tests {
         for (list, expected) in [
             ("", ""),
             ("TCP_QUICKACK=0", ""),
+            ("TCP_MAXSEG=536,A=1,SO_PEEK_OFF=3", "A=1"),
             ("A=1,TCP_QUICKACK=0,B=2", "A=1,B=2"),
             (
                 "A=TCP_QUICKACK,TCP_QUICKACK_OF=1",
                 "A=TCP_QUICKACK,TCP_QUICKACK_OF=1",
             ),
+            (
+                "A=1,IP_TOS=0x12,IPV6_TCLASS=0xbb",
+                "A=1,IP_TOS=0x10,IPV6_TCLASS=0xb8",
+            ),
+            ("IP_TOS=0x10,B=1", "IP_TOS=0x10,B=1"),
         ] {
-            assert_eq!(settings(Options(list)), expected);
+            let row = format!("0 0 1.2.3.4:5 1.2.3.4:6 ESTB {list}");
+            let row = Row::parse(TCP, row.trim_end().as_bytes()).unwrap();
+            assert_eq!(settings(&row), expected);
         }
+        // The process sets these bits on a UDP socket.
+        let row = Row::parse(UDP, b"0 0 1.2.3.4:5 1.2.3.4:6 IP_TOS=0x12,SO_PEEK_OFF=1").unwrap();
+        assert_eq!(settings(&row), "IP_TOS=0x12");
         assert!(find("TCP_QUICKACK").is_some());
     }
 
