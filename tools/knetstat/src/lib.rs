@@ -16,10 +16,10 @@
 //!   |         color, explanation, format (text or JSON), notes on standard error, stdout
 //!   |
 //! model       row, options, defaults, filter, query (files, states and filter), event, tracker,
-//!   |         counts, words and states of filters, similar
+//!   |         comparison, counts, words and states of filters, similar
 //!   |
-//! source      files of the module, fresh sockets, process, services, netns, proc_mount,
-//!             interrupt
+//! source      files of the module, copy of the files, fresh sockets, process, services, netns,
+//!             rights, proc_mount, interrupt
 //! ```
 //!
 //! A file imports only from its own layer and from layers below. Imports form no cycle.
@@ -55,6 +55,7 @@ pub mod print {
     pub mod text;
 }
 pub mod model {
+    pub mod comparison;
     pub mod counts;
     pub mod defaults;
     pub mod event;
@@ -71,6 +72,7 @@ pub mod model {
     pub mod words;
 }
 pub mod source {
+    pub mod copy;
     pub mod files;
     pub mod fresh;
     pub mod interfaces;

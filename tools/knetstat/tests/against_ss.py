@@ -660,6 +660,90 @@ def since():
         one.close()
 
 
+MPTCP = 262
+
+
+def subflows():
+    """Each subflow of an MPTCP connection is a socket, although all of them have the same inode."""
+    words = "dport = :7120"
+    if run("sysctl", "-n", "net.mptcp.enabled").stdout.strip() != "1":
+        print("test subflows ... ignored, this kernel has no MPTCP")
+        return
+    run("ip", "mptcp", "limits", "set", "subflow", "4", "add_addr_accepted", "4")
+    for host in "127.0.0.2", "127.0.0.3":
+        result = run("ip", "mptcp", "endpoint", "add", host, "dev", "lo", "subflow")
+        check("subflows endpoint", result.returncode == 0, result.stderr)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP)
+    listener.bind(("127.0.0.1", 7120))
+    listener.listen()
+    client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP)
+    client.connect(("127.0.0.1", 7120))
+    server = listener.accept()[0]
+
+    def ports(count):
+        """The local ends of the subflows, of which there must be so many, as ss shows them."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            ends = {ours for _, state, ours, *_ in of_ss(["-t"], [words]) if state == "established"}
+            if len(ends) == count or time.monotonic() > deadline:
+                return ends
+            client.sendall(b"x")
+            server.recv(100)
+            server.sendall(b"y")
+            client.recv(100)
+            time.sleep(0.1)
+
+    all_ends = ports(3)
+    check("subflows of ss", len(all_ends) == 3, all_ends)
+    watch = Watch("-tn", "--json", words)
+    began = watch.event()
+    check("subflows began", began.get("sockets") == 3, began)
+    with open("/tmp/subflows", "w") as copy:
+        subprocess.run(["cat", "/proc/net/tcpstat"], stdout=copy, check=True)
+
+    def end(event):
+        return event["local"]["address"], event["local"]["port"]
+
+    def changed():
+        """The subflows that have the option now. Old kernels set it on one of them."""
+        result = run(COMMAND, "-tn", "--json", f"TCP_NODELAY=1 {words}")
+        return {end(json.loads(line)) for line in result.stdout.splitlines()}
+
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with_option = changed()
+    check("subflows option", with_option, with_option)
+    found = [watch.event() for _ in with_option]
+    check("subflows changed", {end(event) for event in found} == with_option and all(
+        (event["event"], event["changes"]) == ("changed", {"TCP_NODELAY": {"old": 0, "new": 1}})
+        for event in found), found)
+    run("ip", "mptcp", "endpoint", "flush")
+    left = ports(1)
+    found = [watch.event() for _ in range(2)]
+    check("subflows went", {end(event) for event in found} == all_ends - left
+          and {event["event"] for event in found} == {"went"}, found)
+    watch.quiet("subflows")
+    watch.end()
+    result = run(COMMAND, "-tn", "--json", "--since", "/tmp/subflows", words)
+    found = {end(event): (event["event"], event.get("changes", {}).keys() - {"state", "ino"})
+             for event in map(json.loads, result.stdout.splitlines())}
+    wanted = {one: ("went", set()) for one in all_ends - left}
+    wanted.update({one: ("changed", {"TCP_NODELAY"}) for one in left & with_option})
+    names = {one: name for one, (name, _) in found.items()}
+    check("subflows since", names == {one: name for one, (name, _) in wanted.items()}
+          and all(found[one][1] == wanted[one][1] for one in left & with_option), f"{result} {wanted}")
+    # A subflow comes back, from the same address but another port.
+    watch = Watch("-tn", "--json", words)
+    watch.event()
+    run("ip", "mptcp", "endpoint", "add", "127.0.0.2", "dev", "lo", "subflow")
+    came = ports(2) - left
+    event = watch.event()
+    check("subflows came", event.get("event") == "came" and {end(event)} == came, f"{event} {came}")
+    watch.end()
+    run("ip", "mptcp", "endpoint", "flush")
+    for one in [client, server, listener]:
+        one.close()
+
+
 def kernel_state():
     """Options that the kernel changes by itself are not reported."""
     listener = tcp(socket.AF_INET, "127.0.0.1", port=7130)
@@ -698,6 +782,182 @@ def kernel_state():
     result = run(COMMAND, "-tuan", "--json", "--since", "/tmp/state", words)
     check("state since", result.returncode == 0 and not result.stdout and not result.stderr, result)
     for one in [client, server, listener, receiver, sender]:
+        one.close()
+
+
+def colours():
+    """Colours neither reach a pipe by accident nor disturb scripts."""
+    listener = tcp(socket.AF_INET, "127.0.0.1", port=7140)
+    client, server = pair(listener)
+    client.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            client.send(b"x" * 65536)
+    # The peer does not read, so the row has an indicator once the window is full.
+    line = "$K -Htn diag dport = :7140 | awk '$7 == \">|\"' | wc -l"
+    deadline = time.monotonic() + PATIENCE
+
+    def count(before=""):
+        return run("sh", "-c", f"K={COMMAND}; {before} {line}").stdout.strip()
+
+    while count() != "1" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    check("colours none", count() == "1", count())
+    for before in "export CLICOLOR_FORCE=1;", "export NO_COLOR= CLICOLOR_FORCE=1;", "export NO_COLOR=;":
+        check(f"colours of a pipe: {before}", count(before) == "1", count(before))
+    text = run(COMMAND, "-Htn", "--color=always", "diag", "dport = :7140").stdout
+    check("colours that are asked for", "\x1b[" in text and ">|" in text, text)
+    text = run(COMMAND, "-Htn", "--json", "--color=always", "diag", "dport = :7140").stdout
+    check("colours of JSON", "\x1b" not in text and json.loads(text)["diag"] == ">|", text)
+    for variables, is_coloured in [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False),
+                                   ({"CLICOLOR": "0"}, False), ({"TERM": "dumb"}, False),
+                                   ({"TERM": "dumb", "CLICOLOR_FORCE": "1"}, True)]:
+        ours, theirs = pty.openpty()
+        environment = {"PATH": os.environ["PATH"], "TERM": "xterm", **variables}
+        process = subprocess.Popen([COMMAND, "-tn", "diag"], stdout=theirs, env=environment)
+        os.close(theirs)
+        text = b""
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 1 << 16):
+                text += part
+        process.wait()
+        os.close(ours)
+        check(f"colours of a terminal: {variables}", (b"\x1b[" in text) == is_coloured and b">|" in text, text)
+    for one in [client, server, listener]:
+        one.close()
+
+
+def copies():
+    """A copy that cannot be compared is refused, or a note says what is not known."""
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    cat = ["sh", "-c", "cat /proc/net/tcp*stat /proc/net/udp*stat"]
+    path = "/tmp/copy"
+
+    def copy(text=None, **more):
+        text = text if text is not None else run(*cat, **more).stdout
+        with open(path, "w") as file:
+            file.write(text)
+
+    ours = "sport >= :7150 and sport <= :7152 or dport = :7151"
+
+    def since(*words, flags="-tuan", which=ours, **more):
+        result = run(COMMAND, flags, "--json", "--since", path, *words, which, **more)
+        return result.returncode, [json.loads(line) for line in result.stdout.splitlines()], result.stderr
+
+    def changes(events):
+        return {event["ino"]: event["changes"] for event in events}
+
+    listener, other = (tcp(socket.AF_INET, "127.0.0.1", port=port) for port in (7150, 7151))
+    # Standard input.
+    copy()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    status, wanted, text = since()
+    check("copies file", status == 0 and not text and changes(wanted) == {
+        inode(listener): {"SO_KEEPALIVE": {"old": 0, "new": 1}}}, f"{status} {wanted} {text}")
+    for line in f"cat {path} | $K - '{ours}'", f"$K - '{ours}' < {path}", f"$K=- '{ours}' < {path}":
+        line = line.replace("$K", f"{COMMAND} -tuan --json --since")
+        result = run("sh", "-c", line)
+        found = [json.loads(one) for one in result.stdout.splitlines()]
+        check(f"copies {line}", result.returncode == 0 and not result.stderr and changes(found) == changes(wanted), result)
+    result = run("sh", "-c", f"head -c 100 {path} | {COMMAND} --since -")
+    check("copies cut", result.returncode == 1 and "standard input: the last line is incomplete" in result.stderr, result)
+
+    # Other rights.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 7)
+    copy(**nobody)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    status, found, text = since()
+    check("copies of another user", status == 0 and changes(found) == {
+        inode(listener): {"SO_BROADCAST": {"old": None, "new": 1}}}
+        and "shows SO_MARK" in text and found[0]["options"]["SO_MARK"] == 7, f"{status} {found} {text}")
+    copy()
+    check("copies of root", since() == (0, [], ""), since())
+    status, found, text = since(**nobody)
+    check("copies for another user", status == 0 and not found and "SO_MARK" in text and "root" in text,
+          f"{status} {found} {text}")
+    copy(**nobody)
+    check("copies with the same rights", since(**nobody) == (0, [], ""), since(**nobody))
+    # Changes of marks that are certain.
+    copy()
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 9)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 0)
+    status, found, text = since()
+    check("copies marks", status == 0 and not text and changes(found) == {
+        inode(listener): {"SO_MARK": {"old": 7, "new": None}},
+        inode(other): {"SO_MARK": {"old": None, "new": 9}}}, f"{status} {found} {text}")
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 0)
+
+    # TCP_ULP, which not all kernels hide.
+    client, server = pair(other)
+    copy()
+    try:
+        client.setsockopt(socket.IPPROTO_TCP, 31, b"tls")
+    except OSError as err:
+        print(f"test copies of TLS ... ignored, {err}")
+    else:
+        is_hidden = "TCP_ULP=" not in run(*cat, **nobody).stdout
+        status, found, text = since()
+        if is_hidden:
+            check("copies hidden TLS", status == 0 and not found and "TCP_ULP" in text, f"{status} {found} {text}")
+        else:
+            check("copies TLS", status == 0 and not text and changes(found) == {
+                inode(client): {"TCP_ULP": {"old": None, "new": "tls"}}}, f"{status} {found} {text}")
+    client.close()
+    server.close()
+
+    # Another boot. The clock may have been wrong, so the date proves nothing while a socket exists.
+    boot = int(re.search(r"btime (\d+)", open("/proc/stat").read()).group(1))
+    copy()
+    os.utime(path, (boot - 10, boot - 10))
+    status, found, text = since(flags="-tuln")
+    check("copies with an old date", status == 0 and not found and "before the last boot" in text,
+          f"{status} {found} {text}")
+    lone = tcp(socket.AF_INET, "127.0.0.1", port=7152)
+    rows = run(*cat).stdout.splitlines(keepends=True)
+    number = inode(lone)
+    header = rows[0]
+    copy(header + "".join(row for row in rows if ":7152 " in row))
+    os.utime(path, (boot + 10, boot + 10))
+    lone.close()
+    status, found, text = since(flags="-tan", which="sport = :7152")
+    check("copies of what is gone", status == 0 and [(event["event"], event["ino"]) for event in found] == [
+        ("went", number)] and "none of its sockets" in text, f"{status} {found} {text}")
+    os.utime(path, (boot - 10, boot - 10))
+    status, found, text = since(flags="-tan", which="sport = :7152")
+    check("copies of another boot", status == 1 and not found and "before the last boot" in text,
+          f"{status} {found} {text}")
+    # Sockets that are not selected prove where a copy comes from.
+    copy()
+    status, found, text = since(flags="-uan")
+    check("copies of other sockets", status == 0 and not text, f"{status} {text}")
+
+    # Other network namespaces: one with a process, and one whose socket is open in this process.
+    run("ip", "netns", "add", "copies")
+    code = "import socket, time; s = socket.create_server(('0.0.0.0', 7777)); print(flush=True); time.sleep(1000)"
+    child = subprocess.Popen(["ip", "netns", "exec", "copies", sys.executable, "-c", code], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    elsewhere = run("ip", "netns", "exec", "copies", *cat).stdout
+    copy(elsewhere)
+    status, found, text = since()
+    check("copies of a namespace", status == 1 and not found and "another network namespace" in text
+          and "-N copies" in text, f"{status} {found} {text}")
+    status, found, text = since("-N", "copies")
+    check("copies with -N", (status, found, text) == (0, [], ""), f"{status} {found} {text}")
+    copy()
+    status, found, text = since("-N", "copies")
+    check("copies of this namespace with -N", status == 1 and not found and "another network namespace" in text,
+          f"{status} {found} {text}")
+    # The namespace loses its name, but not its process.
+    run("ip", "netns", "del", "copies")
+    copy(elsewhere)
+    status, found, text = since()
+    check("copies of a process", status == 1 and f"-N {child.pid}" in text, f"{status} {found} {text}")
+    child.kill()
+    child.wait()
+    status, found, text = since()
+    check("copies of nowhere", status == 0 and {event["event"] for event in found} <= {"came", "went"}
+          and "none of its sockets" in text, f"{status} {found} {text}")
+    for one in [listener, other]:
         one.close()
 
 
@@ -828,7 +1088,10 @@ def main():
     defaults()
     watch()
     since()
+    copies()
+    subflows()
     kernel_state()
+    colours()
     stuck()
     summary()
     terminal()

@@ -46,10 +46,10 @@ pub struct Cli {
     pub watch: Option<Duration>,
     /// Print each socket that has come, gone or changed since FILE was made
     ///
-    /// FILE is a copy of the module's files: cat /proc/net/tcp*stat /proc/net/udp*stat > FILE. It
-    /// must be from the current boot and the same network namespace, because sockets are matched by
-    /// inode. The output is that of --watch without `began`; each event shows the time at which it
-    /// was seen.
+    /// FILE is a copy of the module's files: cat /proc/net/tcp*stat /proc/net/udp*stat > FILE. `-`
+    /// is a copy on standard input. It must be from the current boot and the same network
+    /// namespace, because sockets are matched by inode, and made with the same rights. The output
+    /// is that of --watch without `began`; each event shows the time at which it was seen.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "watch")]
     pub since: Option<PathBuf>,
 }

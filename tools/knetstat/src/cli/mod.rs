@@ -38,22 +38,18 @@ impl List {
     fn files(&self) -> Vec<File> {
         let (tcp, udp) = (self.tcp || !self.udp, self.udp || !self.tcp);
         let (ipv4, ipv6) = (self.ipv4 || !self.ipv6, self.ipv6 || !self.ipv4);
-        let mut files = Vec::new();
-        for (netid, _) in [(Netid::Udp, udp), (Netid::Tcp, tcp)]
-            .iter()
-            .filter(|(_, is)| *is)
-        {
-            for (family, _) in [(Family::Inet, ipv4), (Family::Inet6, ipv6)]
-                .iter()
-                .filter(|(_, is)| *is)
-            {
-                files.push(File {
-                    netid: *netid,
-                    family: *family,
-                });
-            }
-        }
-        files
+        let is_selected = |file: &File| {
+            let of_protocol = match file.netid {
+                Netid::Tcp => tcp,
+                Netid::Udp => udp,
+            };
+            let of_family = match file.family {
+                Family::Inet => ipv4,
+                Family::Inet6 => ipv6,
+            };
+            of_protocol && of_family
+        };
+        File::ALL.into_iter().filter(is_selected).collect()
     }
 
     /// Whether owners are printed.

@@ -2,16 +2,22 @@
 
 //! `knetstat --since`: prints what happened to sockets since a copy of the files was made.
 
+use crate::model::comparison::{Comparison, Doubt};
 use crate::model::event::Event;
+use crate::model::options::{self, Info};
 use crate::model::query::{Outcome, Query};
+use crate::model::row::Row;
 use crate::model::tracker::Tracker;
 use crate::print::notes::{unparsed_note, Notes};
 use crate::print::printer::Printer;
 use crate::print::stdout::say;
-use anyhow::{ensure, Context, Result};
-use std::fs::File;
-use std::io::BufReader;
+use crate::source::copy::Copy;
+use crate::source::files::{self, File};
+use crate::source::{netns, rights};
+use anyhow::{bail, ensure, Context, Result};
+use jiff::ZonedDateTime;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Prints what happened since the copy was made, with the owners of sockets if `processes` is set.
 pub fn run(
@@ -20,24 +26,47 @@ pub fn run(
     processes: bool,
     printer: &mut dyn Printer,
 ) -> Result<Outcome> {
-    let name = copy.display();
+    let Copy {
+        name,
+        reader,
+        before_boot,
+    } = Copy::open(copy)?;
     ensure!(
         !query.filter.needs_owners,
         "{name}: a copy contains no processes; remove process and pid from the filter"
     );
     let mut tracker = Tracker::default();
-    File::open(copy)
-        .map_err(anyhow::Error::from)
-        .and_then(|opened| tracker.read_copy(BufReader::new(opened), query))
-        .with_context(|| name.to_string())?;
+    let mut comparison = Comparison::default();
+    let read = tracker.read_copy(reader, query, |row| comparison.copied(row));
+    read.with_context(|| name.clone())?;
     let unparsed = tracker.outcome.unparsed;
     if unparsed > 0 {
         let note = unparsed_note(unparsed, "left out");
         say(format_args!("{name}: {note}"));
     }
     let owners = query.owners(processes)?;
-    let events = tracker.read(query, owners.as_ref())?;
-    let with_owners = events.into_iter().map(|event| {
+    let events = tracker.read_and_show(query, owners.as_ref(), |row| comparison.found(row))?;
+    if comparison.left == 0 {
+        // Sockets that are not selected can still prove where the copy comes from.
+        for file in File::ALL.iter().filter(|file| !query.files.contains(file)) {
+            files::read(*file, |line| {
+                let row = Row::parse(*file, line);
+                row.iter().for_each(|row| comparison.found(row));
+                Ok(())
+            })?;
+        }
+    }
+    check_origin(&name, before_boot, &comparison)?;
+    let doubts = comparison.doubts(rights::is_net_admin(), |name| {
+        options::by_name(name).is_some_and(Info::is_hidden_here)
+    });
+    report_doubts(&name, &doubts);
+    let doubtful: Vec<_> = doubts.iter().map(|(option, _)| *option).collect();
+
+    let events = events
+        .into_iter()
+        .filter_map(|event| event.without_changes_of(&doubtful));
+    let with_owners = events.map(|event| {
         let of_event = match (&event, &owners) {
             // The copy does not contain owners.
             (Event::Went { now: None, .. }, _) | (_, None) => Vec::new(),
@@ -52,4 +81,75 @@ pub fn run(
     printer.undecided(&tracker.outcome.undecided)?;
     Notes::of(&tracker, query, owners.as_ref()).print();
     Ok(tracker.outcome)
+}
+
+/// Fails if the copy is of another network namespace, or from before the last boot. Prints a note if
+/// it may be.
+///
+/// If a socket of the copy is still there, it is a copy of this network namespace: a socket is in
+/// one, and does not leave it. The opposite is not true: all sockets may have been closed since. The
+/// time of the copy proves nothing if one of its sockets is still there, because the kernel computes
+/// the time of the boot from a clock that may have been wrong.
+fn check_origin(
+    name: &str,
+    before_boot: Option<SystemTime>,
+    comparison: &Comparison,
+) -> Result<()> {
+    let time = before_boot.map(|time| match ZonedDateTime::try_from(time) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => "a time long ago".to_owned(),
+    });
+    let sockets = comparison.sockets();
+    if sockets == 0 {
+        return Ok(());
+    }
+    if comparison.left > 0 {
+        if let Some(time) = time {
+            say(format_args!(
+                "{name}: its date, {time}, is before the last boot; if this is right, the events \
+                below are wrong, because inodes are numbered anew"
+            ));
+        }
+        return Ok(());
+    }
+    let is_copied = |file, line: &[u8]| {
+        let ino = Row::parse(file, line).and_then(|row| row.ino);
+        ino.is_some_and(|ino| comparison.has(ino))
+    };
+    if let Some(other) = netns::find(&File::ALL, is_copied) {
+        bail!(
+            "{name}: a copy of another network namespace; to compare it with that one: -N {other}"
+        );
+    }
+    if let Some(time) = time {
+        bail!(
+            "{name}: made at {time}, before the last boot, and none of its sockets exists; if that \
+            date is wrong: touch {name}"
+        );
+    }
+    say(format_args!(
+        "{name}: none of its sockets exists any more ({sockets}); was it made in this network \
+        namespace, and since the last boot?"
+    ));
+    Ok(())
+}
+
+/// Names the options whose changes are not reported, with the reason.
+fn report_doubts(name: &str, doubts: &[(&str, Doubt)]) {
+    for reason in [Doubt::Copy, Doubt::Now] {
+        let of_reason = doubts.iter().filter(|(_, doubt)| *doubt == reason);
+        let options: Vec<_> = of_reason.map(|(option, _)| *option).collect();
+        let options = options.join(", ");
+        match reason {
+            _ if options.is_empty() => {}
+            Doubt::Copy => say(format_args!(
+                "{name}: no socket in it shows {options}, but sockets do now; it may have been made \
+                without CAP_NET_ADMIN, so this change is not reported"
+            )),
+            Doubt::Now => say(format_args!(
+                "{name}: sockets in it show {options}, which needs CAP_NET_ADMIN; changes of this \
+                are not reported; run as root"
+            )),
+        }
+    }
 }

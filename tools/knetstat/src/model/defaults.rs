@@ -10,7 +10,7 @@
 //! TCP_FASTOPEN, which the row of every listener shows. `man/options.txt` marks the options that
 //! connect(2) changes.
 
-use crate::model::options::{number, Answer, Hidden, Info, Unset};
+use crate::model::options::{number, Answer, Info, Unset};
 use crate::model::row::{Row, State};
 use crate::model::truth::Reason;
 use crate::source::files::{Family, File, Netid};
@@ -164,13 +164,8 @@ impl Defaults {
     }
 
     fn is_hidden(&self) -> bool {
-        *self.is_hidden.get_or_init(|| match self.info.hidden {
-            None => false,
-            Some(Hidden::Always) => !rights::is_net_admin(),
-            Some(Hidden::Before(major, minor)) => {
-                rights::is_kernel_before(major, minor) && !rights::is_net_admin()
-            }
-        })
+        let is_hidden = || self.info.is_hidden_here() && !rights::is_net_admin();
+        *self.is_hidden.get_or_init(is_hidden)
     }
 
     /// The default of the socket in this row.

@@ -80,6 +80,26 @@ impl Snapshot {
         &self.text
     }
 
+    /// This snapshot with the values that another one has of these options. `None` if the kernel
+    /// keeps no options for one of the two.
+    fn with_options_of(&self, other: &Snapshot, names: &[&str]) -> Option<Self> {
+        let (row, other) = (self.row()?, other.row()?);
+        if names.is_empty() || !row.has_options() || !other.has_options() {
+            return None;
+        }
+        let is_one = |name: &str| names.contains(&name);
+        let own = row.options.iter().filter(|(name, _)| !is_one(name));
+        let others = other.options.iter().filter(|(name, _)| is_one(name));
+        let entries = own
+            .chain(others)
+            .map(|(name, value)| format!("{name}={value}"));
+        let list = entries.collect::<Vec<_>>().join(",");
+        Some(Self::of(&Row {
+            options: Options(&list),
+            ..row
+        }))
+    }
+
     /// The snapshot of a row.
     pub fn of(row: &Row<'_>) -> Self {
         let mut text = String::new();
@@ -131,6 +151,25 @@ impl Event {
     pub fn changed(before: Snapshot, now: Snapshot) -> Option<Self> {
         let is_none = changes(&before.row()?, &now.row()?).is_empty();
         (!is_none).then_some(Event::Changed { before, now })
+    }
+
+    /// The event without changes of these options. `None` if nothing else has changed.
+    pub fn without_changes_of(self, names: &[&str]) -> Option<Self> {
+        match self {
+            Event::Changed { before, now } => {
+                let before = before.with_options_of(&now, names).unwrap_or(before);
+                Event::changed(before, now)
+            }
+            Event::Went {
+                before,
+                now: Some(now),
+            } => {
+                let before = before.with_options_of(&now, names).unwrap_or(before);
+                let now = Some(now);
+                Some(Event::Went { before, now })
+            }
+            other => Some(other),
+        }
     }
 
     /// The word that is printed.
@@ -269,6 +308,45 @@ pub mod tests {
                 let _ = write!(line, "uid=0,ino={ino}");
             }
             line
+        }
+    }
+
+    /// An event without the changes of some options has the others, and is none if there are none.
+    #[test]
+    fn some_changes_are_left_out() {
+        const A: &str = "0 0 10.0.0.1:22 10.0.0.2:5 ESTB A=1,C=1,uid=0,ino=7";
+        const B: &str = "0 0 10.0.0.1:22 10.0.0.2:5 ESTB A=1,B=2,C=2,uid=0,ino=7";
+        let snapshot = |line: &str| Snapshot::of(&Row::parse(TCP, line.as_bytes()).unwrap());
+        let names = |event: &Event| {
+            let (before, now) = (event.before().unwrap(), event.latest());
+            let (before, now) = (before.row().unwrap(), now.row().unwrap());
+            let names = changes(&before, &now)
+                .into_iter()
+                .map(|change| change.name.to_owned());
+            names.collect::<Vec<_>>()
+        };
+        for (before, now) in [(A, B), (B, A)] {
+            let (before, now) = (snapshot(before), snapshot(now));
+            for (without, left) in [
+                (&[][..], 2),
+                (&["B"], 1),
+                (&["C"], 1),
+                (&["B", "C"], 0),
+                (&["D"], 2),
+            ] {
+                let changed = Event::changed(before.clone(), now.clone()).unwrap();
+                let changed = changed.without_changes_of(without);
+                assert_eq!(changed.as_ref().map_or(0, |event| names(event).len()), left);
+                assert_eq!(changed.is_some(), left > 0);
+                let went = Event::Went {
+                    before: before.clone(),
+                    now: Some(now.clone()),
+                };
+                let went = went.without_changes_of(without).unwrap();
+                assert_eq!(names(&went).len(), left);
+                assert_eq!(went.latest(), &now);
+                assert!(names(&went).iter().all(|name| !without.contains(&&**name)));
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 use crate::model::row::{Row, State};
 use crate::model::similar::{best, likeness};
 use crate::source::files::{Family, Netid};
+use crate::source::rights;
 pub use knetstat_man::{Answer, Hidden, Kind, Sockets};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -90,6 +91,15 @@ fn is_one_of(row: &Row<'_>, sockets: Sockets) -> bool {
 }
 
 impl Info {
+    /// Whether the module hides it on this kernel from readers without CAP_NET_ADMIN.
+    pub fn is_hidden_here(&self) -> bool {
+        match self.hidden {
+            None => false,
+            Some(Hidden::Always) => true,
+            Some(Hidden::Before(major, minor)) => rights::is_kernel_before(major, minor),
+        }
+    }
+
     /// Whether the row of such a socket can show this option.
     pub fn is_of(&self, row: &Row<'_>) -> bool {
         self.sockets.iter().any(|sockets| is_one_of(row, *sockets))
@@ -233,6 +243,22 @@ mod tests {
         let row = Row::parse(UDP, b"0 0 1.2.3.4:5 1.2.3.4:6 IP_TOS=0x12,SO_PEEK_OFF=1").unwrap();
         assert_eq!(settings(&row), "IP_TOS=0x12");
         assert!(find("TCP_QUICKACK").is_some());
+    }
+
+    /// The options that are hidden are those whose line in the table looks at the reader.
+    #[test]
+    fn hidden_options() {
+        let table = include_str!("../../../../sockopts.rs");
+        let lines = table.lines().filter(|line| line.contains("cx.reader"));
+        let mut of_table: Vec<_> = lines.filter_map(|line| line.split_once(": ")).collect();
+        of_table.sort_unstable();
+        let of_table: Vec<_> = of_table.iter().map(|(name, _)| name.trim()).collect();
+        let hidden = all().iter().filter(|info| info.hidden.is_some());
+        let mut hidden: Vec<_> = hidden.map(|info| info.name).collect();
+        hidden.sort_unstable();
+        assert_eq!(hidden, of_table);
+        assert_eq!(find("SO_MARK").unwrap().hidden, Some(Hidden::Always));
+        assert_eq!(find("TCP_ULP").unwrap().hidden, Some(Hidden::Before(6, 15)));
     }
 
     #[test]

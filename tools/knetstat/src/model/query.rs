@@ -77,7 +77,8 @@ impl Query {
         Ok(outcome)
     }
 
-    /// Passes each line of a copy of the files to `take`. A copy contains no owners.
+    /// Passes each line of a copy of the files to `take`. A copy contains no owners. `show` gets the
+    /// rows of all files, even of those that are not selected.
     ///
     /// # Errors
     ///
@@ -85,12 +86,21 @@ impl Query {
     pub fn read_copy(
         &self,
         copy: impl BufRead,
+        mut show: impl FnMut(&Row<'_>),
         mut take: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         files::read_copy(copy, |file, line| match self.files.contains(&file) {
-            true => self.pass(file, line, None, &mut outcome, &mut take),
-            false => Ok(()),
+            true => self.pass(file, line, None, &mut outcome, &mut |entry| {
+                if let Entry::Row { row, .. } = entry {
+                    show(row);
+                }
+                take(entry)
+            }),
+            false => {
+                Row::parse(file, line).iter().for_each(&mut show);
+                Ok(())
+            }
         })?;
         Ok(outcome)
     }
@@ -148,7 +158,8 @@ mod tests {
             threads: false,
         };
         let mut rows = Vec::new();
-        query.read_copy(copy.as_bytes(), |line| {
+        let mut shown = 0;
+        let take = |line: Entry<'_>| {
             rows.push(match line {
                 Entry::Row { row, passes, .. } => {
                     format!("{} {} {passes}", row.file.name(), row.local.port)
@@ -156,7 +167,11 @@ mod tests {
                 Entry::Unparsed { file, .. } => format!("{} unparsed", file.name()),
             });
             Ok(())
-        })?;
+        };
+        query.read_copy(copy.as_bytes(), |_| shown += 1, take)?;
+        // It gets the rows of all files, which are parsed.
+        let is_row = |line: &&str| line.starts_with('0');
+        assert_eq!(shown, copy.lines().filter(is_row).count());
         Ok(rows)
     }
 

@@ -55,17 +55,38 @@ impl Tracker {
 
     /// Reads all rows. Returns the events since the last read; the first read returns none.
     pub fn read(&mut self, query: &Query, owners: Option<&Owners>) -> Result<Vec<Event>> {
+        self.read_and_show(query, owners, |_| {})
+    }
+
+    /// Like [`Tracker::read`], but also passes each row to `show`, even if it does not pass.
+    pub fn read_and_show(
+        &mut self,
+        query: &Query,
+        owners: Option<&Owners>,
+        mut show: impl FnMut(&Row<'_>),
+    ) -> Result<Vec<Event>> {
         let mut reading = Reading::new(self);
-        let outcome = query.read(owners, |entry| reading.entry(entry))?;
+        let outcome = query.read(owners, |entry| {
+            if let Entry::Row { row, .. } = entry {
+                show(row);
+            }
+            reading.entry(entry)
+        })?;
         let events = reading.end();
         self.outcome = outcome;
         Ok(events)
     }
 
-    /// Like [`Tracker::read`], but reads a copy of the files.
-    pub fn read_copy(&mut self, copy: impl BufRead, query: &Query) -> Result<Vec<Event>> {
+    /// Like [`Tracker::read_and_show`], but reads a copy of the files. `show` gets the rows of all
+    /// files.
+    pub fn read_copy(
+        &mut self,
+        copy: impl BufRead,
+        query: &Query,
+        show: impl FnMut(&Row<'_>),
+    ) -> Result<Vec<Event>> {
         let mut reading = Reading::new(self);
-        let outcome = query.read_copy(copy, |entry| reading.entry(entry))?;
+        let outcome = query.read_copy(copy, show, |entry| reading.entry(entry))?;
         let events = reading.end();
         self.outcome = outcome;
         Ok(events)
@@ -316,7 +337,7 @@ mod tests {
     use super::*;
     use crate::model::event::tests::any_row;
     use crate::model::event::{changes, Change, Value};
-    use crate::model::row::tests::{LISTENER, TCP};
+    use crate::model::row::tests::{LISTENER, TCP, UDP};
     use crate::model::row::Endpoint;
     use proptest::prelude::*;
     use std::collections::HashSet;
@@ -499,11 +520,19 @@ mod tests {
         assert_eq!(names([&[&a, &c], &[&b]]), ["went", "went", "came"]);
         assert_eq!(names([&[&a], &[&b, &c]]), ["went", "came", "came"]);
         assert_eq!(names([&[&a, &c], &[&b, &c]]), ["went", "came"]);
+        // Datagrams that were dropped are no change.
+        let dropped = [
+            "0 0 10.0.0.2:4000 10.0.0.9:22 uid=0,ino=9",
+            "0 0 10.0.0.2:4000 10.0.0.9:22 drops=5,uid=0,ino=9",
+        ];
+        let mut tracker = Tracker::default();
+        for line in dropped {
+            let mut reading = Reading::new(&mut tracker);
+            reading.row(&Row::parse(UDP, line.as_bytes()).unwrap(), true);
+            assert!(reading.end().is_empty());
+        }
         // A socket of another protocol or family has its inode now.
-        let udp = Row::parse(
-            crate::model::row::tests::UDP,
-            b"0 0 10.0.0.2:4000 10.0.0.9:22 ino=7",
-        );
+        let udp = Row::parse(UDP, b"0 0 10.0.0.2:4000 10.0.0.9:22 ino=7");
         let mut tracker = Tracker::default();
         let mut reading = Reading::new(&mut tracker);
         reading.row(&Row::parse(TCP, a.as_bytes()).unwrap(), true);

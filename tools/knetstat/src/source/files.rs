@@ -80,6 +80,18 @@ impl Family {
 }
 
 impl File {
+    /// All files, in the order of the list.
+    pub const ALL: [File; 4] = [
+        File::new(Netid::Udp, Family::Inet),
+        File::new(Netid::Udp, Family::Inet6),
+        File::new(Netid::Tcp, Family::Inet),
+        File::new(Netid::Tcp, Family::Inet6),
+    ];
+
+    const fn new(netid: Netid, family: Family) -> Self {
+        Self { netid, family }
+    }
+
     /// The name of the file in `/proc/net`.
     pub fn name(self) -> &'static str {
         match (self.netid, self.family) {
@@ -93,8 +105,23 @@ impl File {
 
 /// Passes each row of a file to `take`, without its line feed. Returns whether the file exists: the
 /// files of IPv6 do not if the kernel lacks IPv6.
-pub fn read(file: File, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-    let Some(mut opened) = open(file)? else {
+pub fn read(file: File, take: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+    let is_there = read_in(Path::new(NET), file, take)?;
+    if !is_there && !is_loaded() {
+        proc_mount::open()?;
+        bail!("the module knetstat is not loaded; as root: modprobe knetstat");
+    }
+    Ok(is_there)
+}
+
+/// Like [`read`], but reads a file in the `net` directory of another process. A missing file is no
+/// error.
+pub fn read_in(
+    directory: &Path,
+    file: File,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<bool> {
+    let Some(mut opened) = open(directory, file)? else {
         return Ok(false);
     };
     let mut lines = Lines::default();
@@ -238,18 +265,12 @@ pub fn is_loaded() -> bool {
     Path::new(NET).join("tcpstat").exists()
 }
 
-/// Opens a file. `None` if it does not exist because the kernel lacks IPv6.
-fn open(file: File) -> Result<Option<fs::File>> {
-    let path = Path::new(NET).join(file.name());
+/// Opens a file. `None` if it does not exist.
+fn open(directory: &Path, file: File) -> Result<Option<fs::File>> {
+    let path = directory.join(file.name());
     match fs::File::open(&path) {
         Ok(opened) => Ok(Some(opened)),
-        Err(err) if err.kind() == io::ErrorKind::NotFound => {
-            if !is_loaded() {
-                proc_mount::open()?;
-                bail!("the module knetstat is not loaded; as root: modprobe knetstat");
-            }
-            Ok(None)
-        }
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(err) => Err(err).with_context(|| path.display().to_string()),
     }
 }

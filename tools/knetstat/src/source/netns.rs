@@ -2,12 +2,19 @@
 
 //! Network namespaces, by a name known to `ip netns`, by a process, or by a path.
 
+use crate::source::files;
 use anyhow::{bail, Context, Result};
 use nix::errno::Errno;
 use nix::sched::{setns, CloneFlags};
-use std::fs::File;
+use std::collections::HashSet;
+use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+/// The directory of the names that ip-netns(8) gives.
+const NAMES: &str = "/run/netns";
 
 /// Enters a network namespace.
 ///
@@ -17,7 +24,7 @@ pub fn enter(name: &str) -> Result<()> {
     let named = if name.contains('/') {
         PathBuf::from(name)
     } else {
-        PathBuf::from(format!("/run/netns/{name}"))
+        Path::new(NAMES).join(name)
     };
     let is_pid = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
     let file = match File::open(&named) {
@@ -42,4 +49,53 @@ pub fn enter(name: &str) -> Result<()> {
         }
         result => result.with_context(|| format!("cannot enter the network namespace {name}")),
     }
+}
+
+/// The name, or the ID of a process, of another network namespace whose files have a row that `is_it`
+/// recognises. Namespaces that this process may not examine are left out.
+pub fn find(
+    files: &[files::File],
+    is_it: impl Fn(files::File, &[u8]) -> bool + Sync,
+) -> Option<String> {
+    let id = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.ino());
+    let mut known: HashSet<u64> = id(Path::new("/proc/self/ns/net")).into_iter().collect();
+    let has_it = |net: &Path| {
+        files.iter().any(|file| {
+            let mut is_found = false;
+            // A namespace may be gone by now.
+            let _ = files::read_in(net, *file, |line| {
+                is_found |= is_it(*file, line);
+                Ok(())
+            });
+            is_found
+        })
+    };
+    for name in entries(NAMES) {
+        let path = Path::new(NAMES).join(&name);
+        if !id(&path).is_some_and(|id| known.insert(id)) {
+            continue;
+        }
+        // Only a thread that has entered the namespace can read its files.
+        let enter_and_look = || {
+            let file = File::open(&path).ok()?;
+            setns(file, CloneFlags::CLONE_NEWNET).ok()?;
+            has_it(Path::new("/proc/thread-self/net")).then_some(())
+        };
+        let found = thread::scope(|scope| scope.spawn(enter_and_look).join());
+        if matches!(found, Ok(Some(()))) {
+            return Some(name);
+        }
+    }
+    let is_number = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
+    entries("/proc").filter(is_number).find(|pid| {
+        let process = Path::new("/proc").join(pid);
+        id(&process.join("ns/net")).is_some_and(|id| known.insert(id))
+            && has_it(&process.join("net"))
+    })
+}
+
+/// The names in a directory. There are none if it cannot be read.
+fn entries(directory: &str) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
 }

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What two reads show beside their sockets: whether they can be compared.
+//!
+//! A copy of the files has no header of ours. It may be of another network namespace, from before
+//! the last boot, or made with other rights, without which some options are hidden.
+
+use crate::model::options::{self, Hidden};
+use crate::model::row::Row;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// A set of options that the module hides from some readers.
+type Options = BTreeSet<&'static str>;
+
+/// Observations of a copy and of the read that is compared with it.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// The inodes of the copy.
+    copied: HashSet<u64>,
+    /// The number of rows now that have an inode of the copy.
+    pub left: usize,
+    /// The hidden options that rows of the copy show, by inode. Most rows show none.
+    of_copy: HashMap<u64, Options>,
+    /// The hidden options that any row shows.
+    in_copy: Options,
+    now: Options,
+    /// The hidden options that a socket of the copy has now and had not, and the reverse.
+    appeared: Options,
+    vanished: Options,
+}
+
+/// The reason why changes of an option mean nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The copy shows it on no socket: it may have been hidden from its maker.
+    Copy,
+    /// It is shown on no socket now, because it is hidden from this process.
+    Now,
+}
+
+/// The hidden options of a row.
+fn hidden(row: &Row<'_>) -> Options {
+    let hidden = row.options.iter().filter_map(|(name, _)| {
+        let info = options::by_name(name)?;
+        info.hidden.is_some().then_some(info.name)
+    });
+    hidden.collect()
+}
+
+fn is_hidden_by_all_kernels(name: &&'static str) -> bool {
+    options::by_name(name).is_some_and(|info| info.hidden == Some(Hidden::Always))
+}
+
+fn inode(row: &Row<'_>) -> Option<u64> {
+    row.ino.filter(|ino| *ino != 0)
+}
+
+impl Comparison {
+    /// Observes a row of the copy.
+    pub fn copied(&mut self, row: &Row<'_>) {
+        let Some(ino) = inode(row) else {
+            return;
+        };
+        self.copied.insert(ino);
+        let hidden = hidden(row);
+        if !hidden.is_empty() {
+            self.in_copy.extend(&hidden);
+            self.of_copy.entry(ino).or_default().extend(hidden);
+        }
+    }
+
+    /// Observes a row of the read that is compared with the copy.
+    pub fn found(&mut self, row: &Row<'_>) {
+        let Some(ino) = inode(row) else {
+            return;
+        };
+        let hidden = hidden(row);
+        self.now.extend(&hidden);
+        if !self.copied.contains(&ino) {
+            return;
+        }
+        self.left += 1;
+        let none = Options::new();
+        let before = self.of_copy.get(&ino).unwrap_or(&none);
+        self.appeared.extend(hidden.difference(before));
+        self.vanished.extend(before.difference(&hidden));
+    }
+
+    /// The number of sockets in the copy that have an inode.
+    pub fn sockets(&self) -> usize {
+        self.copied.len()
+    }
+
+    /// Whether a socket of the copy has this inode.
+    pub fn has(&self, ino: u64) -> bool {
+        self.copied.contains(&ino)
+    }
+
+    /// The options of which nobody can tell whether they have changed.
+    ///
+    /// If a row shows an option that all kernels hide, its reader had the right to see all. This
+    /// decides most cases. `is_net_admin` is whether this process has the right, as far as it can
+    /// find out. `is_hidden_here` is whether this kernel hides an option that some kernels hide.
+    pub fn doubts(
+        &self,
+        is_net_admin: bool,
+        is_hidden_here: impl Fn(&str) -> bool,
+    ) -> Vec<(&'static str, Doubt)> {
+        let had_right = self.in_copy.iter().any(is_hidden_by_all_kernels);
+        let has_right = is_net_admin || self.now.iter().any(is_hidden_by_all_kernels);
+        let may_be_hidden =
+            |name: &&'static str| is_hidden_by_all_kernels(name) || is_hidden_here(name);
+        let mut doubts = Vec::new();
+        for name in self.appeared.iter().filter(|name| may_be_hidden(name)) {
+            if !had_right && !self.in_copy.contains(name) {
+                doubts.push((*name, Doubt::Copy));
+            }
+        }
+        for name in self.vanished.iter().filter(|name| may_be_hidden(name)) {
+            if !has_right && !self.now.contains(name) {
+                doubts.push((*name, Doubt::Now));
+            }
+        }
+        doubts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::row::tests::TCP;
+
+    /// The doubts about two reads whose sockets have these lists of options.
+    fn doubts(
+        copied: &[&str],
+        found: &[&str],
+        is_net_admin: bool,
+        is_hidden_here: bool,
+    ) -> Vec<(&'static str, Doubt)> {
+        let mut comparison = Comparison::default();
+        let row = |ino: usize, list: &str| {
+            let comma = if list.is_empty() { "" } else { "," };
+            format!(
+                "0 0 10.0.0.1:1 10.0.0.2:2 ESTB {list}{comma}uid=0,ino={}",
+                ino + 1
+            )
+        };
+        for (ino, list) in copied.iter().enumerate() {
+            comparison.copied(&Row::parse(TCP, row(ino, list).as_bytes()).unwrap());
+        }
+        for (ino, list) in found.iter().enumerate() {
+            comparison.found(&Row::parse(TCP, row(ino, list).as_bytes()).unwrap());
+        }
+        assert_eq!(comparison.left, copied.len().min(found.len()));
+        comparison.doubts(is_net_admin, |_| is_hidden_here)
+    }
+
+    #[test]
+    fn rights() {
+        const MARK: &str = "SO_MARK=0x1";
+        const ULP: &str = "TCP_ULP=tls";
+        let (root, user) = (true, false);
+        let copy = |name| vec![(name, Doubt::Copy)];
+        let now = |name| vec![(name, Doubt::Now)];
+        for (copied, found, is_net_admin, expected) in [
+            // Both readers had the right, and nothing is hidden.
+            (&["", ""][..], &["", ""][..], root, vec![]),
+            (&[MARK, ""], &["", MARK], root, vec![]),
+            (&[MARK, ""], &[MARK, "TCP_MD5SIG=1"], root, vec![]),
+            (&["TCP_AO=1"], &["TCP_AO=1,SO_MARK=0x1"], user, vec![]),
+            (&[MARK, MARK], &["", MARK], user, vec![]),
+            (&["", ""], &["", ""], user, vec![]),
+            // The mark of a socket that came since.
+            (&[""], &["", MARK], root, vec![]),
+            // The only mark was removed.
+            (&[MARK], &[""], root, vec![]),
+            // It is hidden from one of the two readers, or was set since.
+            (&["", ""], &["", MARK], root, copy("SO_MARK")),
+            (&[MARK], &[""], user, now("SO_MARK")),
+        ] {
+            for is_hidden_here in [true, false] {
+                let doubts = doubts(copied, found, is_net_admin, is_hidden_here);
+                assert_eq!(doubts, expected, "{copied:?} {found:?}");
+            }
+        }
+        // Some kernels hide TCP_ULP, too.
+        for (copied, found, is_net_admin, expected) in [
+            (&[""][..], &[ULP][..], root, copy("TCP_ULP")),
+            (&[MARK], &["SO_MARK=0x1,TCP_ULP=tls"], root, vec![]),
+            (&[ULP, ""], &[ULP, ULP], root, vec![]),
+            (&[ULP], &[""], user, now("TCP_ULP")),
+        ] {
+            assert_eq!(
+                doubts(copied, found, is_net_admin, true),
+                expected,
+                "{copied:?}"
+            );
+            assert_eq!(doubts(copied, found, is_net_admin, false), [], "{copied:?}");
+        }
+    }
+}
