@@ -47,7 +47,7 @@ const EXAMPLES: [(&str, &str); 4] = [
 
 const STATUS: &str = "\
 Exit status: 0 on success, 1 if something could not be read or written, 2 if the command line or the
-filter is wrong.";
+filter is wrong, 3 with --strict if the filter cannot be decided for a socket.";
 
 /// The text: the words of filters, their operands, examples, and the exit status.
 pub fn after_help() -> String {
