@@ -21,7 +21,7 @@ mod ioctl {
 /// namespace that owns it. `false` if this cannot be found out.
 pub fn is_net_admin() -> bool {
     let capabilities = Process::myself().and_then(|process| process.status());
-    let has_capability = capabilities.is_ok_and(|status| status.capeff >> CAP_NET_ADMIN & 1 == 1);
+    let has_capability = capabilities.is_ok_and(|status| (status.capeff >> CAP_NET_ADMIN) & 1 == 1);
     has_capability && is_in_owner().unwrap_or(false)
 }
 

@@ -153,7 +153,7 @@ mod tests {
 
     fn names(kept: &str, program: &str, arguments: &[&str]) -> Names {
         let mut names = Names::of(kept.into());
-        let arguments: String = arguments.iter().map(|arg| format!("{arg}\0")).collect();
+        let arguments = arguments.join("\0") + "\0";
         names.learn(program.as_bytes(), arguments.as_bytes());
         names
     }
