@@ -52,7 +52,7 @@ impl Reason {
         (
             Reason::Owners,
             "owners",
-            "processes that could not be examined may have them open; run as root",
+            "processes that could not be examined may have them open",
         ),
     ];
 }
