@@ -250,7 +250,7 @@ command_has() {
 	keep in_copy knetstat --version
 	one "^knetstat $(re "$VERSION")$"
 	keep in_copy man --warnings -Tutf8 8 knetstat
-	says 'show options of TCP and UDP sockets, and whose sockets they'
+	says "$(sed -n 's/^\.Nd //p' "$TOP/man/knetstat.8")"
 	fails says 'warning'
 	keep in_copy ldd /usr/bin/knetstat || true
 	says 'statically linked|not a dynamic executable'
