@@ -38,6 +38,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("filter_answers::forgotten_options", || {
             in_fresh(forgotten_options)
         }),
+        Case::new("filter_answers::bound_sockets", || in_fresh(bound_sockets)),
         Case::alone("filter_answers::cut_lists", || {
             with_optmem(|| in_fresh(cut_lists))
         }),
@@ -566,6 +567,28 @@ fn forgotten_options() -> Result<()> {
         &["-Htan", &format!("dport = {at} and uid=0 and sport = {at}")],
     )?;
     ensure!(found.rows == 0 && found.notes.is_empty(), "{}", found.notes);
+    Ok(())
+}
+
+/// A TCP socket that is only bound is in no file. The command says so to whoever looks for its port.
+fn bound_sockets() -> Result<()> {
+    let bound = Plan::V4.tcp()?;
+    bound.bind(&Plan::V4.addr(0).into())?;
+    let port = local(&bound)?.port();
+    let filter = format!("sport = :{port}");
+    let note = "bound, but neither listens nor is connected";
+    for (flags, has_note) in [("-Htan", true), ("-Htln", false), ("-Huan", false)] {
+        let found = said(true, &[flags, &filter])?;
+        ensure!(
+            found.rows == 0 && found.notes.contains(note) == has_note,
+            "{flags}: {} rows, {}",
+            found.rows,
+            found.notes
+        );
+    }
+    bound.listen(5)?;
+    let found = said(true, &["-Htan", &filter])?;
+    ensure!(found.rows == 1 && found.notes.is_empty(), "{}", found.notes);
     Ok(())
 }
 

@@ -3,8 +3,9 @@
 //! `knetstat` without a command: lists sockets.
 
 use crate::model::query::{Entry, Outcome, Query};
-use crate::print::notes::Notes;
+use crate::print::notes::{bound_note, Notes};
 use crate::print::printer::Printer;
+use crate::print::stdout::say;
 use anyhow::Result;
 
 /// Prints the rows that the query selects, with their owners if `processes` is set.
@@ -39,5 +40,8 @@ pub fn run(query: &Query, processes: bool, printer: &mut dyn Printer) -> Result<
         owners: owners.as_ref(),
     }
     .print();
+    if let Some(note) = bound_note(query, &outcome) {
+        say(note);
+    }
     Ok(outcome)
 }

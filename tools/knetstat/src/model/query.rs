@@ -30,6 +30,8 @@ pub struct Outcome {
     pub files: usize,
     /// The number of lines that could not be parsed.
     pub unparsed: usize,
+    /// The number of sockets that the query selects.
+    pub selected: usize,
     /// The sockets for which the filter could not be decided. They do not pass.
     pub undecided: Undecided,
 }
@@ -130,6 +132,7 @@ impl Query {
             return take(Entry::Unparsed { file, line });
         };
         outcome.undecided.count(truth);
+        outcome.selected += usize::from(truth.is_true());
         take(Entry::Row {
             row: &row,
             line,

@@ -3,9 +3,11 @@
 //! Notes on standard error about what is missing from the output.
 
 use crate::model::query::{Outcome, Query};
+use crate::model::row::State;
 use crate::model::tracker::Tracker;
 use crate::model::truth::Undecided;
 use crate::print::stdout::say;
+use crate::source::files::Netid;
 use crate::source::process::{Owners, Unseen};
 use std::fmt::Write;
 
@@ -50,6 +52,18 @@ pub fn undecided_note(undecided: &Undecided) -> String {
         }
     }
     note
+}
+
+/// The note that the files lack sockets that are only bound. `None` unless the query tests the local
+/// port and selects no socket.
+pub fn bound_note(query: &Query, outcome: &Outcome) -> Option<&'static str> {
+    let is_of_tcp = query.files.iter().any(|file| file.netid == Netid::Tcp);
+    let may_be_bound = is_of_tcp && query.states.has(State::Close);
+    let found_none = outcome.selected + outcome.undecided.sockets + outcome.unparsed == 0;
+    (may_be_bound && found_none && query.filter.has_local_port()).then_some(
+        "no socket is shown; a TCP socket that is bound, but neither listens nor is connected, is in \
+        no file; on Linux 6.8 and later, see: ss -tanB",
+    )
 }
 
 /// The note that owners may be missing, with the reasons and with what helps. `None` if all

@@ -66,6 +66,19 @@ impl Holders<'_> {
 }
 
 impl Expr {
+    /// Whether it tests the local port.
+    pub fn has_local_port(&self) -> bool {
+        match self {
+            Expr::And(left, right) | Expr::Or(left, right) => {
+                left.has_local_port() || right.has_local_port()
+            }
+            Expr::Not(inner) => inner.has_local_port(),
+            Expr::Host(Side::Local, host) => host.port.is_some(),
+            Expr::Port(Side::Local, ..) => true,
+            _ => false,
+        }
+    }
+
     pub fn test(&self, row: &Row<'_>, holders: Holders<'_>) -> Truth {
         match self {
             Expr::And(left, right) => {

@@ -58,6 +58,11 @@ impl Filter {
         })
     }
 
+    /// Whether it tests the local port.
+    pub fn has_local_port(&self) -> bool {
+        self.expr.as_ref().is_some_and(Expr::has_local_port)
+    }
+
     /// Whether a row passes the filter. Does not test the state.
     pub fn test(&self, row: &Row<'_>, holders: Holders<'_>) -> Truth {
         let expr = self.expr.as_ref();
@@ -296,6 +301,23 @@ mod tests {
         let undisclosed = Truth::unknown(Reason::Undisclosed);
         assert_eq!(truth("SO_RCVBUF>64k", PLAIN, false), undisclosed);
         assert_eq!(truth("SO_RCVBUF", PLAIN, false), Truth::False);
+    }
+
+    #[test]
+    fn local_ports() {
+        for (filter, expected) in [
+            ("sport = :22", true),
+            ("diag or not ( src 10.0.0.1:22 and TCP_NODELAY )", true),
+            ("src 10.0.0.1 dport = :22", false),
+            ("dst 10.0.0.1:22", false),
+            ("", false),
+        ] {
+            assert_eq!(
+                parse(filter).unwrap().has_local_port(),
+                expected,
+                "{filter}"
+            );
+        }
     }
 
     #[test]
