@@ -9,10 +9,9 @@ use std::path::Path;
 use std::{env, fs};
 
 /// The number of an option as an expression, usually the path of a constant. If the crate lacks the
-/// constant, the build fails and names it. `@ number` in `man/options.txt` then gives the number.
-fn number(option: &Documented) -> String {
-    let name = &option.name;
-    match (option.facts.number, option.level) {
+/// constant, the build fails and names it. `man/options.txt` then gives the number.
+fn number(name: &str, level: &str, number: Option<i32>) -> String {
+    match (number, level) {
         (Some(number), _) => number.to_string(),
         (None, "SOL_UDP") => format!("libc::{name}"),
         _ => format!("linux_raw_sys::net::{name} as i32"),
@@ -25,11 +24,7 @@ fn expression(index: usize, option: &Documented) -> Result<String, String> {
         name, level, facts, ..
     } = option;
     let unset = match &facts.unset {
-        None => format!(
-            "Unset::Asked {{ level: libc::{level}, number: {}, answer: Answer::{:?} }}",
-            number(option),
-            option.answer()?
-        ),
+        None => format!("Unset::Asked {{ answer: Answer::{:?} }}", option.answer()?),
         Some(Unset::Value(value)) => format!("Unset::Value({value:?})"),
         Some(Unset::Sysctl(path)) => format!("Unset::Sysctl({path:?})"),
         Some(Unset::Nothing) => "Unset::Nothing".to_owned(),
@@ -44,10 +39,17 @@ fn expression(index: usize, option: &Documented) -> Result<String, String> {
     let sockets: Vec<_> = sockets
         .map(|sockets| format!("Sockets::{sockets:?}"))
         .collect();
+    let also = facts.also.iter();
+    let also: Vec<_> = also
+        .map(|(name, given)| format!("({name:?}, {})", number(name, level, *given)))
+        .collect();
     let fields = [
         ("index", index.to_string()),
         ("name", format!("{name:?}")),
         ("level", format!("{level:?}")),
+        ("level_number", format!("libc::{level}")),
+        ("number", number(name, level, facts.number)),
+        ("also", format!("&[{}]", also.join(", "))),
         ("kind", format!("Kind::{:?}", option.kind()?)),
         ("value", format!("{:?}", option.plain_value())),
         ("text", format!("&{:?}", option.sentences())),

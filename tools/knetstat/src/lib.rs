@@ -65,6 +65,7 @@ pub mod model {
     pub mod query;
     pub mod row;
     pub mod similar;
+    pub mod spelling;
     pub mod states;
     pub mod text;
     pub mod tracker;

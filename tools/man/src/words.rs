@@ -32,6 +32,8 @@ pub struct Facts {
     pub unset: Option<Unset>,
     /// The number of the option, if the crate of the kernel's constants lacks it.
     pub number: Option<i32>,
+    /// Other options that set the same, each with its number if that crate lacks it.
+    pub also: Vec<(String, Option<i32>)>,
     /// Whether the value on a connected socket is unknown unless the row shows it.
     pub is_unknown_if_connected: bool,
     /// Whether bind(2) to an IPv6 address changes it.
@@ -63,6 +65,10 @@ impl Facts {
                 });
             }
             Some(("number", number)) => self.number = Some(number.parse().ok()?),
+            Some(("also", name)) => self.also.push(match name.split_once(' ') {
+                Some((name, number)) => (name.to_owned(), Some(number.parse().ok()?)),
+                None => (name.to_owned(), None),
+            }),
             Some(("connected", "unknown")) => self.is_unknown_if_connected = true,
             Some(("changed", "by bind")) => self.is_set_by_bind = true,
             Some(("changed", "by the kernel")) => self.is_changed_by_kernel = true,
@@ -141,12 +147,13 @@ mod tests {
     #[test]
     fn facts() {
         let text = "# A comment.\n\nA_B = Ar number\n: TCP: if set.\nWhat it is.\n@ unset sysctl net.a.b\n\
-            @ needs A_C\n@ connected unknown\n\nA_C\nMore.\n@ unset -1\n@ changed by the kernel\n\
-            @ on the MPTCP socket\n";
+            @ needs A_C\n@ connected unknown\n@ also A_D\n@ also A_E 5\n\nA_C\nMore.\n@ unset -1\n\
+            @ changed by the kernel\n@ on the MPTCP socket\n";
         let words = parse(text).unwrap();
         let Facts {
             unset,
             needs,
+            also,
             is_unknown_if_connected,
             is_changed_by_kernel,
             is_on_mptcp_socket,
@@ -154,6 +161,7 @@ mod tests {
         } = &words["A_B"].facts;
         assert_eq!(*unset, Some(Unset::Sysctl("net/a/b".to_owned())));
         assert_eq!(needs.as_deref(), Some("A_C"));
+        assert_eq!(*also, [("A_D".into(), None), ("A_E".into(), Some(5))]);
         assert!(*is_unknown_if_connected && !*is_changed_by_kernel && !*is_on_mptcp_socket);
         assert_eq!(words["A_B"].text, ["What it is."]);
         let facts = &words["A_C"].facts;
@@ -166,6 +174,8 @@ mod tests {
             "needs",
             "is new",
             "number x",
+            "also",
+            "also A_D x",
             "hidden",
             "hidden since 6.1",
             "hidden before 6",

@@ -3,34 +3,23 @@
 //! `knetstat explain`: prints what an option does.
 
 use crate::model::defaults::Defaults;
-use crate::model::options;
-use crate::model::similar::meant;
+use crate::model::spelling::lookup;
 use crate::print::explanation::explanation;
 use crate::print::stdout::say;
-use anyhow::{bail, Result};
+use anyhow::{Error, Result};
 use std::io::Write;
 
 /// Prints what each of these options does.
 pub fn run(names: &[String], out: &mut dyn Write) -> Result<()> {
     let mut text = String::new();
     let mut failure = None;
-    for name in names {
-        let found = options::find_all(name);
-        if found.is_empty() {
-            let mut hint = meant(&options::similar(name));
-            if hint.is_empty() {
-                hint += "; all options are in knetstat(5)";
-            }
-            bail!("{name:?} is not a socket option{hint}");
+    for info in lookup(names).map_err(Error::msg)? {
+        if !text.is_empty() {
+            text.push('\n');
         }
-        for info in found {
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            let defaults = Defaults::new(info);
-            text += &explanation(&defaults);
-            failure = failure.or(defaults.failure().map(str::to_owned));
-        }
+        let defaults = Defaults::new(info);
+        text += &explanation(&defaults);
+        failure = failure.or(defaults.failure().map(str::to_owned));
     }
     out.write_all(text.as_bytes())?;
     if let Some(failure) = failure {

@@ -195,12 +195,8 @@ impl Defaults {
             Unset::Asked { .. } if self.info.is_unknown_if_connected && class.is_connected => {
                 DefaultValue::Unknown
             }
-            Unset::Asked {
-                level,
-                number,
-                answer,
-            } => {
-                let ask = |is_bound| self.ask(class.file, is_bound, level, number, answer);
+            Unset::Asked { answer } => {
+                let ask = |is_bound| self.ask(class.file, is_bound, answer);
                 if !self.info.is_set_by_bind || !class.has_ipv6_address {
                     return ask(false);
                 }
@@ -214,21 +210,14 @@ impl Defaults {
         }
     }
 
-    fn ask(
-        &self,
-        file: File,
-        is_bound: bool,
-        level: i32,
-        number: i32,
-        answer: Answer,
-    ) -> DefaultValue {
+    fn ask(&self, file: File, is_bound: bool, answer: Answer) -> DefaultValue {
         let File { netid, family } = file;
         let fresh = FreshSocket {
             netid,
             family,
             is_bound,
         };
-        match fresh.getsockopt(level, number) {
+        match fresh.getsockopt(self.info.level_number, self.info.number) {
             Ok(bytes) => decode(answer, &bytes),
             Err(Refusal::NoAnswer(err)) if err.raw_os_error() == Some(libc::ENOPROTOOPT) => {
                 DefaultValue::Absent

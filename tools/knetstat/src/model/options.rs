@@ -16,11 +16,7 @@ use std::sync::LazyLock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unset {
     /// The value of a fresh socket, which the kernel reports.
-    Asked {
-        level: i32,
-        number: i32,
-        answer: Answer,
-    },
+    Asked { answer: Answer },
     /// Always this value.
     Value(&'static str),
     /// The value of a sysctl, by its path relative to `/proc/sys`.
@@ -38,6 +34,11 @@ pub struct Info {
     pub index: usize,
     pub name: &'static str,
     pub level: &'static str,
+    pub level_number: i32,
+    /// The number at its level, as in setsockopt(2).
+    pub number: i32,
+    /// Other options that set the same, each with its number at the same level.
+    pub also: &'static [(&'static str, i32)],
     pub kind: Kind,
     /// The description of the values, such as `seconds` or `0|1`.
     pub value: &'static str,
@@ -126,17 +127,30 @@ pub fn by_name(name: &str) -> Option<&'static Info> {
     BY_NAME.get(name).copied()
 }
 
-/// The options of this name. Case does not matter, and the prefix may be missing.
+/// Letters and digits in upper case: what all spellings of a name have in common.
+pub fn squashed(text: &str) -> String {
+    let kept = text.chars().filter(char::is_ascii_alphanumeric);
+    kept.map(|c| c.to_ascii_uppercase()).collect()
+}
+
+/// The options of this name, which may be that of another option that sets the same. Case and
+/// separators do not matter, and the prefix may be missing.
 pub fn find_all(name: &str) -> Vec<&'static Info> {
-    if let Some(info) = find(name) {
-        return vec![info];
+    let name = squashed(name);
+    let in_full = |info: &&Info| squashed(info.name) == name;
+    let found: Vec<_> = all().iter().filter(in_full).collect();
+    if !found.is_empty() || name.is_empty() {
+        return found;
     }
-    let is_it = |info: &&Info| {
-        info.name
-            .split_once('_')
-            .is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(name))
+    let is_it = |other: &str| {
+        let rest = other.split_once('_').map_or("", |(_, rest)| rest);
+        squashed(other) == name || squashed(rest) == name
     };
-    all().iter().filter(is_it).collect()
+    let is_one = |info: &&Info| {
+        let mut also = info.also.iter();
+        is_it(info.name) || also.any(|(other, _)| is_it(other))
+    };
+    all().iter().filter(is_one).collect()
 }
 
 /// At most three similar names, the most similar first.

@@ -58,6 +58,15 @@ pub fn explanation(defaults: &Defaults) -> String {
     for sentence in info.text {
         let _ = writeln!(text, "    {sentence}");
     }
+    let _ = writeln!(
+        text,
+        "    Level {}, number {}.",
+        info.level_number, info.number
+    );
+    if !info.also.is_empty() {
+        let names: Vec<_> = info.also.iter().map(|(name, _)| *name).collect();
+        let _ = writeln!(text, "    Other names: {}.", names.join(", "));
+    }
     if let Some(default) = default_text(defaults) {
         let _ = writeln!(text, "    Default: {default}.");
     }
@@ -108,6 +117,17 @@ mod tests {
         assert_eq!(value("IP_LOCAL_PORT_RANGE"), "low-high");
         assert_eq!(value("SO_TXTIME"), "clock[|flag]");
         assert!(explain(find("SO_RCVBUF").unwrap()).contains("half of what getsockopt(2) returns."));
+    }
+
+    #[test]
+    fn level_and_number() {
+        let text = explain(find("TCP_USER_TIMEOUT").unwrap());
+        assert!(text.contains("\n    Level 6, number 18.\n"), "{text}");
+        let text = explain(find("SO_RCVBUF").unwrap());
+        assert!(
+            text.contains("\n    Other names: SO_RCVBUFFORCE.\n"),
+            "{text}"
+        );
     }
 
     #[test]

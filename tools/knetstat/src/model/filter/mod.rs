@@ -31,6 +31,7 @@ use crate::model::filter::expr::Expr;
 pub use crate::model::filter::expr::Holders;
 use crate::model::row::Row;
 use crate::model::states::States;
+pub use crate::model::filter::value::Pattern;
 use crate::model::truth::Truth;
 use crate::source::services::Services;
 use std::rc::Rc;
