@@ -204,7 +204,7 @@ const COMPARED: [(&str, &str); 7] = [
 
 const OPERATORS: [&str; 6] = ["=", "!=", "<", "<=", ">", ">="];
 
-const WORDS: [&str; 43] = [
+const WORDS: [&str; 55] = [
     "state",
     "exclude",
     "all",
@@ -214,6 +214,18 @@ const WORDS: [&str; 43] = [
     "dst",
     "sport",
     "dport",
+    "dev",
+    "lo",
+    "fwmark",
+    "0x1/0x3",
+    "inet:any",
+    "inet6::22",
+    "10/8",
+    "*%lo",
+    "localhost",
+    "LISTEN",
+    "cgroup",
+    "autobound",
     "=",
     "!=",
     ">",

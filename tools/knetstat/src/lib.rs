@@ -16,10 +16,10 @@
 //!   |         color, explanation, format (text or JSON), notes on standard error, stdout
 //!   |
 //! model       row, options, defaults, filter, query (files, states and filter), event, tracker,
-//!   |         comparison, counts, words and states of filters, similar
+//!   |         comparison, counts, words and states of filters, similar, spelling
 //!   |
-//! source      files of the module, copy of the files, fresh sockets, process, services, netns,
-//!             rights, proc_mount, interrupt
+//! source      files of the module, copy of the files, fresh sockets, process, services, hosts,
+//!             netns, rights, proc_mount, interrupt
 //! ```
 //!
 //! A file imports only from its own layer and from layers below. Imports form no cycle.
@@ -76,6 +76,7 @@ pub mod source {
     pub mod copy;
     pub mod files;
     pub mod fresh;
+    pub mod hosts;
     pub mod interfaces;
     pub mod interrupt;
     pub mod netns;

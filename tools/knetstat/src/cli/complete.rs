@@ -139,6 +139,8 @@ mod tests {
                 "state" | "exclude" => parse(&[word, "established"]),
                 "src" | "dst" => parse(&[word, "127.0.0.1"]),
                 "sport" | "dport" => parse(&[word, "=", ":22"]),
+                "dev" => parse(&[word, "lo"]),
+                "fwmark" => parse(&[word, "1"]),
                 "and" | "or" => parse(&["diag", word, "diag"]),
                 "not" => parse(&[word, "diag"]),
                 word if word.ends_with(['=', '>']) => parse(&[&format!("{word}1")]),

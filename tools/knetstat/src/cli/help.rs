@@ -18,7 +18,7 @@ const OPTIONS: &str = "  NAME             the option is on, or is set if it is n
 ";
 
 const OPERANDS: &str = "\
-HOST: 192.0.2.1, 192.0.2.0/24:443, [2001:db8::]/32:443, *:443
+HOST: 192.0.2.1, 10/8, 192.0.2.0/24:443, [2001:db8::]/32:443, [fe80::1]%eth0, *:443, www.example.org
 PORT: :22, 22 or ssh
 OP: = != < > <= >= or eq ne lt gt le ge
 Without brackets, a list is evaluated from left to right: A or B and C means ( A or B ) and C. ss

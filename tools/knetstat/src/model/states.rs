@@ -34,8 +34,16 @@ pub const GROUPS: [(&str, States, &str); 6] = [
     ),
 ];
 
-/// Other spellings of states.
-const ALIASES: [(&str, State); 2] = [("close", State::Close), ("syn-rcv", State::SynRecv)];
+/// Other spellings of states, such as those in the output of ss and netstat.
+const ALIASES: [(&str, State); 7] = [
+    ("close", State::Close),
+    ("unconn", State::Close),
+    ("syn-rcv", State::SynRecv),
+    ("estab", State::Established),
+    ("listen", State::Listen),
+    ("fin-wait1", State::FinWait1),
+    ("fin-wait2", State::FinWait2),
+];
 
 impl States {
     pub const ALL: States = States((1 << State::ALL.len()) - 1);
@@ -64,8 +72,10 @@ impl States {
         self.0 & States::of(state).0 != 0
     }
 
-    /// The set of this name: a group, a state, or a label of rows. Case does not matter.
+    /// The set of this name: a group, a state, or a label of rows, ss or netstat. Case does not
+    /// matter.
     pub fn parse(name: &str) -> Option<States> {
+        let name = &name.replace('_', "-");
         let is_it = |other: &str| name.eq_ignore_ascii_case(other);
         let group = GROUPS.iter().find(|(group, ..)| is_it(group));
         if let Some((_, states, _)) = group {
@@ -83,4 +93,32 @@ impl States {
 pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     let states = State::ALL.iter().map(|(_, _, long)| (*long, "a state"));
     states.chain(GROUPS.iter().map(|(name, _, what)| (*name, *what)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The labels that ss and netstat print.
+    #[test]
+    fn labels_of_other_tools() {
+        for (ss, netstat, state) in [
+            ("ESTAB", "ESTABLISHED", State::Established),
+            ("SYN-SENT", "SYN_SENT", State::SynSent),
+            ("SYN-RECV", "SYN_RECV", State::SynRecv),
+            ("FIN-WAIT-1", "FIN_WAIT1", State::FinWait1),
+            ("FIN-WAIT-2", "FIN_WAIT2", State::FinWait2),
+            ("TIME-WAIT", "TIME_WAIT", State::TimeWait),
+            ("UNCONN", "CLOSE", State::Close),
+            ("CLOSE-WAIT", "CLOSE_WAIT", State::CloseWait),
+            ("LAST-ACK", "LAST_ACK", State::LastAck),
+            ("LISTEN", "LISTEN", State::Listen),
+            ("CLOSING", "CLOSING", State::Closing),
+        ] {
+            for label in [ss, netstat, &ss.to_ascii_lowercase()] {
+                assert_eq!(States::parse(label), Some(States::of(state)), "{label}");
+            }
+        }
+        assert_eq!(States::parse("estabished"), None);
+    }
 }

@@ -27,6 +27,8 @@ pub enum Meaning {
     Exclude,
     Host(Side),
     Port(Side),
+    Device,
+    Mark,
     Diag,
     Process,
     Pid,
@@ -117,7 +119,7 @@ impl Word {
 }
 
 /// All words, in the order of `--help`.
-pub const WORDS: [Word; 18] = [
+pub const WORDS: [Word; 20] = [
     word(
         "state",
         " STATE",
@@ -154,6 +156,18 @@ pub const WORDS: [Word; 18] = [
         " OP PORT",
         "the foreign port",
         Meaning::Port(Side::Foreign),
+    ),
+    word(
+        "dev",
+        " NAME",
+        "the interface of SO_BINDTODEVICE, by name or index",
+        Meaning::Device,
+    ),
+    word(
+        "fwmark",
+        " MARK",
+        "SO_MARK, with or without a mask: 0x1/0x3",
+        Meaning::Mark,
     ),
     word("diag", "", "the Diag column is not empty", Meaning::Diag),
     word(

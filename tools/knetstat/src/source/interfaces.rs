@@ -10,12 +10,19 @@ pub fn name_of(index: u32) -> Option<String> {
     netdevice::index_to_name(&socket, index).ok()
 }
 
+/// The index of the interface of this name, which may be an alternative one.
+pub fn index_of(name: &str) -> Option<u32> {
+    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
+    netdevice::name_to_index(&socket, name).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names() {
+        assert_eq!((index_of("lo"), index_of("no such")), (Some(1), None));
         assert_eq!(name_of(1).as_deref(), Some("lo"));
         assert_eq!(name_of(u32::MAX), None);
     }

@@ -3,22 +3,25 @@
 //! The names of ports, from `/etc/services`.
 
 use crate::source::files::Netid;
+use crate::source::hosts::Hosts;
 use std::collections::HashMap;
 use std::fs;
 
-/// The names of ports, searchable by port and by name.
+/// The names of ports, searchable by port and by name, and the names of hosts.
 #[derive(Debug, Default)]
 pub struct Services {
     names: HashMap<(Netid, u16), String>,
     ports: Vec<(String, Netid, u16)>,
     /// The range from which the kernel chooses ports. As in ss, these are never shown by name.
     ephemeral: Option<(u16, u16)>,
+    pub hosts: Hosts,
 }
 
 impl Services {
     pub fn load() -> Self {
         let text = fs::read("/etc/services").unwrap_or_default();
         let mut services = Self::parse(&String::from_utf8_lossy(&text));
+        services.hosts = Hosts::System;
         let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
         services.ephemeral = range.and_then(|text| {
             let mut words = text.split_ascii_whitespace();
@@ -67,6 +70,11 @@ impl Services {
             return None;
         }
         self.names.get(&(netid, port)).map(String::as_str)
+    }
+
+    /// The range from which the kernel chooses ports, if it is known.
+    pub fn ephemeral(&self) -> Option<(u16, u16)> {
+        self.ephemeral
     }
 
     /// The ports of this name, each once.

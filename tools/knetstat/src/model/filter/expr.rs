@@ -90,7 +90,7 @@ impl Expr {
                 left.or(|| right.test(row, holders))
             }
             Expr::Not(inner) => !inner.test(row, holders),
-            Expr::Host(side, host) => host.matches(side.of(row)).into(),
+            Expr::Host(side, host) => host.matches(row.file.family, side.of(row)).into(),
             Expr::Port(side, op, port) => op.holds(side.of(row).port.cmp(port)).into(),
             Expr::Diag => (!row.diag.is_empty()).into(),
             Expr::Process(Op::Ne, name) => !holders.any(|owner| owner.has_name(name)),

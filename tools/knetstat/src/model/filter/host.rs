@@ -3,21 +3,28 @@
 //! Addresses and prefixes, with or without a port.
 
 use crate::model::row::Endpoint;
-use std::net::{IpAddr, Ipv6Addr};
+use crate::source::files::Family;
+use std::net::{IpAddr, Ipv4Addr};
 
-/// An address with a prefix, and a port. Either may be missing.
-#[derive(Debug, PartialEq, Eq)]
+/// The end of a connection, as a filter describes it. What is `None` may be anything.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Host {
-    pub prefix: Option<Prefix>,
+    pub family: Option<Family>,
+    /// The addresses, one of which must match.
+    pub prefixes: Option<Vec<Prefix>>,
     pub port: Option<u16>,
 }
 
 impl Host {
-    pub fn matches(&self, endpoint: &Endpoint<'_>) -> bool {
+    /// Whether an end of a socket of this family matches.
+    pub fn matches(&self, family: Family, endpoint: &Endpoint<'_>) -> bool {
+        let is_one = |prefixes: &Vec<Prefix>| {
+            let mut prefixes = prefixes.iter();
+            prefixes.any(|prefix| prefix.contains(endpoint.address))
+        };
         self.port.is_none_or(|port| port == endpoint.port)
-            && self
-                .prefix
-                .is_none_or(|prefix| prefix.contains(endpoint.address))
+            && self.family.is_none_or(|only| only == family)
+            && self.prefixes.as_ref().is_none_or(is_one)
     }
 }
 
@@ -28,20 +35,33 @@ pub struct Prefix {
     pub len: u8,
 }
 
+impl From<IpAddr> for Prefix {
+    fn from(address: IpAddr) -> Self {
+        let len = if address.is_ipv4() { 32 } else { 128 };
+        Self { address, len }
+    }
+}
+
 impl Prefix {
-    /// Parses an address with or without a length. As in ss, the last parts of an IPv4 address may
-    /// be missing: `10/8`.
+    /// Parses an address with or without a length or an IPv4 mask. As in ss, the last parts of an
+    /// IPv4 address may be missing: `10/8`.
     pub fn parse(text: &str) -> Option<Self> {
+        // As in ss, the brackets may include the length.
+        let inner = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let text = inner.filter(|inner| inner.contains('/')).unwrap_or(text);
         let (address, len) = match text.split_once('/') {
             Some((address, len)) => (address, Some(len)),
             None => (text, None),
         };
         let address: IpAddr = match address.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.into(),
+            Some(rest) => rest.strip_suffix(']')?.parse().ok()?,
             None => address.parse().ok().or_else(|| abbreviated(address))?,
         };
         let max = if address.is_ipv4() { 32 } else { 128 };
         let len = match len {
+            Some(len) if max == 32 && len.contains('.') => mask_len(len)?,
             Some(len) => len.parse().ok().filter(|len| *len <= max)?,
             None => max,
         };
@@ -77,6 +97,14 @@ impl Prefix {
     }
 }
 
+/// The number of leading ones of a mask, if all other bits are 0.
+fn mask_len(text: &str) -> Option<u8> {
+    let mask: Ipv4Addr = text.parse().ok()?;
+    let len = mask.to_bits().leading_ones();
+    let is_mask = len == mask.to_bits().count_ones();
+    is_mask.then(|| len.try_into().ok())?
+}
+
 /// An IPv4 address whose last parts are missing and 0.
 fn abbreviated(text: &str) -> Option<IpAddr> {
     let mut bytes = [0; 4];
@@ -103,6 +131,9 @@ mod tests {
             ("193.233.7/24", "193.233.7.0/24"),
             ("10", "10.0.0.0"),
             ("10.1", "10.1.0.0"),
+            ("10/255.0.0.0", "10.0.0.0/8"),
+            ("192.0.2.0/255.255.255.252", "192.0.2.0/30"),
+            ("192.0.2.0/0.0.0.0", "192.0.2.0/0"),
         ] {
             let whole = Prefix::parse(whole);
             assert!(whole.is_some() && Prefix::parse(text) == whole, "{text}");
@@ -118,6 +149,9 @@ mod tests {
             "a",
             "1..2",
             "[10]",
+            "10/255.0.255.0",
+            "10/255.0",
+            "::/255.0.0.0",
         ] {
             assert_eq!(Prefix::parse(wrong), None, "{wrong}");
         }

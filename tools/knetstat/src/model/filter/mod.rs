@@ -3,11 +3,13 @@
 //! Filters: those of ss(8), and tests of socket options.
 //!
 //! ```text
-//! FILTER  = { ("state" | "exclude") STATE } [ LIST ]
+//! FILTER  = { ("state" | "exclude") [ "=" ] STATE } [ LIST ]
 //! LIST    = NOT { [ "and" | "or" ] NOT }
 //! NOT     = "not" NOT | "(" LIST ")" | TERM
 //! TERM    = ("src" | "dst") [ "=" | "!=" ] HOST
 //!         | ("sport" | "dport") [ OP ] PORT
+//!         | "dev" [ "=" | "!=" ] DEVICE
+//!         | "fwmark" [ "=" | "!=" ] MARK [ "/" MASK ]
 //!         | NAME [ OP VALUE ]
 //! ```
 //!
@@ -29,10 +31,11 @@ use crate::model::defaults::Defaults;
 use crate::model::filter::error::Error;
 use crate::model::filter::expr::Expr;
 pub use crate::model::filter::expr::Holders;
+pub use crate::model::filter::value::Pattern;
 use crate::model::row::Row;
 use crate::model::states::States;
-pub use crate::model::filter::value::Pattern;
 use crate::model::truth::Truth;
+use crate::source::files::Family;
 use crate::source::services::Services;
 use std::rc::Rc;
 
@@ -41,6 +44,8 @@ use std::rc::Rc;
 pub struct Filter {
     /// The states that `state` and `exclude` select, if the filter has these words.
     pub states: Option<States>,
+    /// The only family of the sockets, if all families that the filter names are the same.
+    pub family: Option<Family>,
     expr: Option<Expr>,
     /// The options that it names, with their defaults.
     pub options: Vec<Rc<Defaults>>,
@@ -53,6 +58,7 @@ impl Filter {
         let parsed = parser::parse(&words.join(" "), services)?;
         Ok(Self {
             states: parsed.states,
+            family: parsed.family,
             expr: parsed.expr,
             options: parsed.options,
             needs_owners: parsed.needs_owners,
@@ -78,6 +84,7 @@ mod tests {
     use crate::model::row::State;
     use crate::model::truth::Reason;
     use crate::source::files::File;
+    use crate::source::hosts::Hosts;
     use crate::source::process::Owner;
     use proptest::prelude::*;
 
@@ -147,6 +154,91 @@ mod tests {
         ] {
             assert_eq!(matches(filter, TCP, CONNECTION), expected, "{filter}");
         }
+    }
+
+    /// Spellings that ss accepts.
+    #[test]
+    fn hosts_and_ports_of_ss() {
+        for (filter, expected) in [
+            ("src 192/8", true),
+            ("src 192.0.2/24", true),
+            ("src 192.0.2.0/255.255.255.0", true),
+            ("src 192.0.2.0/255.255.255.255", false),
+            ("src any", true),
+            ("dst all:40001", true),
+            ("dst default:1", false),
+            ("src inet:192.0.2.1", true),
+            ("src inet:192.0.2.1:22", true),
+            ("src inet:*:22", true),
+            ("src inet6:any", false),
+            ("src inet6:any or src inet:any", true),
+            ("sport = inet::22", true),
+            ("sport = inet:22", true),
+            ("sport = inet6::22", false),
+            ("sport = :*", true),
+            ("sport != *", false),
+            ("sport = 0x16", true),
+            ("src [192.0.2.1]:22", true),
+            ("src here", true),
+            ("src here:ssh", true),
+            ("src there", false),
+            ("dst both", true),
+            ("dst != both", false),
+            ("src inet:here", true),
+            ("src 192.0.2.1%lo", false),
+            ("dev lo", false),
+            ("dev != lo", true),
+            ("dev 0", true),
+            ("dev 1", false),
+            ("not dev = 1", true),
+            ("SO_BINDTODEVICE=0", true),
+            (r"\( sport = :22 \)", true),
+            (r"\( sport = :22\) and \! dport = :22", true),
+        ] {
+            let mut services = services();
+            services.hosts =
+                Hosts::parse("192.0.2.1 here\n192.0.2.2 there\n198.51.100.7 both\n::1 both\n");
+            let parsed = Filter::parse(&[filter.to_owned()], &services);
+            let parsed = parsed.unwrap_or_else(|err| panic!("{filter}: {err}"));
+            let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
+            let holders = Holders {
+                known: &[],
+                may_lack: false,
+            };
+            assert_eq!(parsed.test(&row, holders).is_true(), expected, "{filter}");
+        }
+        let bound = "0 0 fe80::1:22 fe80::2:80 ESTB SO_BINDTODEVICE=lo,SO_MARK=0x11,uid=0,ino=5";
+        for (filter, expected) in [
+            ("src [fe80::1]%lo", true),
+            ("src [fe80::1]%1:22", true),
+            ("src fe80::1%lo", true),
+            ("src fe80::%lo/64", true),
+            ("src [fe80::1%lo]:22", true),
+            ("src [fe80::/64]:22", true),
+            ("src [fe80::2]%lo", false),
+            ("src *%lo", true),
+            ("dst *%lo:22", false),
+            ("dev lo", true),
+            ("dev = 1", true),
+            ("dev != lo", false),
+            ("dev 0", false),
+            ("fwmark = 0x11", true),
+            ("fwmark 17", true),
+            ("fwmark = 0x1/0xf", true),
+            ("fwmark != 0x10/0x10", false),
+            ("src inet6:[fe80::1]", true),
+            ("src inet:any", false),
+        ] {
+            assert_eq!(matches(filter, TCP6, bound), expected, "{filter}");
+        }
+        let family = |filter| parse(filter).unwrap().family;
+        assert_eq!(
+            family("src inet:any or src inet:127.0.0.1"),
+            Some(Family::Inet)
+        );
+        assert_eq!(family("sport = inet6::22"), Some(Family::Inet6));
+        assert_eq!(family("src inet:any or src inet6:any"), None);
+        assert_eq!(family("src 127.0.0.1"), None);
     }
 
     #[test]
@@ -386,6 +478,7 @@ mod tests {
             States::parse("synchronized")
         );
         assert_eq!(states("exclude bucket"), States::parse("big"));
+        assert_eq!(states("state=LISTEN"), states("state listening"));
         assert!(!States::DEFAULT.has(State::TimeWait) && States::DEFAULT.has(State::SynSent));
     }
 
@@ -410,7 +503,49 @@ mod tests {
             ("src 300.1.1.1", "\"300.1.1.1\" is not an address"),
             ("src 1.1.1.1/33", "\"1.1.1.1/33\" is not an address"),
             ("src > 1.1.1.1", "src takes only = or !=\n    src > 1.1.1.1\n        ^"),
-            ("dev eth0", "\"dev\" of ss is not supported\n    dev eth0\n    ^^^\nuse an option instead: SO_BINDTODEVICE=NAME"),
+            ("dev nosuch", "there is no interface \"nosuch\"\n    dev nosuch\n        ^^^^^^\n`ip link` lists"),
+            ("dev > lo", "dev takes only = or !="),
+            ("src [fe80::1]%nosuch", "there is no interface \"nosuch\""),
+            ("src [fe80::1]%", "\"[fe80::1]%\" is not an address"),
+            ("fwmark = x", "\"x\" is not a value of SO_MARK"),
+            ("fwmark = 3/1", "\"3/1\" is not a value of SO_MARK\n    fwmark = 3/1\n             ^^^\n\
+                expected: a number or a number and a mask, which must have all bits of the number"),
+            ("cgroup = /a", "the module does not report control groups; use ss"),
+            ("not autobound", "the module does not report whether the kernel chose a port; use "),
+            ("src unix:/run/x", "unix is not a family of TCP or UDP sockets; use ss"),
+            ("dst nosuch:22", "cannot resolve the host \"nosuch\""),
+            ("dst lo", "cannot resolve the host \"lo\": not known\n    dst lo\n        ^^\nfor an interface: dev lo"),
+            ("dst 1.1.1.1,1.1.1.2", "\"1.1.1.1,1.1.1.2\" is not an address\n    dst 1.1.1.1,1.1.1.2\n        \
+                ^^^^^^^^^^^^^^^\nfor several addresses: ( src 192.0.2.1 or"),
+            ("dst not 1.1.1.1", "\"not\" is not an operator\n    dst not 1.1.1.1\n        ^^^\nuse dst != ..."),
+            ("sport ! 22", "\"!\" is not an operator\n    sport ! 22\n          ^\nuse sport != ..."),
+            ("sport => 22", "\"=>\" is not an operator\n    sport => 22\n          ^^\noperators: = != < > <= >="),
+            ("TCP_KEEPIDLE =< 5", "\"=<\" is not an operator"),
+            ("sport :22,23", "\"22,23\" is not a port\n    sport :22,23\n          ^^^^^^\nfor several ports: "),
+            ("sport 22-25", "\"22-25\" is not a port\n    sport 22-25\n          ^^^^^\nfor a range: sport >="),
+            ("sport 022", "the port 022 begins with 0\n    sport 022\n          ^^^\nuse 22; as an octal number, it is 18"),
+            ("sport 0x10000", "\"0x10000\" is not a port"),
+            ("sport > *", "\"*\" is not a port"),
+            ("sport and", "a port is missing here"),
+            ("state established or state listening", "\"or\" is not needed here: leave it out\n    \
+                state established or state listening\n                      ^^\nstate A state B selects both"),
+            ("state established and sport = :22", "\"and\" is not needed here: leave it out"),
+            ("state established or sport = :22", "\"or\" cannot join a state with a condition"),
+            ("state established,listening", "\"established,listening\" is a list; repeat state instead\n    \
+                state established,listening\n          ^^^^^^^^^^^^^^^^^^^^^\nuse state established state listening"),
+            ("state bound-inactive", "sockets that neither listen nor connect are in no file; use ss -B\n    state bound-"),
+            ("state != listening", "a state has no such operator; use exclude instead"),
+            ("not state listening", "state must come before all other conditions\n    not state listening\n        \
+                ^^^^^\nfor example: exclude listening"),
+            ("port 22", "unknown word or option \"port\"; did you mean sport or dport?"),
+            (":22", "unknown word or option \":22\"; did you mean sport = :22 or dport = :22?"),
+            ("ssh", "unknown word or option \"ssh\"; did you mean sport = :ssh or dport = :ssh?"),
+            ("10.0.0.1", "unknown word or option \"10.0.0.1\"; did you mean src 10.0.0.1 or dst 10.0.0.1?"),
+            ("[::1]:5", "unknown word or option \"[::1]:5\"; did you mean src [::1]:5 or dst [::1]:5?"),
+            ("LISTEN", "unknown word or option \"LISTEN\"; did you mean state LISTEN?"),
+            ("tcp", "unknown word or option \"tcp\"; did you mean the flag -t?"),
+            ("tcp-nodelay", "unknown word or option \"tcp-nodelay\"; did you mean TCP_NODELAY?"),
+            ("zzz", "unknown word or option \"zzz\"\n    zzz\n    ^^^\nexpected: state, "),
             ("TCP_ULP>tls", "TCP_ULP is not a number, so it takes only = or !="),
             ("summary sport 22", "summary must be the first argument\n    summary sport 22\n    ^^^^^^^\nknetstat summary ..."),
             ("IP_TOS=5s", "\"5s\" is not a value of IP_TOS\n    IP_TOS=5s\n           ^^\nexpected: a code point such as ef, af11"),
@@ -453,7 +588,7 @@ mod tests {
 
         #[test]
         fn any_words(words in prop::collection::vec(prop::sample::select(vec![
-            "state", "exclude", "all", "src", "dst", "sport", "=", "!=", ">", "(", ")", "not", "and", "or",
+            "state", "exclude", "all", "src", "dst", "sport", "dev", "fwmark", "inet:", "lo", "0x1/0x3", "*%lo", "\\(", "=", "!=", ">", "(", ")", "not", "and", "or",
             "22", ":ssh", "[::1]:5", "1.2.3.4/8", "TCP_NODELAY", "SO_LINGER", "process", "pid", "'x'", "\"", "&", "|ü",
         ]), 0..12)) {
             if let Err(err) = parse(&words.join(" ")) {

@@ -14,6 +14,8 @@ use crate::model::quantity::Scale;
 use crate::model::similar::{meant, similar};
 use crate::model::states::{self, States};
 use crate::model::words::{self, Field, Meaning, Side, WORDS};
+use crate::source::files::Family;
+use crate::source::interfaces;
 use crate::source::services::Services;
 use crate::source::users;
 use std::ops::Range;
@@ -24,20 +26,52 @@ use std::rc::Rc;
 const MAX_TOKENS: usize = 10_000;
 const MAX_DEPTH: usize = 100;
 
-/// Words of ss that knetstat does not support, with hints.
-const OTHERS: [(&str, &str); 4] = [
-    ("dev", "use an option instead: SO_BINDTODEVICE=NAME"),
-    ("fwmark", "use an option instead: SO_MARK=0x2a"),
-    ("cgroup", "the module does not report control groups"),
-    ("autobound", "the module does not report who chose a port"),
-];
-
 /// Words that are commands if they come first.
 const COMMANDS: [&str; 2] = ["explain", "summary"];
+
+/// Words that people try, and what they may mean.
+const GUESSES: [(&str, &str); 23] = [
+    ("address", "src or dst"),
+    ("addr", "src or dst"),
+    ("comm", "process"),
+    ("device", "dev"),
+    ("foreign", "dst"),
+    ("help", "the flag --help"),
+    ("host", "src or dst"),
+    ("iface", "dev"),
+    ("inode", "ino"),
+    ("interface", "dev"),
+    ("ip", "src or dst"),
+    ("local", "src"),
+    ("lport", "sport"),
+    ("peer", "dst"),
+    ("port", "sport or dport"),
+    ("program", "process"),
+    ("remote", "dst"),
+    ("rport", "dport"),
+    ("tcp", "the flag -t"),
+    ("udp", "the flag -u"),
+    ("user", "uid"),
+    ("username", "uid"),
+    ("version", "the flag --version"),
+];
+
+/// The families that ss accepts before an address, and which of them are of TCP and UDP.
+const FAMILIES: [(&str, Option<Family>); 8] = [
+    ("inet", Some(Family::Inet)),
+    ("inet6", Some(Family::Inet6)),
+    ("link", None),
+    ("netlink", None),
+    ("tipc", None),
+    ("unix", None),
+    ("vsock", None),
+    ("xdp", None),
+];
 
 /// The parts of a filter.
 pub struct Parsed {
     pub states: Option<States>,
+    pub family: Option<Family>,
     pub expr: Option<Expr>,
     pub options: Vec<Rc<Defaults>>,
     pub needs_owners: bool,
@@ -50,6 +84,7 @@ pub fn parse(text: &str, services: &Services) -> Result<Parsed, Error> {
         tokens: tokens(text)?,
         at: 0,
         services,
+        families: Vec::new(),
         options: Vec::new(),
         needs_owners: false,
     };
@@ -65,8 +100,13 @@ pub fn parse(text: &str, services: &Services) -> Result<Parsed, Error> {
     if parser.at < parser.tokens.len() {
         return parser.error(parser.place(), "this bracket was not opened", "");
     }
+    let family = match parser.families.as_slice() {
+        [first, rest @ ..] if rest.iter().all(|family| family == first) => Some(*first),
+        _ => None,
+    };
     Ok(Parsed {
         states,
+        family,
         expr,
         options: parser.options,
         needs_owners: parser.needs_owners,
@@ -78,6 +118,8 @@ struct Parser<'a> {
     tokens: Vec<Token>,
     at: usize,
     services: &'a Services,
+    /// The families that the filter names.
+    families: Vec<Family>,
     options: Vec<Rc<Defaults>>,
     needs_owners: bool,
 }
@@ -126,11 +168,43 @@ impl Parser<'_> {
         found
     }
 
-    fn op(&mut self) -> Option<Op> {
+    /// The operator that the next token is.
+    fn peek_op(&self) -> Option<Op> {
         let word = self.peek()?;
         let (op, _) = OPS.iter().find(|(_, words)| words.contains(&word))?;
-        self.at += 1;
         Some(*op)
+    }
+
+    fn op(&mut self) -> Result<Option<Op>, Error> {
+        let Some(op) = self.peek_op() else {
+            return Ok(None);
+        };
+        self.at += 1;
+        if self.peek_op().is_some() || self.peek() == Some("!") {
+            let place = self.before().start..self.place().end;
+            let what = format!("{:?} is not an operator", &self.text[place.clone()]);
+            return self.error(place, what, "operators: = != < > <= >=");
+        }
+        Ok(Some(op))
+    }
+
+    /// The error for `not` behind a word that takes an operator.
+    fn refuse_not(&mut self, name: &str) -> Result<(), Error> {
+        if !self.take(Meaning::Not) {
+            return Ok(());
+        }
+        let what = format!("{:?} is not an operator", self.tokens[self.at - 1].text);
+        self.error(self.before(), what, format!("use {name} != ..."))
+    }
+
+    /// Takes an operator that tests only whether two values are the same. Without one, it is `=`.
+    fn equality(&mut self, name: &str, hint: &str) -> Result<Op, Error> {
+        self.refuse_not(name)?;
+        match self.op()? {
+            None => Ok(Op::Eq),
+            Some(op) if op.is_equality() => Ok(op),
+            Some(_) => self.error(self.before(), format!("{name} takes only = or !="), hint),
+        }
     }
 
     /// Takes the next token as a value. A value in quotes may be empty.
@@ -145,16 +219,50 @@ impl Parser<'_> {
         }
     }
 
+    /// Takes the next token as a value that is not a word of filters.
+    fn operand_of(&mut self, what: &str) -> Result<Token, Error> {
+        match self.peek().and_then(words::find) {
+            Some(_) => self.error(self.place(), format!("{what} is missing here"), ""),
+            None => self.value(what),
+        }
+    }
+
     fn states(&mut self) -> Result<Option<States>, Error> {
         let mut states = None;
         loop {
             let is_state = self.take(Meaning::State);
             if !is_state && !self.take(Meaning::Exclude) {
+                if states.is_some() {
+                    self.refuse_join()?;
+                }
                 return Ok(states);
             }
-            let token = self.value("the name of a state")?;
+            match self.op()? {
+                None | Some(Op::Eq) => {}
+                Some(_) => {
+                    let (other, example) = match is_state {
+                        true => ("exclude", "exclude listening"),
+                        false => ("state", "state listening"),
+                    };
+                    let what = format!("a state has no such operator; use {other} instead");
+                    return self.error(self.before(), what, format!("for example: {example}"));
+                }
+            }
+            let token = self.operand_of("the name of a state")?;
+            if token.text.eq_ignore_ascii_case("bound-inactive") {
+                let what = "sockets that neither listen nor connect are in no file; use ss -B";
+                return self.error(token.place, what, "");
+            }
             let Some(found) = States::parse(&token.text) else {
                 let names = || states::names().map(|(name, _)| name);
+                let listed: Vec<_> = token.text.split([',', '|']).collect();
+                if listed.iter().all(|name| States::parse(name).is_some()) {
+                    let word = if is_state { "state" } else { "exclude" };
+                    let words = listed.iter().map(|name| format!("{word} {name}"));
+                    let hint = words.collect::<Vec<_>>().join(" ");
+                    let what = format!("{:?} is a list; repeat {word} instead", token.text);
+                    return self.error(token.place, what, format!("use {hint}"));
+                }
                 let hint = format!("states: {}", names().collect::<Vec<_>>().join(" "));
                 let near = similar(&token.text, names());
                 return self.error(
@@ -169,6 +277,33 @@ impl Parser<'_> {
                 (Some(before), true) => States::and(before, found),
                 (Some(before), false) => before.without(found),
             });
+        }
+    }
+
+    /// The error for `and` or `or` behind states.
+    fn refuse_join(&mut self) -> Result<(), Error> {
+        let place = self.place();
+        let is_or = self.take(Meaning::Or);
+        if !is_or && !self.take(Meaning::And) {
+            return Ok(());
+        }
+        let word = self.tokens[self.at - 1].text.clone();
+        let next = self.peek().and_then(words::find).map(|word| word.meaning);
+        let is_state = matches!(next, Some(Meaning::State | Meaning::Exclude));
+        match is_or && !is_state {
+            true => self.error(
+                place,
+                format!("{word:?} cannot join a state with a condition"),
+                "sockets must be in the state and also meet the conditions",
+            ),
+            false => self.error(
+                place,
+                format!("{word:?} is not needed here: leave it out"),
+                match is_state {
+                    true => "state A state B selects both states",
+                    false => "for example: state established sport = :22",
+                },
+            ),
         }
     }
 
@@ -222,17 +357,21 @@ impl Parser<'_> {
         };
         match word.meaning {
             Meaning::Host(side) => self.host_term(name, side),
-            Meaning::Port(side) => {
-                let op = self.op().unwrap_or(Op::Eq);
-                let value = self.value("a port")?;
-                let port = value.text.strip_prefix(':').unwrap_or(&value.text);
-                let port = self.port(port, value.place.clone())?;
-                Ok(Expr::Port(side, op, port))
+            Meaning::Port(side) => self.port_term(name, side),
+            Meaning::Device => {
+                let op = self.equality(name, "")?;
+                let value = self.operand_of("an interface")?;
+                self.device(op, &value.text, value.place)
+            }
+            Meaning::Mark => {
+                let op = self.equality(name, "")?;
+                let value = self.operand_of("a mark")?;
+                self.test("SO_MARK", op, &value)
             }
             Meaning::Diag => Ok(Expr::Diag),
             Meaning::Process => {
                 self.needs_owners = true;
-                let op = self.op();
+                let op = self.op()?;
                 let Some(op @ (Op::Eq | Op::Ne)) = op else {
                     let hint = format!("for example: {name}=nginx or {name}!=nginx");
                     return self.error(place, format!("{name} takes = or != and a name"), hint);
@@ -257,11 +396,18 @@ impl Parser<'_> {
                 })?;
                 Ok(Expr::Number(field, op, operand))
             }
-            Meaning::State | Meaning::Exclude => self.error(
-                place,
-                format!("{name} must come before all other conditions"),
-                format!("for example: {name} established sport = :22"),
-            ),
+            Meaning::State | Meaning::Exclude => {
+                let before = self.at.checked_sub(2).and_then(|at| self.tokens.get(at));
+                let before = before.and_then(|token| words::find(&token.text));
+                let is_not = before.is_some_and(|word| word.meaning == Meaning::Not);
+                let hint = match (is_not, word.meaning) {
+                    (true, Meaning::State) => "for example: exclude listening",
+                    (true, _) => "for example: state listening",
+                    (false, _) => "for example: state established sport = :22",
+                };
+                let what = format!("{name} must come before all other conditions");
+                self.error(place, what, hint)
+            }
             Meaning::And | Meaning::Or => {
                 self.error(place, format!("{name} needs a condition before it"), "")
             }
@@ -271,21 +417,60 @@ impl Parser<'_> {
     }
 
     fn host_term(&mut self, name: &str, side: Side) -> Result<Expr, Error> {
-        let is_not = match self.op() {
-            None | Some(Op::Eq) => false,
-            Some(Op::Ne) => true,
-            Some(_) => {
-                let hint = "to compare ports, use sport or dport";
-                let what = format!("{name} takes only = or !=");
-                return self.error(self.before(), what, hint);
-            }
-        };
-        let value = self.value("an address")?;
-        let host = Expr::Host(side, self.host(&value)?);
-        Ok(match is_not {
-            true => Expr::Not(Box::new(host)),
-            false => host,
+        let op = self.equality(name, "to compare ports, use sport or dport")?;
+        let value = self.operand_of("an address")?;
+        let (host, device) = self.host(&value)?;
+        let mut host = Expr::Host(side, host);
+        if let Some(device) = device {
+            let device = self.device(Op::Eq, &device, value.place)?;
+            host = Expr::And(Box::new(host), Box::new(device));
+        }
+        Ok(match op {
+            Op::Ne => Expr::Not(Box::new(host)),
+            _ => host,
         })
+    }
+
+    /// Parses `[FAMILY:]:PORT` and what is before it.
+    fn port_term(&mut self, name: &str, side: Side) -> Result<Expr, Error> {
+        self.refuse_not(name)?;
+        let op = self.op()?.unwrap_or(Op::Eq);
+        let value = self.operand_of("a port")?;
+        let (family, word) = self.family(&value)?;
+        let word = word.strip_prefix(':').unwrap_or(word);
+        let any = Expr::Host(
+            side,
+            Host {
+                family,
+                ..Host::default()
+            },
+        );
+        let condition = match (word, op) {
+            ("*", Op::Eq) => return Ok(any),
+            ("*", Op::Ne) => return Ok(Expr::Not(Box::new(any))),
+            _ => Expr::Port(side, op, self.port(word, value.place.clone())?),
+        };
+        Ok(match family {
+            None => condition,
+            Some(_) => Expr::And(Box::new(any), Box::new(condition)),
+        })
+    }
+
+    /// Whether the socket is bound to an interface, given by name or index.
+    fn device(&mut self, op: Op, typed: &str, place: Range<usize>) -> Result<Expr, Error> {
+        let index = interfaces::index_of(typed);
+        if index.is_none() && typed.parse::<u32>().is_err() {
+            let what = format!("there is no interface {typed:?}");
+            return self.error(place, what, "`ip link` lists the interfaces");
+        }
+        // The name may be an alternative one; rows show the other.
+        let name = index.and_then(interfaces::name_of);
+        let token = Token {
+            text: name.unwrap_or_else(|| typed.to_owned()),
+            place,
+            is_quoted: true,
+        };
+        self.test("SO_BINDTODEVICE", op, &token)
     }
 
     /// The place of the token that was taken last.
@@ -295,14 +480,17 @@ impl Parser<'_> {
 
     fn unknown<T>(&self, token: &Token) -> Result<T, Error> {
         let word = token.text.as_str();
-        if let Some((_, here)) = OTHERS.iter().find(|(other, _)| *other == word) {
-            let what = format!("{word:?} of ss is not supported");
-            return self.error(token.place.clone(), what, *here);
+        if let Some(what) = self.unsupported(word) {
+            return self.error(token.place.clone(), what, "");
         }
         if COMMANDS.contains(&word) {
             let what = format!("{word} must be the first argument");
             let hint = format!("knetstat {word} ...");
             return self.error(token.place.clone(), what, hint);
+        }
+        if let Some(guess) = self.guess(word) {
+            let what = format!("unknown word or option {word:?}; did you mean {guess}?");
+            return self.error(token.place.clone(), what, "");
         }
         let full: Vec<_> = options::find_all(word)
             .iter()
@@ -317,12 +505,53 @@ impl Parser<'_> {
         });
         near.truncate(3);
         let what = format!("unknown word or option {word:?}{}", meant(&near));
-        let hint = if near.is_empty() {
-            format!("expected: {}", words::conditions())
-        } else {
-            String::new()
-        };
+        let mut hint = String::new();
+        if near.is_empty() {
+            hint = format!("expected: {}", words::conditions());
+            if word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            {
+                hint += &format!("\nfor the sockets of a process: process={word}");
+            }
+        }
         self.error(token.place.clone(), what, hint)
+    }
+
+    /// The answer to a word of ss that knetstat does not support.
+    fn unsupported(&self, word: &str) -> Option<String> {
+        Some(match word {
+            "cgroup" => "the module does not report control groups; use ss cgroup = PATH".into(),
+            "autobound" => {
+                let instead = match self.services.ephemeral() {
+                    Some((low, high)) => format!("sport >= :{low} and sport <= :{high}"),
+                    None => "the ports in net.ipv4.ip_local_port_range".into(),
+                };
+                format!("the module does not report whether the kernel chose a port; use {instead}")
+            }
+            _ => return None,
+        })
+    }
+
+    /// A guess of what an unknown word means, by what it looks like.
+    fn guess(&self, word: &str) -> Option<String> {
+        let lower = word.to_ascii_lowercase();
+        if let Some((_, guess)) = GUESSES.iter().find(|(other, _)| *other == lower) {
+            return Some((*guess).to_owned());
+        }
+        if States::parse(word).is_some() {
+            return Some(format!("state {word}"));
+        }
+        let port = word.strip_prefix(':').unwrap_or(word);
+        let is_port = port.parse::<u16>().is_ok() || !self.services.ports(port).is_empty();
+        if is_port {
+            return Some(format!("sport = :{port} or dport = :{port}"));
+        }
+        let address = word.rsplit_once(':').map_or(word, |(address, _)| address);
+        let is_address = [word, address]
+            .iter()
+            .any(|text| Prefix::parse(text).is_some());
+        is_address.then(|| format!("src {word} or dst {word}"))
     }
 
     /// Parses an operator, and a number or the name of another number of the row.
@@ -332,7 +561,7 @@ impl Parser<'_> {
         place: Range<usize>,
         parse: &dyn Fn(&str) -> Option<i128>,
     ) -> Result<(Op, Operand), Error> {
-        let Some(op) = self.op() else {
+        let Some(op) = self.op()? else {
             return self.error(
                 place,
                 format!("{name} takes an operator and a number"),
@@ -354,25 +583,34 @@ impl Parser<'_> {
                     "expected: a number, or the name of a user",
                 )
             }
-            None => self.error(value.place, format!("{:?} is not a number", value.text), ""),
+            None => {
+                let hint = match name {
+                    "pid" => format!("for the name of a process: process={}", value.text),
+                    _ => String::new(),
+                };
+                self.error(
+                    value.place,
+                    format!("{:?} is not a number", value.text),
+                    hint,
+                )
+            }
         }
     }
 
+    /// The defaults of an option. The filter has one copy for each option that it names.
+    fn defaults(&mut self, info: &'static Info) -> Rc<Defaults> {
+        let mut before = self.options.iter();
+        if let Some(defaults) = before.find(|defaults| defaults.info.index == info.index) {
+            return Rc::clone(defaults);
+        }
+        let defaults = Rc::new(Defaults::new(info));
+        self.options.push(Rc::clone(&defaults));
+        defaults
+    }
+
     fn option(&mut self, info: &'static Info) -> Result<Expr, Error> {
-        let before = self
-            .options
-            .iter()
-            .find(|defaults| defaults.info.index == info.index);
-        let defaults = match before {
-            Some(defaults) => Rc::clone(defaults),
-            None => {
-                let defaults = Rc::new(Defaults::new(info));
-                self.options.push(Rc::clone(&defaults));
-                defaults
-            }
-        };
-        let Some(op) = self.op() else {
-            return Ok(Expr::IsOn(defaults));
+        let Some(op) = self.op()? else {
+            return Ok(Expr::IsOn(self.defaults(info)));
         };
         let place = self.before();
         let token = self.value("a value")?;
@@ -381,20 +619,48 @@ impl Parser<'_> {
             let hint = format!("expected: {} = {}", info.name, info.value);
             return self.error(place, what, hint);
         }
-        match Pattern::parse(info, &token.text) {
+        self.test(info.name, op, &token)
+    }
+
+    /// A comparison of an option with a value.
+    fn test(&mut self, name: &str, op: Op, value: &Token) -> Result<Expr, Error> {
+        let Some(info) = options::by_name(name) else {
+            return self.error(
+                value.place.clone(),
+                format!("there is no option {name}"),
+                "",
+            );
+        };
+        match Pattern::parse(info, &value.text) {
             Ok(pattern) => Ok(Expr::Option(Test {
-                defaults,
+                defaults: self.defaults(info),
                 op,
                 pattern,
             })),
-            Err(rejected) => self.error(token.place, rejected.what, rejected.hint),
+            Err(rejected) => self.error(value.place.clone(), rejected.what, rejected.hint),
         }
     }
 
     fn port(&self, word: &str, place: Range<usize>) -> Result<u16, Error> {
-        if word.bytes().all(|byte| byte.is_ascii_digit()) {
-            if let Ok(port) = word.parse() {
-                return Ok(port);
+        let digits = word.strip_prefix("0x").unwrap_or(word);
+        let is_hex = digits.len() < word.len();
+        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let decimal = digits.parse::<u16>().ok().filter(|_| !is_hex);
+            let has_zero = digits.len() > 1 && digits.starts_with('0');
+            match (is_hex, decimal) {
+                (true, _) => {
+                    if let Ok(port) = u16::from_str_radix(digits, 16) {
+                        return Ok(port);
+                    }
+                }
+                (false, Some(decimal)) if has_zero => {
+                    let octal = u16::from_str_radix(digits, 8).ok();
+                    let octal = octal.map(|n| format!("; as an octal number, it is {n}"));
+                    let hint = format!("use {decimal}{}", octal.unwrap_or_default());
+                    return self.error(place, format!("the port {word} begins with 0"), hint);
+                }
+                (false, Some(decimal)) => return Ok(decimal),
+                (false, None) => {}
             }
         }
         match self.services.ports(word).as_slice() {
@@ -402,11 +668,15 @@ impl Parser<'_> {
             [] => {
                 let near = similar(word, self.services.names());
                 let what = format!("{word:?} is not a port{}", meant(&near));
-                self.error(
-                    place,
-                    what,
-                    "expected: a number from 0 to 65535, or a name from /etc/services",
-                )
+                let is_list = word.contains(',');
+                let hint = match word.split_once('-') {
+                    _ if is_list => "for several ports: ( sport = :22 or sport = :80 )",
+                    Some((low, _)) if low.parse::<u16>().is_ok() => {
+                        "for a range: sport >= :8000 and sport <= :8010"
+                    }
+                    _ => "expected: a number from 0 to 65535, or a name from /etc/services",
+                };
+                self.error(place, what, hint)
             }
             ports => {
                 let numbers: Vec<_> = ports.iter().map(u16::to_string).collect();
@@ -417,9 +687,39 @@ impl Parser<'_> {
         }
     }
 
-    /// Parses `ADDRESS[/PREFIX][:PORT]`, `[ADDRESS][/PREFIX]:PORT`, `*:PORT` or `:PORT`.
-    fn host(&self, token: &Token) -> Result<Host, Error> {
-        let whole = token.text.as_str();
+    /// Takes a family from the begin of a host or port, and returns the rest.
+    fn family<'t>(&mut self, token: &'t Token) -> Result<(Option<Family>, &'t str), Error> {
+        let text = token.text.as_str();
+        let found = FAMILIES.iter().find_map(|(name, family)| {
+            let rest = text.strip_prefix(name)?.strip_prefix(':')?;
+            Some((name, *family, rest))
+        });
+        match found {
+            None => Ok((None, text)),
+            Some((_, Some(family), rest)) => {
+                self.families.push(family);
+                Ok((Some(family), rest))
+            }
+            Some((name, None, _)) => {
+                let what = format!("{name} is not a family of TCP or UDP sockets; use ss");
+                self.error(token.place.clone(), what, "")
+            }
+        }
+    }
+
+    /// Parses `[FAMILY:]ADDRESS[%DEVICE][/PREFIX][:PORT]`. The address may be in brackets, a name,
+    /// `*`, or missing. Returns the host and the interface.
+    fn host(&mut self, token: &Token) -> Result<(Host, Option<String>), Error> {
+        let (family, whole) = self.family(token)?;
+        let (whole, device) = match whole.split_once('%') {
+            None => (whole.to_owned(), None),
+            Some((before, behind)) => {
+                let end = behind.find([']', '/', ':']).unwrap_or(behind.len());
+                let (device, behind) = behind.split_at(end);
+                (before.to_owned() + behind, Some(device.to_owned()))
+            }
+        };
+        let whole = whole.as_str();
         // The last colon after the prefix or the bracket begins the port.
         let behind = whole.rfind(['/', ']']).unwrap_or(0);
         let (address, port) = match whole[behind..].rfind(':') {
@@ -429,28 +729,76 @@ impl Parser<'_> {
             }
             None => (whole, None),
         };
-        // `Some(None)` is any address.
-        let prefix = |text: &str| match text {
-            "" | "*" => Some(None),
-            text => Prefix::parse(text).map(Some),
-        };
-        let split = prefix(address).map(|prefix| (prefix, port));
+        let split = Address::parse(address).map(|address| (address, port));
         // The whole text as an IPv6 address without a port and without brackets.
-        let alone = || Some((prefix(whole)?, None));
+        let alone = || Some((Address::parse(whole)?, None));
         let is_port = |text: &str| matches!(text, "" | "*") || self.port(text, 0..0).is_ok();
         let split = split.filter(|(_, port)| port.is_none_or(is_port) || alone().is_none());
-        let Some((prefix, port)) = split.or_else(alone) else {
-            let what = format!("{whole:?} is not an address");
-            return self.error(
-                token.place.clone(),
-                what,
-                "for example: 192.0.2.1, 192.0.2.0/24:80, [2001:db8::]/32:443 or *:80",
-            );
+        let is_device = device.as_ref().is_none_or(|device| !device.is_empty());
+        let Some((address, port)) = split.or_else(alone).filter(|_| is_device) else {
+            let what = format!("{:?} is not an address", token.text);
+            let hint = match token.text.contains(',') {
+                true => "for several addresses: ( src 192.0.2.1 or src 192.0.2.2 )",
+                false => "for example: 192.0.2.1, 192.0.2.0/24:80, [2001:db8::]/32:443 or *:80",
+            };
+            return self.error(token.place.clone(), what, hint);
         };
         let port = match port {
             None | Some("" | "*") => None,
             Some(port) => Some(self.port(port, token.place.clone())?),
         };
-        Ok(Host { prefix, port })
+        let prefixes = match address {
+            Address::Any => None,
+            Address::Prefix(prefix) => Some(vec![prefix]),
+            Address::Name(name) => Some(self.resolve(name, token.place.clone())?),
+        };
+        let host = Host {
+            family,
+            prefixes,
+            port,
+        };
+        Ok((host, device))
     }
+
+    /// The addresses of a host, of which any may match.
+    fn resolve(&self, name: &str, place: Range<usize>) -> Result<Vec<Prefix>, Error> {
+        match self.services.hosts.resolve(name) {
+            Ok(addresses) => Ok(addresses.into_iter().map(Prefix::from).collect()),
+            Err(reason) => {
+                let hint = match interfaces::index_of(name) {
+                    Some(_) => format!("for an interface: dev {name}"),
+                    None => String::new(),
+                };
+                let what = format!("cannot resolve the host {name:?}: {reason}");
+                self.error(place, what, hint)
+            }
+        }
+    }
+}
+
+/// The address in a host.
+enum Address<'a> {
+    Any,
+    Prefix(Prefix),
+    Name(&'a str),
+}
+
+impl<'a> Address<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        if matches!(text, "" | "*" | "any" | "all" | "default") {
+            return Some(Self::Any);
+        }
+        let prefix = Prefix::parse(text);
+        prefix
+            .map(Self::Prefix)
+            .or_else(|| is_host_name(text).then_some(Self::Name(text)))
+    }
+}
+
+/// Whether a text can be the name of a host. Digits and dots alone are a mistyped address.
+fn is_host_name(text: &str) -> bool {
+    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+    text.chars().all(is_allowed)
+        && text.contains(|c: char| c.is_alphabetic())
+        && text.starts_with(|c: char| c.is_alphanumeric() || c == '_')
 }

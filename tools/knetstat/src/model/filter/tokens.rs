@@ -25,10 +25,17 @@ pub fn sign(rest: &str) -> Option<usize> {
             .then_some(1))
 }
 
+/// The length of an operator or bracket with a backslash, which ss takes for the same. Inside
+/// quotes of the shell, people write `\(` as without them.
+fn escaped_sign(rest: &str) -> Option<usize> {
+    sign(rest.strip_prefix('\\')?).map(|len| len + 1)
+}
+
 /// Whether a word ends here. `|` and `&` do not end it, because values contain them.
 fn ends_word(rest: &str) -> bool {
     rest.starts_with(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '=' | '<' | '>'))
         || rest.starts_with("!=")
+        || escaped_sign(rest).is_some()
 }
 
 pub fn tokens(text: &str) -> Result<Vec<Token>, Error> {
@@ -42,9 +49,10 @@ pub fn tokens(text: &str) -> Result<Vec<Token>, Error> {
         }
         let mut is_quoted = false;
         let mut word = String::new();
-        if let Some(len) = sign(&text[at..]) {
+        let rest = &text[at..];
+        if let Some(len) = sign(rest).or_else(|| escaped_sign(rest)) {
             at += len;
-            word += &text[begin..at];
+            word += text[begin..at].trim_start_matches('\\');
         } else {
             while let Some(c) = text[at..].chars().next() {
                 if c == '"' || c == '\'' {

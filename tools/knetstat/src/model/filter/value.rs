@@ -176,8 +176,7 @@ impl Pattern {
             Self::Number { base: 0, .. } => matches!(
                 info.unset,
                 Unset::Asked {
-                    answer: Answer::Time,
-                    ..
+                    answer: Answer::Time
                 }
             ),
             Self::Name(name) | Self::Interface(name) => name.is_empty(),
@@ -198,6 +197,10 @@ impl Rejected {
             Kind::Flag => {
                 let values: Vec<_> = flag_values(info).map(|n| n.to_string()).collect();
                 format!("expected: {}, on or off", values.join(", "))
+            }
+            Kind::Mask | Kind::TrafficClass if is_outside_of_mask(text) => {
+                "expected: a number or a number and a mask, which must have all bits of the number"
+                    .to_owned()
             }
             Kind::Mask => {
                 "expected: a number or a number and a mask, such as 0x10 or 0x10/0xf0".to_owned()
@@ -245,14 +248,22 @@ fn flag(info: &Info, text: &str) -> Option<Pattern> {
         .then_some(Pattern::Number { base: n, factor: 1 })
 }
 
-fn masked(text: &str) -> Option<Pattern> {
+/// A number and its mask.
+fn value_and_mask(text: &str) -> Option<(u64, u64)> {
     let number = |text| Scale::COUNT.parse(text).and_then(|n| u64::try_from(n).ok());
-    let (value, mask) = match text.split_once('/') {
-        Some((value, mask)) => (value, number(mask)?),
-        None => (text, u64::MAX),
-    };
-    let value = number(value)?;
-    // Bits outside of the mask could never be equal.
+    Some(match text.split_once('/') {
+        Some((value, mask)) => (number(value)?, number(mask)?),
+        None => (number(text)?, u64::MAX),
+    })
+}
+
+/// Whether bits of the number are not in the mask. It then equals nothing.
+fn is_outside_of_mask(text: &str) -> bool {
+    value_and_mask(text).is_some_and(|(value, mask)| value & mask != value)
+}
+
+fn masked(text: &str) -> Option<Pattern> {
+    let (value, mask) = value_and_mask(text)?;
     (value & mask == value).then_some(Pattern::Masked { value, mask })
 }
 
@@ -287,11 +298,12 @@ fn flags(info: &Info, text: &str) -> Result<Pattern, Rejected> {
     flags.collect::<Result<_, _>>().map(Pattern::Flags)
 }
 
-/// The name of an interface, which may be given by its index.
+/// The name of an interface, which may be given by its index. The index 0 means none.
 fn interface(text: &str) -> Option<String> {
-    let by_index = text.parse().ok().map(|index| {
+    let by_index = text.parse().ok().map(|index| match index {
+        0 => String::new(),
         // Rows show this name if there is no such interface.
-        interfaces::name_of(index).unwrap_or_else(|| format!("if{index}"))
+        _ => interfaces::name_of(index).unwrap_or_else(|| format!("if{index}")),
     });
     // A name can be longer with the escapes of a row.
     let is_name = text.contains('\\') || text.len() <= LONGEST_NAME;
