@@ -2,6 +2,7 @@
 
 //! The arguments of the command. The doc comments of the fields are its `--help`.
 
+use crate::cli::habits::Habits;
 use crate::cli::{complete, help};
 use crate::print::color::Color;
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -16,6 +17,7 @@ use std::time::Duration;
     version = env!("KNETSTAT_VERSION"),
     after_help = help::after_help(),
     args_conflicts_with_subcommands = true,
+    args_override_self = true,
     disable_help_subcommand = true
 )]
 pub struct Cli {
@@ -87,10 +89,10 @@ pub struct List {
     #[arg(short, long)]
     pub udp: bool,
     /// Show IPv4 sockets
-    #[arg(short = '4', long)]
+    #[arg(short = '4', long, alias = "inet")]
     pub ipv4: bool,
     /// Show IPv6 sockets, including those that carry IPv4 traffic
-    #[arg(short = '6', long)]
+    #[arg(short = '6', long, alias = "inet6")]
     pub ipv6: bool,
     /// Show only listening sockets and unconnected UDP sockets
     #[arg(short, long)]
@@ -99,10 +101,10 @@ pub struct List {
     #[arg(short, long)]
     pub all: bool,
     /// Show port numbers instead of service names
-    #[arg(short, long)]
+    #[arg(short, long, aliases = ["numeric-hosts", "numeric-ports", "numeric-users"])]
     pub numeric: bool,
     /// Show which processes have the socket open
-    #[arg(short, long)]
+    #[arg(short, long, aliases = ["program", "programs"])]
     pub processes: bool,
     /// Show which threads have the socket open; implies -p
     #[arg(short = 'T', long)]
@@ -150,8 +152,10 @@ pub struct List {
         hide_default_value = true
     )]
     pub color: Color,
+    #[command(flatten)]
+    pub habits: Habits,
     /// Show only the sockets that FILTER selects; see below
-    #[arg(value_name = "FILTER", add = ArgValueCompleter::new(complete::filter))]
+    #[arg(id = "words", value_name = "FILTER", add = ArgValueCompleter::new(complete::filter))]
     pub filter: Vec<String>,
 }
 
@@ -234,7 +238,7 @@ mod tests {
         let of_all = std::iter::once(&command).chain(command.get_subcommands());
         let flags = of_all
             .flat_map(clap::Command::get_arguments)
-            .filter(|arg| !arg.is_positional());
+            .filter(|arg| !arg.is_positional() && !arg.is_hide_set());
         let expected: BTreeSet<_> = flags.map(item).collect();
         let lines = section(".Sh OPTIONS");
         let items = lines.into_iter().filter(|line| line.starts_with(".It "));
@@ -271,7 +275,8 @@ mod tests {
             .chain(subcommands.map(|command| (command.get_name().to_owned(), command)))
             .map(|(name, command)| {
                 let args = command.get_arguments();
-                let flags = args.filter(|arg| !arg.is_positional() && !is_alone(arg));
+                let flags =
+                    args.filter(|arg| !arg.is_positional() && !arg.is_hide_set() && !is_alone(arg));
                 let flags = flags.map(|arg| {
                     let item = item(arg);
                     let item = item.strip_prefix(".It Fl ").unwrap();

@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod complete;
+pub mod habits;
 pub mod help;
 
 use crate::cli::args::{Cli, Command, List};
@@ -24,9 +25,13 @@ use anyhow::{bail, Result};
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// The exit status for a mistake on the command line.
+const MISUSED: i32 = 2;
 
 /// The exit status with `--strict` if the filter could not be decided for some sockets.
 const UNDECIDED: u8 = 3;
@@ -36,8 +41,18 @@ const BUFFER: usize = 64 << 10;
 
 impl List {
     fn files(&self) -> Vec<File> {
-        let (tcp, udp) = (self.tcp || !self.udp, self.udp || !self.tcp);
-        let (ipv4, ipv6) = (self.ipv4 || !self.ipv6, self.ipv6 || !self.ipv4);
+        let protocols = self.habits.protocols.as_deref();
+        let has = |netid| protocols.is_some_and(|protocols| protocols.contains(&netid));
+        let (tcp, udp) = (self.tcp || has(Netid::Tcp), self.udp || has(Netid::Udp));
+        // Without a choice, there are both.
+        let (tcp, udp) = match protocols {
+            None => (tcp || !udp, udp || !tcp),
+            Some(_) => (tcp, udp),
+        };
+        let families = &self.habits.families;
+        let ipv4 = self.ipv4 || families.contains(&Family::Inet);
+        let ipv6 = self.ipv6 || families.contains(&Family::Inet6);
+        let (ipv4, ipv6) = (ipv4 || !ipv6, ipv6 || !ipv4);
         let is_selected = |file: &File| {
             let of_protocol = match file.netid {
                 Netid::Tcp => tcp,
@@ -67,25 +82,42 @@ impl List {
     }
 }
 
+/// Ends the process because of a mistake on the command line.
+fn misused(err: impl Display) -> ! {
+    say(err);
+    std::process::exit(MISUSED);
+}
+
 /// The query of a command line. Enters the network namespace that `--net` names.
 fn query(list: &List, services: &Services) -> Result<Query> {
+    if let Some(text) = &list.habits.refused {
+        misused(text);
+    }
+    if list.habits.protocols.is_some() && (list.tcp || list.udp) {
+        misused("-A selects the protocols; leave -t and -u out");
+    }
     if let Some(name) = &list.net {
         netns::enter(name)?;
     }
     // Parse after entering the namespace, because defaults come from it.
     let filter = match Filter::parse(&list.filter, services) {
         Ok(filter) => filter,
-        Err(err) => {
-            say(err);
-            std::process::exit(2);
-        }
+        Err(err) => misused(err),
     };
     let states = filter.states.unwrap_or_else(|| list.states());
     if states == States::NONE {
         bail!("the filter excludes every state, so it selects no socket");
     }
+    let mut files = list.files();
+    if files.is_empty() {
+        misused("-A removes every table; use tcp, udp or tcp,udp");
+    }
+    files.retain(|file| filter.family.is_none_or(|family| family == file.family));
+    if files.is_empty() {
+        misused("the flags and the filter select different families");
+    }
     Ok(Query {
-        files: list.files(),
+        files,
         states,
         filter,
         is_strict: list.strict,
@@ -105,7 +137,7 @@ fn format(list: &List, query: &Query, services: Services) -> Format {
         list.has_owners(),
         list.verbose,
     );
-    if stdout.is_terminal() {
+    if stdout.is_terminal() && !list.habits.is_oneline {
         let size = terminal_size::terminal_size();
         layout.set_width(size.map_or(80, |(width, _)| width.0.into()));
     }
