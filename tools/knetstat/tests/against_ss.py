@@ -55,20 +55,22 @@ def endpoint(text):
 
 def of_ss(flags, words):
     """The sockets: netid, state, both ends, inode, and the processes that have them open."""
-    result = run("ss", "-Hnpe", *flags, *words)
+    result = run("ss", "-HnpeO", *flags, *words)
     check(f"ss {flags} {words}", result.returncode == 0, result.stderr)
     found = set()
     for line in result.stdout.splitlines():
         fields = line.split()
         # ss omits this column if only one protocol is selected.
-        netid = fields.pop(0) if fields[0] in ("tcp", "udp") else {"t": "tcp", "u": "udp"}[flags[0][1]]
+        is_udp = any(re.search("udp|^-[a-z0-9]*u", flag) for flag in flags)
+        netid = fields.pop(0) if fields[0] in ("tcp", "udp") else "udp" if is_udp else "tcp"
         # ss omits this column if only one state is selected.
         if fields[0] in STATES:
             state = STATES[fields.pop(0)]
         else:
             asked = words[words.index("state") + 1] if "state" in words else None
-            asked = asked or ("listening" if "l" in flags[0] else "established")
-            state = {"closed": "unconnected"}.get(asked, asked)
+            is_listening = any(re.search("listening|^-[a-z0-9]*l", flag) for flag in flags)
+            asked = (asked or ("listening" if is_listening else "established")).lower()
+            state = {"closed": "unconnected", "close": "unconnected", "syn-rcv": "syn-recv"}.get(asked, asked)
         ino = re.search(r" ino:(\d+)", line)
         users = re.findall(r'\("([^"]*)",pid=(\d+),fd=(\d+)\)', line)
         users = frozenset((name, int(pid), int(fd)) for name, pid, fd in users)
@@ -180,6 +182,264 @@ FILTERS = [
     (["-ta"], "dst 127.0.0.1 and sport = :22 or sport = :80", 4),
     (["-ua"], "src 127.0.0.1", 2), (["-ua"], "dst [::1]", 1),
 ]
+
+
+# More sockets, on ports of their own: bound to an interface, with marks, and with a link-local address.
+OURS = "( sport >= :9100 and sport < :9110 )"
+
+
+def marked_and_bound():
+    run("ip", "addr", "add", "fe80::1/64", "dev", "lo", "nodad")
+
+    def one(kind, host, port, **options):
+        made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
+        if "device" in options:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, options["device"])
+        if "mark" in options:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, options["mark"])
+        made.bind((host, port, 0, 1) if host.startswith("fe80") else (host, port))
+        if "peer" in options:
+            made.connect(options["peer"])
+        elif kind == socket.SOCK_STREAM:
+            made.listen()
+        return made
+
+    stream, datagram = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    keep = [one(stream, "127.0.0.1", 9100, device=b"lo"), one(stream, "127.0.0.1", 9101, mark=0x11),
+            one(stream, "127.0.0.1", 9102, mark=2), one(stream, "fe80::1", 9103),
+            one(datagram, "127.0.0.1", 9104, device=b"lo"), one(datagram, "127.0.0.1", 9105, mark=0x11),
+            one(stream, "127.0.0.1", 9106, mark=0x21, peer=("127.0.0.1", 9102))]
+    return keep + [keep[2].accept()[0]]
+
+
+# Spellings of flags and filters that ss and knetstat both take: both select the same sockets.
+SPELLINGS = [
+    # Flags: twice, by their long names, and those that make no difference.
+    (["-tann"], "", 14), (["-n", "-tan"], "", 14), (["-ta", "-4", "-4"], "", 6), (["-tat", "-a"], "", 14),
+    (["-tae"], "", 14), (["-taO"], "", 14), (["-taH", "-H"], "", 14), (["-tapp"], "", 14), (["-tulpen"], "", 7),
+    (["--tcp", "--all"], "", 14), (["--udp", "--all"], "", 6), (["--tcp", "--listening"], "", 4),
+    (["--tcp", "--udp", "--all"], "", 20), (["--tcp", "--all", "--ipv4"], "", 6),
+    (["--tcp", "--all", "--ipv6"], "", 6), (["--tcp", "--all", "--numeric", "--processes", "--no-header"], "", 14),
+    (["--tcp", "--all", "--extended", "--oneline"], "", 14), (["-ta", "--tos"], "", 14),
+    (["-ta", "--inet-sockopt"], "", 14), (["-ta", "-f", "inet"], "", 6), (["-ta", "--family=inet6"], "", 6),
+    (["-A", "tcp", "-a"], "", 14), (["-A", "udp", "-a"], "", 6), (["-A", "tcp,udp", "-a"], "", 20),
+    (["-A", "tcp", "-A", "udp", "-a"], "", 20), (["--query=tcp", "-a"], "", 14), (["--socket=tcp,udp", "-a"], "", 20),
+    (["-A", "tcp,udp,!tcp", "-a"], "", 6), (["-A", "tcp"], "", 8), (["-A", "udp"], "", 3), (["-A", "tcp", "-l"], "", 4),
+    # Operators.
+    (["-ta"], "sport == :22", 3), (["-ta"], "sport eq 22", 3), (["-ta"], "sport ne 22", 9), (["-ta"], "sport neq :22", 9),
+    (["-ta"], "sport > :22", 9), (["-ta"], "sport gt 22", 9), (["-ta"], "sport >= :80", 9), (["-ta"], "sport ge 80", 9),
+    (["-ta"], "sport geq 80", 9), (["-ta"], "sport < :81", 5), (["-ta"], "sport <= :80", 5), (["-ta"], "sport le 80", 5),
+    (["-ta"], "sport leq 80", 5), (["-ta"], "not sport = :22", 9), (["-ta"], "! sport = :22", 9),
+    (["-ta"], "not not sport = :22", 3), (["-ta"], "( ( sport = :22 ) )", 3), (["-ta"], "not ( sport = :22 or sport = :80 )", 5),
+    (["-ta"], "sport = :22 && src 127.0.0.1", 3), (["-ta"], "sport = :22 & src 127.0.0.1", 3),
+    (["-ta"], "sport = :22 src 127.0.0.1", 3), (["-ta"], r"\( sport = :22 \)", 3), (["-ta"], r"\( sport \> :22 \)", 9),
+    # Ports.
+    (["-ta"], "sport 22", 3), (["-ta"], "sport :ssh", 3), (["-ta"], "sport = ssh", 3), (["-ta"], "sport = 0x16", 3),
+    (["-ta"], "sport = :*", 14), (["-ta"], "sport = inet::22", 3), (["-ta"], "sport = inet6::8080", 2),
+    (["-ta"], "sport != inet::22", 2), (["-ua"], "dport != :0", 3), (["-ua"], "dport = :0", 3),
+    # Hosts.
+    (["-ta"], "dst 127/8", 5), (["-ta"], "src 127.0/16", 5), (["-ta"], "src 127.0.0/24", 5), (["-ta"], "dst 10/8", 0),
+    (["-ta"], "src 127.0.0.0/255.0.0.0", 5), (["-ta"], "dst = 127.0.0.1", 5), (["-ta"], "src any", 14), (["-ta"], "src all", 14),
+    (["-ta"], "dst default", 14), (["-ta"], "src any:22", 3), (["-ta"], "src *", 14), (["-ta"], "src *:*", 14),
+    (["-ta"], "src :22", 3), (["-ta"], "src 127.0.0.1:*", 5), (["-ta"], "src [127.0.0.1]:22", 3), (["-ta"], "src [::1/128]", 4),
+    (["-ta"], "src [::1]:*", 4), (["-ta"], "src [::ffff:127.0.0.1]", 1), (["-ta"], "src ::ffff:0:0/96", 1),
+    (["-ta"], "src inet:127.0.0.1", 5), (["-ta"], "src inet:127.0.0.1:22", 3), (["-ta"], "src inet6:[::1]", 4),
+    (["-ta"], "src inet:*:22", 3), (["-ta"], "src inet6:any", 6), (["-ta"], "not src inet:127.0.0.1", 1),
+    (["-ta"], "src inet:127.0.0.1 or sport = :9000", 6), (["-ua"], "dst inet6:[::1]", 1), (["-ta"], "src 0.0.0.0", 1),
+    (["-ta"], "src [::]", 1), (["-ta"], "src [fe80::1]", 1), (["-ta"], "src fe80::/10", 1), (["-ta"], "src [fe80::1]:9103", 1),
+    # Interfaces and marks.
+    (["-ta"], OURS + " dev lo", 2), (["-ta"], OURS + " dev = lo", 2), (["-ta"], OURS + " dev != lo", 4),
+    (["-ta"], OURS + " not dev lo", 4), (["-ta"], OURS + " dev 1", 2), (["-ta"], OURS + " dev = 1", 2), (["-ta"], OURS + " dev != 1", 4),
+    (["-ua"], OURS + " dev lo", 1), (["-ua"], OURS + " dev != lo", 1), (["-ta"], OURS + " dev == lo", 2), (["-ta"], OURS + " dev ne lo", 4),
+    (["-ta"], OURS + " fwmark = 0x11", 1), (["-ta"], OURS + " fwmark 17", 1), (["-ta"], OURS + " fwmark = 0x1/0x3", 2),
+    (["-ta"], OURS + " fwmark = 0x1/0x0f", 2), (["-ta"], OURS + " fwmark != 0x1/0x3", 4), (["-ta"], OURS + " fwmark != 17", 5),
+    (["-ua"], OURS + " fwmark = 0x11", 1), (["-ta"], OURS + " not fwmark = 2", 4), (["-ta"], OURS + " fwmark = 0", 2),
+    # States.
+    (["-t"], "state ESTABLISHED", 8), (["-t"], "state Listening", 4), (["-t"], "state fin-wait-2", 1), (["-t"], "state close", 0),
+    (["-t"], "state syn-rcv", 0), (["-t"], "state SYN-SENT", 0), (["-t"], "state closing", 0), (["-t"], "state last-ack", 0),
+    (["-t"], "state fin-wait-1", 0), (["-ta"], "excl listening", 9), (["-u"], "state unconnected", 3), (["-u"], "state established", 3),
+    (["-t"], "state established ( sport = :22 or dport = :22 )", 4), (["-ta"], "state established", 8),
+    (["-t"], "state time-wait state fin-wait-2", 2), (["-t"], "state all", 14), (["-t"], "exclude listening exclude time-wait", 9),
+]
+
+# Spellings that only knetstat takes, each with one of ss that means the same.
+MORE = [
+    ("state ESTAB", "state established"), ("state LISTEN", "state listening"), ("state = listening", "state listening"),
+    ("state FIN_WAIT2", "state fin-wait-2"), ("state CLOSE_WAIT", "state close-wait"), ("state TIME_WAIT", "state time-wait"),
+    ("state UNCONN", "state unconnected"), ("src != 127.0.0.1", "not src 127.0.0.1"), ("sport=22", "sport = 22"),
+    ("(sport=:22 or sport=:80)", "( sport = :22 or sport = :80 )"), ("dst ::1", "dst [::1]"), ("src ::", "src [::]"), ("src fe80::1", "src [fe80::1]"),
+    ("src [fe80::1]%lo", "src [fe80::1]"), ("src fe80::1%lo", "src [fe80::1]"), ("src [fe80::1]%lo:9103", "src [fe80::1]:9103"), ("src fe80::%lo/64", "src fe80::/64"),
+    ("src inet6:::1", "src inet6:[::1]"), (OURS + " src *%lo", OURS + " dev lo"), (OURS + " src 127.0.0.1%lo", OURS + " src 127.0.0.1 dev lo"),
+    ("src [::1]/128", "src ::1/128"),
+]
+
+# Command lines on which ss does not select what its manual says, with those of ss whose sockets
+# knetstat selects, and the reason.
+DIFFERENT = [
+    (["-ta", "-4", "-6"], "", [(["-ta"], "")], "ss shows only the family of the last flag"),
+    (["-ta", "-f", "inet", "-f", "inet6"], "", [(["-ta"], "")], "the same"),
+    (["-ta"], "src inet:127.0.0.1 or src inet6:[::1]", [(["-ta4"], "src 127.0.0.1"), (["-ta6"], "src [::1]")],
+     "ss shows only the family of the last address"),
+]
+
+# Filters that ss takes and knetstat answers, with a part of the answer, and the reason.
+ANSWERED = [
+    ("autobound", "use sport >= :", "only the kernel knows who chose a port"),
+    ("not autobound", "use sport >= :", "the same"),
+    ("cgroup = /", "use ss cgroup", "the module shows no control groups"),
+    ("state bound-inactive", "use ss -B", "the module does not show them"),
+    ("sport = 022", "use 22; as an octal number, it is 18", "people mean 22"),
+    ("sport = :70000", "0 to 65535", "there is no such port"),
+    ("fwmark = 3/1", "all bits of the number", "no mark equals it"),
+    ("src unix:/run/x", "use ss", "not TCP or UDP"), ("src link:lo", "use ss", "not TCP or UDP"),
+    ("src netlink:route", "use ss", "not TCP or UDP"), ("src vsock:1", "use ss", "not TCP or UDP"),
+]
+
+# Values for those flags of ss that take one.
+VALUES = {"-N": "outside", "--net": "outside", "-f": "inet", "--family": "inet", "-A": "tcp", "--query": "tcp",
+          "--socket": "tcp", "-D": "-", "--diag": "-", "-F": "/dev/null", "--filter": "/dev/null", "--bpf-map-id": "1"}
+
+
+def of_the_manual():
+    """The flags in the help of ss, except those of which the next argument is a value."""
+    text = run("ss", "--help").stdout
+    lines = [line for line in text.splitlines() if re.match(r" +-", line)]
+    return sorted({flag for line in lines
+                   for flag in re.findall(r"(?<![\w-])(-\w|--[a-z][a-z0-9-]*)", re.split(r"  +\w", line.strip())[0])})
+
+
+def answers():
+    """Each flag of ss is accepted, or answered in one line with exit status 2. So is each filter."""
+    flags = of_the_manual()
+    check("flags of ss", len(flags) > 60 and {"-t", "--tcp", "-O", "--inet-sockopt", "--socket"} <= set(flags), flags)
+    accepted = set()
+    for flag in flags:
+        value = [VALUES[flag]] if flag in VALUES else []
+        result = run(COMMAND, flag, *value)
+        if result.returncode == 0:
+            accepted.add(flag)
+        else:
+            check(f"answer to {flag}", result.returncode == 2 and result.stdout == "" and result.stderr.count("\n") == 1
+                  and result.stderr.startswith("knetstat: -"), result)
+    wanted = set("-h -V -H -O -n -a -l -e -p -T -N -4 -6 -t -u -f -A --tos --inet-sockopt".split())
+    check("accepted flags", wanted <= accepted, wanted - accepted)
+    for flag in "-o -m -i -s -r -b -E -Z -z -K -D -F -M -w -x -0 -d -S --cgroup --vsock --tipc --xdp".split():
+        check(f"not accepted: {flag}", flag not in accepted)
+    for words, answer, _ in ANSWERED:
+        result = run(COMMAND, "-tn", *words.split())
+        check(f"answer to {words}", result.returncode == 2 and answer in result.stderr and not result.stdout, result)
+    # What people type by habit.
+    for words in ["-tulpen", "-tulpn", "-plant", "-antp", "-tann", "-n -tn", "-tn --inet --program --wide --numeric-ports"]:
+        result = run(COMMAND, *words.split())
+        check(f"habit {words}", result.returncode == 0 and not result.stderr, result)
+    for words, answer in [("state established or state listening", "leave it out"), ("port 22", "did you mean sport or dport?"),
+                          ("LISTEN", "did you mean state LISTEN?"), ("sport = :22,80", "for several ports"),
+                          ("dst no-such-host.invalid", "cannot resolve the host"), ("dev no-such", "there is no interface")]:
+        result = run(COMMAND, "-tn", *words.split())
+        check(f"mistake {words}", result.returncode == 2 and answer in result.stderr, result)
+    result = run(COMMAND, "-Hlno", "sport = :22")
+    check("timers", result.returncode == 2 and "ss -o" in result.stderr, result)
+    # On a terminal, -O keeps each socket on one line.
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    process = subprocess.Popen([COMMAND, "-HtanO"], stdout=theirs)
+    os.close(theirs)
+    text = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(ours, 1 << 16):
+            text += part
+    process.wait()
+    os.close(ours)
+    check("oneline", len(text.splitlines()) == len(run(COMMAND, "-Htan").stdout.splitlines()), text)
+
+
+class Fading:
+    """Sockets that the kernel ends after a minute, made again before."""
+    def __init__(self, v4, v6):
+        self.listeners, self.keep, self.made = (v4, v6), [], time.monotonic()
+
+    def renew(self):
+        if time.monotonic() > self.made + 20:
+            self.keep += fading(*self.listeners)
+            time.sleep(0.2)
+            self.made = time.monotonic()
+
+
+def spellings(sockets):
+    """The spellings of ss, on the same sockets."""
+    keep = marked_and_bound()
+    for flags, words, least in SPELLINGS:
+        sockets.renew()
+        compare(flags, words.split(), least)
+    for flags, words, parts, reason in DIFFERENT:
+        ours = of_ours(flags, words.split())
+        wanted = set().union(*(of_ss(*part[:1], part[1].split()) for part in parts))
+        check(f"different {flags} {words}: {reason}", ours == wanted, f"{ours - wanted} {wanted - ours}")
+        check(f"still different {flags} {words}", of_ss(flags, words.split()) != wanted)
+    for words, of_theirs in MORE:
+        flags = ["-ta"] if "state" not in words else ["-tu"]
+        sockets.renew()
+        for _ in range(20):
+            before, ours, after = of_ss(flags, of_theirs.split()), of_ours(flags, words.split()), of_ss(flags, of_theirs.split())
+            if before == after:
+                break
+            time.sleep(0.1)
+        check(f"spelling {words}", ours == before and before, f"only ss: {before - ours}\nonly knetstat: {ours - before}")
+    # ss has versions that compare only the first address of a name. All addresses match here.
+    name = "localhost"
+    addresses = {info[4][0] for info in socket.getaddrinfo(name, 0)}
+    wanted = set().union(*(of_ss(["-t"], ["dst", f"[{one}]" if ":" in one else one]) for one in addresses))
+    ours = of_ours(["-tn"], ["dst", name])
+    check("host name", ours == wanted and wanted >= of_ss(["-t"], ["dst", name]) and ours, f"{ours} {wanted}")
+    check("host name and port", of_ours(["-ta"], ["src", f"{name}:22"]) == of_ss(["-ta"], ["src", "127.0.0.1:22"]))
+    # The kernel keeps only the addresses of a socket in time wait.
+    sockets.renew()
+    result = run(COMMAND, "-Hn", "-t", "state", "time-wait", "dev", "lo")
+    check("undecided", not result.stdout and "cannot decide the filter" in result.stderr, result)
+    # The ports that the kernel chose are those of autobound, if no process chose one of them.
+    low, high = open("/proc/sys/net/ipv4/ip_local_port_range").read().split()
+    check("autobound", of_ours(["-tu"], ["sport", ">=", f":{low}", "and", "sport", "<=", f":{high}"])
+          == of_ss(["-tu"], ["autobound"]))
+    for one in keep:
+        one.close()
+
+
+def odd_values():
+    """Groups in any spelling, and interfaces with odd names."""
+    def found(*words):
+        result = run(COMMAND, "-Hn", "-uan", *words)
+        return result.returncode, result.stdout.count("\n")
+
+    one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    one.bind(("::", 5354))
+    group = socket.inet_pton(socket.AF_INET6, "ff02::fb") + array.array("i", [socket.if_nametoindex("lo")]).tobytes()
+    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
+    for typed in ["ff02::fb", "FF02::FB", "ff02:0:0:0:0:0:0:fb", "ff02::00fb", "ff02::/16", "ff02::fb%lo", "%lo", "%1"]:
+        check(f"group {typed}", found(f"IPV6_ADD_MEMBERSHIP={typed}", "sport", "5354") == (0, 1), found(f"IPV6_ADD_MEMBERSHIP={typed}"))
+    check("other group", found("IPV6_ADD_MEMBERSHIP=ff02::fc", "sport", "5354") == (0, 0))
+    for typed in ["nonsense", "224.0.0.251", "ff02::g", "ff02::fb/129", "10.0.0.1"]:
+        check(f"group {typed}", found(f"IPV6_ADD_MEMBERSHIP={typed}") == (2, 0))
+    one.close()
+    names = ["eth0|x", "größe", "a,b"]
+    keep = []
+    for i, name in enumerate(names):
+        made = run("ip", "link", "add", "name", name, "type", "dummy")
+        check(f"interface {name}", made.returncode == 0, made.stderr)
+        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode() + b"\0")
+        one.bind(("0.0.0.0", 7300 + i))
+        keep.append(one)
+    check("a part of a name", found("SO_BINDTODEVICE=eth0") == (0, 0))
+    for i, name in enumerate(names):
+        for words in [[f"SO_BINDTODEVICE='{name}'"], ["dev", f"'{name}'"], ["dev", "=", str(socket.if_nametoindex(name))],
+                      ["src", f"'*%{name}'"]]:
+            check(f"interface {words}", found(*words) == (0, 1), found(*words))
+        rows = of_ours(["-ua"], ["dev", f"'{name}'"])
+        check(f"interface {name} against ss", rows == of_ss(["-ua"], ["dev", name]) and len(rows) == 1, rows)
+        text = run(COMMAND, "-uan", "--json", "dev", f"'{name}'").stdout
+        check(f"JSON of {name}", json.loads(text)["options"]["SO_BINDTODEVICE"] == name, text)
+        keep[i].close()
+        run("ip", "link", "del", name)
 
 
 def beside():
@@ -1070,17 +1330,17 @@ def main():
     run("ip", "link", "set", "lo", "up")
     keep, child = scene()
     time.sleep(0.2)
-    made = time.monotonic()
+    sockets = Fading(*keep[:2])
     for flags, words, least in FILTERS:
-        if time.monotonic() > made + 20:
-            keep += fading(*keep[:2])
-            time.sleep(0.2)
-            made = time.monotonic()
+        sockets.renew()
         compare(flags, words.split(), least)
     words = ["sport = :80 or sport = :22 and dst 127.0.0.1",
              "sport = :80 or ( sport = :22 and dst 127.0.0.1 )"]
     # The comparison above proves something only if brackets change the result.
     check("brackets matter", of_ours(["-ta"], words[:1]) != of_ours(["-ta"], words[1:]))
+    spellings(sockets)
+    answers()
+    odd_values()
     beside()
     names()
     threads()
