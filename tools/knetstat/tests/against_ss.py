@@ -479,6 +479,11 @@ def beside():
           and "users:" not in result.stdout, result.stderr)
     result = run("sh", "-c", f"{COMMAND} -ta | head -n 1; yes | head -n 1 | {COMMAND} -ta > /dev/full; echo $?")
     check("full", "No space left" in result.stderr and result.stdout.endswith("1\n"), result.stderr + result.stdout)
+    for words in "-ta", "-ta --json", "summary", "--watch", "--help", "--version", "explain nodelay":
+        for to, why in [("> /dev/full", "No space left"), (">&-", "standard output is closed")]:
+            result = run("sh", "-c", f"timeout {PATIENCE} {COMMAND} {words} {to}")
+            check(f"output of {words} {to}", result.returncode == 1 and why in result.stderr
+                  and result.stderr.startswith("knetstat: "), result)
 
 
 HELPER = """
