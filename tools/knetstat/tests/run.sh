@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
 program=$(vm/program.sh --dev knetstat "$1")
+# Each comparison starts two programs, which takes long where all code is emulated.
 # shellcheck disable=SC2016
-exec vm/run.sh --with "$program" --with tools/knetstat/tests/against_ss.py "$1" \
+exec vm/run.sh --timeout 1800 --with "$program" --with tools/knetstat/tests/against_ss.py "$1" \
 	'python3 $KNETSTAT_DIR/against_ss.py'
