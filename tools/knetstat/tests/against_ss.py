@@ -104,6 +104,16 @@ def compare(flags, words, least):
           f"only ss: {before - ours}\nonly knetstat: {ours - before}\n{len(ours)} rows")
 
 
+def compare_with(name, ours, theirs):
+    """Compares two sets of sockets, of which the second is of ss, as `compare` does."""
+    for _ in range(20):
+        before, found, after = theirs(), ours(), theirs()
+        if before == after:
+            break
+        time.sleep(0.1)
+    check(name, found == before and found, f"only ss: {before - found}\nonly knetstat: {found - before}")
+
+
 def tcp(family, host, **options):
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -372,34 +382,31 @@ def spellings(sockets):
         sockets.renew()
         compare(flags, words.split(), least)
     for flags, words, parts, reason in DIFFERENT:
-        ours = of_ours(flags, words.split())
-        wanted = set().union(*(of_ss(*part[:1], part[1].split()) for part in parts))
-        check(f"different {flags} {words}: {reason}", ours == wanted, f"{ours - wanted} {wanted - ours}")
-        check(f"still different {flags} {words}", of_ss(flags, words.split()) != wanted)
+        def wanted(parts=parts):
+            return set().union(*(of_ss(flags, words.split()) for flags, words in parts))
+
+        sockets.renew()
+        compare_with(f"different {flags} {words}: {reason}", lambda: of_ours(flags, words.split()), wanted)
+        check(f"still different {flags} {words}", of_ss(flags, words.split()) != wanted())
     for words, of_theirs in MORE:
         flags = ["-ta"] if "state" not in words else ["-tu"]
         sockets.renew()
-        for _ in range(20):
-            before, ours, after = of_ss(flags, of_theirs.split()), of_ours(flags, words.split()), of_ss(flags, of_theirs.split())
-            if before == after:
-                break
-            time.sleep(0.1)
-        check(f"spelling {words}", ours == before and before, f"only ss: {before - ours}\nonly knetstat: {ours - before}")
+        compare_with(f"spelling {words}", lambda: of_ours(flags, words.split()), lambda: of_ss(flags, of_theirs.split()))
     # ss has versions that compare only the first address of a name. All addresses match here.
     name = "localhost"
     addresses = {info[4][0] for info in socket.getaddrinfo(name, 0)}
-    wanted = set().union(*(of_ss(["-t"], ["dst", f"[{one}]" if ":" in one else one]) for one in addresses))
-    ours = of_ours(["-tn"], ["dst", name])
-    check("host name", ours == wanted and wanted >= of_ss(["-t"], ["dst", name]) and ours, f"{ours} {wanted}")
-    check("host name and port", of_ours(["-ta"], ["src", f"{name}:22"]) == of_ss(["-ta"], ["src", "127.0.0.1:22"]))
+    compare_with("host name", lambda: of_ours(["-tn"], ["dst", name]), lambda: set().union(
+        *(of_ss(["-t"], ["dst", f"[{one}]" if ":" in one else one]) for one in addresses)))
+    compare_with("host name and port", lambda: of_ours(["-ta"], ["src", f"{name}:22"]),
+                 lambda: of_ss(["-ta"], ["src", "127.0.0.1:22"]))
     # The kernel keeps only the addresses of a socket in time wait.
     sockets.renew()
     result = run(COMMAND, "-Hn", "-t", "state", "time-wait", "dev", "lo")
     check("undecided", not result.stdout and "cannot decide the filter" in result.stderr, result)
     # The ports that the kernel chose are those of autobound, if no process chose one of them.
     low, high = open("/proc/sys/net/ipv4/ip_local_port_range").read().split()
-    check("autobound", of_ours(["-tu"], ["sport", ">=", f":{low}", "and", "sport", "<=", f":{high}"])
-          == of_ss(["-tu"], ["autobound"]))
+    compare_with("autobound", lambda: of_ours(["-tu"], ["sport", ">=", f":{low}", "and", "sport", "<=", f":{high}"]),
+                 lambda: of_ss(["-tu"], ["autobound"]))
     for one in keep:
         one.close()
 
