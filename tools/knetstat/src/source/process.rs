@@ -87,6 +87,7 @@ pub mod tests {
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::MetadataExt;
     use std::sync::mpsc::{channel, Sender};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::thread::{self, JoinHandle};
     use std::time::Duration;
     use std::{fs, io, process};
@@ -120,6 +121,13 @@ pub mod tests {
     fn ino(socket: &impl AsRawFd) -> Option<u64> {
         let link = format!("/proc/thread-self/fd/{}", socket.as_raw_fd());
         Some(fs::metadata(link).unwrap().ino())
+    }
+
+    /// Lets one test run at a time. A process that forks, or a thread with a table of its own, has a
+    /// copy of the sockets of all tests.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The process, thread and descriptor of each owner.
@@ -177,6 +185,7 @@ pub mod tests {
 
     #[test]
     fn finds_itself() {
+        let _alone = alone();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let owners = scan(PROCESSES);
         let of_ours = found(&owners, ino(&listener));
@@ -191,6 +200,7 @@ pub mod tests {
     /// Finds all sockets if they do not fit into the buffer, and a duplicated one twice.
     #[test]
     fn finds_each_of_many() {
+        let _alone = alone();
         let mut sockets: Vec<_> = (0..3000)
             .map_while(|_| UdpSocket::bind("127.0.0.1:0").ok())
             .collect();
@@ -216,6 +226,7 @@ pub mod tests {
     /// table of the process. Another thread shares that table.
     #[test]
     fn tables_of_threads() {
+        let _alone = alone();
         let shared = TcpListener::bind("127.0.0.1:0").unwrap();
         let (_first, tid, (private, _second, sharer)) = Thread::start(|| {
             unshare_files();
@@ -251,6 +262,7 @@ pub mod tests {
     /// A scan without kcmp(2) finds the same, unless there is too much to read.
     #[test]
     fn without_kcmp() {
+        let _alone = alone();
         let shared = TcpListener::bind("127.0.0.1:0").unwrap();
         let (_thread, _, (private, fd)) = Thread::start(|| {
             unshare_files();
@@ -283,6 +295,7 @@ pub mod tests {
 
     #[test]
     fn names_of_threads() {
+        let _alone = alone();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (_thread, tid, ()) = Thread::start(|| rename(b"a name of 15 \xe2\x82\xac bytes"));
         let has = |owners: &Owners, name: &str| {
@@ -375,6 +388,7 @@ pub mod tests {
     /// The main thread of a process has ended, and another one goes on. Its owner sees it, too.
     #[test]
     fn main_thread_that_has_ended() {
+        let _alone = alone();
         extern "C" fn wait(_: *mut libc::c_void) -> *mut libc::c_void {
             loop {
                 // SAFETY: This waits for a signal.
@@ -427,6 +441,7 @@ pub mod tests {
     /// Nobody sees that there are processes of root, and that this test has some sockets open.
     #[test]
     fn processes_of_others() {
+        let _alone = alone();
         if !is_root() {
             return eprintln!("skipped: only root can become another user");
         }
