@@ -550,7 +550,7 @@ fn forgotten_options() -> Result<()> {
         is_undecided(
             true,
             &["dport", "=", &at, filter],
-            "keeps only their addresses",
+            "keeps only addresses",
         )?;
     }
     // What is known decides.

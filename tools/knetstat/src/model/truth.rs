@@ -27,18 +27,14 @@ impl Reason {
         (
             Reason::Forgotten,
             "forgotten",
-            "the kernel keeps only their addresses (TIMW, SYNR and FNW2)",
+            "the kernel keeps only addresses (TIMW, SYNR and FNW2)",
         ),
         (
             Reason::Hidden,
             "hidden",
             "the module hides this option from readers without CAP_NET_ADMIN; run as root",
         ),
-        (
-            Reason::Cut,
-            "cut",
-            "they have joined more groups than a row shows",
-        ),
+        (Reason::Cut, "cut", "there are more groups than a row shows"),
         (
             Reason::Undisclosed,
             "undisclosed",

@@ -256,15 +256,15 @@ mod tests {
         undecided.count(cut);
         assert_eq!(
             undecided_note(&undecided),
-            "cannot decide the filter for 1 socket, which is left out: they have joined more groups \
-                than a row shows"
+            "cannot decide the filter for 1 socket, which is left out: there are more groups than a \
+                row shows"
         );
         undecided.count(cut.or(|| Truth::unknown(Reason::Hidden)));
         assert_eq!(
             undecided_note(&undecided),
             "cannot decide the filter for 2 sockets, which are left out:\n    \
                 1: the module hides this option from readers without CAP_NET_ADMIN; run as root\n    \
-                2: they have joined more groups than a row shows"
+                2: there are more groups than a row shows"
         );
     }
 
