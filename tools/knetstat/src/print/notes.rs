@@ -4,6 +4,7 @@
 
 use crate::model::query::{Outcome, Query};
 use crate::model::row::State;
+use crate::model::states::States;
 use crate::model::tracker::Tracker;
 use crate::model::truth::Undecided;
 use crate::print::stdout::say;
@@ -58,9 +59,11 @@ pub fn undecided_note(undecided: &Undecided) -> String {
 /// port and selects no socket.
 pub fn bound_note(query: &Query, outcome: &Outcome) -> Option<&'static str> {
     let is_of_tcp = query.files.iter().any(|file| file.netid == Netid::Tcp);
-    let may_be_bound = is_of_tcp && query.states.has(State::Close);
+    // `-l` selects closed sockets for the sake of UDP.
+    let wants_closed = query.states.has(State::Close) && query.states != States::LISTENING;
+    let may_be_bound = is_of_tcp && wants_closed;
     let found_none = outcome.selected + outcome.undecided.sockets + outcome.unparsed == 0;
-    (may_be_bound && found_none && query.filter.has_local_port()).then_some(
+    (may_be_bound && found_none && query.filter.asks_for_local_port()).then_some(
         "no socket is shown; a TCP socket that is bound, but neither listens nor is connected, is in \
         no file; on Linux 6.8 and later, see: ss -tanB",
     )

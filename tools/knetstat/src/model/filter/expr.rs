@@ -66,17 +66,29 @@ impl Holders<'_> {
 }
 
 impl Expr {
-    /// Whether it tests the local port.
-    pub fn has_local_port(&self) -> bool {
+    /// Whether it, or a part of it, is such a condition.
+    fn has(&self, is_it: &dyn Fn(&Expr) -> bool) -> bool {
         match self {
-            Expr::And(left, right) | Expr::Or(left, right) => {
-                left.has_local_port() || right.has_local_port()
-            }
-            Expr::Not(inner) => inner.has_local_port(),
+            Expr::And(left, right) | Expr::Or(left, right) => left.has(is_it) || right.has(is_it),
+            Expr::Not(inner) => inner.has(is_it),
+            condition => is_it(condition),
+        }
+    }
+
+    /// Whether it asks who has a local port: it tests the local port, and nothing of the peer.
+    pub fn asks_for_local_port(&self) -> bool {
+        let is_local_port = |expr: &Expr| match expr {
             Expr::Host(Side::Local, host) => host.port.is_some(),
             Expr::Port(Side::Local, ..) => true,
             _ => false,
-        }
+        };
+        let is_foreign = |expr: &Expr| {
+            matches!(
+                expr,
+                Expr::Host(Side::Foreign, _) | Expr::Port(Side::Foreign, ..)
+            )
+        };
+        self.has(&is_local_port) && !self.has(&is_foreign)
     }
 
     pub fn test(&self, row: &Row<'_>, holders: Holders<'_>) -> Truth {

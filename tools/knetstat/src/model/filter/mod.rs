@@ -65,9 +65,9 @@ impl Filter {
         })
     }
 
-    /// Whether it tests the local port.
-    pub fn has_local_port(&self) -> bool {
-        self.expr.as_ref().is_some_and(Expr::has_local_port)
+    /// Whether it asks who has a local port: it tests the local port, and nothing of the peer.
+    pub fn asks_for_local_port(&self) -> bool {
+        self.expr.as_ref().is_some_and(Expr::asks_for_local_port)
     }
 
     /// Whether a row passes the filter. Does not test the state.
@@ -401,12 +401,13 @@ mod tests {
         for (filter, expected) in [
             ("sport = :22", true),
             ("diag or not ( src 10.0.0.1:22 and TCP_NODELAY )", true),
+            ("sport = :22 dst 10.0.0.1", false),
             ("src 10.0.0.1 dport = :22", false),
             ("dst 10.0.0.1:22", false),
             ("", false),
         ] {
             assert_eq!(
-                parse(filter).unwrap().has_local_port(),
+                parse(filter).unwrap().asks_for_local_port(),
                 expected,
                 "{filter}"
             );
