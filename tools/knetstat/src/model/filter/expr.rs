@@ -75,20 +75,16 @@ impl Expr {
         }
     }
 
-    /// Whether it asks who has a local port: it tests the local port, and nothing of the peer.
+    /// Whether it asks who has a local port: it tests a local port, and nothing but local ports and
+    /// addresses.
     pub fn asks_for_local_port(&self) -> bool {
-        let is_local_port = |expr: &Expr| match expr {
+        let is_port = |expr: &Expr| match expr {
             Expr::Host(Side::Local, host) => host.port.is_some(),
             Expr::Port(Side::Local, ..) => true,
             _ => false,
         };
-        let is_foreign = |expr: &Expr| {
-            matches!(
-                expr,
-                Expr::Host(Side::Foreign, _) | Expr::Port(Side::Foreign, ..)
-            )
-        };
-        self.has(&is_local_port) && !self.has(&is_foreign)
+        let is_other = |expr: &Expr| !is_port(expr) && !matches!(expr, Expr::Host(Side::Local, _));
+        self.has(&is_port) && !self.has(&is_other)
     }
 
     pub fn test(&self, row: &Row<'_>, holders: Holders<'_>) -> Truth {

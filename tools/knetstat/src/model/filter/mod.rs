@@ -65,7 +65,7 @@ impl Filter {
         })
     }
 
-    /// Whether it asks who has a local port: it tests the local port, and nothing of the peer.
+    /// Whether it asks who has a local port, and nothing else.
     pub fn asks_for_local_port(&self) -> bool {
         self.expr.as_ref().is_some_and(Expr::asks_for_local_port)
     }
@@ -400,7 +400,11 @@ mod tests {
     fn local_ports() {
         for (filter, expected) in [
             ("sport = :22", true),
-            ("diag or not ( src 10.0.0.1:22 and TCP_NODELAY )", true),
+            (
+                "src 10.0.0.1 and not ( sport < :22 or src 10.0.0.2:80 )",
+                true,
+            ),
+            ("sport = :22 TCP_NODELAY", false),
             ("sport = :22 dst 10.0.0.1", false),
             ("src 10.0.0.1 dport = :22", false),
             ("dst 10.0.0.1:22", false),
