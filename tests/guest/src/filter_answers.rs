@@ -547,11 +547,7 @@ fn forgotten_options() -> Result<()> {
         "uid!=0",
         "!uid=0",
     ] {
-        is_undecided(
-            true,
-            &["dport", "=", &at, filter],
-            "keeps only addresses",
-        )?;
+        is_undecided(true, &["dport", "=", &at, filter], "keeps only addresses")?;
     }
     // What is known decides.
     let found = said(
