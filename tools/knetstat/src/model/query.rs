@@ -117,13 +117,14 @@ impl Query {
         take: &mut impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<()> {
         let row = Row::begin(file, line);
-        let holders = |row: &Row<'_>| Holders {
-            known: owners.map_or(&[][..], |owners| owners.of(row.ino)),
-            may_lack: owners.is_some_and(|owners| owners.may_lack(row.ino)),
+        let ino = row.as_ref().and_then(|row| row.ino);
+        let holders = Holders {
+            known: owners.map_or(&[][..], |owners| owners.of(ino)),
+            may_lack: owners.is_some_and(|owners| owners.may_lack(ino)),
         };
         let truth = row.as_ref().map_or(Truth::False, |row| {
             let is_in_state = Truth::from(self.states.has(row.state));
-            is_in_state.and(|| self.filter.test(row, holders(row)))
+            is_in_state.and(|| self.filter.test(row, holders))
         });
         // Most filters reject most rows, so the options are checked last.
         let is_valid = |row: &Row<'_>| truth == Truth::False || row.has_valid_options();
@@ -136,7 +137,7 @@ impl Query {
         take(Entry::Row {
             row: &row,
             line,
-            owners: holders(&row).known,
+            owners: holders.known,
             passes: truth.is_true(),
         })
     }
