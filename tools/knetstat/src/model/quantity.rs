@@ -107,8 +107,8 @@ impl Scale {
 
     /// A typed number in the base unit. Without a unit, it is in the unit of rows.
     pub fn parse(self, text: &str) -> Option<i128> {
-        if let Some(hex) = text.strip_prefix("0x") {
-            return number(&format!("0x{hex}"))?.checked_mul(self.factor);
+        if text.starts_with("0x") {
+            return number(text)?.checked_mul(self.factor);
         }
         let (is_negative, rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -130,7 +130,7 @@ impl Scale {
         let scaled = format!("{whole}{fraction}").parse::<i128>().ok()?;
         let scaled = scaled.checked_mul(factor)?;
         let divisor = 10_i128.checked_pow(fraction.len().try_into().ok()?)?;
-        // A fraction of the base unit is nothing that a row could show.
+        // No row shows a fraction of the base unit.
         let base = (scaled % divisor == 0).then_some(scaled / divisor)?;
         Some(if is_negative { -base } else { base })
     }

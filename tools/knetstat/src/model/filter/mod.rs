@@ -27,42 +27,18 @@ mod parser;
 mod tokens;
 mod value;
 
-use crate::model::defaults::Defaults;
 use crate::model::filter::error::Error;
 use crate::model::filter::expr::Expr;
 pub use crate::model::filter::expr::Holders;
+pub use crate::model::filter::parser::Filter;
 pub use crate::model::filter::value::Pattern;
 use crate::model::row::Row;
-use crate::model::states::States;
 use crate::model::truth::Truth;
-use crate::source::files::Family;
 use crate::source::services::Services;
-use std::rc::Rc;
-
-/// A filter.
-#[derive(Debug)]
-pub struct Filter {
-    /// The states that `state` and `exclude` select, if the filter has these words.
-    pub states: Option<States>,
-    /// The only family of the sockets, if all families that the filter names are the same.
-    pub family: Option<Family>,
-    expr: Option<Expr>,
-    /// The options that it names, with their defaults.
-    pub options: Vec<Rc<Defaults>>,
-    /// Whether it names processes.
-    pub needs_owners: bool,
-}
 
 impl Filter {
     pub fn parse(words: &[String], services: &Services) -> Result<Self, Error> {
-        let parsed = parser::parse(&words.join(" "), services)?;
-        Ok(Self {
-            states: parsed.states,
-            family: parsed.family,
-            expr: parsed.expr,
-            options: parsed.options,
-            needs_owners: parsed.needs_owners,
-        })
+        parser::parse(&words.join(" "), services)
     }
 
     /// Whether it asks who has a local port, and nothing else.
@@ -82,8 +58,9 @@ mod tests {
     use super::*;
     use crate::model::row::tests::{LISTENER, TCP, TCP6, UDP};
     use crate::model::row::State;
+    use crate::model::states::States;
     use crate::model::truth::Reason;
-    use crate::source::files::File;
+    use crate::source::files::{Family, File};
     use crate::source::hosts::Hosts;
     use crate::source::process::Owner;
     use proptest::prelude::*;
@@ -326,7 +303,7 @@ mod tests {
         ));
     }
 
-    /// What is not known is neither true nor false, and neither is its negation.
+    /// A condition on something unknown is neither true nor false, and neither is its negation.
     #[test]
     fn what_is_not_known() {
         let truth = |filter: &str, line: &str, may_lack| {

@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 /// The limits of a filter. Both are high for a person, and bound the recursion of the parser and of
-/// [`Expr::matches`].
+/// [`Expr::test`].
 const MAX_TOKENS: usize = 10_000;
 const MAX_DEPTH: usize = 100;
 
@@ -68,17 +68,27 @@ const FAMILIES: [(&str, Option<Family>); 8] = [
     ("xdp", None),
 ];
 
-/// The parts of a filter.
-pub struct Parsed {
+/// The option of the table that a word of ss stands for.
+fn own(name: &str) -> &'static Info {
+    options::by_name(name).expect("an option of the table")
+}
+
+/// A filter.
+#[derive(Debug)]
+pub struct Filter {
+    /// The states that `state` and `exclude` select, if the filter has these words.
     pub states: Option<States>,
+    /// The only family of the sockets, if all families that the filter names are the same.
     pub family: Option<Family>,
     pub expr: Option<Expr>,
+    /// The options that it names, with their defaults.
     pub options: Vec<Rc<Defaults>>,
+    /// Whether it names processes.
     pub needs_owners: bool,
 }
 
 /// Parses a filter.
-pub fn parse(text: &str, services: &Services) -> Result<Parsed, Error> {
+pub fn parse(text: &str, services: &Services) -> Result<Filter, Error> {
     let mut parser = Parser {
         text,
         tokens: tokens(text)?,
@@ -104,7 +114,7 @@ pub fn parse(text: &str, services: &Services) -> Result<Parsed, Error> {
         [first, rest @ ..] if rest.iter().all(|family| family == first) => Some(*first),
         _ => None,
     };
-    Ok(Parsed {
+    Ok(Filter {
         states,
         family,
         expr,
@@ -366,7 +376,7 @@ impl Parser<'_> {
             Meaning::Mark => {
                 let op = self.equality(name, "")?;
                 let value = self.operand_of("a mark")?;
-                self.test("SO_MARK", op, &value)
+                self.test(own("SO_MARK"), op, &value)
             }
             Meaning::Diag => Ok(Expr::Diag),
             Meaning::Process => {
@@ -470,7 +480,7 @@ impl Parser<'_> {
             place,
             is_quoted: true,
         };
-        self.test("SO_BINDTODEVICE", op, &token)
+        self.test(own("SO_BINDTODEVICE"), op, &token)
     }
 
     /// The place of the token that was taken last.
@@ -619,18 +629,11 @@ impl Parser<'_> {
             let hint = format!("expected: {} = {}", info.name, info.value);
             return self.error(place, what, hint);
         }
-        self.test(info.name, op, &token)
+        self.test(info, op, &token)
     }
 
     /// A comparison of an option with a value.
-    fn test(&mut self, name: &str, op: Op, value: &Token) -> Result<Expr, Error> {
-        let Some(info) = options::by_name(name) else {
-            return self.error(
-                value.place.clone(),
-                format!("there is no option {name}"),
-                "",
-            );
-        };
+    fn test(&mut self, info: &'static Info, op: Op, value: &Token) -> Result<Expr, Error> {
         match Pattern::parse(info, &value.text) {
             Ok(pattern) => Ok(Expr::Option(Test {
                 defaults: self.defaults(info),
