@@ -375,7 +375,7 @@ fn dumped_under_repair(plan: Plan) -> Result<()> {
     ensure!(windows(&dumped.server)?.1 == 0, "the window is open");
     for (socket, diag) in [
         (&dumped.client, ""),
-        // What this end offers is true under TCP_REPAIR, too.
+        // The window that this host offers is real under TCP_REPAIR, too.
         (&dumped.server, "|<"),
         (&other.client, ">|"),
         (&other.server, "|<"),

@@ -11,7 +11,8 @@ use crate::groups::with_optmem;
 use crate::guest::guest;
 use crate::harness::Case;
 use crate::netns::in_fresh;
-use crate::options::{table, Answer, Early, Opt, Role, Subject};
+use crate::options::{each_name, entries, Answer, Early, Opt, Role, Subject};
+use crate::rights::NOBODY;
 use crate::rows::{File, Row};
 use crate::sockets::{ino, local, Plan};
 use anyhow::{ensure, Context, Result};
@@ -135,15 +136,22 @@ fn samples() -> Result<Vec<Sample>> {
     Ok(samples)
 }
 
+/// The command under test.
+fn command() -> Command {
+    Command::new(guest().dir.join("knetstat"))
+}
+
+/// The standard output of a command that succeeds.
+fn output_of(args: &[&str]) -> Result<String> {
+    let output = command().args(args).output().context("knetstat")?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{args:?}: {stderr}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 /// The inodes of the sockets that a filter selects.
 fn selected(filter: &str) -> Result<BTreeSet<u64>> {
-    let output = Command::new(guest().dir.join("knetstat"))
-        .args(["-Htuan", filter])
-        .output()
-        .context("knetstat")?;
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{filter}: {stderr}");
-    let text = String::from_utf8(output.stdout)?;
+    let text = output_of(&["-Htuan", filter])?;
     let inos = text.lines().map(|line| {
         let (_, ino) = line.rsplit_once("ino=").context("a row without ino=")?;
         Ok(ino.trim().parse()?)
@@ -164,8 +172,7 @@ fn rows() -> Result<BTreeMap<u64, Row>> {
     Ok(rows)
 }
 
-/// The reason why a filter does not compare with the value that getsockopt(2) returns. `is_shown` is
-/// whether the row has the option.
+/// The reason why a filter does not compare with the value that getsockopt(2) returns.
 fn exception(opt: &Opt, sample: &Sample, row: &Row) -> Option<&'static str> {
     let is_shown = row.option(opt.name).is_some();
     let is_connected = !matches!(sample.subject.role, Role::Listener | Role::UdpBound);
@@ -249,17 +256,13 @@ fn compare(
     wrong: &mut Vec<String>,
 ) -> Result<()> {
     let rows = rows()?;
-    let entries: Vec<_> = table()
-        .iter()
-        .filter(|other| other.name == opt.name)
-        .collect();
     let mut values: BTreeMap<String, Vec<&Sample>> = BTreeMap::new();
     let mut without: Vec<&Sample> = Vec::new();
     let mut unknown: Vec<(&Sample, &str)> = Vec::new();
     for sample in samples {
         let row = rows.get(&sample.ino).context("a socket without a row")?;
         let (plan, role) = (sample.subject.plan, sample.subject.role);
-        if !entries.iter().any(|entry| entry.is_on(plan, role)) {
+        if !entries(opt.name).any(|entry| entry.is_on(plan, role)) {
             without.push(sample);
         } else if let Some(why) = exception(opt, sample, row) {
             unknown.push((sample, why));
@@ -309,21 +312,18 @@ fn every_option(sysctls: &[(&str, &str)], later: &[(&str, &str)]) -> Result<()> 
     let mut samples = samples()?;
     set_sysctls(later)?;
     let mut wrong = Vec::new();
-    let mut names = BTreeSet::new();
     let mut compared = 0;
-    for opt in table() {
-        if !names.insert(opt.name) {
-            continue;
-        }
+    for opt in each_name() {
         compare(opt, &samples, None, &mut wrong)?;
         compared += 1;
         // Options that are set show themselves, whatever the sysctls.
         if !later.is_empty() || (!sysctls.is_empty() && guest().scale(false, true, true)) {
             continue;
         }
-        let entries = table().iter().filter(|other| other.name == opt.name);
         let mut changed = false;
-        for entry in entries.filter(|entry| entry.early != Early::Too || entry.undo.is_some()) {
+        for entry in
+            entries(opt.name).filter(|entry| entry.early != Early::Too || entry.undo.is_some())
+        {
             let Some(first) = entry.tries.first() else {
                 continue;
             };
@@ -339,12 +339,11 @@ fn every_option(sysctls: &[(&str, &str)], later: &[(&str, &str)]) -> Result<()> 
         if changed && !matches!(opt.answer, Answer::Groups | Answer::Presence) {
             compare(opt, &samples, given, &mut wrong)?;
         }
-        let entries = table().iter().filter(|other| other.name == opt.name);
-        for entry in entries {
+        for entry in entries(opt.name) {
             for sample in &mut samples {
                 let (plan, role) = (sample.subject.plan, sample.subject.role);
                 if entry.is_on(plan, role) {
-                    // What was not set cannot be undone.
+                    // undo() fails if the option was not set.
                     let _ = sample.subject.undo(entry);
                 }
             }
@@ -358,16 +357,6 @@ fn every_option(sysctls: &[(&str, &str)], later: &[(&str, &str)]) -> Result<()> 
         wrong.join("\n")
     );
     Ok(())
-}
-
-/// The text of `knetstat explain`.
-fn explained(name: &str) -> Result<String> {
-    let output = Command::new(guest().dir.join("knetstat"))
-        .args(["explain", name])
-        .output()
-        .context("knetstat")?;
-    ensure!(output.status.success(), "explain {name}");
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The default of a kind of sockets in a line such as `Default: 1; UDP over IPv6: 0 (a.sysctl).`
@@ -392,12 +381,9 @@ fn explain(sysctls: &[(&str, &str)]) -> Result<()> {
         ("UDP over IPv6", Plan::V6, Role::UdpBound, Type::DGRAM),
     ];
     let mut wrong = Vec::new();
-    let (mut told, mut names) = (0, BTreeSet::new());
-    for opt in table() {
-        if !names.insert(opt.name) {
-            continue;
-        }
-        let text = explained(opt.name)?;
+    let mut told = 0;
+    for opt in each_name() {
+        let text = output_of(&["explain", opt.name])?;
         let Some(line) = text
             .lines()
             .find_map(|line| line.trim().strip_prefix("Default: "))
@@ -405,14 +391,12 @@ fn explain(sysctls: &[(&str, &str)]) -> Result<()> {
             continue;
         };
         for (title, plan, role, kind) in kinds {
-            let entries = table().iter().filter(|other| other.name == opt.name);
-            let mut entries = entries.filter(|entry| entry.is_on(plan, role));
             let is_ours = matches!(
                 opt.name,
                 // knetstat(8) describes the difference.
                 "TCP_NOTSENT_LOWAT" | "IPV6_MTU"
             );
-            if is_ours || entries.next().is_none() {
+            if is_ours || !entries(opt.name).any(|entry| entry.is_on(plan, role)) {
                 continue;
             }
             let socket = Socket::new(plan.domain(), kind, None)?;
@@ -449,16 +433,13 @@ struct Said {
 
 /// Runs the command, as another user than root or with `as_root`.
 fn said(as_root: bool, args: &[&str]) -> Result<Said> {
-    let program = guest().dir.join("knetstat");
-    let mut command = match as_root {
-        true => Command::new(program),
-        false => {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-            command.arg(program);
-            command
-        }
-    };
+    let mut command = command();
+    if !as_root {
+        let [setpriv, flags @ ..] = NOBODY;
+        let program = command.get_program().to_owned();
+        command = Command::new(setpriv);
+        command.args(flags).arg(program);
+    }
     let output = command.args(args).output()?;
     Ok(Said {
         rows: String::from_utf8(output.stdout)?.lines().count(),
@@ -549,7 +530,7 @@ fn forgotten_options() -> Result<()> {
     ] {
         is_undecided(true, &["dport", "=", &at, filter], "keeps only addresses")?;
     }
-    // What is known decides.
+    // A condition that is known can decide alone.
     let found = said(
         true,
         &[

@@ -79,7 +79,8 @@ impl Task {
     }
 }
 
-const NOBODY: [&str; 4] = [
+/// The command that makes a process one of another user without capabilities.
+pub const NOBODY: [&str; 4] = [
     "setpriv",
     "--reuid=65534",
     "--regid=65534",

@@ -5,7 +5,7 @@
 use super::answers::set_bytes;
 use super::opt::{Opt, Role, PLANS};
 use super::subject::BACKLOG;
-use super::table::table;
+use super::table::{marked, table};
 use super::values::Try;
 use crate::features::Feature;
 use crate::guest::wait_for;
@@ -20,23 +20,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-const SOCKOPTS: &str = include_str!("../../../../sockopts.rs");
-const WORDS: &str = include_str!("../../../../man/options.txt");
-
 pub fn cases() -> Vec<Case> {
     vec![Case::new("options::on_the_mptcp_socket", || {
         in_fresh(on_the_mptcp_socket)
     })]
-}
-
-/// The options of which `man/options.txt` says that they are on the MPTCP socket.
-fn documented() -> Result<BTreeSet<String>> {
-    let options = knetstat_man::options(SOCKOPTS, WORDS).map_err(anyhow::Error::msg)?;
-    let options = options.into_iter();
-    Ok(options
-        .filter(|option| option.facts.is_on_mptcp_socket)
-        .map(|option| option.name)
-        .collect())
 }
 
 /// Sets each option on MPTCP sockets. If getsockopt(2) then returns a new value, and the row of a
@@ -56,7 +43,7 @@ fn on_the_mptcp_socket() -> Result<()> {
     }
     // Kernels that make the first subflow together with the socket copy some options to it, but not
     // to subflows that join later.
-    let documented = documented()?;
+    let documented = marked(|facts| facts.is_on_mptcp_socket)?;
     let candidates = shown_on(Plan::V4, Role::Client).filter(|opt| {
         documented.contains(opt.name)
             && found.accepted.contains(opt.name)

@@ -13,7 +13,10 @@ use super::values::{
 };
 use crate::features::Feature;
 use crate::sockets::Plan;
+use anyhow::Result;
+use knetstat_man::Facts;
 use libc::*;
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::OnceLock;
 
@@ -49,10 +52,29 @@ pub fn table() -> &'static [Opt] {
 
 /// The first option of the table with this name.
 pub fn named(name: &str) -> &'static Opt {
-    table()
-        .iter()
-        .find(|opt| opt.name == name)
-        .expect("an option of the table")
+    entries(name).next().expect("an option of the table")
+}
+
+/// The entries of this name, one for each group of kinds of sockets.
+pub fn entries(name: &str) -> impl Iterator<Item = &'static Opt> + use<'_> {
+    table().iter().filter(move |opt| opt.name == name)
+}
+
+/// The first entry of each name.
+pub fn each_name() -> impl Iterator<Item = &'static Opt> {
+    let mut names = BTreeSet::new();
+    table().iter().filter(move |opt| names.insert(opt.name))
+}
+
+/// The options to which `man/options.txt` gives this fact.
+pub fn marked(has_fact: impl Fn(&Facts) -> bool) -> Result<BTreeSet<String>> {
+    let options = knetstat_man::options(
+        include_str!("../../../../sockopts.rs"),
+        include_str!("../../../../man/options.txt"),
+    );
+    let options = options.map_err(anyhow::Error::msg)?;
+    let marked = options.iter().filter(|option| has_fact(&option.facts));
+    Ok(marked.map(|option| option.name.clone()).collect())
 }
 
 fn name(text: &str) -> Try {

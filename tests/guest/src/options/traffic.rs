@@ -7,7 +7,7 @@
 use super::answers::set_bytes;
 use super::opt::{Early, Opt, Role, PLANS};
 use super::subject::{Subject, BACKLOG};
-use super::table::table;
+use super::table::{marked, table};
 use super::values::{int, Try};
 use crate::guest::guest;
 use crate::harness::Case;
@@ -15,7 +15,6 @@ use crate::netns::in_fresh;
 use crate::rows::{File, Row};
 use crate::sockets::{connect_later, deafen, drain, ino, local, undeafen, Plan};
 use anyhow::{ensure, Context, Result};
-use knetstat_man::Facts;
 use libc::{c_int, IPPROTO_TCP, MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, SOL_UDP};
 use socket2::{SockAddr, Socket};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,18 +39,7 @@ pub fn cases() -> Vec<Case> {
 /// The bits of ECN in a byte of traffic class.
 const ECN: u32 = 3;
 
-/// The options with this fact.
-fn marked(has_fact: impl Fn(&Facts) -> bool) -> Result<BTreeSet<String>> {
-    let options = knetstat_man::options(
-        include_str!("../../../../sockopts.rs"),
-        include_str!("../../../../man/options.txt"),
-    );
-    let options = options.map_err(anyhow::Error::msg)?;
-    let marked = options.iter().filter(|option| has_fact(&option.facts));
-    Ok(marked.map(|option| option.name.clone()).collect())
-}
-
-/// What was seen of all options.
+/// Observations of all options.
 #[derive(Default)]
 struct Seen {
     /// The options that were in a row before the traffic, after the test had set them.
