@@ -47,6 +47,22 @@ def run(*words, **more):
     return subprocess.run(words, capture_output=True, text=True, **more)
 
 
+def on_terminal(*words, columns=None, env=None):
+    """What the command prints on a terminal."""
+    ours, theirs = pty.openpty()
+    if columns:
+        termios.tcsetwinsize(theirs, (24, columns))
+    process = subprocess.Popen([COMMAND, *words], stdout=theirs, env=env)
+    os.close(theirs)
+    text = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(ours, 1 << 16):
+            text += part
+    process.wait()
+    os.close(ours)
+    return text
+
+
 def endpoint(text):
     address, port = text.rsplit(":", 1)
     address = re.sub(r"%.*", "", address.replace("[", "").replace("]", ""))
@@ -350,16 +366,7 @@ def answers():
     result = run(COMMAND, "-Hlno", "sport = :22")
     check("timers", result.returncode == 2 and "ss -o" in result.stderr, result)
     # On a terminal, -O keeps each socket on one line.
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 80))
-    process = subprocess.Popen([COMMAND, "-HtanO"], stdout=theirs)
-    os.close(theirs)
-    text = b""
-    with contextlib.suppress(OSError):
-        while part := os.read(ours, 1 << 16):
-            text += part
-    process.wait()
-    os.close(ours)
+    text = on_terminal("-HtanO", columns=80)
     check("oneline", len(text.splitlines()) == len(run(COMMAND, "-Htan").stdout.splitlines()), text)
 
 
@@ -1084,16 +1091,7 @@ def colours():
     for variables, is_coloured in [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False),
                                    ({"CLICOLOR": "0"}, False), ({"TERM": "dumb"}, False),
                                    ({"TERM": "dumb", "CLICOLOR_FORCE": "1"}, True)]:
-        ours, theirs = pty.openpty()
-        environment = {"PATH": os.environ["PATH"], "TERM": "xterm", **variables}
-        process = subprocess.Popen([COMMAND, "-tn", "diag"], stdout=theirs, env=environment)
-        os.close(theirs)
-        text = b""
-        with contextlib.suppress(OSError):
-            while part := os.read(ours, 1 << 16):
-                text += part
-        process.wait()
-        os.close(ours)
+        text = on_terminal("-tn", "diag", env={"PATH": os.environ["PATH"], "TERM": "xterm", **variables})
         check(f"colours of a terminal: {variables}", (b"\x1b[" in text) == is_coloured and b">|" in text, text)
     for one in [client, server, listener]:
         one.close()
@@ -1283,17 +1281,7 @@ def terminal():
     """Columns begin at the same place in all rows, even after the longest address."""
     run("ip", "addr", "add", "2001:db8:1234:5678:9abc:def0:1234:5678/128", "dev", "lo", "nodad")
     one = tcp(socket.AF_INET6, "2001:db8:1234:5678:9abc:def0:1234:5678", port=9001)
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 500))
-    process = subprocess.Popen([COMMAND, "-tanp"], stdout=theirs, env={**os.environ, "NO_COLOR": "1"})
-    os.close(theirs)
-    text = b""
-    try:
-        while part := os.read(ours, 1 << 16):
-            text += part
-    except OSError:
-        pass
-    process.wait()
+    text = on_terminal("-tanp", columns=500, env={**os.environ, "NO_COLOR": "1"})
     header, *rows = text.decode().splitlines()
     check("terminal rows", len(rows) > 10 and any("5678:9001 " in row for row in rows), text)
     for name in ["Local", "Foreign", "Stat", "Diag", "Options"]:
