@@ -294,3 +294,23 @@ fn the_readme_is_right() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// `man/options.txt` has the same names of flags as the module. A filter accepts no others.
+#[test]
+fn the_flags_of_so_timestamping_are_those_of_the_module() {
+    let source = read(project().join("sockopts/getsockopt/socket.rs"));
+    let (_, names) = source
+        .split_once("const NAMES: &[&str] = &[")
+        .expect("the names");
+    let (names, _) = names.split_once(']').expect("their end");
+    let names: Vec<_> = names.split('"').skip(1).step_by(2).collect();
+    let options = knetstat_man::options(
+        &read(project().join("sockopts.rs")),
+        &read(project().join("man/options.txt")),
+    );
+    let options = options.expect("the options");
+    let option = options
+        .iter()
+        .find(|option| option.name == "SO_TIMESTAMPING");
+    assert_eq!(option.expect("SO_TIMESTAMPING").facts.flags, names);
+}
