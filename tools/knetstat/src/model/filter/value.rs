@@ -47,9 +47,9 @@ pub struct Address {
 /// The reason why a text is not a value of an option.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rejected {
-    /// What the text is not, and what may be meant.
+    /// The mistake, and the values that may be meant.
     pub what: String,
-    /// What is expected.
+    /// The expected form.
     pub hint: String,
 }
 
