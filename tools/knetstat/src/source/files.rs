@@ -4,13 +4,10 @@
 
 use crate::source::proc_mount;
 use anyhow::{bail, Context, Result};
-use memchr::{memchr, memchr_iter};
 use std::fs;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::str;
-use std::sync::mpsc;
-use std::thread;
 
 /// The directory of the files, in the network namespace of this process.
 const NET: &str = "/proc/self/net";
@@ -121,113 +118,22 @@ pub fn read_in(
     file: File,
     mut take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<bool> {
-    let Some(mut opened) = open(directory, file)? else {
+    let Some(opened) = open(directory, file)? else {
         return Ok(false);
     };
-    let mut lines = Lines::default();
-    // Skip the header.
-    let mut is_header = true;
-    let mut take = |line: &[u8]| match std::mem::take(&mut is_header) {
-        true => Ok(()),
-        false => take(line),
+    let mut reader = BufReader::with_capacity(BUFFER, opened);
+    let mut line = Vec::new();
+    let mut next = |line: &mut Vec<u8>| {
+        line.clear();
+        let read = reader.read_until(b'\n', line);
+        read.with_context(|| file.name())
     };
-    let mut buffer = vec![0; BUFFER];
-    let first = opened.read(&mut buffer).with_context(|| file.name())?;
-    lines.add(&buffer[..first], &mut take)?;
-    if first < MANY {
-        // Few sockets: a thread would take longer than it saves.
-        while let len @ 1.. = opened.read(&mut buffer).with_context(|| file.name())? {
-            lines.add(&buffer[..len], &mut take)?;
-        }
-    } else {
-        read_ahead(&mut opened, buffer, |bytes| lines.add(bytes, &mut take))?
-            .with_context(|| file.name())?;
+    // Skip the header.
+    next(&mut line)?;
+    while next(&mut line)? > 0 {
+        take(line.strip_suffix(b"\n").unwrap_or(&line))?;
     }
-    lines.end(&mut take)?;
     Ok(true)
-}
-
-/// The number of bytes of a first read after which a thread reads the rest.
-const MANY: usize = 64 << 10;
-
-/// The number of buffers that can be full while [`read_ahead`] waits for its caller.
-const AHEAD: usize = 2;
-
-/// Reads a file to its end in a thread, so that the kernel makes rows while `take` uses those before.
-/// Memory does not depend on the size of the file. Returns the error of `take`, or that of read(2).
-fn read_ahead(
-    file: &mut fs::File,
-    buffer: Vec<u8>,
-    mut take: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<io::Result<()>> {
-    thread::scope(|scope| {
-        let (full, filled) = mpsc::sync_channel::<io::Result<(Vec<u8>, usize)>>(AHEAD);
-        let (empty, emptied) = mpsc::channel();
-        for buffer in [buffer, vec![0; BUFFER], vec![0; BUFFER]] {
-            // The receiver is alive.
-            let _ = empty.send(buffer);
-        }
-        scope.spawn(move || {
-            // The thread ends if the other one does.
-            while let Ok(mut buffer) = emptied.recv() {
-                let read = file.read(&mut buffer).map(|len| (buffer, len));
-                let is_last = !matches!(read, Ok((_, 1..)));
-                if full.send(read).is_err() || is_last {
-                    return;
-                }
-            }
-        });
-        for read in filled {
-            match read {
-                Ok((_, 0)) => break,
-                Ok((buffer, len)) => {
-                    take(&buffer[..len])?;
-                    let _ = empty.send(buffer);
-                }
-                Err(err) => return Ok(Err(err)),
-            }
-        }
-        Ok(Ok(()))
-    })
-}
-
-/// A splitter of a file into lines, whatever the parts that it is read in.
-#[derive(Default)]
-struct Lines {
-    /// The begin of a line that the last part did not end.
-    begun: Vec<u8>,
-}
-
-impl Lines {
-    /// Passes the lines that end in `bytes` to `take`.
-    fn add(&mut self, bytes: &[u8], take: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let mut rest = bytes;
-        if !self.begun.is_empty() {
-            let end = memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-            self.begun.extend_from_slice(&rest[..end]);
-            rest = &rest[end..];
-            let Some(line) = self.begun.strip_suffix(b"\n") else {
-                return Ok(());
-            };
-            take(line)?;
-            self.begun.clear();
-        }
-        let mut begin = 0;
-        for end in memchr_iter(b'\n', rest) {
-            take(&rest[begin..end])?;
-            begin = end + 1;
-        }
-        self.begun.extend_from_slice(&rest[begin..]);
-        Ok(())
-    }
-
-    /// Passes the last line to `take`, if no line feed ends it.
-    fn end(&mut self, take: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        match self.begun.is_empty() {
-            true => Ok(()),
-            false => take(&std::mem::take(&mut self.begun)),
-        }
-    }
 }
 
 /// Passes each row of a copy of the files to `take`, without its line feed. In a copy, which cat(1)
@@ -278,64 +184,9 @@ fn open(directory: &Path, file: File) -> Result<Option<fs::File>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::{memfd_create, MemfdFlags};
-    use std::io::{Seek, Write};
 
     const ROW: &str =
         "     0      0 0.0.0.0:22              0.0.0.0:*               LSTN      SO_REUSEADDR=1";
-
-    /// Lines come out whole, in order and once, whatever the parts.
-    #[test]
-    fn lines_of_parts() {
-        let text: Vec<u8> = (0..200)
-            .flat_map(|n| format!("{}\n", "x".repeat(n % 7 * 3)).into_bytes())
-            .chain(*b"the end")
-            .collect();
-        let expected: Vec<_> = text.split(|byte| *byte == b'\n').collect();
-        for size in [1, 2, 3, 7, 64, 10_000] {
-            let mut found = Vec::new();
-            let mut take = |line: &[u8]| {
-                found.push(line.to_vec());
-                Ok(())
-            };
-            let mut lines = Lines::default();
-            for part in text.chunks(size) {
-                lines.add(part, &mut take).unwrap();
-            }
-            lines.end(&mut take).unwrap();
-            assert_eq!(found, expected, "{size}");
-        }
-    }
-
-    /// A thread reads the whole file, passes an error of the caller on, and ends.
-    #[test]
-    fn reading_ahead() {
-        let mut file = fs::File::from(memfd_create("rows", MemfdFlags::CLOEXEC).unwrap());
-        let text: Vec<u8> = (0..10 * BUFFER).map(|n| (n % 251) as u8).collect();
-        file.write_all(&text).unwrap();
-        let mut read = |stop_at: usize| {
-            file.rewind().unwrap();
-            let mut found = Vec::new();
-            let result = read_ahead(&mut file, vec![0; 1000], |bytes| {
-                found.extend_from_slice(bytes);
-                anyhow::ensure!(found.len() < stop_at, "stop");
-                Ok(())
-            });
-            (found, result)
-        };
-        let (found, result) = read(usize::MAX);
-        assert!(found == text && matches!(result, Ok(Ok(()))));
-        let (found, result) = read(2 * BUFFER);
-        assert_eq!(result.unwrap_err().to_string(), "stop");
-        assert!(found.len() < 4 * BUFFER && text.starts_with(&found));
-        // A directory cannot be read.
-        let mut directory = fs::File::open("/").unwrap();
-        let result = read_ahead(&mut directory, vec![0; 1000], |_| Ok(()));
-        assert_eq!(
-            result.unwrap().unwrap_err().raw_os_error(),
-            Some(libc::EISDIR)
-        );
-    }
 
     #[test]
     fn files_of_a_copy() {
