@@ -426,12 +426,14 @@ mod tests {
             let out = jq.wait_with_output().unwrap().stdout;
             assert_eq!(String::from_utf8(out).unwrap().trim_end(), text);
         }
+        // A string of digits has neither a prefix nor a unit.
         let row = Row::parse(
             TCP,
-            b"0 0 1.2.3.4:5 1.2.3.4:6 ESTB NEW=0xffffffffffffffff,ino=1",
+            b"0 0 1.2.3.4:5 1.2.3.4:6 ESTB NEW=0xffffffffffffffff,NEWER=27403521819123615ms,ino=1",
         );
         let found = printed(false, |printer| printer.row(&row.unwrap(), b"", &[]));
         assert_eq!(found[0]["options"]["NEW"], "18446744073709551615");
+        assert_eq!(found[0]["options"]["NEWER"], "27403521819123615");
     }
 
     #[test]
