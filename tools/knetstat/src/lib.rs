@@ -15,7 +15,7 @@
 //! print       printer (a trait), its implementations text and json, layout and columns of text,
 //!   |         color, explanation, format (text or JSON), notes on standard error, stdout
 //!   |
-//! model       row, options, defaults, filter, query (files, states and filter), event, tracker,
+//! model       row, glance, options, defaults, filter, query (files, states and filter), event, tracker,
 //!   |         comparison, counts, words and states of filters, similar, spelling
 //!   |
 //! source      files of the module, copy of the files, fresh sockets, process, services, hosts,
@@ -60,6 +60,7 @@ pub mod model {
     pub mod defaults;
     pub mod event;
     pub mod filter;
+    pub mod glance;
     pub mod options;
     pub mod quantity;
     pub mod query;

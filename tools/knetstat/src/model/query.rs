@@ -3,6 +3,7 @@
 //! Queries: which rows a command selects.
 
 use crate::model::filter::{Filter, Holders};
+use crate::model::glance::Glance;
 use crate::model::row::Row;
 use crate::model::states::States;
 use crate::model::truth::{Truth, Undecided};
@@ -63,16 +64,37 @@ impl Query {
         is_needed.then(|| Owners::scan(detail)).transpose()
     }
 
-    /// Passes each line except headers to `take`.
+    /// Passes the lines to `take`, except headers and most of the rows that the query does not
+    /// select. Of a row that it leaves out, only the words that the query tests were parsed.
     pub fn read(
         &self,
+        owners: Option<&Owners>,
+        take: impl FnMut(Entry<'_>) -> Result<()>,
+    ) -> Result<Outcome> {
+        let is_rejected = |file, line: &[u8]| self.rejects(&Glance::at(file, line));
+        self.read_except(is_rejected, owners, take)
+    }
+
+    /// Passes each line except headers to `take`.
+    pub fn read_all(
+        &self,
+        owners: Option<&Owners>,
+        take: impl FnMut(Entry<'_>) -> Result<()>,
+    ) -> Result<Outcome> {
+        self.read_except(|_, _| false, owners, take)
+    }
+
+    fn read_except(
+        &self,
+        is_left_out: impl Fn(File, &[u8]) -> bool,
         owners: Option<&Owners>,
         mut take: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         for file in self.files.iter().copied() {
-            let is_there = files::read(file, |line| {
-                self.pass(file, line, owners, &mut outcome, &mut take)
+            let is_there = files::read(file, |line| match is_left_out(file, line) {
+                true => Ok(()),
+                false => self.pass(file, line, owners, &mut outcome, &mut take),
             })?;
             outcome.files += usize::from(is_there);
         }
@@ -105,6 +127,16 @@ impl Query {
             }
         })?;
         Ok(outcome)
+    }
+
+    /// Whether a glance shows that the query does not select a row.
+    fn rejects(&self, glance: &Glance<'_>) -> bool {
+        let is_in_other_state = || {
+            let state = glance.state();
+            state.is_some_and(|state| !self.states.has(state))
+        };
+        (self.states != States::ALL && is_in_other_state())
+            || self.filter.glance(glance) == Truth::False
     }
 
     /// Passes a line to `take`, parsed and filtered.
@@ -146,6 +178,7 @@ impl Query {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::row::tests::TCP as TCP_FILE;
     use crate::source::files::{Family, Netid};
     use crate::source::services::Services;
 
@@ -177,6 +210,65 @@ mod tests {
         let is_row = |line: &&str| line.starts_with('0');
         assert_eq!(shown, copy.lines().filter(is_row).count());
         Ok(rows)
+    }
+
+    /// A glance rejects no row that passes.
+    #[test]
+    fn glances() {
+        const ESTB: &str = "0 0 10.0.0.1:7 10.0.0.2:9 ESTB TCP_NODELAY=1,uid=0,ino=5";
+        const TIMW: &str = "0 0 10.0.0.1:7 10.0.0.2:9 TIMW";
+        for (filter, line, expected) in [
+            ("dport = :9", ESTB, false),
+            ("dport = :8", ESTB, true),
+            ("not dport = :9", ESTB, true),
+            ("src 10.0.0.1:7 dst 10/8", ESTB, false),
+            ("src 10.0.0.0/31:8", ESTB, true),
+            ("dst 127/8", ESTB, true),
+            ("dport = :8 or sport = :7", ESTB, false),
+            // The state.
+            ("", ESTB, false),
+            ("exclude established", ESTB, true),
+            ("state established", TIMW, true),
+            ("state time-wait", TIMW, false),
+            // The rest of the row may decide.
+            ("TCP_NODELAY=0", ESTB, false),
+            ("not TCP_NODELAY", ESTB, false),
+            ("dport = :8 or TCP_NODELAY=0", ESTB, false),
+            ("uid=1 or not ino=5", ESTB, false),
+            ("TCP_NODELAY=1 dport = :8", ESTB, true),
+            ("uid=0", TIMW, false),
+            // What is not understood is parsed, and reported. What is not tested is not looked at.
+            ("dport = :8", "what", false),
+            ("dport = :8", "0 0 10.0.0.1:7 10.0.0.2:x ESTB", false),
+            ("dst 127/8", "0 0 10.0.0.1:7 10.0.0:9 ESTB", false),
+            (
+                "exclude established",
+                "0 0 10.0.0.1:7 10.0.0.2:9 NEW",
+                false,
+            ),
+            ("dport = :8", "0 0 10.0.0.1:x 10.0.0.2:9 NEW B", true),
+        ] {
+            let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
+            let query = Query {
+                files: vec![TCP_FILE],
+                states: filter.states.unwrap_or(States::ALL),
+                filter,
+                is_strict: false,
+                threads: false,
+            };
+            let glance = Glance::at(TCP_FILE, line.as_bytes());
+            let filter = &query.filter;
+            assert_eq!(query.rejects(&glance), expected, "{filter:?}: {line}");
+            if let Some(row) = Row::parse(TCP_FILE, line.as_bytes()) {
+                let holders = Holders {
+                    known: &[],
+                    may_lack: false,
+                };
+                let may_pass = filter.test(&row, holders) != Truth::False;
+                let is_in_state = query.states.has(row.state);
+                assert!(!(expected && is_in_state && may_pass), "{filter:?}: {line}");
+            }
+        }
     }
 
     #[test]

@@ -40,9 +40,20 @@ impl State {
         (State::Closing, "CLSG", "closing"),
     ];
 
-    fn of(label: &str) -> Option<State> {
-        let found = State::ALL.iter().find(|(_, name, _)| *name == label);
+    /// The state with this label.
+    pub fn of(label: &[u8]) -> Option<State> {
+        let found = State::ALL
+            .iter()
+            .find(|(_, name, _)| name.as_bytes() == label);
         found.map(|(state, ..)| *state)
+    }
+
+    /// The state of a UDP socket, by its foreign address, as the kernel and ss derive it.
+    pub fn of_udp(foreign: &Endpoint<'_>) -> State {
+        match foreign.port {
+            0 if foreign.address.is_unspecified() => State::Close,
+            _ => State::Established,
+        }
     }
 
     pub fn label(self) -> &'static str {
@@ -66,21 +77,29 @@ pub struct Endpoint<'a> {
 }
 
 impl<'a> Endpoint<'a> {
-    fn parse(word: &'a str, family: Family) -> Option<Self> {
-        let (text, port) = word.rsplit_once(':')?;
+    /// Parses an address and a port, separated by a colon.
+    pub fn parse(word: &'a [u8], family: Family) -> Option<Self> {
+        let (text, port) = Self::split(word)?;
+        let text = str::from_utf8(text).ok()?;
         let address = match family {
             Family::Inet => text.parse::<Ipv4Addr>().ok()?.into(),
             Family::Inet6 => text.parse::<Ipv6Addr>().ok()?.into(),
-        };
-        let port = match port {
-            "*" => 0,
-            digits => number(digits)?,
         };
         Some(Self {
             text,
             address,
             port,
         })
+    }
+
+    /// Splits a word into the address, which is not parsed, and the port.
+    pub fn split(word: &[u8]) -> Option<(&[u8], u16)> {
+        let (address, port) = word.split_at(memchr::memrchr(b':', word)?);
+        let port = match &port[1..] {
+            b"*" => 0,
+            digits => number(str::from_utf8(digits).ok()?)?,
+        };
+        Some((address, port))
     }
 }
 
@@ -150,19 +169,15 @@ impl<'a> Row<'a> {
         let mut words = line.split_ascii_whitespace();
         let recv_q = words.next()?.parse().ok()?;
         let send_q = words.next()?.parse().ok()?;
-        let local = Endpoint::parse(words.next()?, file.family)?;
-        let foreign = Endpoint::parse(words.next()?, file.family)?;
+        let local = Endpoint::parse(words.next()?.as_bytes(), file.family)?;
+        let foreign = Endpoint::parse(words.next()?.as_bytes(), file.family)?;
         let mut row = Self {
             file,
             recv_q,
             send_q,
             local,
             foreign,
-            // The kernel and ss derive the state of UDP sockets in this way.
-            state: match foreign.port {
-                0 if foreign.address.is_unspecified() => State::Close,
-                _ => State::Established,
-            },
+            state: State::of_udp(&foreign),
             diag: "",
             options: Options::default(),
             backlog: None,
@@ -172,7 +187,7 @@ impl<'a> Row<'a> {
         };
         let mut word = words.next();
         if file.netid == Netid::Tcp {
-            row.state = State::of(word?)?;
+            row.state = State::of(word?.as_bytes())?;
             word = words.next();
             if let Some(diag) = word.filter(|word| !word.contains('=')) {
                 // This command prints `-` for an empty field; the files never contain it.
@@ -355,7 +370,7 @@ pub mod tests {
         assert_eq!(Row::parse(TCP, b"0 0 0.0.0.0:22 0.0.0.0:* \xff"), None);
     }
 
-    fn any_file() -> impl Strategy<Value = File> {
+    pub fn any_file() -> impl Strategy<Value = File> {
         prop::sample::select(vec![TCP, TCP6, UDP, UDP6])
     }
 

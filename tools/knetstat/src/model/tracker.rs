@@ -66,7 +66,7 @@ impl Tracker {
         mut show: impl FnMut(&Row<'_>),
     ) -> Result<Vec<Event>> {
         let mut reading = Reading::new(self);
-        let outcome = query.read(owners, |entry| {
+        let outcome = query.read_all(owners, |entry| {
             if let Entry::Row { row, .. } = entry {
                 show(row);
             }

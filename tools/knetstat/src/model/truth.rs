@@ -70,6 +70,8 @@ impl Reason {
 pub struct Reasons(u8);
 
 impl Reasons {
+    pub const NONE: Self = Self(0);
+
     pub fn has(self, reason: Reason) -> bool {
         self.0 & (1 << reason as u8) != 0
     }

@@ -6,9 +6,10 @@ use crate::model::defaults::{Defaults, Setting};
 use crate::model::filter::host::Host;
 use crate::model::filter::op::Op;
 use crate::model::filter::value::Pattern;
+use crate::model::glance::Glance;
 use crate::model::options::Kind;
 use crate::model::row::Row;
-use crate::model::truth::{Reason, Truth};
+use crate::model::truth::{Reason, Reasons, Truth};
 use crate::model::words::{Field, Side};
 use crate::source::process::Owner;
 use std::rc::Rc;
@@ -29,6 +30,9 @@ pub enum Expr {
     IsOn(Rc<Defaults>),
     Option(Test),
 }
+
+/// The truth of a condition on a part of the row that a glance does not show.
+const UNSEEN: Truth = Truth::Unknown(Reasons::NONE);
 
 /// The right side of a comparison of numbers.
 #[derive(Debug)]
@@ -87,17 +91,41 @@ impl Expr {
         self.has(&is_port) && !self.has(&is_other)
     }
 
-    pub fn test(&self, row: &Row<'_>, holders: Holders<'_>) -> Truth {
+    /// The truth of this condition if `test` determines that of its parts.
+    fn evaluate(&self, test: &impl Fn(&Expr) -> Truth) -> Truth {
         match self {
-            Expr::And(left, right) => {
-                let left = left.test(row, holders);
-                left.and(|| right.test(row, holders))
+            Expr::And(left, right) => left.evaluate(test).and(|| right.evaluate(test)),
+            Expr::Or(left, right) => left.evaluate(test).or(|| right.evaluate(test)),
+            Expr::Not(inner) => !inner.evaluate(test),
+            part => test(part),
+        }
+    }
+
+    /// Whether a row meets it.
+    pub fn test(&self, row: &Row<'_>, holders: Holders<'_>) -> Truth {
+        self.evaluate(&|part| part.test_part(row, holders))
+    }
+
+    /// Whether a row meets it, as far as a glance shows. Unknown if the line must be parsed.
+    pub fn glance(&self, glance: &Glance<'_>) -> Truth {
+        self.evaluate(&|part| part.glance_part(glance).map_or(UNSEEN, Truth::from))
+    }
+
+    /// Whether a row meets a part without operators. `None` if the line must be parsed.
+    fn glance_part(&self, glance: &Glance<'_>) -> Option<bool> {
+        match self {
+            Expr::Host(side, host) => {
+                Some(host.matches(glance.file.family, &glance.endpoint(*side)?))
             }
-            Expr::Or(left, right) => {
-                let left = left.test(row, holders);
-                left.or(|| right.test(row, holders))
-            }
-            Expr::Not(inner) => !inner.test(row, holders),
+            Expr::Port(side, op, port) => Some(op.holds(glance.port(*side)?.cmp(port))),
+            _ => None,
+        }
+    }
+
+    /// Whether a row meets a part without operators.
+    fn test_part(&self, row: &Row<'_>, holders: Holders<'_>) -> Truth {
+        match self {
+            Expr::And(..) | Expr::Or(..) | Expr::Not(_) => self.test(row, holders),
             Expr::Host(side, host) => host.matches(row.file.family, side.of(row)).into(),
             Expr::Port(side, op, port) => op.holds(side.of(row).port.cmp(port)).into(),
             Expr::Diag => (!row.diag.is_empty()).into(),

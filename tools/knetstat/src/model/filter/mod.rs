@@ -32,6 +32,7 @@ use crate::model::filter::expr::Expr;
 pub use crate::model::filter::expr::Holders;
 pub use crate::model::filter::parser::Filter;
 pub use crate::model::filter::value::Pattern;
+use crate::model::glance::Glance;
 use crate::model::row::Row;
 use crate::model::truth::Truth;
 use crate::source::services::Services;
@@ -44,6 +45,12 @@ impl Filter {
     /// Whether it asks who has a local port, and nothing else.
     pub fn asks_for_local_port(&self) -> bool {
         self.expr.as_ref().is_some_and(Expr::asks_for_local_port)
+    }
+
+    /// Whether a row passes the filter, as far as a glance shows. Does not test the state.
+    pub fn glance(&self, glance: &Glance<'_>) -> Truth {
+        let expr = self.expr.as_ref();
+        expr.map_or(Truth::True, |expr| expr.glance(glance))
     }
 
     /// Whether a row passes the filter. Does not test the state.
