@@ -116,24 +116,55 @@ pub fn read(file: File, take: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
 pub fn read_in(
     directory: &Path,
     file: File,
-    mut take: impl FnMut(&[u8]) -> Result<()>,
+    take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<bool> {
     let Some(opened) = open(directory, file)? else {
         return Ok(false);
     };
     let mut reader = BufReader::with_capacity(BUFFER, opened);
-    let mut line = Vec::new();
-    let mut next = |line: &mut Vec<u8>| {
-        line.clear();
-        let read = reader.read_until(b'\n', line);
-        read.with_context(|| file.name())
-    };
     // Skip the header.
-    next(&mut line)?;
-    while next(&mut line)? > 0 {
-        take(line.strip_suffix(b"\n").unwrap_or(&line))?;
-    }
+    reader.skip_until(b'\n').with_context(|| file.name())?;
+    each_line(reader, file.name(), take)?;
     Ok(true)
+}
+
+/// Passes each line of a reader to `take`, without its line feed. Unlike [`BufRead::read_until`],
+/// copies only lines that the reader's buffer cuts off. `name` is the name of the reader in errors.
+fn each_line(
+    mut reader: impl BufRead,
+    name: &'static str,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    // The beginning of a line that was cut off.
+    let mut begun = Vec::new();
+    loop {
+        let buffer = match reader.fill_buf() {
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+            filled => filled.context(name)?,
+        };
+        if buffer.is_empty() {
+            break;
+        }
+        let mut rest = buffer;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let line = &rest[..end];
+            if begun.is_empty() {
+                take(line)?;
+            } else {
+                begun.extend_from_slice(line);
+                take(&begun)?;
+                begun.clear();
+            }
+            rest = &rest[end + 1..];
+        }
+        begun.extend_from_slice(rest);
+        let len = buffer.len();
+        reader.consume(len);
+    }
+    if !begun.is_empty() {
+        take(&begun)?;
+    }
+    Ok(())
 }
 
 /// Passes each row of a copy of the files to `take`, without its line feed. In a copy, which cat(1)
@@ -184,6 +215,7 @@ fn open(directory: &Path, file: File) -> Result<Option<fs::File>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const ROW: &str =
         "     0      0 0.0.0.0:22              0.0.0.0:*               LSTN      SO_REUSEADDR=1";
@@ -207,5 +239,21 @@ mod tests {
         let line = b"     0      0 :::5353                 :::*                    SO_REUSEADDR=1";
         assert_eq!(Family::of_line(line), Family::Inet6);
         assert_eq!(Family::of_line(b""), Family::Inet);
+    }
+
+    proptest! {
+        /// The lines are those of the standard library, wherever the buffer cuts them off.
+        #[test]
+        fn lines(text in "[a\n]{0,40}", capacity in 1..20_usize) {
+            let mut lines = Vec::new();
+            let reader = BufReader::with_capacity(capacity, text.as_bytes());
+            let take = |line: &[u8]| {
+                lines.push(line.to_vec());
+                Ok(())
+            };
+            each_line(reader, "text", take).unwrap();
+            let expected: io::Result<Vec<_>> = BufRead::split(text.as_bytes(), b'\n').collect();
+            prop_assert_eq!(lines, expected.unwrap());
+        }
     }
 }
