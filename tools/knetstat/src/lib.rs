@@ -15,11 +15,11 @@
 //! print       printer (a trait), its implementations text and json, layout and columns of text,
 //!   |         color, explanation, format (text or JSON), notes on standard error, stdout
 //!   |
-//! model       row, glance, options, defaults, filter, query (files, states and filter), event, tracker,
-//!   |         comparison, counts, words and states of filters, similar, spelling
+//! model       row, glance, place, options, defaults, filter, query (files, states and filter), event,
+//!   |         tracker, comparison, counts, words and states of filters, similar, spelling
 //!   |
-//! source      files of the module, copy of the files, fresh sockets, process, services, hosts,
-//!             netns, rights, proc_mount, interrupt
+//! source      files of the module, copy of the files, fresh sockets, process, cgroup, services,
+//!             hosts, netns, namespaces, rights, proc_mount, interrupt
 //! ```
 //!
 //! A file imports only from its own layer and from layers below. Imports form no cycle.
@@ -62,6 +62,7 @@ pub mod model {
     pub mod filter;
     pub mod glance;
     pub mod options;
+    pub mod place;
     pub mod quantity;
     pub mod query;
     pub mod row;
@@ -74,12 +75,14 @@ pub mod model {
     pub mod words;
 }
 pub mod source {
+    pub mod cgroup;
     pub mod copy;
     pub mod files;
     pub mod fresh;
     pub mod hosts;
     pub mod interfaces;
     pub mod interrupt;
+    pub mod namespaces;
     pub mod netns;
     pub mod proc_mount;
     pub mod process;

@@ -312,7 +312,6 @@ DIFFERENT = [
 ANSWERED = [
     ("autobound", "use sport >= :", "only the kernel knows who chose a port"),
     ("not autobound", "use sport >= :", "the same"),
-    ("cgroup = /", "use ss cgroup", "the module shows no control groups"),
     ("state bound-inactive", "use ss -B", "the module does not show them"),
     ("sport = 022", "use 22; as an octal number, it is 18", "people mean 22"),
     ("sport = :70000", "0 to 65535", "there is no such port"),

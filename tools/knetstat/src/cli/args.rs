@@ -52,7 +52,7 @@ pub struct Cli {
     /// is a copy on standard input. It must be from the current boot and the same network
     /// namespace, because sockets are matched by inode, and made with the same rights. The output
     /// is that of --watch without `began`; each event shows the time at which it was seen.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "watch")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["watch", "all_netns"])]
     pub since: Option<PathBuf>,
 }
 
@@ -74,7 +74,7 @@ pub enum Command {
     /// With --json, each count is an object with the keys count and by (all, state, process or
     /// options). Counts by state have netid and state. Counts by process have name, null if no
     /// process is known, with -p also pid, and with -T also tid. Counts by options have options,
-    /// unless the kernel keeps none.
+    /// unless the kernel keeps none. With --all-netns, there are also counts by netns and container.
     #[command(after_help = "FILTER: see knetstat --help.")]
     Summary(List),
 }
@@ -123,12 +123,21 @@ pub struct List {
         add = ArgValueCompleter::new(complete::namespaces)
     )]
     pub net: Option<String>,
+    /// Show the sockets of all network namespaces, with their containers
+    ///
+    /// There are two more columns, Netns and Container. Netns is the name of the namespace in
+    /// ip-netns(8), or its inode. Container is the container or systemd unit of the process that has
+    /// the socket open: its runtime, its ID, and in brackets its host name. Namespaces are found by
+    /// processes, threads, mounts and open descriptors. They are not entered if a process is in them.
+    #[arg(long, conflicts_with = "net")]
+    pub all_netns: bool,
     /// Print one JSON object for each socket
     ///
     /// Keys: netid, family, state, recv_q, send_q, local and foreign (address, port; 0 is none),
     /// diag (if not empty), options (if the kernel keeps them), backlog (of listeners), drops (of
     /// UDP sockets that dropped datagrams), uid, ino, and with -p processes (name, pid, fd; with -T
-    /// also tid). Numbers have no unit. A row that knetstat cannot parse has the keys file and raw.
+    /// also tid). With --all-netns, there are also netns (ino and, if it has one, name), container
+    /// (runtime, id, and if known pod and hostname) and cgroup. Numbers have no unit. A row that knetstat cannot parse has the keys file and raw.
     /// If the filter cannot be decided for some sockets, the last object has the keys undecided and
     /// reasons.
     #[arg(long, conflicts_with = "verbose")]

@@ -73,7 +73,7 @@ pub fn namespaces(current: &OsStr) -> Vec<CompletionCandidate> {
 mod tests {
     use super::*;
     use crate::cli::args::Cli;
-    use crate::model::filter::Filter;
+    use crate::model::filter::{Filter, Scope};
     use crate::source::services::Services;
     use clap::CommandFactory;
     use clap_complete::engine::complete;
@@ -127,7 +127,7 @@ mod tests {
         let services = Services::load();
         let parse = |words: &[&str]| {
             let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
-            Filter::parse(&words, &services).map_err(|err| err.to_string())
+            Filter::parse_for(Scope::All, &words, &services).map_err(|err| err.to_string())
         };
         let offered = filter(OsStr::new(""));
         assert_eq!(offered.len(), WORDS.len() + states::names().count());
@@ -143,6 +143,8 @@ mod tests {
                 "fwmark" => parse(&[word, "1"]),
                 "and" | "or" => parse(&["diag", word, "diag"]),
                 "not" => parse(&[word, "diag"]),
+                "netns=" => parse(&[&format!("netns={}", std::process::id())]),
+                "cgroup=" => parse(&["cgroup=/"]),
                 word if word.ends_with(['=', '>']) => parse(&[&format!("{word}1")]),
                 word => parse(&[word]),
             };

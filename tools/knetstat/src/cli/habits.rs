@@ -192,7 +192,7 @@ pub const HABITS: [Habit; 40] = [
     long(&["xdp"], OTHER_SOCKETS),
     long(
         &["cgroup"],
-        Effect::Refused("knetstat does not show control groups; use ss --cgroup"),
+        Effect::Refused("use the filter cgroup=PATH, or --all-netns with --json; see knetstat(8)"),
     ),
     long(
         &["bpf-maps"],

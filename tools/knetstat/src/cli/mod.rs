@@ -9,7 +9,7 @@ pub mod help;
 
 use crate::cli::args::{Cli, Command, List};
 use crate::commands::{explain, list, since, summary, watch};
-use crate::model::filter::Filter;
+use crate::model::filter::{Filter, Scope};
 use crate::model::query::{Outcome, Query};
 use crate::model::states::States;
 use crate::print::color::Color;
@@ -100,7 +100,11 @@ fn query(list: &List, services: &Services) -> Result<Query> {
         netns::enter(name)?;
     }
     // Parse after entering the namespace, because defaults come from it.
-    let filter = match Filter::parse(&list.filter, services) {
+    let scope = match list.all_netns {
+        true => Scope::All,
+        false => Scope::Own,
+    };
+    let filter = match Filter::parse_for(scope, &list.filter, services) {
         Ok(filter) => filter,
         Err(err) => misused(err),
     };
@@ -122,6 +126,7 @@ fn query(list: &List, services: &Services) -> Result<Query> {
         filter,
         is_strict: list.strict,
         threads: list.threads,
+        all_netns: list.all_netns,
     })
 }
 
@@ -129,7 +134,10 @@ fn query(list: &List, services: &Services) -> Result<Query> {
 fn format(list: &List, query: &Query, services: Services) -> Format {
     if list.json {
         let processes = list.has_owners();
-        return Format::Json { processes };
+        return Format::Json {
+            processes,
+            all_netns: list.all_netns,
+        };
     }
     let stdout = io::stdout();
     let mut layout = Layout::new(
@@ -141,6 +149,7 @@ fn format(list: &List, query: &Query, services: Services) -> Format {
         let size = terminal_size::terminal_size();
         layout.set_width(size.map_or(80, |(width, _)| width.0.into()));
     }
+    layout.all_netns = list.all_netns;
     layout.color = list.color.is_on(stdout.is_terminal());
     if list.verbose {
         layout.asked.clone_from(&query.filter.options);

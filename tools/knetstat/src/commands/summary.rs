@@ -12,7 +12,7 @@ use anyhow::Result;
 /// same name are counted separately.
 pub fn run(query: &Query, each_process: bool, printer: &mut dyn Printer) -> Result<Outcome> {
     let owners = query.owners(true)?;
-    let mut counts = Counts::new(each_process);
+    let mut counts = Counts::new(each_process, query.all_netns);
     let outcome = query.read(owners.as_ref(), |entry| {
         if let Entry::Row {
             row,

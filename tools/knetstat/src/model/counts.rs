@@ -3,11 +3,15 @@
 //! Counts of sockets: by state, by process, and by their set of options.
 
 use crate::model::options;
+use crate::model::place::{self, Place};
 use crate::model::row::{Options, Row, State};
+use crate::source::cgroup::{Cgroup, Container};
 use crate::source::files::Netid;
+use crate::source::namespaces::Netns;
 use crate::source::process::{Name, Owner};
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// A process or thread, or all of the same name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +30,10 @@ pub enum By<'a> {
     State(Netid, State),
     /// `None` if no process is known.
     Process(Option<&'a Process>),
+    /// `None` if the network namespace is not known.
+    Netns(Option<&'a Netns>),
+    /// `None` if no container and no unit is known.
+    Container(Option<Place<'a>>),
     /// `None` if the kernel keeps no options.
     Options(Option<Options<'a>>),
 }
@@ -37,6 +45,8 @@ impl By<'_> {
             By::All => "all",
             By::State(..) => "state",
             By::Process(_) => "process",
+            By::Netns(_) => "netns",
+            By::Container(_) => "container",
             By::Options(_) => "options",
         }
     }
@@ -47,20 +57,26 @@ impl By<'_> {
 pub struct Counts {
     /// Whether processes of the same name are counted separately.
     each_process: bool,
+    /// Whether network namespaces and containers are counted.
+    all_netns: bool,
     all: u64,
     /// The counts by [`State`], of TCP and of UDP.
     states: [[u64; State::ALL.len()]; 2],
     processes: HashMap<Option<Process>, u64>,
+    namespaces: HashMap<Option<Rc<Netns>>, u64>,
+    /// The counts of containers, each with a control group of it.
+    containers: HashMap<Option<Container>, (u64, Option<Rc<Cgroup>>)>,
     options: HashMap<Box<str>, u64>,
     without_options: u64,
 }
 
 impl Counts {
     /// Counts of no sockets. With `each_process`, processes of the same name are counted
-    /// separately.
-    pub fn new(each_process: bool) -> Self {
+    /// separately. With `all_netns`, network namespaces and containers are counted, too.
+    pub fn new(each_process: bool, all_netns: bool) -> Self {
         Self {
             each_process,
+            all_netns,
             ..Self::default()
         }
     }
@@ -82,6 +98,16 @@ impl Counts {
             }
         } else {
             self.without_options += 1;
+        }
+        if self.all_netns {
+            *self.namespaces.entry(row.netns.cloned()).or_default() += 1;
+            let cgroup = place::cgroup(row, owners);
+            let container = cgroup.and_then(|cgroup| cgroup.container.clone());
+            let (count, _) = self
+                .containers
+                .entry(container)
+                .or_insert_with(|| (0, cgroup.cloned()));
+            *count += 1;
         }
         let each_process = self.each_process;
         let process_of = |owner: &Owner| Process {
@@ -120,6 +146,27 @@ impl Counts {
         let processes = processes.into_iter();
         lines.extend(processes.map(|(process, count)| (*count, By::Process(process.as_ref()))));
 
+        let mut namespaces: Vec<_> = self.namespaces.iter().collect();
+        namespaces.sort_by_key(|(netns, count)| {
+            (Reverse(**count), netns.as_ref().map(|netns| netns.id()))
+        });
+        for (netns, count) in namespaces {
+            lines.push((*count, By::Netns(netns.as_deref())));
+        }
+
+        let mut containers: Vec<_> = self.containers.iter().collect();
+        containers.sort_by_key(|(container, (count, _))| {
+            let container = container.as_ref();
+            (
+                Reverse(*count),
+                container.map(|one| (one.runtime.name(), &one.id)),
+            )
+        });
+        for (_, (count, cgroup)) in containers {
+            let place = cgroup.as_deref().and_then(Place::of);
+            lines.push((*count, By::Container(place)));
+        }
+
         let options = self.options.iter();
         let mut options: Vec<_> = options
             .map(|(list, count)| (*count, Some(&**list)))
@@ -138,10 +185,11 @@ impl Counts {
 pub mod tests {
     use super::*;
     use crate::model::row::tests::{TCP, UDP};
+    use crate::source::namespaces::tests::example as netns;
     use proptest::prelude::*;
 
     pub fn example(each: bool) -> Counts {
-        let mut counts = Counts::new(each);
+        let mut counts = Counts::new(each, false);
         for (file, line, owners) in [
             (
                 TCP,
@@ -196,6 +244,46 @@ pub mod tests {
         );
     }
 
+    /// Namespaces and containers are counted on demand. A container in several control groups is one.
+    #[test]
+    fn namespaces_and_containers() {
+        let mut counts = Counts::new(false, true);
+        let (blue, red) = (netns(Some(5), &["blue"], &[]), netns(Some(6), &[], &[]));
+        let row = Row::parse(TCP, b"0 0 1.2.3.4:1 1.2.3.4:5 ESTB A=1,uid=0,ino=1").unwrap();
+        for (netns, cgroup) in [
+            (&blue, Some("/lxc.payload.web")),
+            (&blue, Some("/lxc.payload.web/system.slice/a.service")),
+            (&blue, None),
+            (&red, Some("/system.slice/a.service")),
+        ] {
+            let owner = cgroup.map(|path| Owner::new("a", 7, 3).in_cgroup(path));
+            let row = Row {
+                netns: Some(netns),
+                ..row
+            };
+            counts.add(&row, owner.as_slice());
+        }
+        let lines = counts.lines();
+        let of = |name: &str| -> Vec<_> {
+            let lines = lines.iter().filter(|(_, by)| by.name() == name);
+            lines
+                .map(|(count, by)| match by {
+                    By::Netns(netns) => (*count, netns.and_then(Netns::name)),
+                    By::Container(place) => {
+                        (*count, place.map(|place| place.container.id.to_string()))
+                    }
+                    _ => unreachable!(),
+                })
+                .collect()
+        };
+        let named = |count, name: &str| (count, Some(name.to_owned()));
+        assert_eq!(of("netns"), [named(3, "blue"), named(1, "6")]);
+        assert_eq!(
+            of("container"),
+            [named(2, "web"), (1, None), named(1, "a.service")]
+        );
+    }
+
     proptest! {
         /// Each socket is counted once by state and by options, and by process at least once.
         #[test]
@@ -203,7 +291,7 @@ pub mod tests {
             rows in prop::collection::vec((0..4usize, 0..3u8, prop::collection::vec((0..2usize, 0..3i32), 0..4)), 0..20),
             each: bool,
         ) {
-            let mut counts = Counts::new(each);
+            let mut counts = Counts::new(each, false);
             for (state, option, owners) in &rows {
                 let (_, label, _) = State::ALL[*state];
                 let line = format!("0 0 1.2.3.4:1 1.2.3.4:5 {label} A={option},uid=0,ino=1");

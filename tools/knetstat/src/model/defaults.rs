@@ -15,9 +15,13 @@ use crate::model::row::{Row, State};
 use crate::model::truth::Reason;
 use crate::source::files::{Family, File, Netid};
 use crate::source::fresh::{sysctl, FreshSocket, Refusal};
+use crate::source::namespaces::Netns;
 use crate::source::rights;
+use elsa::FrozenMap;
 use std::cell::OnceCell;
+use std::fmt;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 /// A default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,11 +120,23 @@ impl Class {
 }
 
 /// The defaults of an option in each class. The kernel is asked once for each, when it is needed.
-#[derive(Debug)]
 pub struct Defaults {
     pub info: &'static Info,
-    values: [OnceCell<DefaultValue>; CLASSES],
+    /// By the number of the network namespace.
+    values: FrozenMap<u64, Box<InNetns>>,
     failure: OnceCell<String>,
+}
+
+impl fmt::Debug for Defaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Defaults").field(&self.info.name).finish()
+    }
+}
+
+/// The defaults in a network namespace.
+#[derive(Debug, Default)]
+struct InNetns {
+    values: [OnceCell<DefaultValue>; CLASSES],
     /// Whether the module hides the option from this process.
     is_hidden: OnceCell<bool>,
 }
@@ -129,9 +145,8 @@ impl Defaults {
     pub fn new(info: &'static Info) -> Self {
         Self {
             info,
-            values: Default::default(),
+            values: FrozenMap::default(),
             failure: OnceCell::new(),
-            is_hidden: OnceCell::new(),
         }
     }
 
@@ -149,7 +164,7 @@ impl Defaults {
         if self.info.is_on_mptcp_socket && row.options.get("TCP_IS_MPTCP") == Some("1") {
             return Setting::Unknown(Reason::Mptcp);
         }
-        if self.is_hidden() {
+        if self.is_hidden(row.netns) {
             return Setting::Unknown(Reason::Hidden);
         }
         if !self.info.has_effect(row) {
@@ -163,80 +178,110 @@ impl Defaults {
         }
     }
 
-    fn is_hidden(&self) -> bool {
-        let is_hidden = || self.info.is_hidden_here() && !rights::is_net_admin();
-        *self.is_hidden.get_or_init(is_hidden)
+    fn within(&self, netns: Option<&Rc<Netns>>) -> &InNetns {
+        let id = netns.map_or(0, |netns| netns.id());
+        let known = self.values.get(&id);
+        known.unwrap_or_else(|| self.values.insert(id, Box::default()))
+    }
+
+    fn is_hidden(&self, netns: Option<&Rc<Netns>>) -> bool {
+        let is_net_admin = || match netns {
+            None => rights::is_net_admin(),
+            Some(netns) => netns
+                .handle()
+                .is_ok_and(|netns| rights::is_net_admin_over(&netns)),
+        };
+        let is_hidden = || self.info.is_hidden_here() && !is_net_admin();
+        *self.within(netns).is_hidden.get_or_init(is_hidden)
     }
 
     /// The default of the socket in this row.
     pub fn of(&self, row: &Row<'_>) -> &DefaultValue {
-        self.of_class(Class::of(row))
+        self.of_class(row.netns, Class::of(row))
     }
 
-    /// The default of the sockets in a class.
-    pub fn of_class(&self, class: Class) -> &DefaultValue {
-        self.values[class.index()].get_or_init(|| self.find(class))
+    /// The default of the sockets of a class in a network namespace, or in that of this process.
+    pub fn of_class(&self, netns: Option<&Rc<Netns>>, class: Class) -> &DefaultValue {
+        let value = &self.within(netns).values[class.index()];
+        value.get_or_init(|| {
+            let info = self.info;
+            let found = match netns {
+                None => Ok(find(info, class)),
+                Some(netns) => netns.within(|| find(info, class)),
+            };
+            match found {
+                Ok(Ok(value)) => value,
+                Ok(Err(failure)) => {
+                    self.failure.get_or_init(|| failure);
+                    DefaultValue::Unknown
+                }
+                // This process may not enter the namespace, or it is gone.
+                Err(_) => DefaultValue::Unknown,
+            }
+        })
     }
 
     /// The reason why defaults are unknown, if no fresh socket could be created.
     pub fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
     }
+}
 
-    fn find(&self, class: Class) -> DefaultValue {
-        match self.info.unset {
-            Unset::Value(text) => DefaultValue::known(text.to_owned()),
-            Unset::Sysctl(path) => match sysctl(path) {
-                Ok(text) => DefaultValue::known(text),
-                Err(_) => DefaultValue::Unknown,
-            },
-            Unset::Nothing => DefaultValue::Nothing,
-            Unset::Unknown => DefaultValue::Unknown,
-            Unset::Asked { .. } if self.info.is_unknown_if_connected && class.is_connected => {
-                DefaultValue::Unknown
+/// The default of the sockets of a class in the network namespace of this thread.
+///
+/// # Errors
+///
+/// The reason why defaults are unknown, if no fresh socket could be created.
+fn find(info: &Info, class: Class) -> Result<DefaultValue, String> {
+    Ok(match info.unset {
+        Unset::Value(text) => DefaultValue::known(text.to_owned()),
+        Unset::Sysctl(path) => match sysctl(path) {
+            Ok(text) => DefaultValue::known(text),
+            Err(_) => DefaultValue::Unknown,
+        },
+        Unset::Nothing => DefaultValue::Nothing,
+        Unset::Unknown => DefaultValue::Unknown,
+        Unset::Asked { .. } if info.is_unknown_if_connected && class.is_connected => {
+            DefaultValue::Unknown
+        }
+        Unset::Asked { answer } => {
+            let ask = |is_bound| ask(info, class.file, is_bound, answer);
+            if !info.is_set_by_bind || !class.has_ipv6_address {
+                return ask(false);
             }
-            Unset::Asked { answer } => {
-                let ask = |is_bound| self.ask(class.file, is_bound, answer);
-                if !self.info.is_set_by_bind || !class.has_ipv6_address {
-                    return ask(false);
-                }
-                let bound = ask(true);
-                // Either bind(2) or connect(2) may have set the address of a connection.
-                match class.is_connected && bound != ask(false) {
-                    true => DefaultValue::Unknown,
-                    false => bound,
-                }
+            let bound = ask(true)?;
+            // Either bind(2) or connect(2) may have set the address of a connection.
+            match class.is_connected && bound != ask(false)? {
+                true => DefaultValue::Unknown,
+                false => bound,
             }
         }
-    }
+    })
+}
 
-    fn ask(&self, file: File, is_bound: bool, answer: Answer) -> DefaultValue {
-        let File { netid, family } = file;
-        let fresh = FreshSocket {
-            netid,
-            family,
-            is_bound,
-        };
-        match fresh.getsockopt(self.info.level_number, self.info.number) {
-            Ok(bytes) => decode(answer, &bytes),
-            Err(Refusal::NoAnswer(err)) if err.raw_os_error() == Some(libc::ENOPROTOOPT) => {
-                DefaultValue::Absent
-            }
-            Err(Refusal::NoAnswer(_)) => DefaultValue::Unknown,
-            Err(Refusal::NoSocket(err)) => {
-                let family = match family {
-                    Family::Inet => "IPv4",
-                    Family::Inet6 => "IPv6",
-                };
-                let netid = netid.name().to_ascii_uppercase();
-                self.failure.get_or_init(|| {
-                    format!(
-                        "cannot create a {netid} socket over {family}, so the defaults of such \
-                        sockets are unknown: {err}"
-                    )
-                });
-                DefaultValue::Unknown
-            }
+fn ask(info: &Info, file: File, is_bound: bool, answer: Answer) -> Result<DefaultValue, String> {
+    let File { netid, family } = file;
+    let fresh = FreshSocket {
+        netid,
+        family,
+        is_bound,
+    };
+    match fresh.getsockopt(info.level_number, info.number) {
+        Ok(bytes) => Ok(decode(answer, &bytes)),
+        Err(Refusal::NoAnswer(err)) if err.raw_os_error() == Some(libc::ENOPROTOOPT) => {
+            Ok(DefaultValue::Absent)
+        }
+        Err(Refusal::NoAnswer(_)) => Ok(DefaultValue::Unknown),
+        Err(Refusal::NoSocket(err)) => {
+            let family = match family {
+                Family::Inet => "IPv4",
+                Family::Inet6 => "IPv6",
+            };
+            let netid = netid.name().to_ascii_uppercase();
+            Err(format!(
+                "cannot create a {netid} socket over {family}, so the defaults of such sockets are \
+                unknown: {err}"
+            ))
         }
     }
 }
@@ -324,7 +369,7 @@ mod tests {
 
     fn default_of(name: &str, class: Class) -> DefaultValue {
         Defaults::new(by_name(name).unwrap())
-            .of_class(class)
+            .of_class(None, class)
             .clone()
     }
 
@@ -430,7 +475,7 @@ mod tests {
         for info in all().iter().filter(|info| !may_be_unknown(info)) {
             let defaults = Defaults::new(info);
             let files = [TCP, UDP];
-            let mut found = files.map(|file| defaults.of_class(Class::fresh(file)).clone());
+            let mut found = files.map(|file| defaults.of_class(None, Class::fresh(file)).clone());
             found.sort_by_key(|value| *value == DefaultValue::Unknown);
             assert_ne!(found[0], DefaultValue::Unknown, "{}", info.name);
         }

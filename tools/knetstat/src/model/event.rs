@@ -15,47 +15,71 @@
 use crate::model::options;
 use crate::model::row::{Endpoint, Options, Row, State};
 use crate::source::files::{File, Netid};
+use crate::source::namespaces::Netns;
 use std::fmt::Write;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 /// The key under which a socket is looked up: its inode, or its ends if it has none. Sockets with
 /// the same inode differ in their ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    file: File,
+    netns: Option<Rc<Netns>>,
+    id: Id,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Key {
-    Ino(File, u64),
-    Ends(File, [(IpAddr, u16); 2]),
+enum Id {
+    Ino(u64),
+    Ends([(IpAddr, u16); 2]),
 }
 
 impl Key {
     pub fn of(row: &Row<'_>) -> Self {
         match row.ino {
-            Some(ino) if ino != 0 => Key::Ino(row.file, ino),
+            Some(ino) if ino != 0 => Self::with(row, Id::Ino(ino)),
             _ => Key::ends(row),
+        }
+    }
+
+    fn with(row: &Row<'_>, id: Id) -> Self {
+        Self {
+            file: row.file,
+            netns: row.netns.cloned(),
+            id,
         }
     }
 
     /// The key of a socket without an inode.
     pub fn ends(row: &Row<'_>) -> Self {
         let end = |endpoint: &Endpoint<'_>| (endpoint.address, endpoint.port);
-        Key::Ends(row.file, [end(&row.local), end(&row.foreign)])
+        Self::with(row, Id::Ends([end(&row.local), end(&row.foreign)]))
     }
 
-    fn file(&self) -> File {
-        let (Key::Ino(file, _) | Key::Ends(file, _)) = self;
-        *file
+    /// Whether the socket has an inode.
+    pub fn is_inode(&self) -> bool {
+        matches!(self.id, Id::Ino(_))
     }
 
     pub fn snapshot(&self, text: Box<str>) -> Snapshot {
         Snapshot {
-            file: self.file(),
+            file: self.file,
+            netns: self.netns.clone(),
             text,
         }
     }
 
     /// The row of a snapshot's text.
-    pub fn row<'a>(&self, text: &'a str) -> Option<Row<'a>> {
-        Row::parse(self.file(), text.as_bytes())
+    pub fn row<'a>(&'a self, text: &'a str) -> Option<Row<'a>> {
+        row(self.file, self.netns.as_ref(), text)
     }
+}
+
+/// The row of a snapshot's text.
+fn row<'a>(file: File, netns: Option<&'a Rc<Netns>>, text: &'a str) -> Option<Row<'a>> {
+    let row = Row::parse(file, text.as_bytes())?;
+    Some(Row { netns, ..row })
 }
 
 /// The part of a snapshot's text that gives the ends of the socket.
@@ -68,12 +92,13 @@ pub fn ends(text: &str) -> &str {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     file: File,
+    netns: Option<Rc<Netns>>,
     text: Box<str>,
 }
 
 impl Snapshot {
     pub fn row(&self) -> Option<Row<'_>> {
-        Row::parse(self.file, self.text.as_bytes())
+        row(self.file, self.netns.as_ref(), &self.text)
     }
 
     pub fn text(&self) -> &str {

@@ -8,9 +8,11 @@ use crate::model::row::Row;
 use crate::model::states::States;
 use crate::model::truth::{Truth, Undecided};
 use crate::source::files::{self, File};
+use crate::source::namespaces::Netns;
 use crate::source::process::{Detail, Owner, Owners};
 use anyhow::Result;
 use std::io::BufRead;
+use std::rc::Rc;
 
 /// The selection of rows by files, states and a filter.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub struct Query {
     pub is_strict: bool,
     /// Whether the owners of sockets are threads instead of processes.
     pub threads: bool,
+    /// Whether the sockets of all network namespaces are read.
+    pub all_netns: bool,
 }
 
 /// Facts about a read of the files.
@@ -29,6 +33,8 @@ pub struct Query {
 pub struct Outcome {
     /// The number of files that exist.
     pub files: usize,
+    /// The number of network namespaces that could not be read.
+    pub closed: usize,
     /// The number of lines that could not be parsed.
     pub unparsed: usize,
     /// The number of sockets that the query selects.
@@ -59,8 +65,9 @@ impl Query {
         let detail = Detail {
             threads: self.threads,
             names: self.filter.needs_owners,
+            namespaces: self.all_netns || self.filter.needs_cgroups,
         };
-        let is_needed = are_printed || self.filter.needs_owners;
+        let is_needed = are_printed || self.filter.needs_owners || detail.namespaces;
         is_needed.then(|| Owners::scan(detail)).transpose()
     }
 
@@ -91,14 +98,45 @@ impl Query {
         mut take: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        for file in self.files.iter().copied() {
-            let is_there = files::read(file, |line| match is_left_out(file, line) {
+        let namespaces = owners.map_or(&[][..], |owners| &owners.namespaces);
+        let own = namespaces.first();
+        let mut pass =
+            |at: (File, _), line: &[u8], outcome: &mut Outcome| match is_left_out(at.0, line) {
                 true => Ok(()),
-                false => self.pass(file, line, owners, &mut outcome, &mut take),
-            })?;
+                false => self.pass(at, line, owners, outcome, &mut take),
+            };
+        for file in self.files.iter().copied() {
+            let is_there = files::read(file, |line| pass((file, own), line, &mut outcome))?;
             outcome.files += usize::from(is_there);
         }
+        if self.all_netns {
+            for netns in namespaces.iter().skip(1) {
+                self.read_other(netns, &mut outcome, &mut pass)?;
+            }
+        }
         Ok(outcome)
+    }
+
+    /// Passes each line of the files in another network namespace to `pass`.
+    fn read_other<'n>(
+        &self,
+        netns: &'n Rc<Netns>,
+        outcome: &mut Outcome,
+        pass: &mut impl FnMut((File, Option<&'n Rc<Netns>>), &[u8], &mut Outcome) -> Result<()>,
+    ) -> Result<()> {
+        for file in self.files.iter().copied() {
+            let Ok(opened) = netns.open(file) else {
+                outcome.closed += 1;
+                return Ok(());
+            };
+            // A namespace that is gone has no sockets.
+            if let Some(opened) = opened {
+                files::read_opened(opened, file, |line| {
+                    pass((file, Some(netns)), line, outcome)
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Passes each line of a copy of the files to `take`. A copy contains no owners. `show` gets the
@@ -115,7 +153,7 @@ impl Query {
     ) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         files::read_copy(copy, |file, line| match self.files.contains(&file) {
-            true => self.pass(file, line, None, &mut outcome, &mut |entry| {
+            true => self.pass((file, None), line, None, &mut outcome, &mut |entry| {
                 if let Entry::Row { row, .. } = entry {
                     show(row);
                 }
@@ -142,13 +180,13 @@ impl Query {
     /// Passes a line to `take`, parsed and filtered.
     fn pass(
         &self,
-        file: File,
+        (file, netns): (File, Option<&Rc<Netns>>),
         line: &[u8],
         owners: Option<&Owners>,
         outcome: &mut Outcome,
         take: &mut impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<()> {
-        let row = Row::begin(file, line);
+        let row = Row::begin(file, line).map(|row| Row { netns, ..row });
         let ino = row.as_ref().and_then(|row| row.ino);
         let holders = Holders {
             known: owners.map_or(&[][..], |owners| owners.of(ino)),
@@ -193,6 +231,7 @@ mod tests {
             filter: Filter::parse(&["sport < :9".to_owned()], &Services::parse("")).unwrap(),
             is_strict: false,
             threads: false,
+            all_netns: false,
         };
         let mut rows = Vec::new();
         let mut shown = 0;
@@ -255,6 +294,7 @@ mod tests {
                 filter,
                 is_strict: false,
                 threads: false,
+                all_netns: false,
             };
             let glance = Glance::at(TCP_FILE, line.as_bytes());
             let filter = &query.filter;

@@ -3,8 +3,10 @@
 //! A row of a file; knetstat(5) describes rows.
 
 use crate::source::files::{Family, File, Netid};
+use crate::source::namespaces::Netns;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
 use std::str;
 
 /// The state of a socket.
@@ -134,6 +136,8 @@ impl<'a> Options<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row<'a> {
     pub file: File,
+    /// The network namespace, if namespaces were looked for. Otherwise, it is that of this process.
+    pub netns: Option<&'a Rc<Netns>>,
     pub recv_q: i64,
     pub send_q: i64,
     pub local: Endpoint<'a>,
@@ -173,6 +177,7 @@ impl<'a> Row<'a> {
         let foreign = Endpoint::parse(words.next()?.as_bytes(), file.family)?;
         let mut row = Self {
             file,
+            netns: None,
             recv_q,
             send_q,
             local,

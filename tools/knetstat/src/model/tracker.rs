@@ -181,10 +181,7 @@ impl<'a> Reading<'a> {
             removed.text
         };
         let before = key.snapshot(before);
-        let is_same = match key {
-            Key::Ino(..) => true,
-            Key::Ends(..) => before.row().is_some_and(|before| continues(&before, row)),
-        };
+        let is_same = key.is_inode() || before.row().is_some_and(|before| continues(&before, row));
         if is_same {
             self.events.extend(followed(before, now, passes));
             return;
@@ -224,7 +221,7 @@ impl<'a> Reading<'a> {
             group.retain(|known| {
                 if !known.is_seen {
                     gone.push(Gone {
-                        key: *key,
+                        key: key.clone(),
                         text: std::mem::take(&mut known.text),
                         was_alone,
                     });
@@ -240,11 +237,11 @@ impl<'a> Reading<'a> {
         let gone = self.gone();
         // The new rows with an inode, by their ends: a socket may have got its inode.
         let mut with_inode = HashMap::new();
-        if gone.iter().any(|one| matches!(one.key, Key::Ends(..))) {
+        if gone.iter().any(|one| !one.key.is_inode()) {
             let new = self.new.iter();
-            for (key, group) in new.filter(|(key, _)| matches!(key, Key::Ino(..))) {
+            for (key, group) in new.filter(|(key, _)| key.is_inode()) {
                 for row in group.iter().filter_map(|new| key.row(&new.text)) {
-                    with_inode.insert(Key::ends(&row), *key);
+                    with_inode.insert(Key::ends(&row), key.clone());
                 }
             }
         }
@@ -256,7 +253,7 @@ impl<'a> Reading<'a> {
             }
         }
         for one in left {
-            let key = one.key;
+            let key = one.key.clone();
             match self.moved(&one) {
                 Some(new) => self.succeed(one, key, new),
                 None => self.events.push(Event::Went {
@@ -269,7 +266,7 @@ impl<'a> Reading<'a> {
             for new in group.into_iter().filter(|new| new.passes) {
                 self.events
                     .push(Event::Came(key.snapshot(new.text.clone())));
-                self.tracker.insert(key, new.text);
+                self.tracker.insert(key.clone(), new.text);
             }
         }
         self.tracker.has_begun = true;
@@ -285,9 +282,9 @@ impl<'a> Reading<'a> {
     /// Takes the new row with the ends of this socket, if exactly one of the two has an inode.
     fn half(&mut self, gone: &Gone, with_inode: &HashMap<Key, Key>) -> Option<(Key, New)> {
         let before = gone.key.row(&gone.text)?;
-        let key = match gone.key {
-            Key::Ino(..) => Key::ends(&before),
-            Key::Ends(..) => *with_inode.get(&gone.key)?,
+        let key = match gone.key.is_inode() {
+            true => Key::ends(&before),
+            false => with_inode.get(&gone.key)?.clone(),
         };
         let group = self.new.get_mut(&key)?;
         let place = group.iter().position(|new| {
@@ -300,7 +297,7 @@ impl<'a> Reading<'a> {
     /// Takes the only new row with the inode of this socket, if the process may have bound or
     /// connected it. A subflow keeps its ends, so another subflow is another socket.
     fn moved(&mut self, gone: &Gone) -> Option<New> {
-        if !gone.was_alone || !matches!(gone.key, Key::Ino(..)) {
+        if !gone.was_alone || !gone.key.is_inode() {
             return None;
         }
         let group = self.new.get_mut(&gone.key)?;

@@ -19,11 +19,15 @@ pub enum Reason {
     Mptcp,
     /// Processes that have the socket open may not have been seen.
     Owners,
+    /// No process is known to have the socket open, and processes in its network namespace differ.
+    Shared,
+    /// This process may not see the inode of the network namespace.
+    Netns,
 }
 
 impl Reason {
     /// The reasons, each with its JSON key and with the text of the note.
-    pub const ALL: [(Reason, &'static str, &'static str); 6] = [
+    pub const ALL: [(Reason, &'static str, &'static str); 8] = [
         (
             Reason::Forgotten,
             "forgotten",
@@ -49,6 +53,16 @@ impl Reason {
             Reason::Owners,
             "owners",
             "processes that could not be examined may have them open",
+        ),
+        (
+            Reason::Shared,
+            "shared",
+            "no process has them open, and several containers use their network namespace",
+        ),
+        (
+            Reason::Netns,
+            "netns",
+            "the inode of their network namespace is hidden from this user; run as root",
         ),
     ];
 }

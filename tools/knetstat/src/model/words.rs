@@ -32,6 +32,9 @@ pub enum Meaning {
     Diag,
     Process,
     Pid,
+    Netns,
+    Container,
+    Cgroup,
     Number(Field),
     Not,
     And,
@@ -119,7 +122,7 @@ impl Word {
 }
 
 /// All words, in the order of `--help`.
-pub const WORDS: [Word; 20] = [
+pub const WORDS: [Word; 23] = [
     word(
         "state",
         " STATE",
@@ -181,6 +184,24 @@ pub const WORDS: [Word; 20] = [
         "=N",
         "the ID of a process that has the socket open",
         Meaning::Pid,
+    ),
+    word(
+        "netns",
+        "=NAME",
+        "the network namespace, by name, inode or process ID; with --all-netns",
+        Meaning::Netns,
+    ),
+    word(
+        "container",
+        "=ID",
+        "the container of a process that has the socket open, by ID, host name or pod",
+        Meaning::Container,
+    ),
+    word(
+        "cgroup",
+        "=PATH",
+        "the control group of such a process, or one above it",
+        Meaning::Cgroup,
     ),
     word(
         "uid",

@@ -2,8 +2,10 @@
 
 //! The columns of rows and events. The header, the widths and the cells follow from [`COLUMNS`].
 
+use crate::model::place::{self, Place};
 use crate::model::row::{Endpoint, Row};
 use crate::source::files::Netid;
+use crate::source::process::Owner;
 use crate::source::services::Services;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
@@ -19,9 +21,19 @@ pub struct Column {
     pub is_right: bool,
     /// Whether events have this column, too.
     pub is_in_events: bool,
+    /// Whether the column is there only if all network namespaces are shown.
+    pub is_of_netns: bool,
     pub style: Style,
-    /// Writes the cell of a row. An empty cell is printed as `-`.
-    pub write: fn(&Row<'_>, Option<&Services>, &mut String),
+    /// Writes the cell of a socket. An empty cell is printed as `-`.
+    pub write: fn(&Subject<'_>, &mut String),
+}
+
+/// A socket that is printed.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    pub row: &'a Row<'a>,
+    pub owners: &'a [Owner],
+    pub services: Option<&'a Services>,
 }
 
 const COLUMN: Column = Column {
@@ -30,8 +42,9 @@ const COLUMN: Column = Column {
     grows: false,
     is_right: false,
     is_in_events: true,
+    is_of_netns: false,
     style: Style::new(),
-    write: |_, _, _| {},
+    write: |_, _| {},
 };
 
 const QUEUE: Column = Column {
@@ -42,6 +55,12 @@ const QUEUE: Column = Column {
     ..COLUMN
 };
 
+const OF_NETNS: Column = Column {
+    grows: true,
+    is_of_netns: true,
+    ..COLUMN
+};
+
 const ADDRESS: Column = Column {
     width: 23,
     grows: true,
@@ -49,37 +68,56 @@ const ADDRESS: Column = Column {
 };
 
 /// The columns, in order. The options and, with `-p`, the processes follow them.
-pub static COLUMNS: [Column; 7] = [
+pub static COLUMNS: [Column; 9] = [
+    Column {
+        title: "Netns",
+        width: 10,
+        write: |subject, cell| {
+            let name = subject.row.netns.and_then(|netns| netns.name());
+            *cell += &word(&name.unwrap_or_default());
+        },
+        ..OF_NETNS
+    },
+    Column {
+        title: "Container",
+        width: 24,
+        write: |subject, cell| {
+            if let Some(place) = place::container(subject.row, subject.owners) {
+                write_place(&place, cell);
+            }
+        },
+        ..OF_NETNS
+    },
     Column {
         title: "Netid",
         width: 5,
-        write: |row, _, cell| *cell += row.file.netid.name(),
+        write: |subject, cell| *cell += subject.row.file.netid.name(),
         ..COLUMN
     },
     Column {
         title: "Recv-Q",
-        write: |row, _, cell| _ = write!(cell, "{}", row.recv_q),
+        write: |subject, cell| _ = write!(cell, "{}", subject.row.recv_q),
         ..QUEUE
     },
     Column {
         title: "Send-Q",
-        write: |row, _, cell| _ = write!(cell, "{}", row.send_q),
+        write: |subject, cell| _ = write!(cell, "{}", subject.row.send_q),
         ..QUEUE
     },
     Column {
         title: "Local Address",
-        write: |row, services, cell| endpoint(row.file.netid, &row.local, services, cell),
+        write: |subject, cell| subject.endpoint(&subject.row.local, cell),
         ..ADDRESS
     },
     Column {
         title: "Foreign Address",
-        write: |row, services, cell| endpoint(row.file.netid, &row.foreign, services, cell),
+        write: |subject, cell| subject.endpoint(&subject.row.foreign, cell),
         ..ADDRESS
     },
     Column {
         title: "Stat",
         width: 4,
-        write: |row, _, cell| *cell += row.state.label(),
+        write: |subject, cell| *cell += subject.row.state.label(),
         ..COLUMN
     },
     Column {
@@ -87,10 +125,44 @@ pub static COLUMNS: [Column; 7] = [
         width: 4,
         is_in_events: false,
         style: AnsiColor::Red.on_default().bold(),
-        write: |row, _, cell| *cell += row.diag,
+        write: |subject, cell| *cell += subject.row.diag,
         ..COLUMN
     },
 ];
+
+impl Subject<'_> {
+    fn endpoint(&self, end: &Endpoint<'_>, cell: &mut String) {
+        endpoint(self.row.file.netid, end, self.services, cell);
+    }
+}
+
+/// Writes a container as one word: `RUNTIME:ID`, and its host name in brackets if it has one.
+pub fn write_place(place: &Place<'_>, text: &mut String) {
+    let Place { container, .. } = place;
+    let _ = write!(
+        text,
+        "{}:{}",
+        container.runtime.name(),
+        word(container.short_id())
+    );
+    if let Some(hostname) = place.telling_hostname() {
+        let _ = write!(text, "({})", word(hostname));
+    }
+}
+
+/// A name as one word that is shown as it is: anything but printable ASCII, and blanks, brackets,
+/// commas and backslashes, read `\x` and two digits.
+pub fn word(name: &str) -> String {
+    let mut text = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b' ' | b'(' | b')' | b',' | b'\\' => _ = write!(text, "\\x{byte:02x}"),
+            b'!'..=b'~' => text.push(byte.into()),
+            _ => _ = write!(text, "\\x{byte:02x}"),
+        }
+    }
+    text
+}
 
 /// Writes an address and its port. Uses the name of the port if `services` has one.
 pub fn endpoint(
@@ -134,20 +206,27 @@ impl Widths {
 
     /// Widens the columns so that this row fits. Columns never become narrower, so that later rows
     /// align with those already printed.
-    pub fn measure(&mut self, row: &Row<'_>, services: Option<&Services>) {
+    pub fn measure(&mut self, subject: &Subject<'_>) {
         let mut cell = String::new();
         for (width, column) in self.0.iter_mut().zip(&COLUMNS) {
             if column.grows {
                 cell.clear();
-                (column.write)(row, services, &mut cell);
+                (column.write)(subject, &mut cell);
                 *width = (*width).max(cell.len());
             }
         }
     }
 
     /// The columns of rows or of events, with their widths.
-    pub fn columns(&self, of_events: bool) -> impl Iterator<Item = (&'static Column, usize)> {
+    pub fn columns(
+        &self,
+        of_events: bool,
+        all_netns: bool,
+    ) -> impl Iterator<Item = (&'static Column, usize)> {
+        let is_shown = move |column: &Column| {
+            (column.is_in_events || !of_events) && (all_netns || !column.is_of_netns)
+        };
         let columns = COLUMNS.iter().zip(self.0);
-        columns.filter(move |(column, _)| column.is_in_events || !of_events)
+        columns.filter(move |(column, _)| is_shown(column))
     }
 }

@@ -30,7 +30,7 @@ fn default_text(defaults: &Defaults) -> Option<String> {
     let info = defaults.info;
     let known = SOCKETS.iter().filter_map(|(title, netid, family)| {
         let (netid, family) = (*netid, *family);
-        let value = defaults.of_class(Class::fresh(File { netid, family }));
+        let value = defaults.of_class(None, Class::fresh(File { netid, family }));
         let text = match value {
             DefaultValue::Known { text, .. } => text.as_str(),
             DefaultValue::Nothing => "none",

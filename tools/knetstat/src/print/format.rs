@@ -16,6 +16,7 @@ pub enum Format {
     },
     Json {
         processes: bool,
+        all_netns: bool,
     },
 }
 
@@ -26,7 +27,10 @@ impl Format {
             Format::Text { layout, has_header } => {
                 Box::new(TextPrinter::new(out, *layout, has_header))
             }
-            Format::Json { processes } => Box::new(JsonPrinter::new(out, processes)),
+            Format::Json {
+                processes,
+                all_netns,
+            } => Box::new(JsonPrinter::new(out, processes, all_netns)),
         }
     }
 }

@@ -8,11 +8,13 @@
 use crate::model::counts::{By, Counts};
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
 use crate::model::options;
+use crate::model::place::{self, Place};
 use crate::model::row::{Endpoint, Options, Row};
 use crate::model::text::readable;
 use crate::model::truth::Undecided;
 use crate::print::printer::Printer;
 use crate::source::files::{Family, File, Netid};
+use crate::source::namespaces::Netns;
 use crate::source::process::{Name, Owner};
 use jiff::ZonedDateTime;
 use serde::{Serialize, Serializer};
@@ -23,11 +25,31 @@ pub struct JsonPrinter<'a> {
     out: Box<dyn Write + 'a>,
     /// Whether objects contain the processes.
     processes: bool,
+    /// Whether objects contain the network namespace and the container.
+    all_netns: bool,
 }
 
 impl<'a> JsonPrinter<'a> {
-    pub fn new(out: Box<dyn Write + 'a>, processes: bool) -> Self {
-        Self { out, processes }
+    pub fn new(out: Box<dyn Write + 'a>, processes: bool, all_netns: bool) -> Self {
+        Self {
+            out,
+            processes,
+            all_netns,
+        }
+    }
+
+    /// The object of a socket.
+    fn socket<'r>(&self, row: &Row<'r>, owners: &'r [Owner]) -> SocketObject<'r> {
+        let place = place::container(row, owners).filter(|_| self.all_netns);
+        SocketObject {
+            netns: row
+                .netns
+                .filter(|_| self.all_netns)
+                .map(|netns| NetnsObject::of(netns)),
+            container: place.map(ContainerObject::of),
+            cgroup: place.map(|place| place.cgroup),
+            ..SocketObject::of(row, self.processes.then_some(owners))
+        }
     }
 
     fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
@@ -38,8 +60,7 @@ impl<'a> JsonPrinter<'a> {
 
 impl Printer for JsonPrinter<'_> {
     fn row(&mut self, row: &Row<'_>, _line: &[u8], owners: &[Owner]) -> io::Result<()> {
-        let owners = self.processes.then_some(owners);
-        self.line(&SocketObject::of(row, owners))
+        self.line(&self.socket(row, owners))
     }
 
     fn unparsed(&mut self, file: File, line: &[u8]) -> io::Result<()> {
@@ -65,10 +86,19 @@ impl Printer for JsonPrinter<'_> {
     fn events(&mut self, events: &[(Event, Vec<Owner>)]) -> io::Result<()> {
         let time = now();
         for (event, owners) in events {
-            let owners = self.processes.then_some(owners.as_slice());
-            if let Some(object) = SocketObject::of_event(event, &time, owners) {
-                self.line(&object)?;
-            }
+            let Some(row) = event.latest().row() else {
+                continue;
+            };
+            let before = event.before().and_then(Snapshot::row);
+            let object = SocketObject {
+                time: Some(&time),
+                event: Some(event.name()),
+                recv_q: None,
+                send_q: None,
+                changes: before.map(|before| ChangesObject(changes(&before, &row))),
+                ..self.socket(&row, owners)
+            };
+            self.line(&object)?;
         }
         self.out.flush()
     }
@@ -104,6 +134,12 @@ struct SocketObject<'a> {
     time: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netns: Option<NetnsObject<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<ContainerObject<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cgroup: Option<&'a str>,
     netid: Netid,
     family: Family,
     state: &'static str,
@@ -136,6 +172,9 @@ impl<'a> SocketObject<'a> {
         Self {
             time: None,
             event: None,
+            netns: None,
+            container: None,
+            cgroup: None,
             netid: row.file.netid,
             family: row.file.family,
             state: row.state.long(),
@@ -152,19 +191,6 @@ impl<'a> SocketObject<'a> {
             processes: owners,
             changes: None,
         }
-    }
-
-    fn of_event(event: &'a Event, time: &'a str, owners: Option<&'a [Owner]>) -> Option<Self> {
-        let row = event.latest().row()?;
-        let before = event.before().and_then(Snapshot::row);
-        Some(Self {
-            time: Some(time),
-            event: Some(event.name()),
-            recv_q: None,
-            send_q: None,
-            changes: before.map(|before| ChangesObject(changes(&before, &row))),
-            ..Self::of(&row, owners)
-        })
     }
 }
 
@@ -200,6 +226,47 @@ impl Serialize for ReasonsObject<'_> {
                 .reasons()
                 .map(|(reason, count)| (reason.name(), count)),
         )
+    }
+}
+
+/// A network namespace.
+#[derive(Serialize)]
+struct NetnsObject<'a> {
+    /// `None` if this process may not see it.
+    ino: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+}
+
+impl<'a> NetnsObject<'a> {
+    fn of(netns: &'a Netns) -> Self {
+        Self {
+            ino: netns.ino,
+            name: netns.names.first().map(String::as_str),
+        }
+    }
+}
+
+/// A container, or a unit of systemd.
+#[derive(Serialize)]
+struct ContainerObject<'a> {
+    runtime: &'static str,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hostname: Option<&'a str>,
+}
+
+impl<'a> ContainerObject<'a> {
+    fn of(place: Place<'a>) -> Self {
+        let container = place.container;
+        Self {
+            runtime: container.runtime.name(),
+            id: &container.id,
+            pod: container.pod.as_deref(),
+            hostname: place.hostname,
+        }
     }
 }
 
@@ -308,6 +375,11 @@ struct CountObject<'a> {
     state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Option<&'a Name>>,
+    /// `Some(None)` if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netns: Option<Option<NetnsObject<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<Option<ContainerObject<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -324,6 +396,8 @@ impl<'a> CountObject<'a> {
             netid: None,
             state: None,
             name: None,
+            netns: None,
+            container: None,
             pid: None,
             tid: None,
             options: None,
@@ -339,6 +413,8 @@ impl<'a> CountObject<'a> {
                 object.pid = process.and_then(|process| process.pid);
                 object.tid = process.and_then(|process| process.tid);
             }
+            By::Netns(netns) => object.netns = Some(netns.map(NetnsObject::of)),
+            By::Container(place) => object.container = Some(place.map(ContainerObject::of)),
             By::Options(options) => object.options = options.map(OptionsObject),
         }
         object
@@ -350,6 +426,7 @@ mod tests {
     use super::*;
     use crate::model::row::tests::{BUSY, TCP, UDP};
     use crate::model::truth::{Reason, Truth};
+    use crate::source::namespaces::tests::example;
     use crate::source::process::tests::owner;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
@@ -360,7 +437,7 @@ mod tests {
         print: impl FnOnce(&mut JsonPrinter<'_>) -> io::Result<()>,
     ) -> Vec<serde_json::Value> {
         let mut out = Vec::new();
-        print(&mut JsonPrinter::new(Box::new(&mut out), processes)).unwrap();
+        print(&mut JsonPrinter::new(Box::new(&mut out), processes, false)).unwrap();
         let text = String::from_utf8(out).unwrap();
         let objects = text.lines().map(serde_json::from_str);
         objects.collect::<Result<_, _>>().unwrap()
@@ -558,7 +635,7 @@ mod tests {
                 serde_json::json!({"count": 1, "by": "process", "name": "a"}),
             ),
         ] {
-            let mut counts = Counts::new(each_process);
+            let mut counts = Counts::new(each_process, false);
             counts.add(&row, &owners[..1]);
             let found = printed(false, |printer| printer.counts(&counts, true));
             assert_eq!(found[2], expected);
@@ -591,7 +668,26 @@ mod tests {
         let events = [(event, Vec::new())];
         let mut counts = crate::model::counts::tests::example(true);
         counts.add(&row, &[Owner::thread("x", 7, 8, 3)]);
-        let sockets = printed(true, |printer| printer.row(&row, b"", &[]));
+        let mut out = Vec::new();
+        let netns = example(Some(5), &["blue"], &["/lxc.payload.web"]);
+        let in_netns = Row {
+            netns: Some(&netns),
+            ..row
+        };
+        let mut printer = JsonPrinter::new(Box::new(&mut out), true, true);
+        printer.row(&in_netns, b"", &[]).unwrap();
+        drop(printer);
+        let socket: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(
+            socket["netns"],
+            serde_json::json!({"ino": 5, "name": "blue"})
+        );
+        assert_eq!(
+            socket["container"],
+            serde_json::json!({"runtime": "lxc", "id": "web"})
+        );
+        assert_eq!(socket["cgroup"], "/lxc.payload.web");
+        let sockets = vec![socket];
         let all = [
             sockets.clone(),
             printed(true, |printer| printer.events(&events)),

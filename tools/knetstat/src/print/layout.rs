@@ -6,7 +6,7 @@ use crate::model::counts::{By, Process};
 use crate::model::defaults::{Defaults, Setting};
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
 use crate::model::row::Row;
-use crate::print::columns::{endpoint, Widths};
+use crate::print::columns::{endpoint, word, write_place, Subject, Widths};
 use crate::source::process::{Name, Owner};
 use crate::source::services::Services;
 use anstyle::{AnsiColor, Style};
@@ -21,6 +21,8 @@ pub struct Layout {
     pub services: Option<Services>,
     pub processes: bool,
     pub verbose: bool,
+    /// Whether rows have the columns of network namespaces.
+    pub all_netns: bool,
     pub color: bool,
     /// Options whose defaults are printed, too, if `verbose` is set.
     pub asked: Vec<Rc<Defaults>>,
@@ -46,6 +48,7 @@ impl Layout {
             services,
             processes,
             verbose,
+            all_netns: false,
             color: false,
             asked: Vec::new(),
             width: None,
@@ -68,8 +71,12 @@ impl Layout {
     }
 
     /// Widens the columns so that this row fits.
-    pub fn measure(&mut self, row: &Row<'_>) {
-        self.widths.measure(row, self.services.as_ref());
+    pub fn measure(&mut self, row: &Row<'_>, owners: &[Owner]) {
+        self.widths.measure(&Subject {
+            row,
+            owners,
+            services: self.services.as_ref(),
+        });
     }
 
     fn start(&mut self) {
@@ -90,7 +97,7 @@ impl Layout {
     /// The titles of the columns, each followed by a blank.
     fn titles(&self, of_events: bool) -> String {
         let mut text = String::new();
-        for (column, width) in self.widths.columns(of_events) {
+        for (column, width) in self.widths.columns(of_events, self.all_netns) {
             let title = column.title;
             let _ = match column.is_right {
                 true => write!(text, "{title:>width$} "),
@@ -116,11 +123,16 @@ impl Layout {
     }
 
     /// Adds the cells of a row to the line, each followed by a blank.
-    fn cells(&mut self, row: &Row<'_>, of_events: bool) {
+    fn cells(&mut self, row: &Row<'_>, owners: &[Owner], of_events: bool) {
         let mut cell = std::mem::take(&mut self.cell);
-        for (column, width) in self.widths.columns(of_events) {
+        for (column, width) in self.widths.columns(of_events, self.all_netns) {
             cell.clear();
-            (column.write)(row, self.services.as_ref(), &mut cell);
+            let subject = Subject {
+                row,
+                owners,
+                services: self.services.as_ref(),
+            };
+            (column.write)(&subject, &mut cell);
             let padding = width.saturating_sub(cell.len().max(1));
             let pad = |line: &mut String| line.extend(std::iter::repeat_n(' ', padding));
             if column.is_right {
@@ -142,7 +154,7 @@ impl Layout {
     /// Prints a row. Each line has all fields; an empty field is `-`.
     pub fn row(&mut self, out: &mut dyn Write, row: &Row<'_>, owners: &[Owner]) -> io::Result<()> {
         self.start();
-        self.cells(row, false);
+        self.cells(row, owners, false);
         if self.verbose {
             self.users_only(owners);
             self.one_a_line(row);
@@ -217,7 +229,7 @@ impl Layout {
         };
         self.styled(style.on_default(), &format!("{:7}", event.name()));
         self.line.push(' ');
-        self.cells(&row, true);
+        self.cells(&row, owners, true);
         let before = event.before().and_then(Snapshot::row);
         let found = before.map(|before| changes(&before, &row));
         let found = found.unwrap_or_default();
@@ -311,6 +323,17 @@ impl Layout {
                     |name, n: Option<i32>| n.map_or(String::new(), |n| format!(" {name}={n}"));
                 let (pid, tid) = (number("pid", *pid), number("tid", *tid));
                 write!(self.line, "process {}{pid}{tid}", shown(name))
+            }
+            By::Netns(None) => write!(self.line, "netns   -"),
+            By::Netns(Some(netns)) => {
+                let name = netns.name().map_or("-".to_owned(), |name| word(&name));
+                write!(self.line, "netns   {name}")
+            }
+            By::Container(None) => write!(self.line, "container -"),
+            By::Container(Some(place)) => {
+                self.line += "container ";
+                write_place(&place, &mut self.line);
+                Ok(())
             }
             By::Options(_) => write!(self.line, "options "),
         };
@@ -406,6 +429,8 @@ mod tests {
     use super::*;
     use crate::model::options::find;
     use crate::model::row::tests::{BUSY, LISTENER, TCP};
+    use crate::source::namespaces::tests::example;
+    use crate::source::namespaces::Netns;
     use crate::source::process::tests::owner;
     use proptest::prelude::*;
 
@@ -414,6 +439,49 @@ mod tests {
         let row = Row::parse(TCP, line.as_bytes()).unwrap();
         layout.row(&mut out, &row, &[owner()]).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    /// Namespaces and containers come first. Names are one word each.
+    #[test]
+    fn namespaces_and_containers() {
+        let id = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970";
+        let docker = format!("/system.slice/docker-{id}.scope");
+        let mut layout = Layout::new(None, true, false);
+        layout.all_netns = true;
+        let mut printed = |netns: &Rc<Netns>, owners: &[Owner]| {
+            let row = Row::parse(TCP, LISTENER.as_bytes()).unwrap();
+            let row = Row {
+                netns: Some(netns),
+                ..row
+            };
+            let mut out = Vec::new();
+            layout.row(&mut out, &row, owners).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            let words: Vec<_> = text.split_ascii_whitespace().map(str::to_owned).collect();
+            assert_eq!(words[2], "tcp", "{text}");
+            format!("{} {}", words[0], words[1])
+        };
+        let in_docker = example(Some(5), &["blue", "red"], &[&docker]);
+        assert_eq!(printed(&in_docker, &[]), "blue docker:4f797c539e6c");
+        let name = |netns: &Netns, name: &str| {
+            let hostname = &netns.cgroups[0].hostname;
+            hostname.set(name.into()).unwrap();
+        };
+        name(&in_docker, "web 1)");
+        assert_eq!(
+            printed(&in_docker, &[]),
+            r"blue docker:4f797c539e6c(web\x201\x29)"
+        );
+        let named_by_id = example(Some(5), &[], &[&docker]);
+        name(&named_by_id, &id[..12]);
+        assert_eq!(printed(&named_by_id, &[]), "5 docker:4f797c539e6c");
+        let outside = [owner().in_cgroup("/system.slice/nginx.service")];
+        assert_eq!(printed(&in_docker, &outside), "blue systemd:nginx.service");
+        assert_eq!(
+            printed(&example(None, &["a b"], &[]), &[owner()]),
+            r"a\x20b -"
+        );
+        assert_eq!(printed(&example(None, &[], &[]), &[]), "- -");
     }
 
     #[test]
@@ -490,7 +558,7 @@ mod tests {
             Row::parse(TCP, QUEUE.as_bytes()).unwrap(),
         ];
         for row in &rows {
-            layout.measure(row);
+            layout.measure(row, &[]);
         }
         let mut out = Vec::new();
         layout.header(&mut out).unwrap();
@@ -517,7 +585,7 @@ mod tests {
         let len = lines[3].len();
         for (width, expected) in [(len, 1), (len - 1, 2)] {
             layout.set_width(width);
-            rows.iter().for_each(|row| layout.measure(row));
+            rows.iter().for_each(|row| layout.measure(row, &[]));
             let mut out = Vec::new();
             layout.row(&mut out, &rows[2], &[]).unwrap();
             let text = String::from_utf8(out).unwrap();
@@ -531,7 +599,7 @@ mod tests {
         assert!(lines[3].contains(" 123456789 1.2.3.4"), "{text}");
         // In a file, measuring does not move columns.
         let mut layout = Layout::new(None, false, false);
-        layout.measure(&rows[0]);
+        layout.measure(&rows[0], &[]);
         let line = printed(&mut layout, LISTENER);
         assert_eq!(line[6..].find("LSTN"), LISTENER.find("LSTN"));
     }

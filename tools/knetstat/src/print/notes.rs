@@ -12,6 +12,16 @@ use crate::source::files::Netid;
 use crate::source::process::{Owners, Unseen};
 use std::fmt::Write;
 
+/// The note that network namespaces could not be read.
+fn closed_note(count: usize) -> String {
+    let namespaces = counted(count, "network namespace", "network namespaces");
+    let them = if count == 1 { "it" } else { "them" };
+    format!(
+        "cannot read {namespaces} in which no process is; entering {them} needs CAP_SYS_ADMIN, so run \
+        as root"
+    )
+}
+
 /// The notes on one read of the files.
 pub struct Notes<'a> {
     pub query: &'a Query,
@@ -71,7 +81,7 @@ pub fn bound_note(query: &Query, outcome: &Outcome) -> Option<&'static str> {
 
 /// The note that owners may be missing, with the reasons and with what helps. `None` if all
 /// processes were examined.
-fn owners_note(unseen: &Unseen) -> Option<String> {
+fn owners_note(unseen: &Unseen, missing: &str) -> Option<String> {
     let sight = &unseen.sight;
     let mut reasons = Vec::new();
     if unseen.denied > 0 {
@@ -109,7 +119,7 @@ fn owners_note(unseen: &Unseen) -> Option<String> {
     };
     let reasons = reasons.join(", and ");
     Some(format!(
-        "{reasons}, so owners may be missing; {remedy} to see all owners"
+        "{reasons}, so {missing} may be missing; {remedy} to see all {missing}"
     ))
 }
 
@@ -134,6 +144,9 @@ impl<'a> Notes<'a> {
         if unparsed > 0 {
             say(unparsed_note(unparsed, self.fate));
         }
+        if self.outcome.closed > 0 {
+            say(closed_note(self.outcome.closed));
+        }
         let undecided = &self.outcome.undecided;
         if undecided.sockets > 0 {
             say(undecided_note(undecided));
@@ -142,7 +155,12 @@ impl<'a> Notes<'a> {
         if let Some(failure) = defaults.find_map(|defaults| defaults.failure()) {
             say(failure);
         }
-        if let Some(note) = self.owners.and_then(|owners| owners_note(&owners.unseen)) {
+        let missing = match self.query.all_netns {
+            true => "owners and network namespaces",
+            false => "owners",
+        };
+        let unseen = self.owners.map(|owners| &owners.unseen);
+        if let Some(note) = unseen.and_then(|unseen| owners_note(unseen, missing)) {
             say(note);
         }
     }
@@ -247,7 +265,7 @@ mod tests {
                 ),
             ),
         ] {
-            assert_eq!(owners_note(&unseen).as_deref(), expected);
+            assert_eq!(owners_note(&unseen, "owners").as_deref(), expected);
             assert_eq!(unseen.is_any(), expected.is_some());
         }
     }

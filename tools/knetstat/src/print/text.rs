@@ -9,9 +9,11 @@ use crate::model::truth::Undecided;
 use crate::print::layout::Layout;
 use crate::print::printer::Printer;
 use crate::source::files::File;
+use crate::source::namespaces::Netns;
 use crate::source::process::Owner;
 use jiff::ZonedDateTime;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 /// The number of rows that are measured before the first is printed on a terminal.
 const LOOK_AHEAD: usize = 1000;
@@ -22,8 +24,16 @@ pub struct TextPrinter<'a> {
     layout: Layout,
     /// Whether the header is still to be printed.
     needs_header: bool,
-    /// Rows that were measured but not printed yet, with their owners.
-    waiting: Vec<(File, Box<[u8]>, Vec<Owner>)>,
+    /// The rows that wait for others to be measured.
+    waiting: Vec<Waiting>,
+}
+
+/// A row that was measured but not printed yet.
+struct Waiting {
+    file: File,
+    netns: Option<Rc<Netns>>,
+    line: Box<[u8]>,
+    owners: Vec<Owner>,
 }
 
 impl<'a> TextPrinter<'a> {
@@ -54,9 +64,11 @@ impl<'a> TextPrinter<'a> {
     /// Prints the rows that are waiting.
     fn print_waiting(&mut self) -> io::Result<()> {
         self.header()?;
-        for (file, line, owners) in std::mem::take(&mut self.waiting) {
-            if let Some(row) = Row::parse(file, &line) {
-                self.layout.row(&mut self.out, &row, &owners)?;
+        for waiting in std::mem::take(&mut self.waiting) {
+            if let Some(row) = Row::parse(waiting.file, &waiting.line) {
+                let netns = waiting.netns.as_ref();
+                let row = Row { netns, ..row };
+                self.layout.row(&mut self.out, &row, &waiting.owners)?;
             }
         }
         Ok(())
@@ -75,8 +87,13 @@ impl<'a> TextPrinter<'a> {
 impl Printer for TextPrinter<'_> {
     fn row(&mut self, row: &Row<'_>, line: &[u8], owners: &[Owner]) -> io::Result<()> {
         if self.layout.is_for_a_terminal() {
-            self.layout.measure(row);
-            self.waiting.push((row.file, line.into(), owners.to_vec()));
+            self.layout.measure(row, owners);
+            self.waiting.push(Waiting {
+                file: row.file,
+                netns: row.netns.cloned(),
+                line: line.into(),
+                owners: owners.to_vec(),
+            });
             if self.waiting.len() < LOOK_AHEAD {
                 return Ok(());
             }
@@ -105,8 +122,10 @@ impl Printer for TextPrinter<'_> {
 
     fn events(&mut self, events: &[(Event, Vec<Owner>)]) -> io::Result<()> {
         let time = self.now();
-        for row in events.iter().filter_map(|(event, _)| event.latest().row()) {
-            self.layout.measure(&row);
+        for (event, owners) in events {
+            if let Some(row) = event.latest().row() {
+                self.layout.measure(&row, owners);
+            }
         }
         self.header_of_events(&time)?;
         for (event, owners) in events {

@@ -104,11 +104,19 @@ impl File {
 /// files of IPv6 do not if the kernel lacks IPv6.
 pub fn read(file: File, take: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
     let is_there = read_in(Path::new(NET), file, take)?;
-    if !is_there && !is_loaded() {
+    if !is_there {
+        check_loaded()?;
+    }
+    Ok(is_there)
+}
+
+/// Fails if the module is not loaded.
+pub fn check_loaded() -> Result<()> {
+    if !is_loaded() {
         proc_mount::open()?;
         bail!("the module knetstat is not loaded; as root: modprobe knetstat");
     }
-    Ok(is_there)
+    Ok(())
 }
 
 /// Like [`read`], but reads a file in the `net` directory of another process. A missing file is no
@@ -121,11 +129,20 @@ pub fn read_in(
     let Some(opened) = open(directory, file)? else {
         return Ok(false);
     };
+    read_opened(opened, file, take)?;
+    Ok(true)
+}
+
+/// Like [`read`], but reads a file that was opened.
+pub fn read_opened(
+    opened: fs::File,
+    file: File,
+    take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let mut reader = BufReader::with_capacity(BUFFER, opened);
     // Skip the header.
     reader.skip_until(b'\n').with_context(|| file.name())?;
-    each_line(reader, file.name(), take)?;
-    Ok(true)
+    each_line(reader, file.name(), take)
 }
 
 /// Passes each line of a reader to `take`, without its line feed. Unlike [`BufRead::read_until`],

@@ -94,6 +94,50 @@ pub fn find(
     })
 }
 
+/// The names that ip-netns(8) shows, each with the inode of its namespace.
+pub fn names() -> Vec<(String, u64)> {
+    let own = fs::metadata("/proc/self/ns/net");
+    let Ok(device) = own.map(|own| own.dev()) else {
+        return Vec::new();
+    };
+    let named = entries(NAMES).filter_map(|name| {
+        // A file on which nothing is mounted is a leftover.
+        let found = fs::metadata(path_of(&name)).ok()?;
+        (found.dev() == device).then(|| (name, found.ino()))
+    });
+    named.collect()
+}
+
+/// The inode of a network namespace that is given by its inode, by the ID of a process, or by a path.
+/// `None` if there is no such process or file.
+///
+/// # Errors
+///
+/// If this process may not see it.
+pub fn inode_of(text: &str) -> io::Result<Option<u64>> {
+    let path = match text.parse::<u64>() {
+        // A name may consist of digits.
+        Ok(_) if path_of(text).exists() => return Ok(None),
+        Ok(ino) if ino > MAX_PID => return Ok(Some(ino)),
+        Ok(pid) => PathBuf::from(format!("/proc/{pid}/ns/net")),
+        Err(_) if text.contains('/') => PathBuf::from(text),
+        Err(_) => return Ok(None),
+    };
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.ino())),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(err),
+    }
+}
+
+/// The highest ID of a process: `PID_MAX_LIMIT` of the kernel. Inodes of namespaces are higher.
+const MAX_PID: u64 = 4 << 20;
+
+/// The file of a name that ip-netns(8) shows.
+pub fn path_of(name: &str) -> PathBuf {
+    Path::new(NAMES).join(name)
+}
+
 /// The names in a directory. There are none if it cannot be read.
 fn entries(directory: &str) -> impl Iterator<Item = String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();

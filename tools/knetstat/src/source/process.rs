@@ -12,10 +12,12 @@ pub use crate::source::process::owner::Owner;
 pub use crate::source::process::scan::Detail;
 pub use crate::source::process::unseen::{Sight, Unseen};
 
+use crate::source::namespaces::{Netns, Search};
 use crate::source::proc_mount;
 use crate::source::process::scan::{number, room, Scan};
 use anyhow::{Context, Result};
 use rustix::fs::RawDir;
+use std::rc::Rc;
 
 /// The owners of all sockets.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Owners {
     owners: Vec<Owner>,
     /// The processes whose sockets are not known.
     pub unseen: Unseen,
+    /// The network namespaces, if they were looked for: that of this process first.
+    pub namespaces: Vec<Rc<Netns>>,
 }
 
 impl Owners {
@@ -45,9 +49,14 @@ impl Owners {
                 scan.process(pid);
             }
         }
+        scan.name_hosts();
         let Scan {
-            mut found, unseen, ..
+            mut found,
+            unseen,
+            namespaces,
+            ..
         } = scan;
+        let namespaces = namespaces.map(Search::end).unwrap_or_default();
         // Most sockets have one owner. A list for each would take more time and memory.
         found.sort_by_key(|(ino, _)| *ino);
         let (inos, owners) = found.into_iter().unzip();
@@ -55,6 +64,7 @@ impl Owners {
             inos,
             owners,
             unseen,
+            namespaces,
         })
     }
 
@@ -100,14 +110,15 @@ pub mod tests {
     const PROCESSES: Detail = Detail {
         threads: false,
         names: false,
+        namespaces: false,
     };
     const THREADS: Detail = Detail {
         threads: true,
-        names: false,
+        ..PROCESSES
     };
     const NAMES: Detail = Detail {
-        threads: false,
         names: true,
+        ..PROCESSES
     };
 
     fn scan(detail: Detail) -> Owners {

@@ -17,20 +17,24 @@ mod ioctl {
     nix::ioctl_none!(ns_get_parent, 0xb7, 0x2);
 }
 
-/// Whether this process has CAP_NET_ADMIN over its network namespace: `ns_capable()` of the user
-/// namespace that owns it. `false` if this cannot be found out.
+/// Whether this process has CAP_NET_ADMIN over its network namespace; see [`is_net_admin_over`].
 pub fn is_net_admin() -> bool {
-    let capabilities = Process::myself().and_then(|process| process.status());
-    let has_capability = capabilities.is_ok_and(|status| (status.capeff >> CAP_NET_ADMIN) & 1 == 1);
-    has_capability && is_in_owner().unwrap_or(false)
+    File::open("/proc/self/ns/net").is_ok_and(|net| is_net_admin_over(&net))
 }
 
-/// Whether this process is in the user namespace that owns its network namespace, or in an ancestor
+/// Whether this process has CAP_NET_ADMIN over a network namespace: `ns_capable()` of the user
+/// namespace that owns it. `false` if this cannot be found out.
+pub fn is_net_admin_over(net: &File) -> bool {
+    let capabilities = Process::myself().and_then(|process| process.status());
+    let has_capability = capabilities.is_ok_and(|status| (status.capeff >> CAP_NET_ADMIN) & 1 == 1);
+    has_capability && is_in_owner(net).unwrap_or(false)
+}
+
+/// Whether this process is in the user namespace that owns a network namespace, or in an ancestor
 /// of it. Capabilities in any other user namespace do not count.
-fn is_in_owner() -> io::Result<bool> {
+fn is_in_owner(net: &File) -> io::Result<bool> {
     let own = inode(&File::open("/proc/self/ns/user")?)?;
-    let net = File::open("/proc/self/ns/net")?;
-    let mut owner = owner_of(&net)?;
+    let mut owner = owner_of(net)?;
     loop {
         if inode(&owner)? == own {
             return Ok(true);

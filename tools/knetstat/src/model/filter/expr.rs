@@ -11,6 +11,7 @@ use crate::model::options::Kind;
 use crate::model::row::Row;
 use crate::model::truth::{Reason, Reasons, Truth};
 use crate::model::words::{Field, Side};
+use crate::source::cgroup::{Cgroup, Container};
 use crate::source::process::Owner;
 use std::rc::Rc;
 
@@ -25,6 +26,11 @@ pub enum Expr {
     Diag,
     Process(Op, String),
     Pid(Op, i128),
+    Netns(Op, NetnsName),
+    /// A socket of any container.
+    IsInContainer,
+    Container(Op, String),
+    Cgroup(Op, String),
     Number(Field, Op, Operand),
     /// An option without an operator: see [`is_on`].
     IsOn(Rc<Defaults>),
@@ -47,6 +53,13 @@ pub struct Test {
     pub defaults: Rc<Defaults>,
     pub op: Op,
     pub pattern: Pattern,
+}
+
+/// A network namespace as a filter names it.
+#[derive(Debug)]
+pub enum NetnsName {
+    Ino(u64),
+    Name(String),
 }
 
 /// The processes that have the socket of a row open.
@@ -133,10 +146,71 @@ impl Expr {
             Expr::Process(_, name) => holders.any(|owner| owner.has_name(name)),
             Expr::Pid(Op::Ne, pid) => !holders.any(|owner| i128::from(owner.pid()) == *pid),
             Expr::Pid(op, pid) => holders.any(|owner| op.holds(i128::from(owner.pid()).cmp(pid))),
+            Expr::Netns(op, name) => negated(*op, is_netns(row, name)),
+            Expr::IsInContainer => {
+                let is_container = |found: &Container| !found.is_unit();
+                has_cgroup(row, holders, |cgroup| {
+                    cgroup.container.as_ref().is_some_and(is_container)
+                })
+            }
+            Expr::Container(op, text) => {
+                let is_it = |cgroup: &Cgroup| {
+                    let hostname = cgroup.hostname.get();
+                    let container = cgroup.container.as_ref();
+                    container.is_some_and(|container| {
+                        container.is(text)
+                            || (!container.is_unit()
+                                && hostname.is_some_and(|name| **name == **text))
+                    })
+                };
+                negated(*op, has_cgroup(row, holders, is_it))
+            }
+            Expr::Cgroup(op, path) => {
+                negated(*op, has_cgroup(row, holders, |cgroup| cgroup.is_in(path)))
+            }
             Expr::Number(field, op, operand) => compare(*field, *op, operand, row),
             Expr::IsOn(defaults) => is_on(defaults, row),
             Expr::Option(test) => test.test(row),
         }
+    }
+}
+
+/// The truth, or its opposite if the operator is `!=`.
+fn negated(op: Op, truth: Truth) -> Truth {
+    match op {
+        Op::Ne => !truth,
+        _ => truth,
+    }
+}
+
+/// Whether the socket is in a network namespace.
+fn is_netns(row: &Row<'_>, name: &NetnsName) -> Truth {
+    let Some(netns) = row.netns else {
+        return Truth::unknown(Reason::Netns);
+    };
+    match name {
+        NetnsName::Name(name) if netns.names.contains(name) => Truth::True,
+        NetnsName::Ino(ino) if netns.ino == Some(*ino) => Truth::True,
+        // A name is found by the inode.
+        _ if netns.ino.is_none() => Truth::unknown(Reason::Netns),
+        _ => Truth::False,
+    }
+}
+
+/// Whether a process that has the socket open is in such a control group. If no process is known,
+/// those in the network namespace count, but only if they agree.
+fn has_cgroup(row: &Row<'_>, holders: Holders<'_>, is_it: impl Fn(&Cgroup) -> bool) -> Truth {
+    if !holders.known.is_empty() {
+        return holders.any(|owner| owner.cgroup().is_some_and(|cgroup| is_it(cgroup)));
+    }
+    if holders.may_lack {
+        return Truth::unknown(Reason::Owners);
+    }
+    let others = row.netns.map_or(&[][..], |netns| &netns.cgroups);
+    match others.iter().filter(|cgroup| is_it(cgroup)).count() {
+        0 => Truth::False,
+        count if count == others.len() => Truth::True,
+        _ => Truth::unknown(Reason::Shared),
     }
 }
 

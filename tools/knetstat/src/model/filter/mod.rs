@@ -10,6 +10,9 @@
 //!         | ("sport" | "dport") [ OP ] PORT
 //!         | "dev" [ "=" | "!=" ] DEVICE
 //!         | "fwmark" [ "=" | "!=" ] MARK [ "/" MASK ]
+//!         | "container" [ ( "=" | "!=" ) ID ]
+//!         | "cgroup" [ "=" | "!=" ] PATH
+//!         | "netns" [ "=" | "!=" ] NETNS
 //!         | NAME [ OP VALUE ]
 //! ```
 //!
@@ -30,7 +33,7 @@ mod value;
 use crate::model::filter::error::Error;
 use crate::model::filter::expr::Expr;
 pub use crate::model::filter::expr::Holders;
-pub use crate::model::filter::parser::Filter;
+pub use crate::model::filter::parser::{Filter, Scope};
 pub use crate::model::filter::value::Pattern;
 use crate::model::glance::Glance;
 use crate::model::row::Row;
@@ -39,7 +42,12 @@ use crate::source::services::Services;
 
 impl Filter {
     pub fn parse(words: &[String], services: &Services) -> Result<Self, Error> {
-        parser::parse(&words.join(" "), services)
+        Self::parse_for(Scope::Own, words, services)
+    }
+
+    /// Parses a filter for sockets of these network namespaces.
+    pub fn parse_for(scope: Scope, words: &[String], services: &Services) -> Result<Self, Error> {
+        parser::parse(&words.join(" "), services, scope)
     }
 
     /// Whether it asks who has a local port, and nothing else.
@@ -69,6 +77,7 @@ mod tests {
     use crate::model::truth::Reason;
     use crate::source::files::{Family, File};
     use crate::source::hosts::Hosts;
+    use crate::source::namespaces::tests::example;
     use crate::source::process::Owner;
     use proptest::prelude::*;
 
@@ -380,6 +389,105 @@ mod tests {
         assert_eq!(truth("SO_RCVBUF", PLAIN, false), Truth::False);
     }
 
+    /// Network namespaces and control groups. What no process tells, those in the namespace tell if
+    /// they agree.
+    #[test]
+    fn namespaces_and_containers() {
+        let id = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970";
+        let docker = format!("/system.slice/docker-{id}.scope");
+        let nginx = "/system.slice/nginx.service";
+        let truth = |filter: &str, of_owner: Option<&str>, of_netns: &[&str], may_lack| {
+            let services = services();
+            let filter = Filter::parse_for(Scope::All, &[filter.to_owned()], &services);
+            let filter = filter.unwrap_or_else(|err| panic!("{err}"));
+            let netns = example(Some(4_026_531_999), &["blue"], of_netns);
+            let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
+            let row = Row {
+                netns: Some(&netns),
+                ..row
+            };
+            let owner = of_owner.map(|path| Owner::new("a", 7, 3).in_cgroup(path));
+            let holders = Holders {
+                known: owner.as_slice(),
+                may_lack,
+            };
+            filter.test(&row, holders)
+        };
+        for filter in [
+            "container",
+            &format!("container={id}"),
+            "container=docker:4f797c539e6c",
+            "container=4f79",
+            "not container=web",
+            "container!=web",
+            "cgroup=/system.slice",
+            "cgroup /sys/fs/cgroup/system.slice",
+            "cgroup != /user.slice",
+            "netns=4026531999",
+            "netns!=4026531998",
+        ] {
+            let of = |owner, netns: &[&str], may_lack| truth(filter, owner, netns, may_lack);
+            assert_eq!(of(Some(&docker), &[], false), Truth::True, "{filter}");
+            assert_eq!(of(Some(&docker), &[nginx], false), Truth::True, "{filter}");
+            assert_eq!(of(None, &[&docker], false), Truth::True, "{filter}");
+        }
+        for (filter, expected) in [
+            ("container", Truth::False),
+            ("container=nginx.service", Truth::True),
+            ("container=nginx", Truth::False),
+            ("cgroup=/system.slice/nginx.service", Truth::True),
+            ("cgroup=/system.slice/ng", Truth::False),
+            ("cgroup=/", Truth::True),
+        ] {
+            assert_eq!(
+                truth(filter, Some(nginx), &[&docker], false),
+                expected,
+                "{filter}"
+            );
+        }
+        let shared = Truth::unknown(Reason::Shared);
+        let owners = Truth::unknown(Reason::Owners);
+        for (filter, may_lack, expected) in [
+            ("container", false, shared),
+            ("not container", false, shared),
+            ("container=nginx.service", false, shared),
+            ("container=web", false, Truth::False),
+            ("cgroup=/system.slice", false, Truth::True),
+            ("container=web", true, owners),
+            ("cgroup!=/system.slice", true, owners),
+            ("netns=4026531998", true, Truth::False),
+        ] {
+            assert_eq!(
+                truth(filter, None, &[&docker, nginx], may_lack),
+                expected,
+                "{filter}"
+            );
+        }
+        // What this process may not see is not known.
+        let hidden = example(None, &[], &[]);
+        let filter = ["netns=4026531999".to_owned()];
+        let filter = Filter::parse_for(Scope::All, &filter, &services()).unwrap();
+        let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
+        let row = Row {
+            netns: Some(&hidden),
+            ..row
+        };
+        let holders = Holders {
+            known: &[],
+            may_lack: false,
+        };
+        assert_eq!(filter.test(&row, holders), Truth::unknown(Reason::Netns));
+        let unknown = Filter::parse_for(Scope::All, &["netns=nosuch".to_owned()], &services());
+        let err = unknown.unwrap_err().to_string();
+        assert!(
+            err.starts_with("there is no network namespace \"nosuch\""),
+            "{err}"
+        );
+        let index = Filter::parse_for(Scope::All, &["dev 3".to_owned()], &services());
+        let err = index.unwrap_err().to_string();
+        assert!(err.starts_with("the indexes of interfaces differ"), "{err}");
+    }
+
     #[test]
     fn local_ports() {
         for (filter, expected) in [
@@ -499,7 +607,10 @@ mod tests {
             ("fwmark = x", "\"x\" is not a value of SO_MARK"),
             ("fwmark = 3/1", "\"3/1\" is not a value of SO_MARK\n    fwmark = 3/1\n             ^^^\n\
                 expected: a number or a number and a mask, which must have all bits of the number"),
-            ("cgroup = /a", "the module does not report control groups; use ss"),
+            ("cgroup = a", "\"a\" is not a path that begins with /\n    cgroup = a\n             ^\nfor example: "),
+            ("cgroup > /a", "cgroup takes only = or !="),
+            ("container > a", "container takes only = or !="),
+            ("netns = 5", "netns selects among all network namespaces; add --all-netns\n    netns = 5\n    ^^^^^"),
             ("not autobound", "the module does not report whether the kernel chose a port; use "),
             ("src unix:/run/x", "unix is not a family of TCP or UDP sockets; use ss"),
             ("dst nosuch:22", "cannot resolve the host \"nosuch\""),

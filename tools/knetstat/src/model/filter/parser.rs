@@ -4,7 +4,7 @@
 
 use crate::model::defaults::Defaults;
 use crate::model::filter::error::Error;
-use crate::model::filter::expr::{Expr, Operand, Test};
+use crate::model::filter::expr::{Expr, NetnsName, Operand, Test};
 use crate::model::filter::host::{Host, Prefix};
 use crate::model::filter::op::{Op, OPS};
 use crate::model::filter::tokens::{sign, tokens, Token};
@@ -16,6 +16,7 @@ use crate::model::states::{self, States};
 use crate::model::words::{self, Field, Meaning, Side, WORDS};
 use crate::source::files::Family;
 use crate::source::interfaces;
+use crate::source::netns;
 use crate::source::services::Services;
 use crate::source::users;
 use std::ops::Range;
@@ -56,6 +57,9 @@ const GUESSES: [(&str, &str); 23] = [
     ("version", "the flag --version"),
 ];
 
+/// The directory in which control groups are mounted. ss accepts paths with it.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
 /// The families that ss accepts before an address, and which of them are of TCP and UDP.
 const FAMILIES: [(&str, Option<Family>); 8] = [
     ("inet", Some(Family::Inet)),
@@ -85,18 +89,30 @@ pub struct Filter {
     pub options: Vec<Rc<Defaults>>,
     /// Whether it names processes.
     pub needs_owners: bool,
+    /// Whether it names control groups or containers.
+    pub needs_cgroups: bool,
+}
+
+/// The network namespaces whose sockets a filter selects from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// That of this process.
+    Own,
+    All,
 }
 
 /// Parses a filter.
-pub fn parse(text: &str, services: &Services) -> Result<Filter, Error> {
+pub fn parse(text: &str, services: &Services, scope: Scope) -> Result<Filter, Error> {
     let mut parser = Parser {
         text,
         tokens: tokens(text)?,
         at: 0,
         services,
+        scope,
         families: Vec::new(),
         options: Vec::new(),
         needs_owners: false,
+        needs_cgroups: false,
     };
     if parser.tokens.len() > MAX_TOKENS {
         let hint = format!("at most {MAX_TOKENS} words");
@@ -120,6 +136,7 @@ pub fn parse(text: &str, services: &Services) -> Result<Filter, Error> {
         expr,
         options: parser.options,
         needs_owners: parser.needs_owners,
+        needs_cgroups: parser.needs_cgroups,
     })
 }
 
@@ -128,10 +145,12 @@ struct Parser<'a> {
     tokens: Vec<Token>,
     at: usize,
     services: &'a Services,
+    scope: Scope,
     /// The families that the filter names.
     families: Vec<Family>,
     options: Vec<Rc<Defaults>>,
     needs_owners: bool,
+    needs_cgroups: bool,
 }
 
 impl Parser<'_> {
@@ -398,6 +417,31 @@ impl Parser<'_> {
                     }
                 }
             }
+            Meaning::Netns => self.netns(name, place),
+            Meaning::Container => {
+                self.needs_cgroups = true;
+                if self.peek_op().is_none() {
+                    self.refuse_not(name)?;
+                    return Ok(Expr::IsInContainer);
+                }
+                let op = self.equality(name, "")?;
+                Ok(Expr::Container(
+                    op,
+                    self.value("the ID of a container")?.text,
+                ))
+            }
+            Meaning::Cgroup => {
+                self.needs_cgroups = true;
+                let op = self.equality(name, "")?;
+                let value = self.operand_of("the path of a control group")?;
+                let path = value.text.strip_prefix(CGROUPS).unwrap_or(&value.text);
+                if !path.is_empty() && !path.starts_with('/') {
+                    let hint = format!("for example: {name}=/system.slice/nginx.service");
+                    let what = format!("{:?} is not a path that begins with /", value.text);
+                    return self.error(value.place, what, hint);
+                }
+                Ok(Expr::Cgroup(op, path.to_owned()))
+            }
             Meaning::Number(field) => {
                 let (op, operand) = self.operand(name, place, &|text| match field {
                     Field::Uid => Scale::COUNT.parse(text).or_else(|| users::id(text)),
@@ -424,6 +468,31 @@ impl Parser<'_> {
             // The word is in quotes; otherwise `not` would have taken it.
             Meaning::Not => self.unknown(&token),
         }
+    }
+
+    /// Parses a network namespace, named as for the flag `-N` or by its inode.
+    fn netns(&mut self, name: &str, place: Range<usize>) -> Result<Expr, Error> {
+        if self.scope == Scope::Own {
+            let what = format!("{name} selects among all network namespaces; add --all-netns");
+            return self.error(place, what, "for the sockets of one: -N NAME");
+        }
+        let op = self.equality(name, "")?;
+        let value = self.operand_of("a network namespace")?;
+        match netns::inode_of(&value.text) {
+            Ok(Some(ino)) => return Ok(Expr::Netns(op, NetnsName::Ino(ino))),
+            Ok(None) => {}
+            Err(err) => {
+                let what = format!("cannot find the network namespace {:?}: {err}", value.text);
+                return self.error(value.place, what, "run as root");
+            }
+        }
+        if netns::names().iter().any(|(known, _)| *known == value.text) {
+            return Ok(Expr::Netns(op, NetnsName::Name(value.text)));
+        }
+        let what = format!("there is no network namespace {:?}", value.text);
+        let hint =
+            "expected: a name (ip netns list), an inode (lsns -t net), a process ID or a path";
+        self.error(value.place, what, hint)
     }
 
     fn host_term(&mut self, name: &str, side: Side) -> Result<Expr, Error> {
@@ -469,6 +538,19 @@ impl Parser<'_> {
     /// Whether the socket is bound to an interface, given by name or index.
     fn device(&mut self, op: Op, typed: &str, place: Range<usize>) -> Result<Expr, Error> {
         let index = interfaces::index_of(typed);
+        if self.scope == Scope::All {
+            if typed.parse::<u32>().is_ok_and(|index| index != 0) {
+                let what = "the indexes of interfaces differ between network namespaces";
+                return self.error(place, what, "use the name of the interface");
+            }
+            let text = typed.to_owned();
+            let token = Token {
+                text,
+                place,
+                is_quoted: true,
+            };
+            return self.test(own("SO_BINDTODEVICE"), op, &token);
+        }
         if index.is_none() && typed.parse::<u32>().is_err() {
             let what = format!("there is no interface {typed:?}");
             return self.error(place, what, "`ip link` lists the interfaces");
@@ -531,7 +613,6 @@ impl Parser<'_> {
     /// The answer to a word of ss that knetstat does not support.
     fn unsupported(&self, word: &str) -> Option<String> {
         Some(match word {
-            "cgroup" => "the module does not report control groups; use ss cgroup = PATH".into(),
             "autobound" => {
                 let instead = match self.services.ephemeral() {
                     Some((low, high)) => format!("sport >= :{low} and sport <= :{high}"),

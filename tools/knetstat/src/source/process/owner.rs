@@ -2,6 +2,7 @@
 
 //! The owner of a socket: a process, or a thread of it, that has the socket open.
 
+use crate::source::cgroup::Cgroup;
 use crate::source::process::name::{Name, Names};
 use serde::ser::SerializeStruct;
 use std::rc::Rc;
@@ -15,6 +16,8 @@ pub struct Task {
     pub tid: Option<i32>,
     /// All names of the process.
     pub names: Rc<Names>,
+    /// The control group, if it was looked up.
+    pub cgroup: Option<Rc<Cgroup>>,
 }
 
 /// A descriptor of a socket, with the process or thread that has it open.
@@ -35,6 +38,19 @@ impl Owner {
         Self::of(name.into(), pid, Some(tid), fd)
     }
 
+    /// The owner in the control group of this path.
+    #[cfg(test)]
+    pub fn in_cgroup(self, path: &str) -> Self {
+        let Self { task, fd } = self;
+        let task = Rc::new(Task {
+            name: task.name.clone(),
+            names: Rc::clone(&task.names),
+            cgroup: Some(Rc::new(Cgroup::at(path))),
+            ..*task
+        });
+        Self { task, fd }
+    }
+
     fn of(name: Name, pid: i32, tid: Option<i32>, fd: i32) -> Self {
         let names = Rc::new(Names::of(name.clone()));
         let task = Rc::new(Task {
@@ -42,6 +58,7 @@ impl Owner {
             pid,
             tid,
             names,
+            cgroup: None,
         });
         Self { task, fd }
     }
@@ -58,6 +75,11 @@ impl Owner {
     /// The ID of the thread; `None` if the owner is a process.
     pub fn tid(&self) -> Option<i32> {
         self.task.tid
+    }
+
+    /// The control group of the process, if it was looked up.
+    pub fn cgroup(&self) -> Option<&Rc<Cgroup>> {
+        self.task.cgroup.as_ref()
     }
 
     /// Whether the process or one of its threads has this name. See [`Names::has`].

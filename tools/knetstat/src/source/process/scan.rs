@@ -7,6 +7,8 @@
 //! `/proc/PID/fd` is empty, and `/proc/PID/task/TID/fd` of another thread lists the table.
 //! kcmp(2) says whether two threads share a table, so each table is read once.
 
+use crate::source::cgroup::{hostnames, Cgroup};
+use crate::source::namespaces::{linked, Search};
 use crate::source::proc_mount::open_directory;
 use crate::source::process::name::{Name, Names};
 use crate::source::process::owner::{Owner, Task};
@@ -15,6 +17,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{readlinkat_raw, statat, AtFlags, RawDir};
 use rustix::io::Errno;
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::ffi::{c_int, CStr};
 use std::io;
 use std::mem::MaybeUninit;
@@ -29,6 +32,8 @@ pub struct Detail {
     pub threads: bool,
     /// Whether all names of processes are needed, for a filter.
     pub names: bool,
+    /// Whether network namespaces, control groups and containers are needed.
+    pub namespaces: bool,
 }
 
 /// The size of the buffer for directory entries.
@@ -56,6 +61,10 @@ pub struct Scan<'a> {
     /// The inodes of sockets, with their owners.
     pub found: Vec<(u64, Owner)>,
     pub unseen: Unseen,
+    /// The namespaces, if they are needed.
+    pub namespaces: Option<Search>,
+    /// The control groups by path, each with a process in it.
+    cgroups: HashMap<Box<str>, (Rc<Cgroup>, i32)>,
     /// The buffer for the entries of a table of descriptors.
     room: Vec<MaybeUninit<u8>>,
     /// The number of descriptors that may still be read without kcmp(2).
@@ -67,6 +76,7 @@ struct Subject {
     pid: i32,
     /// The name and all names; `None` until a socket is found.
     names: Option<(Name, Rc<Names>)>,
+    cgroup: Option<Rc<Cgroup>>,
 }
 
 /// A table of descriptors that was read.
@@ -115,6 +125,8 @@ impl<'a> Scan<'a> {
             detail,
             found: Vec::new(),
             unseen,
+            namespaces: detail.namespaces.then(Search::new),
+            cgroups: HashMap::new(),
             room: room(),
             left: WITHOUT_KCMP,
         }
@@ -122,7 +134,12 @@ impl<'a> Scan<'a> {
 
     /// Adds the sockets that a process has open.
     pub fn process(&mut self, pid: i32) {
-        let mut subject = Subject { pid, names: None };
+        let mut subject = Subject {
+            pid,
+            names: None,
+            cgroup: self.cgroup(pid),
+        };
+        self.places(&subject);
         let is_seen = match self.table(&mut subject, pid) {
             Ok((main, _)) => !self.has_threads(pid) || self.threads(&mut subject, Some(main)),
             Err(_) => match denied(pid, self.unseen.sight.is_own_namespace) {
@@ -136,6 +153,47 @@ impl<'a> Scan<'a> {
             },
         };
         self.unseen.denied += usize::from(!is_seen);
+    }
+
+    /// The control group of a process, if it is needed.
+    fn cgroup(&mut self, pid: i32) -> Option<Rc<Cgroup>> {
+        self.namespaces.as_ref()?;
+        let path = Cgroup::path_of(pid)?;
+        let known = self.cgroups.entry(path);
+        let (cgroup, _) = known.or_insert_with_key(|path| (Rc::new(Cgroup::at(path)), pid));
+        Some(Rc::clone(cgroup))
+    }
+
+    /// Adds the network namespaces of a process and of its threads, and those that are mounted where
+    /// it sees them.
+    fn places(&mut self, subject: &Subject) {
+        let Some(mut search) = self.namespaces.take() else {
+            return;
+        };
+        let (pid, cgroup) = (subject.pid, subject.cgroup.as_ref());
+        let main = search.member(self.proc, &pid.to_string(), None, cgroup);
+        if self.has_threads(pid) {
+            for tid in self.tids(pid).unwrap_or_default() {
+                search.member(self.proc, &format!("{pid}/task/{tid}"), main, cgroup);
+            }
+        }
+        search.mounts(self.proc, pid);
+        self.namespaces = Some(search);
+    }
+
+    /// Looks up the host names of containers.
+    pub fn name_hosts(&self) {
+        let of_containers = self.cgroups.values().filter(|(cgroup, _)| {
+            let container = cgroup.container.as_ref();
+            container.is_some_and(|container| !container.is_unit())
+        });
+        let (cgroups, pids): (Vec<_>, Vec<_>) =
+            of_containers.map(|(cgroup, pid)| (cgroup, *pid)).unzip();
+        for (cgroup, hostname) in cgroups.into_iter().zip(hostnames(&pids)) {
+            if let Some(hostname) = hostname {
+                cgroup.hostname.get_or_init(|| hostname.into());
+            }
+        }
     }
 
     /// Adds the sockets in the table of a thread. Returns the table with the number of descriptors.
@@ -182,7 +240,12 @@ impl<'a> Scan<'a> {
                 Err(Errno::NOENT) => continue,
                 Err(err) => return Err(err.into()),
             };
-            let Some(ino) = str::from_utf8(target).ok().and_then(inode) else {
+            let target = str::from_utf8(target).unwrap_or_default();
+            let Some(ino) = inode(target) else {
+                if let Some((search, ino)) = self.namespaces.as_mut().zip(linked(target)) {
+                    let path = format!("/proc/{}/task/{tid}/fd/{fd}", subject.pid);
+                    search.kept(ino, path.into());
+                }
                 continue;
             };
             let task = task.get_or_insert_with(|| self.task(subject, tid));
@@ -205,6 +268,7 @@ impl<'a> Scan<'a> {
             pid,
             tid: self.detail.threads.then_some(tid),
             names: Rc::clone(names),
+            cgroup: subject.cgroup.clone(),
         })
     }
 

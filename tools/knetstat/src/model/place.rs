@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The container of a socket.
+
+use crate::model::row::Row;
+use crate::source::cgroup::{Cgroup, Container};
+use crate::source::process::Owner;
+use std::rc::Rc;
+
+/// The container of a socket, or the unit of systemd: that of the first process that has the socket
+/// open. If no process is known, it is that of all processes in the network namespace, if they agree.
+pub fn container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<Place<'a>> {
+    cgroup(row, owners).and_then(|cgroup| Place::of(cgroup))
+}
+
+/// The control group that gives the container of a socket; see [`container`].
+pub fn cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<&'a Rc<Cgroup>> {
+    if let Some(owner) = owners.first() {
+        return owner.cgroup();
+    }
+    let netns = row.netns?;
+    netns.container()?;
+    netns.cgroups.first()
+}
+
+/// A container or a unit, with the host name that processes in it see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    pub container: &'a Container,
+    /// `None` for a unit, and if it is not known.
+    pub hostname: Option<&'a str>,
+    pub cgroup: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub fn of(cgroup: &'a Cgroup) -> Option<Self> {
+        let container = cgroup.container.as_ref()?;
+        let hostname = cgroup.hostname.get().filter(|_| !container.is_unit());
+        Some(Self {
+            container,
+            hostname: hostname.map(|name| &**name),
+            cgroup: &cgroup.path,
+        })
+    }
+
+    /// The host name, unless it is only the begin of the ID, as Docker and Podman give it.
+    pub fn telling_hostname(&self) -> Option<&'a str> {
+        let id = &self.container.id;
+        self.hostname.filter(|name| !id.starts_with(name))
+    }
+}

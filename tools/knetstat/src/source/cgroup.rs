@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Control groups of processes, and the containers that their paths name.
+//!
+//! `/proc/PID/cgroup` gives the path of a control group; see cgroups(7). A container runtime names
+//! the control group of a container after the container:
+//!
+//! | runtime | with systemd | with cgroupfs |
+//! |---|---|---|
+//! | Docker | `docker-ID.scope` | `docker/ID` |
+//! | containerd (nerdctl) | `nerdctl-ID.scope` | `default/ID` |
+//! | containerd, under Kubernetes | `cri-containerd-ID.scope` | `kubepods/.../podUID/ID` |
+//! | CRI-O | `crio-ID.scope` | `kubepods/.../podUID/crio-ID` |
+//! | Podman | `libpod-ID.scope` | `libpod_parent/libpod-ID` |
+//! | LXC | `lxc.payload.NAME` | `lxc.payload.NAME`, `lxc/NAME` |
+//! | systemd-nspawn | `systemd-nspawn@NAME.service`, `machine-NAME.scope` | |
+//!
+//! Kubernetes puts the containers of a pod into `kubepods-...-podUID.slice` or `podUID`. In the
+//! former, systemd requires that the hyphens of the UID are underscores.
+
+use nix::sched::{setns, CloneFlags};
+use nix::unistd::gethostname;
+use std::cell::OnceCell;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::thread;
+
+/// The length of the ID of a container: 32 bytes in hexadecimal digits.
+const ID: usize = 64;
+
+/// The length of the UID of a pod: that of a UUID, with or without hyphens.
+const UIDS: [usize; 2] = [36, 32];
+
+/// A control group.
+#[derive(Debug)]
+pub struct Cgroup {
+    /// The path, as `/proc/PID/cgroup` gives it.
+    pub path: Box<str>,
+    /// The container or, if it is none, the unit of systemd.
+    pub container: Option<Container>,
+    /// The host name that processes in it see, if it was looked up.
+    pub hostname: OnceCell<Box<str>>,
+}
+
+/// Control groups are the same if their paths are.
+impl PartialEq for Cgroup {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for Cgroup {}
+
+impl Hash for Cgroup {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.path.hash(state);
+    }
+}
+
+/// A container, or a unit of systemd.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Container {
+    pub runtime: Runtime,
+    /// The ID that the runtime gave it; the name of a container of LXC or systemd-nspawn, or of a
+    /// unit.
+    pub id: Box<str>,
+    /// The UID of its pod, if it belongs to a pod of Kubernetes.
+    pub pod: Option<Box<str>>,
+}
+
+/// The software that made a control group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Runtime {
+    Docker,
+    Containerd,
+    CriO,
+    Podman,
+    /// A container of Kubernetes whose control group does not name the runtime.
+    Kubernetes,
+    Lxc,
+    Nspawn,
+    /// A unit of systemd: a service, scope or slice that is no container.
+    Systemd,
+}
+
+impl Runtime {
+    pub fn name(self) -> &'static str {
+        match self {
+            Runtime::Docker => "docker",
+            Runtime::Containerd => "containerd",
+            Runtime::CriO => "cri-o",
+            Runtime::Podman => "podman",
+            Runtime::Kubernetes => "kubernetes",
+            Runtime::Lxc => "lxc",
+            Runtime::Nspawn => "nspawn",
+            Runtime::Systemd => "systemd",
+        }
+    }
+}
+
+impl Cgroup {
+    /// The path of the control group of a process. `None` if it has ended.
+    pub fn path_of(pid: i32) -> Option<Box<str>> {
+        let text = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+        path(&String::from_utf8_lossy(&text)).map(Into::into)
+    }
+
+    /// The control group of this path.
+    pub fn at(path: &str) -> Self {
+        Self {
+            path: path.into(),
+            container: container(path),
+            hostname: OnceCell::new(),
+        }
+    }
+
+    /// Whether this is the control group `path`, or one below it.
+    pub fn is_in(&self, path: &str) -> bool {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let rest = self.path.strip_prefix(path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// The host names that these processes see. `None` if this process may not enter their UTS
+/// namespaces: this needs CAP_SYS_ADMIN.
+pub fn hostnames(pids: &[i32]) -> Vec<Option<String>> {
+    let enter_each = || {
+        let enter = |pid: &i32| {
+            let uts = fs::File::open(format!("/proc/{pid}/ns/uts")).ok()?;
+            setns(uts, CloneFlags::CLONE_NEWUTS).ok()?;
+            gethostname().ok()?.into_string().ok()
+        };
+        pids.iter().map(enter).collect()
+    };
+    // Only a thread enters them, and it ends here.
+    let entered = thread::scope(|scope| scope.spawn(enter_each).join());
+    entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The path in `/proc/PID/cgroup`. Version 1 has one for each hierarchy: that of systemd counts, or
+/// the first that names a container.
+fn path(text: &str) -> Option<&str> {
+    let lines = text.lines().filter_map(|line| {
+        let mut fields = line.splitn(3, ':');
+        let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+        Some((controllers, path))
+    });
+    let lines: Vec<_> = lines.collect();
+    let is_real = |path: &str| container(path).is_some_and(|found| !found.is_unit());
+    let of_container = lines.iter().find(|(_, path)| is_real(path));
+    let of_systemd = || lines.iter().find(|(name, _)| *name == "name=systemd");
+    let found = of_container.or_else(of_systemd).or(lines.last())?;
+    Some(found.1)
+}
+
+/// The container that a path names, or the unit.
+fn container(path: &str) -> Option<Container> {
+    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let pod = parts.iter().find_map(|part| pod_uid(part));
+    let mut found = None;
+    for (at, part) in parts.iter().enumerate() {
+        let before = at.checked_sub(1).map_or("", |at| parts[at]);
+        // The innermost container counts: a container may run in another one.
+        found = of_part(part, before).or(found);
+    }
+    if let Some((runtime, id)) = found {
+        let pod = pod.map(Into::into);
+        let id = id.into();
+        return Some(Container { runtime, id, pod });
+    }
+    let is_unit = |part: &&&str| {
+        let (name, kind) = part.rsplit_once('.').unwrap_or_default();
+        !name.is_empty() && matches!(kind, "service" | "scope" | "socket" | "mount" | "swap")
+    };
+    let unit = parts.iter().rev().find(is_unit)?;
+    Some(Container {
+        runtime: Runtime::Systemd,
+        id: (*unit).into(),
+        pod: None,
+    })
+}
+
+/// The container that a part of a path names; `before` is the part before it.
+fn of_part(part: &str, before: &str) -> Option<(Runtime, String)> {
+    let unit = part.strip_suffix(".scope");
+    if let Some((prefix, id)) = unit.unwrap_or(part).rsplit_once('-') {
+        let runtime = match prefix {
+            "docker" => Some(Runtime::Docker),
+            "cri-containerd" | "nerdctl" => Some(Runtime::Containerd),
+            "crio" => Some(Runtime::CriO),
+            "libpod" => Some(Runtime::Podman),
+            _ => None,
+        };
+        // Others, such as `libpod-conmon-ID.scope`, are the monitors of containers.
+        if let Some(runtime) = runtime.filter(|_| is_id(id)) {
+            return Some((runtime, id.to_owned()));
+        }
+    }
+    if is_id(part) {
+        let runtime = match before {
+            "docker" | "moby" => Runtime::Docker,
+            _ if pod_uid(before).is_some() => Runtime::Kubernetes,
+            "default" | "k8s.io" => Runtime::Containerd,
+            _ => return None,
+        };
+        return Some((runtime, part.to_owned()));
+    }
+    // LXC puts its own processes into `lxc.monitor.NAME`.
+    let of_lxc = part.strip_prefix("lxc.payload.");
+    if let Some(name) = of_lxc.or((before == "lxc").then_some(part)) {
+        return Some((Runtime::Lxc, name.to_owned()));
+    }
+    let of_service = part.strip_prefix("systemd-nspawn@");
+    let of_service = of_service.and_then(|name| name.strip_suffix(".service"));
+    let of_scope = unit.and_then(|unit| unit.strip_prefix("machine-"));
+    let name = of_service.or(of_scope)?;
+    Some((Runtime::Nspawn, unescaped(name)))
+}
+
+/// Whether this is the ID of a container.
+fn is_id(text: &str) -> bool {
+    text.len() == ID && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The UID of the pod that a part of a path names.
+fn pod_uid(part: &str) -> Option<String> {
+    let slice = part.strip_suffix(".slice");
+    let uid = match slice {
+        Some(slice) => {
+            // A node in a container has a prefix of its own: `kubelet-kubepods-podUID.slice`.
+            let (before, uid) = slice.rsplit_once("-pod")?;
+            before.contains("kubepods").then_some(uid)?
+        }
+        None => part.strip_prefix("pod")?,
+    };
+    let uid = uid.replace('_', "-");
+    let is_digit = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    (UIDS.contains(&uid.len()) && uid.bytes().all(is_digit)).then_some(uid)
+}
+
+/// The name of a unit without the escapes of systemd: `\x2d` is a hyphen.
+fn unescaped(name: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = name;
+    while let Some((before, after)) = rest.split_once("\\x") {
+        bytes.extend(before.bytes());
+        match after
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+        {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.extend(b"\\x");
+                rest = after;
+            }
+        }
+    }
+    bytes.extend(rest.bytes());
+    String::from_utf8(bytes).unwrap_or_else(|_| name.to_owned())
+}
+
+impl Container {
+    /// The number of digits of an ID that people see: that of `docker ps` and `podman ps`.
+    const SHORT: usize = 12;
+
+    /// Whether it is a unit of systemd, and no container.
+    pub fn is_unit(&self) -> bool {
+        self.runtime == Runtime::Systemd
+    }
+
+    /// The ID as people see it.
+    pub fn short_id(&self) -> &str {
+        match is_id(&self.id) {
+            true => &self.id[..Self::SHORT],
+            false => &self.id,
+        }
+    }
+
+    /// Whether `text` names it: by runtime and ID, by ID, by the first digits of the ID, or by the
+    /// UID of its pod.
+    pub fn is(&self, text: &str) -> bool {
+        let id = match text.split_once(':') {
+            Some((runtime, id)) if runtime == self.runtime.name() => id,
+            _ => text,
+        };
+        let is_short = is_id(&self.id) && id.len() >= Self::MIN && self.id.starts_with(id);
+        is_short || *self.id == *id || self.pod.as_deref() == Some(text)
+    }
+
+    /// The least number of digits that name a container. Fewer could be a word.
+    const MIN: usize = 4;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HEX: &str = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970";
+    const UID: &str = "74c13223-5a00-11e9-b385-42010a80018d";
+
+    fn found(path: &str) -> Option<(String, Option<String>)> {
+        let container = Cgroup::at(path).container?;
+        let name = format!("{}:{}", container.runtime.name(), container.id);
+        Some((name, container.pod.map(String::from)))
+    }
+
+    /// Paths as the documentation and the sources of the runtimes show them.
+    #[test]
+    fn containers() {
+        let uid = UID.replace('-', "_");
+        for (path, runtime, id, has_pod) in [
+            ("/system.slice/docker-HEX.scope", "docker", HEX, false),
+            ("/docker/HEX", "docker", HEX, false),
+            (
+                "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-HEX.scope",
+                "docker",
+                HEX,
+                false,
+            ),
+            ("/system.slice/docker-HEX.scope/init.scope", "docker", HEX, false),
+            ("/../../docker-HEX.scope", "docker", HEX, false),
+            ("/kubepods.slice/kubepods-podUUU.slice/docker-HEX.scope", "docker", HEX, true),
+            (
+                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUUU.slice/\
+                cri-containerd-HEX.scope",
+                "containerd",
+                HEX,
+                true,
+            ),
+            ("/kubepods.slice/kubepods-podUUU.slice/crio-HEX.scope", "cri-o", HEX, true),
+            ("/kubepods/besteffort/podUID/crio-HEX", "cri-o", HEX, true),
+            ("/kubepods/burstable/podUID/HEX", "kubernetes", HEX, true),
+            ("/kubepods/podUID/HEX", "kubernetes", HEX, true),
+            // A node of Kubernetes in a container of Docker: kind.
+            (
+                "/docker/0123456789012345678901234567890123456789012345678901234567890123/kubelet.slice/\
+                kubelet-kubepods.slice/kubelet-kubepods-podUUU.slice/cri-containerd-HEX.scope",
+                "containerd",
+                HEX,
+                true,
+            ),
+            ("/system.slice/nerdctl-HEX.scope", "containerd", HEX, false),
+            ("/default/HEX", "containerd", HEX, false),
+            ("/machine.slice/libpod-HEX.scope", "podman", HEX, false),
+            ("/machine.slice/libpod-HEX.scope/container", "podman", HEX, false),
+            (
+                "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-HEX.scope/container",
+                "podman",
+                HEX,
+                false,
+            ),
+            ("/libpod_parent/libpod-HEX", "podman", HEX, false),
+            ("/lxc.payload.web", "lxc", "web", false),
+            ("/lxc.payload.web/system.slice/nginx.service", "lxc", "web", false),
+            ("/lxc/web", "lxc", "web", false),
+            (
+                "/machine.slice/systemd-nspawn@web.service/payload/system.slice/sshd.service",
+                "nspawn",
+                "web",
+                false,
+            ),
+            (r"/machine.slice/machine-web\x2d1.scope/payload", "nspawn", "web-1", false),
+            ("/system.slice/nginx.service", "systemd", "nginx.service", false),
+            ("/user.slice/user-0.slice/session-3.scope", "systemd", "session-3.scope", false),
+            (
+                "/user.slice/user-0.slice/user@0.service/app.slice/a.service/b",
+                "systemd",
+                "a.service",
+                false,
+            ),
+            // The monitor of a container is outside of it.
+            (
+                "/machine.slice/libpod-conmon-HEX.scope",
+                "systemd",
+                "libpod-conmon-HEX.scope",
+                false,
+            ),
+            ("/lxc.monitor.web", "", "", false),
+            ("/", "", "", false),
+            ("/user.slice", "", "", false),
+            ("/init.scope", "systemd", "init.scope", false),
+        ] {
+            let fill = |text: &str| text.replace("HEX", HEX).replace("UUU", &uid).replace("UID", UID);
+            let expected = (!runtime.is_empty()).then(|| {
+                let pod = has_pod.then(|| UID.to_owned());
+                (format!("{runtime}:{}", fill(id)), pod)
+            });
+            assert_eq!(found(&fill(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn files() {
+        let of_version_1 = format!(
+            "12:cpuset:/\n11:memory:/docker/{HEX}\n1:name=systemd:/docker/{HEX}\n0::/system.slice/d.service\n"
+        );
+        let docker = format!("/docker/{HEX}");
+        for (text, expected) in [
+            (
+                "0::/system.slice/nginx.service\n",
+                Some("/system.slice/nginx.service"),
+            ),
+            (&of_version_1, Some(docker.as_str())),
+            ("2:cpu:/\n1:name=systemd:/init.scope\n", Some("/init.scope")),
+            ("0::/a:b\n", Some("/a:b")),
+            ("", None),
+        ] {
+            assert_eq!(path(text), expected, "{text}");
+        }
+        let own = Cgroup::path_of(std::process::id().try_into().unwrap()).unwrap();
+        let text = fs::read_to_string("/proc/self/cgroup").unwrap();
+        assert!(text.contains(&*own), "{text}");
+    }
+
+    #[test]
+    fn groups_below() {
+        let group = Cgroup::at("/system.slice/nginx.service");
+        for (path, expected) in [
+            ("/system.slice/nginx.service", true),
+            ("/system.slice", true),
+            ("/system.slice/", true),
+            ("/", true),
+            ("/system", false),
+            ("/system.slice/nginx", false),
+            ("/system.slice/nginx.service/a", false),
+        ] {
+            assert_eq!(group.is_in(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn names() {
+        let container = Cgroup::at(&format!("/kubepods/pod{UID}/crio-{HEX}"))
+            .container
+            .unwrap();
+        assert_eq!(container.short_id(), "4f797c539e6c");
+        let full = format!("cri-o:{HEX}");
+        for (text, expected) in [
+            (HEX, true),
+            (&full, true),
+            ("4f797c539e6c", true),
+            ("cri-o:4f797c539e6c", true),
+            ("docker:4f797c539e6c", false),
+            ("4f79", true),
+            ("4f7", false),
+            ("4f798", false),
+            (UID, true),
+            ("", false),
+        ] {
+            assert_eq!(container.is(text), expected, "{text}");
+        }
+        let unit = Cgroup::at("/system.slice/nginx.service").container.unwrap();
+        assert!(unit.is("nginx.service") && unit.is("systemd:nginx.service") && !unit.is("nginx"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_path(path: String) {
+            let group = Cgroup::at(&path);
+            prop_assert!(group.is_in("/") || !path.starts_with('/'));
+            prop_assert!(group.container.is_none_or(|found| !found.id.is_empty()));
+        }
+    }
+}

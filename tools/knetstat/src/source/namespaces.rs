@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The network namespaces of the machine, each once, and how to read their files.
+//!
+//! These keep a namespace: processes and threads in it; mounts, such as those of ip-netns(8) and of
+//! container runtimes; and open descriptors. `/proc/PID/net` has the files of the namespace of a
+//! process, so a namespace with a process in it need not be entered. The file of the module has
+//! another inode in each namespace, which everyone may see. That of the namespace itself,
+//! `/proc/PID/ns/net`, needs the right to examine the process.
+
+use crate::source::cgroup::{Cgroup, Container};
+use crate::source::files::{Family, File, Netid};
+use crate::source::netns;
+use nix::sched::{setns, CloneFlags};
+use rustix::fd::OwnedFd;
+use rustix::fs::{readlinkat, statat, AtFlags};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::thread;
+
+/// The file of the module that identifies a namespace. It always exists.
+const FILE: File = File {
+    netid: Netid::Tcp,
+    family: Family::Inet,
+};
+
+/// A network namespace.
+#[derive(Debug, Default)]
+pub struct Netns {
+    /// The inode. `None` if this process may not see it.
+    pub ino: Option<u64>,
+    /// The names that ip-netns(8) shows, sorted.
+    pub names: Vec<String>,
+    /// Whether it is that of this process.
+    is_own: bool,
+    /// The inode of the module's file in it. `None` if no process is in it.
+    file: Option<u64>,
+    /// The processes and threads in it, by their directories in `/proc`.
+    members: Vec<String>,
+    /// A file that keeps it.
+    kept_by: Option<PathBuf>,
+    /// The control groups of the processes in it, each once.
+    pub cgroups: Vec<Rc<Cgroup>>,
+}
+
+/// Namespaces are the same if their inodes are.
+impl PartialEq for Netns {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Netns {}
+
+impl Hash for Netns {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
+impl Netns {
+    /// A number that no other namespace has at the same time.
+    pub fn id(&self) -> u64 {
+        self.ino.or(self.file).unwrap_or_default()
+    }
+
+    /// The name, or the inode of a namespace without a name. `None` if neither is known.
+    pub fn name(&self) -> Option<String> {
+        let first = self.names.first().cloned();
+        first.or_else(|| self.ino.map(|ino| ino.to_string()))
+    }
+
+    /// The container of the processes in it, if they are in one. The processes of a pod are in
+    /// several.
+    pub fn container(&self) -> Option<&Container> {
+        let mut found = self.cgroups.iter().map(|cgroup| cgroup.container.as_ref());
+        let first = found.next()??;
+        found.all(|other| other == Some(first)).then_some(first)
+    }
+
+    /// Opens a file of the module in this namespace. `None` if the namespace is gone, or if its
+    /// kernel has no such file.
+    ///
+    /// # Errors
+    ///
+    /// If the namespace must be entered, and this process may not.
+    pub fn open(&self, file: File) -> io::Result<Option<fs::File>> {
+        if self.is_own {
+            return found(fs::File::open(format!("/proc/self/net/{}", file.name())));
+        }
+        for member in &self.members {
+            let net = PathBuf::from(format!("/proc/{member}/net"));
+            let opened = found(fs::File::open(net.join(file.name())))?;
+            // The process may have ended, and another one may have its ID now.
+            if inode(&net.join(FILE.name())) == self.file {
+                return Ok(opened);
+            }
+        }
+        if self.kept_by.is_none() {
+            return Ok(None);
+        }
+        let path = format!("/proc/thread-self/net/{}", file.name());
+        self.within(|| found(fs::File::open(path)))?
+    }
+
+    /// Runs `run` on a thread that has entered this namespace. No process enters it.
+    ///
+    /// # Errors
+    ///
+    /// If this process may not enter it, or if the namespace is gone.
+    pub fn within<R: Send>(&self, run: impl FnOnce() -> R + Send) -> io::Result<R> {
+        if self.is_own {
+            return Ok(run());
+        }
+        let of_members = self.members.iter().map(|member| {
+            let path = PathBuf::from(format!("/proc/{member}/ns/net"));
+            fs::File::open(path)
+        });
+        let of_path = self.kept_by.iter().map(fs::File::open);
+        let mut opened = Err(io::ErrorKind::NotFound.into());
+        for candidate in of_members.chain(of_path) {
+            opened = candidate.and_then(|candidate| match candidate.metadata() {
+                Ok(metadata) if self.ino.is_none_or(|ino| ino == metadata.ino()) => Ok(candidate),
+                Ok(_) => Err(io::ErrorKind::NotFound.into()),
+                Err(err) => Err(err),
+            });
+            if opened.is_ok() {
+                break;
+            }
+        }
+        let opened = opened?;
+        let enter_and_run = || {
+            setns(opened, CloneFlags::CLONE_NEWNET)?;
+            Ok(run())
+        };
+        thread::scope(|scope| {
+            let entered = scope.spawn(enter_and_run).join();
+            entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// The inode of the namespace, opened.
+    pub fn handle(&self) -> io::Result<fs::File> {
+        match (self.is_own, self.members.first()) {
+            (true, _) => fs::File::open("/proc/self/ns/net"),
+            (false, Some(member)) => fs::File::open(format!("/proc/{member}/ns/net")),
+            (false, None) => fs::File::open(self.kept_by.as_deref().unwrap_or(Path::new(""))),
+        }
+    }
+}
+
+/// A file, or `None` if it does not exist any more.
+fn found(opened: io::Result<fs::File>) -> io::Result<Option<fs::File>> {
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(err) if is_gone(&err) => Ok(None),
+        Err(err) => Err(err),
+    }
+}
+
+/// Whether this error of a file in `/proc` means that its process has ended.
+fn is_gone(err: &io::Error) -> bool {
+    err.kind() == io::ErrorKind::NotFound
+        || matches!(err.raw_os_error(), Some(libc::ESRCH | libc::EINVAL))
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    Some(fs::metadata(path).ok()?.ino())
+}
+
+/// The inode in the target of a link: 4026531840 in `net:[4026531840]`.
+pub fn linked(target: &str) -> Option<u64> {
+    target
+        .strip_prefix("net:[")?
+        .strip_suffix(']')?
+        .parse()
+        .ok()
+}
+
+/// A search for namespaces that is under way.
+#[derive(Debug, Default)]
+pub struct Search {
+    found: Vec<Netns>,
+    by_file: HashMap<u64, usize>,
+    /// Files that keep a namespace, with its inode.
+    keepers: Vec<(u64, PathBuf)>,
+    /// The mount namespaces that were looked into.
+    mounts: HashSet<Vec<u8>>,
+}
+
+impl Search {
+    /// A search that has found the namespace of this process.
+    pub fn new() -> Self {
+        let mut search = Self::default();
+        let own = Netns {
+            ino: inode(Path::new("/proc/self/ns/net")),
+            is_own: true,
+            file: inode(&Path::new("/proc/self/net").join(FILE.name())),
+            ..Netns::default()
+        };
+        search.by_file.extend(own.file.map(|file| (file, 0)));
+        search.found.push(own);
+        search
+    }
+
+    /// Adds the namespace of a process or thread, which is a directory in `/proc`, unless it is
+    /// `known`. Returns a number that stands for the namespace.
+    pub fn member(
+        &mut self,
+        proc: &OwnedFd,
+        directory: &str,
+        known: Option<u64>,
+        cgroup: Option<&Rc<Cgroup>>,
+    ) -> Option<u64> {
+        let path = format!("{directory}/net/{}", FILE.name());
+        let file = statat(proc, path, AtFlags::empty()).ok()?.st_ino;
+        if known == Some(file) {
+            return known;
+        }
+        let at = *self.by_file.entry(file).or_insert_with(|| {
+            self.found.push(Netns {
+                file: Some(file),
+                ..Netns::default()
+            });
+            self.found.len() - 1
+        });
+        let netns = &mut self.found[at];
+        netns.members.push(directory.to_owned());
+        if netns.ino.is_none() {
+            let link = readlinkat(proc, format!("{directory}/ns/net"), Vec::new());
+            let target = link.ok().and_then(|target| target.into_string().ok());
+            netns.ino = target.as_deref().and_then(linked);
+        }
+        if let Some(cgroup) = cgroup {
+            if !netns.cgroups.contains(cgroup) {
+                netns.cgroups.push(Rc::clone(cgroup));
+            }
+        }
+        Some(file)
+    }
+
+    /// Adds a namespace that a file keeps.
+    pub fn kept(&mut self, ino: u64, path: PathBuf) {
+        self.keepers.push((ino, path));
+    }
+
+    /// Adds the namespaces that are mounted where a process sees them.
+    pub fn mounts(&mut self, proc: &OwnedFd, pid: i32) {
+        let Ok(link) = readlinkat(proc, format!("{pid}/ns/mnt"), Vec::new()) else {
+            return;
+        };
+        if !self.mounts.insert(link.into_bytes()) {
+            return;
+        }
+        // A mount point need not be UTF-8, but then nobody gave it a name to look for.
+        let Ok(text) = fs::read(format!("/proc/{pid}/mountinfo")) else {
+            return;
+        };
+        for line in String::from_utf8_lossy(&text).lines() {
+            let mut fields = line.split(' ');
+            let Some((ino, point)) = fields.nth(3).and_then(linked).zip(fields.next()) else {
+                continue;
+            };
+            let point = unescaped(point);
+            self.kept(ino, PathBuf::from(format!("/proc/{pid}/root{point}")));
+        }
+    }
+
+    /// The namespaces: that of this process first, then those with names.
+    pub fn end(mut self) -> Vec<Rc<Netns>> {
+        let mut by_ino: HashMap<u64, usize> = HashMap::new();
+        for (at, netns) in self.found.iter().enumerate() {
+            by_ino.extend(netns.ino.map(|ino| (ino, at)));
+        }
+        let mut at = |found: &mut Vec<Netns>, ino| {
+            *by_ino.entry(ino).or_insert_with(|| {
+                found.push(Netns {
+                    ino: Some(ino),
+                    ..Netns::default()
+                });
+                found.len() - 1
+            })
+        };
+        for (name, ino) in netns::names() {
+            let at = at(&mut self.found, ino);
+            let netns = &mut self.found[at];
+            netns.kept_by.get_or_insert_with(|| netns::path_of(&name));
+            netns.names.push(name);
+        }
+        for (ino, path) in self.keepers {
+            let at = at(&mut self.found, ino);
+            self.found[at].kept_by.get_or_insert(path);
+        }
+        let mut found = self.found;
+        for netns in &mut found {
+            netns.names.sort_unstable();
+        }
+        found.sort_by_key(|netns| {
+            (
+                !netns.is_own,
+                netns.names.is_empty(),
+                netns.names.clone(),
+                netns.ino,
+            )
+        });
+        found.into_iter().map(Rc::new).collect()
+    }
+}
+
+/// A path in `/proc/PID/mountinfo` without its escapes: `\040` is a blank.
+fn unescaped(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let digits = behind.get(..3).filter(|_| *first == b'\\');
+        let byte =
+            digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &behind[3..] } else { behind };
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A namespace with processes in these control groups.
+    pub fn example(ino: Option<u64>, names: &[&str], cgroups: &[&str]) -> Rc<Netns> {
+        Rc::new(Netns {
+            ino,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            file: Some(7),
+            cgroups: cgroups
+                .iter()
+                .map(|path| Rc::new(Cgroup::at(path)))
+                .collect(),
+            ..Netns::default()
+        })
+    }
+
+    #[test]
+    fn links() {
+        assert_eq!(linked("net:[4026531840]"), Some(4_026_531_840));
+        for other in ["", "net:[]", "net:[x]", "mnt:[1]", "socket:[1]", "net:[1] "] {
+            assert_eq!(linked(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn mount_points() {
+        assert_eq!(unescaped("/run/netns/blue"), "/run/netns/blue");
+        assert_eq!(unescaped(r"/a\040b\134c\12"), r"/a b\c\12");
+    }
+
+    #[test]
+    fn names_and_inodes() {
+        let netns = |ino, names: &[&str]| example(ino, names, &[]);
+        assert_eq!(netns(Some(5), &["b", "c"]).name().as_deref(), Some("b"));
+        assert_eq!(netns(Some(5), &[]).name().as_deref(), Some("5"));
+        assert_eq!(netns(None, &[]).name(), None);
+        assert_eq!(netns(None, &[]).id(), 7);
+        assert_eq!(netns(Some(5), &["b"]), netns(Some(5), &[]));
+    }
+
+    /// The container of a namespace is that of all processes in it.
+    #[test]
+    fn containers() {
+        let of = |cgroups: &[&str]| example(None, &[], cgroups);
+        assert!(of(&[]).container().is_none());
+        let payload = [
+            "/lxc.payload.web",
+            "/lxc.payload.web/system.slice/a.service",
+        ];
+        assert_eq!(of(&payload).container().unwrap().id.as_ref(), "web");
+        let mixed = [payload[0], "/system.slice/b.service"];
+        assert!(of(&mixed).container().is_none());
+    }
+
+    /// A search finds the namespace of this process, even without any member.
+    #[test]
+    fn own() {
+        let found = Search::new().end();
+        assert!(found[0].is_own && found[0].ino == inode(Path::new("/proc/self/ns/net")));
+        assert_eq!(found[0].within(|| 7).unwrap(), 7);
+    }
+}
