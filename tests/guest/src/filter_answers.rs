@@ -7,6 +7,7 @@
 //! `NAME!=VALUE` the others that have the option. [`exception`] lists all differences; knetstat(8)
 //! describes them.
 
+use crate::command::{output_of, said_by, selected_by, Said};
 use crate::groups::with_optmem;
 use crate::guest::guest;
 use crate::harness::Case;
@@ -20,7 +21,6 @@ use socket2::{SockAddr, Socket, Type};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::Ipv4Addr;
-use std::process::Command;
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -136,27 +136,9 @@ fn samples() -> Result<Vec<Sample>> {
     Ok(samples)
 }
 
-/// The command under test.
-fn command() -> Command {
-    Command::new(guest().dir.join("knetstat"))
-}
-
-/// The standard output of a command that succeeds.
-fn output_of(args: &[&str]) -> Result<String> {
-    let output = command().args(args).output().context("knetstat")?;
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{args:?}: {stderr}");
-    Ok(String::from_utf8(output.stdout)?)
-}
-
 /// The inodes of the sockets that a filter selects.
 fn selected(filter: &str) -> Result<BTreeSet<u64>> {
-    let text = output_of(&["-Htuan", filter])?;
-    let inos = text.lines().map(|line| {
-        let (_, ino) = line.rsplit_once("ino=").context("a row without ino=")?;
-        Ok(ino.trim().parse()?)
-    });
-    inos.collect()
+    selected_by(&["-tuan", filter])
 }
 
 /// The rows of all sockets, by inode.
@@ -424,44 +406,25 @@ fn explain(sysctls: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-/// What the command printed, and its exit status.
-struct Said {
-    rows: usize,
-    notes: String,
-    status: Option<i32>,
-}
-
 /// Runs the command, as another user than root or with `as_root`.
 fn said(as_root: bool, args: &[&str]) -> Result<Said> {
-    let mut command = command();
-    if !as_root {
-        let [setpriv, flags @ ..] = NOBODY;
-        let program = command.get_program().to_owned();
-        command = Command::new(setpriv);
-        command.args(flags).arg(program);
-    }
-    let output = command.args(args).output()?;
-    Ok(Said {
-        rows: String::from_utf8(output.stdout)?.lines().count(),
-        notes: String::from_utf8(output.stderr)?,
-        status: output.status.code(),
-    })
+    said_by(if as_root { &[] } else { &NOBODY }, args)
 }
 
 /// A filter for which nothing is known selects nothing, and says so.
 fn is_undecided(as_root: bool, filter: &[&str], why: &str) -> Result<()> {
     let list = said(as_root, &[&["-Htuan"], filter].concat())?;
     ensure!(
-        list.rows == 0 && list.status == Some(0) && list.notes.contains(why),
+        list.rows() == 0 && list.status == Some(0) && list.notes.contains(why),
         "{filter:?}: {} rows, {}",
-        list.rows,
+        list.rows(),
         list.notes
     );
     let strict = said(as_root, &[&["-Htuan", "--strict"], filter].concat())?;
     ensure!(strict.status == Some(3), "{filter:?}: {:?}", strict.status);
     let json = said(as_root, &[&["-tuan", "--json"], filter].concat())?;
     // The last object.
-    ensure!(json.rows == 1, "{filter:?}: {} objects", json.rows);
+    ensure!(json.rows() == 1, "{filter:?}: {} objects", json.rows());
     Ok(())
 }
 
@@ -479,9 +442,9 @@ fn hidden_options() -> Result<()> {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let found = said(true, &[&["-Htan"], words.as_slice()].concat())?;
         ensure!(
-            found.rows == rows && found.notes.is_empty(),
+            found.rows() == rows && found.notes.is_empty(),
             "{filter}: {} rows, {}",
-            found.rows,
+            found.rows(),
             found.notes
         );
     }
@@ -538,12 +501,20 @@ fn forgotten_options() -> Result<()> {
             &format!("dport = {at} and ( uid=0 or dport = {at} )"),
         ],
     )?;
-    ensure!(found.rows == 1 && found.notes.is_empty(), "{}", found.notes);
+    ensure!(
+        found.rows() == 1 && found.notes.is_empty(),
+        "{}",
+        found.notes
+    );
     let found = said(
         true,
         &["-Htan", &format!("dport = {at} and uid=0 and sport = {at}")],
     )?;
-    ensure!(found.rows == 0 && found.notes.is_empty(), "{}", found.notes);
+    ensure!(
+        found.rows() == 0 && found.notes.is_empty(),
+        "{}",
+        found.notes
+    );
     Ok(())
 }
 
@@ -557,15 +528,19 @@ fn bound_sockets() -> Result<()> {
     for (flags, has_note) in [("-Htan", true), ("-Htln", false), ("-Huan", false)] {
         let found = said(true, &[flags, &filter])?;
         ensure!(
-            found.rows == 0 && found.notes.contains(note) == has_note,
+            found.rows() == 0 && found.notes.contains(note) == has_note,
             "{flags}: {} rows, {}",
-            found.rows,
+            found.rows(),
             found.notes
         );
     }
     bound.listen(5)?;
     let found = said(true, &["-Htan", &filter])?;
-    ensure!(found.rows == 1 && found.notes.is_empty(), "{}", found.notes);
+    ensure!(
+        found.rows() == 1 && found.notes.is_empty(),
+        "{}",
+        found.notes
+    );
     Ok(())
 }
 
@@ -583,7 +558,7 @@ fn cut_lists() -> Result<()> {
     }
     let newest = said(true, &["-Huan", "IP_ADD_MEMBERSHIP=239.2.4.75"])?;
     ensure!(
-        newest.rows == 1 && newest.notes.is_empty(),
+        newest.rows() == 1 && newest.notes.is_empty(),
         "{}",
         newest.notes
     );

@@ -6,8 +6,10 @@
 //! describes the environment that it needs.
 
 mod adversity;
+mod all_netns;
 mod by_other_means;
 mod c_module;
+mod command;
 mod crowds;
 mod cursors;
 mod diag;
@@ -78,6 +80,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(cursors::cases());
     cases.extend(faults::cases());
     cases.extend(namespaces::cases());
+    cases.extend(all_netns::cases());
     cases.extend(rights::cases());
     cases.extend(module_script::cases());
     cases.extend(c_module::cases());

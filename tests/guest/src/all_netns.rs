@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `knetstat --all-netns`: the sockets of all network namespaces, each once, with their containers.
+//!
+//! The inode of a socket is that of fstat(2), and the inode of a namespace that of stat(2) on
+//! `/proc/PID/ns/net`.
+
+use crate::command::{command_by, said_by, selected_by};
+use crate::guest::wait_for;
+use crate::harness::Case;
+use crate::netns::{in_fresh, in_namespace_of};
+use crate::rights::NOBODY;
+use crate::sockets::{ino, Plan};
+use anyhow::{ensure, Context, Result};
+use nix::mount::{mount, umount, MsFlags};
+use nix::sched::{unshare, CloneFlags};
+use nix::unistd::sethostname;
+use socket2::Socket;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new("all_netns::each_namespace_once", each_namespace_once),
+        Case::new("all_netns::containers", containers),
+        Case::new("all_netns::defaults_of_each_namespace", defaults),
+        Case::new("all_netns::what_a_user_sees", what_a_user_sees),
+        Case::new("all_netns::watched", watched),
+    ]
+}
+
+/// A name of this process, for things that tests leave if they fail.
+fn name(what: &str) -> String {
+    format!("knetstat-{what}-{}", std::process::id())
+}
+
+/// A process that is ended with its test.
+struct Process(Child);
+
+impl Process {
+    /// A process in the network namespace of this thread that has these sockets open.
+    fn with(sockets: [Socket; 2]) -> Result<Self> {
+        let [first, second] = sockets.map(OwnedFd::from);
+        let mut sleep = Command::new("sleep");
+        sleep.arg("1000").stdin(first).stdout(second);
+        Ok(Self(sleep.spawn().context("sleep")?))
+    }
+
+    fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A file that is removed, and unmounted before, with its test.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Mounts a network namespace on a new file.
+    fn new(path: PathBuf, namespace: &str) -> Result<Self> {
+        fs::write(&path, "").with_context(|| path.display().to_string())?;
+        let mounted = Self(path);
+        let none = None::<&str>;
+        mount(Some(namespace), &mounted.0, none, MsFlags::MS_BIND, none).context("mount")?;
+        Ok(mounted)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = umount(&self.0);
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// A TCP and a UDP socket in the network namespace of this thread.
+fn sockets() -> Result<[Socket; 2]> {
+    Ok([Plan::V4.listener(5)?, Plan::V6.udp()?])
+}
+
+/// The inodes of sockets, with that of the namespace of this thread.
+fn inodes(sockets: &[Socket; 2]) -> Result<[(u64, u64); 2]> {
+    let netns = fs::metadata(OWN)?.ino();
+    Ok([(ino(&sockets[0])?, netns), (ino(&sockets[1])?, netns)])
+}
+
+/// The value of a number in a line of JSON.
+fn number(line: &str, before: &str) -> Option<u64> {
+    let (_, rest) = line.split_once(before)?;
+    let end = rest.find(|c: char| !c.is_ascii_digit())?;
+    rest[..end].parse().ok()
+}
+
+/// The namespaces of each socket, by its inode.
+fn listed(args: &[&str]) -> Result<BTreeMap<u64, Vec<u64>>> {
+    let said = said_by(&[], &[&["-an", "--all-netns", "--json"], args].concat())?;
+    let mut found: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for line in said.out.lines() {
+        let netns = number(line, r#""netns":{"ino":"#).with_context(|| line.to_owned())?;
+        // The inode of the socket follows its user.
+        let ino = line.rsplit_once(r#""ino":"#).and_then(|_| {
+            let (_, rest) = line.rsplit_once(r#""uid":"#)?;
+            number(rest, r#""ino":"#)
+        });
+        if let Some(ino) = ino.filter(|ino| *ino != 0) {
+            found.entry(ino).or_default().push(netns);
+        }
+    }
+    Ok(found)
+}
+
+/// Namespaces that a process, a thread, a name, a mount, a mount of another mount namespace, and an
+/// open descriptor keep.
+fn each_namespace_once() -> Result<()> {
+    let mut expected = Vec::new();
+    let mut kept = Vec::new();
+    let mut mounts = Vec::new();
+    // The names of ip-netns(8).
+    fs::create_dir_all("/run/netns")?;
+    let named = PathBuf::from("/run/netns").join(name("blue"));
+    let elsewhere = std::env::temp_dir().join(name("elsewhere"));
+    for path in [named, elsewhere] {
+        let (mounted, sockets, found) = in_fresh(|| {
+            let sockets = sockets()?;
+            let found = inodes(&sockets)?;
+            let thread = format!("/proc/self/task/{}/ns/net", nix::unistd::gettid());
+            Ok((Mounted::new(path, &thread)?, sockets, found))
+        })?;
+        expected.extend(found);
+        kept.extend(sockets);
+        mounts.push(mounted);
+    }
+    let (descriptor, sockets_there, found) = in_fresh(|| {
+        let sockets = sockets()?;
+        let found = inodes(&sockets)?;
+        Ok((fs::File::open(OWN)?, sockets, found))
+    })?;
+    expected.extend(found);
+    kept.extend(sockets_there);
+    let (process, found) = in_fresh(|| {
+        let sockets = sockets()?;
+        let found = inodes(&sockets)?;
+        Ok((Process::with(sockets)?, found))
+    })?;
+    expected.extend(found);
+    // A process in another mount namespace, where a namespace is mounted that nothing else keeps.
+    let (hidden, found, kept_there) = in_fresh(|| {
+        let sockets = sockets()?;
+        let found = inodes(&sockets)?;
+        let point = std::env::temp_dir().join(name("hidden"));
+        fs::write(&point, "")?;
+        let script = format!(
+            "mount --bind /proc/{}/task/{}/ns/net {} && echo ready && exec nsenter --net=/proc/1/ns/net sleep 1000",
+            std::process::id(),
+            nix::unistd::gettid(),
+            point.display()
+        );
+        let mut child = Command::new("unshare");
+        child.args(["--mount", "--propagation", "private", "sh", "-c", &script]);
+        let mut child = child.stdout(Stdio::piped()).spawn().context("unshare")?;
+        let out = child.stdout.take().context("no output")?;
+        let child = Process(child);
+        let mut line = String::new();
+        BufReader::new(out).read_line(&mut line)?;
+        ensure!(line == "ready\n", "unshare says {line:?}");
+        Ok((child, found, sockets))
+    })?;
+    expected.extend(found);
+    kept.extend(kept_there);
+    wait_for("nsenter", 10, || {
+        let own = fs::metadata(format!("/proc/{}/ns/net", hidden.id()))?.ino();
+        let first = fs::metadata("/proc/1/ns/net")?.ino();
+        Ok(if own == first {
+            Ok(())
+        } else {
+            Err("still in it".to_owned())
+        })
+    })?;
+    // This thread keeps the last one.
+    in_fresh(|| {
+        let sockets = sockets()?;
+        expected.extend(inodes(&sockets)?);
+        let found = listed(&[])?;
+        for (ino, netns) in &expected {
+            let places = found.get(ino).cloned().unwrap_or_default();
+            ensure!(
+                places == [*netns],
+                "{ino} is in {netns}, listed in {places:?}"
+            );
+        }
+        let twice = found.iter().find(|(_, places)| places.len() > 1);
+        ensure!(twice.is_none(), "listed twice: {twice:?}");
+        // A namespace is selected by its name, inode, path, and by a process.
+        let blue = name("blue");
+        let path = format!("/run/netns/{blue}");
+        let pid = process.id().to_string();
+        let inode = expected[0].1.to_string();
+        for (text, of) in [(&blue, 0), (&path, 0), (&inode, 0), (&pid, 6)] {
+            let selected = selected_by(&["-an", "--all-netns", "netns", "=", text])?;
+            let inos = [expected[of].0, expected[of + 1].0];
+            ensure!(
+                selected.iter().eq(&inos),
+                "netns={text}: {selected:?} rather than {inos:?}"
+            );
+            let others = selected_by(&["-an", "--all-netns", "netns", "!=", text])?;
+            ensure!(
+                !others.is_empty() && inos.iter().all(|ino| !others.contains(ino)),
+                "netns!={text}"
+            );
+        }
+        Ok(())
+    })?;
+    drop((descriptor, hidden, mounts, kept));
+    fs::remove_file(std::env::temp_dir().join(name("hidden")))?;
+    Ok(())
+}
+
+/// A control group that is removed with its test.
+struct Group(PathBuf);
+
+impl Group {
+    fn create(path: &str) -> Result<Self> {
+        let root = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
+        let root = root.iter().find(|root| root.join("cgroup.procs").exists());
+        let root = root.context("no control groups of version 2 are mounted")?;
+        let group = Self(root.join(path));
+        fs::create_dir_all(&group.0).with_context(|| path.to_owned())?;
+        Ok(group)
+    }
+
+    fn take(&self, pid: u32) -> Result<()> {
+        let procs = self.0.join("cgroup.procs");
+        fs::write(&procs, pid.to_string()).with_context(|| procs.display().to_string())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // A process that was killed leaves its group a moment later.
+        let _ = wait_for("the group to be empty", 5, || {
+            Ok(fs::remove_dir(&self.0).map_err(|err| err.to_string()))
+        });
+    }
+}
+
+/// Processes in control groups as runtimes make them, in network and UTS namespaces of their own.
+fn containers() -> Result<()> {
+    let id = |digit: char| digit.to_string().repeat(64);
+    let (docker, libpod, cri) = (id('d'), id('e'), id('f'));
+    let pod = "74c13223-5a00-11e9-b385-42010a80018d";
+    let groups = [
+        (
+            format!("docker-{docker}.scope"),
+            format!("docker:{}(web-1)", &docker[..12]),
+        ),
+        (
+            format!("libpod-{libpod}.scope"),
+            format!("podman:{}(web-1)", &libpod[..12]),
+        ),
+        (
+            format!(
+                "kubepods-pod{}.slice/cri-containerd-{cri}.scope",
+                pod.replace('-', "_")
+            ),
+            format!("containerd:{}(web-1)", &cri[..12]),
+        ),
+        (
+            "lxc.payload.knetstat".to_owned(),
+            "lxc:knetstat(web-1)".to_owned(),
+        ),
+        (
+            "knetstat-test.service".to_owned(),
+            "systemd:knetstat-test.service".to_owned(),
+        ),
+    ];
+    let mut stage = Vec::new();
+    for (path, shown) in &groups {
+        let group = Group::create(path)?;
+        let (process, found) = in_fresh(|| {
+            unshare(CloneFlags::CLONE_NEWUTS)?;
+            sethostname("web-1")?;
+            let sockets = sockets()?;
+            let found = inodes(&sockets)?;
+            Ok((Process::with(sockets)?, found))
+        })?;
+        group.take(process.id())?;
+        // The process is ended before its group is removed.
+        stage.push((process, group, found.map(|(ino, _)| ino), shown));
+    }
+    let out = said_by(&[], &["-anH", "--all-netns"])?.out;
+    for (_, _, inos, shown) in &stage {
+        for ino in inos {
+            let end = format!("ino={ino}");
+            let line = out.lines().find(|line| line.ends_with(&end));
+            let line = line.with_context(|| format!("no row of {ino}"))?;
+            let found = line.split_ascii_whitespace().nth(1);
+            ensure!(found == Some(shown.as_str()), "{shown}: {line}");
+        }
+    }
+    let of = |which: &[usize]| -> Vec<u64> {
+        let mut inos: Vec<_> = which.iter().flat_map(|at| stage[*at].2).collect();
+        inos.sort_unstable();
+        inos
+    };
+    let docker_id = format!("docker:{docker}");
+    let pod_parent = format!("/kubepods-pod{}.slice", pod.replace('-', "_"));
+    for (filter, which) in [
+        (["container", "=", docker.as_str()], &[0][..]),
+        (["container", "=", docker_id.as_str()], &[0]),
+        (["container", "=", &libpod[..12]], &[1]),
+        (["container", "=", pod], &[2]),
+        (["container", "=", "knetstat"], &[3]),
+        (["container", "=", "knetstat-test.service"], &[4]),
+        (["container", "=", "web-1"], &[0, 1, 2, 3]),
+        (["cgroup", "=", pod_parent.as_str()], &[2]),
+        (
+            ["cgroup", "=", "/sys/fs/cgroup/knetstat-test.service"],
+            &[4],
+        ),
+    ] {
+        let found = selected_by(&[&["-an", "--all-netns"][..], &filter].concat())?;
+        ensure!(found.into_iter().eq(of(which)), "{filter:?}");
+    }
+    let found = selected_by(&["-an", "--all-netns", "container"])?;
+    ensure!(
+        of(&[0, 1, 2, 3]).iter().all(|ino| found.contains(ino)),
+        "{found:?}"
+    );
+    ensure!(of(&[4]).iter().all(|ino| !found.contains(ino)), "{found:?}");
+    let counts = said_by(&[], &["summary", "-an", "--all-netns"])?.out;
+    for (_, _, _, shown) in &stage {
+        let line = format!("2 container {shown}");
+        ensure!(
+            counts.lines().any(|found| found.trim_start() == line),
+            "{line}: {counts}"
+        );
+    }
+    Ok(())
+}
+
+/// A filter compares with the defaults of the namespace that a socket is in.
+fn defaults() -> Result<()> {
+    let mut stage = Vec::new();
+    for seconds in ["1111", "2222"] {
+        let made = in_fresh(|| {
+            fs::write("/proc/sys/net/ipv4/tcp_keepalive_time", seconds)?;
+            let sockets = sockets()?;
+            sockets[0].set_keepalive(true)?;
+            let [(ino, _), _] = inodes(&sockets)?;
+            Ok((Process::with(sockets)?, ino, seconds))
+        })?;
+        stage.push(made);
+    }
+    for (_, ino, seconds) in &stage {
+        let filter = format!("TCP_KEEPIDLE={seconds}");
+        let found = selected_by(&["-tan", "--all-netns", &filter])?;
+        ensure!(
+            found.iter().eq([ino]),
+            "{filter}: {found:?} rather than {ino}"
+        );
+    }
+    Ok(())
+}
+
+/// A user sees the sockets of namespaces with processes, and a note on what is missing.
+fn what_a_user_sees() -> Result<()> {
+    let (process, [(ino, _), _]) = in_fresh(|| {
+        let sockets = sockets()?;
+        let found = inodes(&sockets)?;
+        Ok((Process::with(sockets)?, found))
+    })?;
+    let named = PathBuf::from("/run/netns").join(name("closed"));
+    fs::create_dir_all("/run/netns")?;
+    let (mounted, kept, [(closed, _), _]) = in_fresh(|| {
+        let sockets = sockets()?;
+        let found = inodes(&sockets)?;
+        let thread = format!("/proc/self/task/{}/ns/net", nix::unistd::gettid());
+        Ok((Mounted::new(named, &thread)?, sockets, found))
+    })?;
+    let said = said_by(&NOBODY, &["-anH", "--all-netns"])?;
+    let row = |ino: u64| {
+        let end = format!("ino={ino}");
+        said.out
+            .lines()
+            .filter(move |line| line.ends_with(&end))
+            .collect::<Vec<_>>()
+    };
+    let rows = row(ino);
+    ensure!(rows.len() == 1 && rows[0].starts_with("-  "), "{rows:?}");
+    ensure!(row(closed).is_empty(), "a user may not enter it");
+    for part in ["cannot read ", "in which no process is", "cannot examine "] {
+        ensure!(said.notes.contains(part), "{part}: {}", said.notes);
+    }
+    // The inode of a namespace is hidden, and so is the answer.
+    let pid = process.id().to_string();
+    let refused = said_by(&NOBODY, &["-anH", "--all-netns", "netns", "=", &pid])?;
+    ensure!(refused.notes.contains("run as root"), "{}", refused.notes);
+    drop((mounted, kept));
+    Ok(())
+}
+
+/// Namespaces that come and go while the command watches.
+fn watched() -> Result<()> {
+    let mut watch = command_by(&[]);
+    watch.args([
+        "-tan",
+        "--all-netns",
+        "--watch=0.2",
+        "SO_KEEPALIVE",
+        "TCP_KEEPCNT=77",
+    ]);
+    let mut watch = watch.stdout(Stdio::piped()).spawn().context("knetstat")?;
+    let out = BufReader::new(watch.stdout.take().context("no output")?);
+    let watch = Process(watch);
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    let next = |what: &str, ino: u64| -> Result<()> {
+        let mut seen = String::new();
+        wait_for(what, 20, || {
+            for line in lines.try_iter() {
+                seen += &line;
+                seen.push('\n');
+            }
+            let end = format!("ino={ino}");
+            let found = seen
+                .lines()
+                .any(|line| line.contains(what) && line.ends_with(&end));
+            Ok(if found { Ok(()) } else { Err(seen.clone()) })
+        })
+    };
+    let first = lines.recv()?;
+    ensure!(first.starts_with("Time "), "{first}");
+    let (process, ino, namespace) = in_fresh(|| {
+        let sockets = sockets()?;
+        sockets[0].set_keepalive(true)?;
+        sockets[0].set_tcp_keepalive(&socket2::TcpKeepalive::new().with_retries(77))?;
+        let [(ino, _), _] = inodes(&sockets)?;
+        Ok((Process::with(sockets)?, ino, fs::File::open(OWN)?))
+    })?;
+    next(" came ", ino)?;
+    // The namespace has neither a process nor a socket, and then it is gone.
+    drop(process);
+    next(" went ", ino)?;
+    in_namespace_of(Some(&namespace), || Ok(()))?;
+    drop((namespace, watch));
+    Ok(())
+}
