@@ -104,6 +104,11 @@ impl Expr {
         self.has(&is_port) && !self.has(&is_other)
     }
 
+    /// Whether it, or a part of it, tests an address or a port.
+    pub fn tests_ends(&self) -> bool {
+        self.has(&|part| matches!(part, Expr::Host(..) | Expr::Port(..)))
+    }
+
     /// The truth of this condition if `test` determines that of its parts.
     fn evaluate(&self, test: &impl Fn(&Expr) -> Truth) -> Truth {
         match self {

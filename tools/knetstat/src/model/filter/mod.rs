@@ -55,6 +55,11 @@ impl Filter {
         self.expr.as_ref().is_some_and(Expr::asks_for_local_port)
     }
 
+    /// Whether it tests addresses or ports.
+    pub fn tests_ends(&self) -> bool {
+        self.expr.as_ref().is_some_and(Expr::tests_ends)
+    }
+
     /// Whether a row passes the filter, as far as a glance shows. Does not test the state.
     pub fn glance(&self, glance: &Glance<'_>) -> Truth {
         let expr = self.expr.as_ref();
