@@ -32,8 +32,8 @@ pub fn run(
         before_boot,
     } = Copy::open(copy)?;
     ensure!(
-        !query.filter.needs_owners,
-        "{name}: a copy contains no processes; remove process and pid from the filter"
+        !query.filter.needs_owners && !query.filter.needs_cgroups,
+        "{name}: a copy contains no processes; remove process, pid, container and cgroup from the filter"
     );
     let mut tracker = Tracker::default();
     let mut comparison = Comparison::default();

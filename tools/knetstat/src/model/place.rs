@@ -35,10 +35,9 @@ pub struct Place<'a> {
 impl<'a> Place<'a> {
     pub fn of(cgroup: &'a Cgroup) -> Option<Self> {
         let container = cgroup.container.as_ref()?;
-        let hostname = cgroup.hostname.get().filter(|_| !container.is_unit());
         Some(Self {
             container,
-            hostname: hostname.map(|name| &**name),
+            hostname: cgroup.hostname.as_deref(),
             cgroup: &cgroup.path,
         })
     }

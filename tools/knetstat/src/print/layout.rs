@@ -429,6 +429,7 @@ mod tests {
     use super::*;
     use crate::model::options::find;
     use crate::model::row::tests::{BUSY, LISTENER, TCP};
+    use crate::source::cgroup::Cgroup;
     use crate::source::namespaces::tests::example;
     use crate::source::namespaces::Netns;
     use crate::source::process::tests::owner;
@@ -463,17 +464,19 @@ mod tests {
         };
         let in_docker = example(Some(5), &["blue", "red"], &[&docker]);
         assert_eq!(printed(&in_docker, &[]), "blue docker:4f797c539e6c");
-        let name = |netns: &Netns, name: &str| {
-            let hostname = &netns.cgroups[0].hostname;
-            hostname.set(name.into()).unwrap();
+        let named = |hostname: &str, names: &[&str]| {
+            let mut cgroup = Cgroup::at(&docker);
+            cgroup.hostname = Some(hostname.into());
+            let mut netns = Rc::into_inner(example(Some(5), names, &[])).unwrap();
+            netns.cgroups.push(Rc::new(cgroup));
+            Rc::new(netns)
         };
-        name(&in_docker, "web 1)");
+        let odd = named("web 1)", &["blue"]);
         assert_eq!(
-            printed(&in_docker, &[]),
+            printed(&odd, &[]),
             r"blue docker:4f797c539e6c(web\x201\x29)"
         );
-        let named_by_id = example(Some(5), &[], &[&docker]);
-        name(&named_by_id, &id[..12]);
+        let named_by_id = named(&id[..12], &[]);
         assert_eq!(printed(&named_by_id, &[]), "5 docker:4f797c539e6c");
         let outside = [owner().in_cgroup("/system.slice/nginx.service")];
         assert_eq!(printed(&in_docker, &outside), "blue systemd:nginx.service");

@@ -20,7 +20,6 @@
 
 use nix::sched::{setns, CloneFlags};
 use nix::unistd::gethostname;
-use std::cell::OnceCell;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::thread;
@@ -39,7 +38,7 @@ pub struct Cgroup {
     /// The container or, if it is none, the unit of systemd.
     pub container: Option<Container>,
     /// The host name that processes in it see, if it was looked up.
-    pub hostname: OnceCell<Box<str>>,
+    pub hostname: Option<Box<str>>,
 }
 
 /// Control groups are the same if their paths are.
@@ -105,13 +104,26 @@ impl Cgroup {
         path(&String::from_utf8_lossy(&text)).map(Into::into)
     }
 
-    /// The control group of this path.
+    /// The control group of this path, in which no host name was looked up.
     pub fn at(path: &str) -> Self {
         Self {
             path: path.into(),
             container: container(path),
-            hostname: OnceCell::new(),
+            hostname: None,
         }
+    }
+
+    /// The control group of this path, with the host name of its container, in which this process is.
+    pub fn with_process(path: &str, pid: i32) -> Self {
+        let mut group = Self::at(path);
+        if group
+            .container
+            .as_ref()
+            .is_some_and(|found| !found.is_unit())
+        {
+            group.hostname = hostname(pid).map(Into::into);
+        }
+        group
     }
 
     /// Whether this is the control group `path`, or one below it.
@@ -122,19 +134,16 @@ impl Cgroup {
     }
 }
 
-/// The host names that these processes see. `None` if this process may not enter their UTS
-/// namespaces: this needs CAP_SYS_ADMIN.
-pub fn hostnames(pids: &[i32]) -> Vec<Option<String>> {
-    let enter_each = || {
-        let enter = |pid: &i32| {
-            let uts = fs::File::open(format!("/proc/{pid}/ns/uts")).ok()?;
-            setns(uts, CloneFlags::CLONE_NEWUTS).ok()?;
-            gethostname().ok()?.into_string().ok()
-        };
-        pids.iter().map(enter).collect()
+/// The host name that a process sees. `None` if this process may not enter its UTS namespace, which
+/// needs CAP_SYS_ADMIN.
+fn hostname(pid: i32) -> Option<String> {
+    let enter = || {
+        let uts = fs::File::open(format!("/proc/{pid}/ns/uts")).ok()?;
+        setns(uts, CloneFlags::CLONE_NEWUTS).ok()?;
+        gethostname().ok()?.into_string().ok()
     };
-    // Only a thread enters them, and it ends here.
-    let entered = thread::scope(|scope| scope.spawn(enter_each).join());
+    // Only a thread enters it, and it ends here.
+    let entered = thread::scope(|scope| scope.spawn(enter).join());
     entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 

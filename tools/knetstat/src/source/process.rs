@@ -49,7 +49,6 @@ impl Owners {
                 scan.process(pid);
             }
         }
-        scan.name_hosts();
         let Scan {
             mut found,
             unseen,

@@ -160,7 +160,7 @@ impl Expr {
             }
             Expr::Container(op, text) => {
                 let is_it = |cgroup: &Cgroup| {
-                    let hostname = cgroup.hostname.get();
+                    let hostname = cgroup.hostname.as_ref();
                     let container = cgroup.container.as_ref();
                     container.is_some_and(|container| {
                         container.is(text)

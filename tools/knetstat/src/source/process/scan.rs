@@ -7,7 +7,7 @@
 //! `/proc/PID/fd` is empty, and `/proc/PID/task/TID/fd` of another thread lists the table.
 //! kcmp(2) says whether two threads share a table, so each table is read once.
 
-use crate::source::cgroup::{hostnames, Cgroup};
+use crate::source::cgroup::Cgroup;
 use crate::source::namespaces::{linked, Search};
 use crate::source::proc_mount::open_directory;
 use crate::source::process::name::{Name, Names};
@@ -63,8 +63,8 @@ pub struct Scan<'a> {
     pub unseen: Unseen,
     /// The namespaces, if they are needed.
     pub namespaces: Option<Search>,
-    /// The control groups by path, each with a process in it.
-    cgroups: HashMap<Box<str>, (Rc<Cgroup>, i32)>,
+    /// The control groups by path.
+    cgroups: HashMap<Box<str>, Rc<Cgroup>>,
     /// The buffer for the entries of a table of descriptors.
     room: Vec<MaybeUninit<u8>>,
     /// The number of descriptors that may still be read without kcmp(2).
@@ -160,8 +160,8 @@ impl<'a> Scan<'a> {
         self.namespaces.as_ref()?;
         let path = Cgroup::path_of(pid)?;
         let known = self.cgroups.entry(path);
-        let (cgroup, _) = known.or_insert_with_key(|path| (Rc::new(Cgroup::at(path)), pid));
-        Some(Rc::clone(cgroup))
+        let made = known.or_insert_with_key(|path| Rc::new(Cgroup::with_process(path, pid)));
+        Some(Rc::clone(made))
     }
 
     /// Adds the network namespaces of a process and of its threads, and those that are mounted where
@@ -179,21 +179,6 @@ impl<'a> Scan<'a> {
         }
         search.mounts(self.proc, pid);
         self.namespaces = Some(search);
-    }
-
-    /// Looks up the host names of containers.
-    pub fn name_hosts(&self) {
-        let of_containers = self.cgroups.values().filter(|(cgroup, _)| {
-            let container = cgroup.container.as_ref();
-            container.is_some_and(|container| !container.is_unit())
-        });
-        let (cgroups, pids): (Vec<_>, Vec<_>) =
-            of_containers.map(|(cgroup, pid)| (cgroup, *pid)).unzip();
-        for (cgroup, hostname) in cgroups.into_iter().zip(hostnames(&pids)) {
-            if let Some(hostname) = hostname {
-                cgroup.hostname.get_or_init(|| hostname.into());
-            }
-        }
     }
 
     /// Adds the sockets in the table of a thread. Returns the table with the number of descriptors.
