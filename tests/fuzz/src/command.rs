@@ -247,6 +247,8 @@ const WORDS: [&str; 55] = [
     "*",
     "*:80",
     "diag",
+    "diag=no-ack",
+    "diag!=own-window",
     "process",
     "pid",
     "uid",

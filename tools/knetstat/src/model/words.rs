@@ -41,6 +41,13 @@ pub enum Meaning {
     Or,
 }
 
+/// The signs of the Diag column by their names, each with a description.
+pub const SIGNS: [(&str, &str, &str); 3] = [
+    ("peer-window", ">|", "the receive window of the peer is 0"),
+    ("no-ack", ">#", "no ACK has come for more than a second"),
+    ("own-window", "|<", "the receive window of this host is 0"),
+];
+
 /// One of the two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -172,7 +179,12 @@ pub const WORDS: [Word; 23] = [
         "SO_MARK, with or without a mask: 0x1/0x3",
         Meaning::Mark,
     ),
-    word("diag", "", "the Diag column is not empty", Meaning::Diag),
+    word(
+        "diag",
+        "[=SIGN]",
+        "the Diag column is not empty, or has a sign",
+        Meaning::Diag,
+    ),
     word(
         "process",
         "=NAME",
@@ -307,6 +319,17 @@ mod tests {
         assert_eq!(names.len(), unique.len());
         assert_eq!(find("&&").unwrap().meaning, Meaning::And);
         assert!(find("&&&").is_none());
+    }
+
+    /// knetstat(8) has each sign and no other.
+    #[test]
+    fn the_page_has_each_sign_and_no_other() {
+        let (_, item) = section().split_once(".It SIGN\n").unwrap();
+        let (item, _) = item.split_once("\n.It ").unwrap();
+        let lines = item.lines().filter_map(|line| line.strip_prefix(".Li "));
+        let literals = lines.map(|line| line.split(' ').next().unwrap().replace('\\', ""));
+        let expected = SIGNS.iter().flat_map(|(name, sign, _)| [*name, *sign]);
+        assert_eq!(literals.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
 
     /// knetstat(8) has each word and no other, in the grammar or as an item.

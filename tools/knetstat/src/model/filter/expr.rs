@@ -24,6 +24,8 @@ pub enum Expr {
     Host(Side, Host),
     Port(Side, Op, u16),
     Diag,
+    /// A sign of the Diag column.
+    Sign(Op, &'static str),
     Process(Op, String),
     Pid(Op, i128),
     Netns(Op, NetnsName),
@@ -147,6 +149,7 @@ impl Expr {
             Expr::Host(side, host) => host.matches(row.file.family, side.of(row)).into(),
             Expr::Port(side, op, port) => op.holds(side.of(row).port.cmp(port)).into(),
             Expr::Diag => (!row.diag.is_empty()).into(),
+            Expr::Sign(op, sign) => (row.diag.contains(sign) == (*op == Op::Eq)).into(),
             Expr::Process(Op::Ne, name) => !holders.any(|owner| owner.has_name(name)),
             Expr::Process(_, name) => holders.any(|owner| owner.has_name(name)),
             Expr::Pid(Op::Ne, pid) => !holders.any(|owner| i128::from(owner.pid()) == *pid),

@@ -13,7 +13,7 @@ use crate::model::options::{self, Info};
 use crate::model::quantity::Scale;
 use crate::model::similar::{meant, similar};
 use crate::model::states::{self, States};
-use crate::model::words::{self, Field, Meaning, Side, WORDS};
+use crate::model::words::{self, Field, Meaning, Side, SIGNS, WORDS};
 use crate::source::files::Family;
 use crate::source::interfaces;
 use crate::source::netns;
@@ -397,7 +397,7 @@ impl Parser<'_> {
                 let value = self.operand_of("a mark")?;
                 self.test(own("SO_MARK"), op, &value)
             }
-            Meaning::Diag => Ok(Expr::Diag),
+            Meaning::Diag => self.diag(),
             Meaning::Process => {
                 self.needs_owners = true;
                 let op = self.op()?;
@@ -493,6 +493,25 @@ impl Parser<'_> {
         let hint =
             "expected: a name (ip netns list), an inode (lsns -t net), a process ID or a path";
         self.error(value.place, what, hint)
+    }
+
+    fn diag(&mut self) -> Result<Expr, Error> {
+        let names: Vec<_> = SIGNS.iter().map(|(name, ..)| *name).collect();
+        let hint = format!("for example: diag={}", names[0]);
+        let op = match self.op()? {
+            None => return Ok(Expr::Diag),
+            Some(op @ (Op::Eq | Op::Ne)) => op,
+            Some(_) => return self.error(self.before(), "diag takes = or != and a sign", hint),
+        };
+        let value = self.value("a sign of the Diag column")?;
+        match SIGNS.iter().find(|(name, ..)| *name == value.text) {
+            Some((_, sign, _)) => Ok(Expr::Sign(op, sign)),
+            None => {
+                let hint = format!("expected: {}", names.join(", "));
+                let what = format!("unknown sign \"{}\"", value.text);
+                self.error(value.place, what, hint)
+            }
+        }
     }
 
     fn host_term(&mut self, name: &str, side: Side) -> Result<Expr, Error> {
