@@ -80,6 +80,7 @@ share=$prefix/share
 declare -A places=(
 	[bin]=$prefix/bin/knetstat
 	[man]=${MANDIR:-$share/man}/man8/knetstat.8
+	[rules]=${MANDIR:-$share/man}/man5/knetstat-check.5
 	[bash]=${BASHDIR:-$share/bash-completion/completions}/knetstat
 	[zsh]=${ZSHDIR:-$share/zsh/site-functions}/_knetstat
 	[fish]=${FISHDIR:-$share/fish/vendor_completions.d}/knetstat.fish
@@ -108,6 +109,7 @@ install)
 	if [ "${STRIP:-}" = no ] || ! have "${CROSS_COMPILE:-}strip"; then strip=(); fi
 	install -D -m 755 "${strip[@]}" "$built" "${DESTDIR:-}${places[bin]}"
 	put ../man/knetstat.8 man
+	put ../man/knetstat-check.5 rules
 	put knetstat/completions/knetstat bash
 	put knetstat/completions/_knetstat zsh
 	put knetstat/completions/knetstat.fish fish

@@ -255,7 +255,7 @@ command_has() {
 	keep in_copy ldd /usr/bin/knetstat || true
 	says 'statically linked|not a dynamic executable'
 	keep in_copy dpkg -L knetstat
-	for file in bin/knetstat share/man/man8/knetstat.8.gz share/bash-completion/completions/knetstat \
+	for file in bin/knetstat share/man/man8/knetstat.8.gz share/man/man5/knetstat-check.5.gz share/bash-completion/completions/knetstat \
 		share/zsh/vendor-completions/_knetstat share/fish/vendor_completions.d/knetstat.fish; do
 		one "^/usr/$file$"
 	done

@@ -9,6 +9,7 @@ mod adversity;
 mod all_netns;
 mod by_other_means;
 mod c_module;
+mod check;
 mod command;
 mod crowds;
 mod cursors;
@@ -75,6 +76,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(scripts::cases());
     cases.extend(examples::cases());
     cases.extend(filter_answers::cases());
+    cases.extend(check::cases());
     cases.extend(crowds::cases());
     cases.extend(groups::cases());
     cases.extend(cursors::cases());

@@ -9,7 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PAGES: [&str; 3] = ["man/knetstat.4", "man/knetstat.5", "man/knetstat.8"];
+const PAGES: [&str; 4] = [
+    "man/knetstat-check.5",
+    "man/knetstat.4",
+    "man/knetstat.5",
+    "man/knetstat.8",
+];
 
 fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -10,13 +10,15 @@
 //!   |
 //! cli         command line: arguments, help, completion; runs a command
 //!   |
-//! commands    one file for each command: list, summary, watch, since, explain
+//! commands    one file for each command: list, summary, check, watch, since, explain
 //!   |
 //! print       printer (a trait), its implementations text and json, layout and columns of text,
-//!   |         color, explanation, format (text or JSON), notes on standard error, stdout
+//!   |         color, explanation, findings of rules, format (text or JSON), notes on
+//!   |         standard error, stdout
 //!   |
 //! model       row, glance, place, options, defaults, filter, query (files, states and filter), event,
-//!   |         tracker, comparison, counts, words and states of filters, similar, spelling
+//!   |         tracker, comparison, counts, rules, findings, words and states of filters, similar,
+//!   |         spelling
 //!   |
 //! source      files of the module, copy of the files, fresh sockets, process, cgroup, services,
 //!             hosts, netns, namespaces, rights, proc_mount, interrupt
@@ -36,6 +38,7 @@
 
 pub mod cli;
 pub mod commands {
+    pub mod check;
     pub mod explain;
     pub mod list;
     pub mod since;
@@ -46,6 +49,7 @@ pub mod print {
     pub mod color;
     pub mod columns;
     pub mod explanation;
+    pub mod findings;
     pub mod format;
     pub mod json;
     pub mod layout;
@@ -60,12 +64,14 @@ pub mod model {
     pub mod defaults;
     pub mod event;
     pub mod filter;
+    pub mod findings;
     pub mod glance;
     pub mod options;
     pub mod place;
     pub mod quantity;
     pub mod query;
     pub mod row;
+    pub mod rules;
     pub mod similar;
     pub mod spelling;
     pub mod states;

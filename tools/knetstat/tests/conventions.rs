@@ -12,13 +12,14 @@ use std::process::{Command, Output, Stdio};
 const COMMAND: &str = env!("CARGO_BIN_EXE_knetstat");
 
 /// Command lines that print something without the module.
-const PRINT: [&str; 6] = [
+const PRINT: [&str; 7] = [
     "--help",
     "-h",
     "--version",
     "summary --help",
     "explain TCP_NODELAY",
     "explain --help",
+    "check --help",
 ];
 
 /// Runs a line of a shell, in which `$K` is the command.
@@ -81,6 +82,15 @@ fn statuses() {
         ("$K --since /nowhere >&-", 1),
         ("$K --watch >&-", 1),
         ("$K summary >&-", 1),
+        // A status of 1 means that a rule is broken.
+        ("$K check >&-", 2),
+        ("$K check --print-rules >&-", 2),
+        ("$K check --print-rules >/dev/full", 2),
+        ("$K check /nowhere", 2),
+        ("$K check /dev/null", 2),
+        ("$K check --nope", 2),
+        ("$K check --nagios --json", 3),
+        ("$K check --nagios >&-", 3),
     ] {
         let output = shell(line);
         assert_eq!(output.status.code(), Some(status), "{line}: {output:?}");
@@ -88,6 +98,35 @@ fn statuses() {
         let is_seen = !line.contains("2>");
         assert_eq!(is_seen, !output.stderr.is_empty(), "{line}: {output:?}");
     }
+}
+
+/// To Nagios, a status of 2 means that the service is critical.
+#[test]
+fn nagios() {
+    for line in [
+        "$K check --nagios /nowhere",
+        "$K check --nagios /dev/null",
+        "echo x | $K check --nagios -",
+        "$K check --nagios - '(' < /dev/null",
+    ] {
+        let output = shell(line);
+        assert_eq!(output.status.code(), Some(3), "{line}: {output:?}");
+        let text = text(&output.stdout);
+        assert!(text.starts_with("KNETSTAT UNKNOWN - "), "{line}: {text}");
+        assert_eq!(text.lines().count(), 1, "{line}: {text}");
+        assert!(output.stderr.is_empty(), "{line}: {output:?}");
+    }
+}
+
+/// The rules that are printed are a file of rules, except that the module is not loaded here.
+#[test]
+fn printed_rules() {
+    let output = shell("$K check --print-rules");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).starts_with("# SPDX"));
+    let line = "$K check --print-rules | $K check -";
+    let message = text(&shell(line).stderr);
+    assert!(!message.contains("standard input:"), "{message}");
 }
 
 /// The output of a command line on a terminal, with these variables.

@@ -194,6 +194,10 @@ fn install_and_uninstall() {
         ("bin/knetstat", "made up".to_owned()),
         ("share/man/man8/knetstat.8", read("man/knetstat.8")),
         (
+            "share/man/man5/knetstat-check.5",
+            read("man/knetstat-check.5"),
+        ),
+        (
             "share/bash-completion/completions/knetstat",
             read("tools/knetstat/completions/knetstat"),
         ),

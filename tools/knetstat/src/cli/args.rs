@@ -77,6 +77,47 @@ pub enum Command {
     /// unless the kernel keeps none. With --all-netns, there are also counts by netns and container.
     #[command(after_help = "FILTER: see knetstat --help.")]
     Summary(List),
+    /// Find the sockets that break rules
+    ///
+    /// Each rule has a name, a filter, a severity and a message; knetstat-check(5) describes the
+    /// file. Without FILE, the rules that come with knetstat are used. The files of the module are
+    /// read once for all rules.
+    ///
+    /// Flags and FILTER select the sockets that are checked. A rule that names no state applies to
+    /// the states that knetstat shows with the same flags. -p adds the processes, and -v the rules
+    /// that are not broken, their reasons and their sources.
+    ///
+    /// With --json, there is one object for each socket that breaks a rule, with the keys rule and
+    /// severity and those of a socket. One for each rule follows, with rule, severity, message,
+    /// reason, source, offenders, undecided and reasons.
+    #[command(after_help = CHECK_STATUS)]
+    Check(Check),
+}
+
+const CHECK_STATUS: &str = "\
+Exit status: 0 if no rule is broken, 1 if a rule is broken, 2 if the check could not be made, 3 with
+--strict if no rule is broken and a rule cannot be decided for a socket. With --nagios: 0 if no rule
+is broken, 1 or 2 if one of severity warning or critical is broken, 3 otherwise.
+
+FILTER: see knetstat --help.";
+
+/// The arguments of `check`.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Print one line as a Nagios plugin does, with its exit statuses
+    ///
+    /// The statuses are 0 (OK), 1 (WARNING), 2 (CRITICAL) and 3 (UNKNOWN). A rule that cannot be
+    /// decided for a socket makes the state UNKNOWN unless another rule is broken.
+    #[arg(long, conflicts_with_all = ["json", "verbose"])]
+    pub nagios: bool,
+    /// Print the rules that come with knetstat, as a file to begin with
+    #[arg(long)]
+    pub print_rules: bool,
+    /// A file of rules, in TOML; `-` is standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub list: List,
 }
 
 #[derive(Args, Debug)]
@@ -361,6 +402,7 @@ mod tests {
             let filter = match &cli.command {
                 None => &cli.list.filter,
                 Some(Command::Summary(list)) => &list.filter,
+                Some(Command::Check(check)) => &check.list.filter,
                 Some(Command::Explain { names }) => {
                     let found = crate::model::spelling::lookup(names);
                     assert!(found.is_ok(), "{found:?}");

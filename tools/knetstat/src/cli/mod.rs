@@ -7,12 +7,14 @@ pub mod complete;
 pub mod habits;
 pub mod help;
 
-use crate::cli::args::{Cli, Command, List};
-use crate::commands::{explain, list, since, summary, watch};
+use crate::cli::args::{Check, Cli, Command, List};
+use crate::commands::{check, explain, list, since, summary, watch};
 use crate::model::filter::{Filter, Scope};
 use crate::model::query::{Outcome, Query};
+use crate::model::rules::{self, Rules};
 use crate::model::states::States;
 use crate::print::color::Color;
+use crate::print::findings::{self, Nagios};
 use crate::print::format::Format;
 use crate::print::layout::Layout;
 use crate::print::printer::Printer;
@@ -25,16 +27,23 @@ use anyhow::{bail, Result};
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 use std::ffi::OsString;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// The exit status for a mistake on the command line.
-const MISUSED: i32 = 2;
+const MISUSED: u8 = 2;
 
 /// The exit status with `--strict` if the filter could not be decided for some sockets.
 const UNDECIDED: u8 = 3;
+
+/// The exit status of `check` if a rule is broken.
+const BROKEN: u8 = 1;
+
+/// The exit status of `check` if it could not be made.
+const NOT_CHECKED: u8 = 2;
 
 /// The size of the buffer for standard output.
 const BUFFER: usize = 64 << 10;
@@ -67,6 +76,14 @@ impl List {
         File::ALL.into_iter().filter(is_selected).collect()
     }
 
+    /// The network namespaces whose sockets are read.
+    fn scope(&self) -> Scope {
+        match self.all_netns {
+            true => Scope::All,
+            false => Scope::Own,
+        }
+    }
+
     /// Whether owners are printed.
     fn has_owners(&self) -> bool {
         self.processes || self.threads
@@ -82,31 +99,38 @@ impl List {
     }
 }
 
-/// Ends the process because of a mistake on the command line.
-fn misused(err: impl Display) -> ! {
-    say(err);
-    std::process::exit(MISUSED);
+/// A mistake on the command line, in a filter or in a file of rules.
+#[derive(Debug)]
+struct Misuse(String);
+
+impl Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misuse {}
+
+/// Fails because of a mistake on the command line.
+fn misused<T>(err: impl Display) -> Result<T> {
+    Err(Misuse(err.to_string()).into())
 }
 
 /// The query of a command line. Enters the network namespace that `--net` names.
 fn query(list: &List, services: &Services) -> Result<Query> {
     if let Some(text) = &list.habits.refused {
-        misused(text);
+        return misused(text);
     }
     if list.habits.protocols.is_some() && (list.tcp || list.udp) {
-        misused("-A selects the protocols; leave -t and -u out");
+        return misused("-A selects the protocols; leave -t and -u out");
     }
     if let Some(name) = &list.net {
         netns::enter(name)?;
     }
     // Parse after entering the namespace, because defaults come from it.
-    let scope = match list.all_netns {
-        true => Scope::All,
-        false => Scope::Own,
-    };
-    let filter = match Filter::parse_for(scope, &list.filter, services) {
+    let filter = match Filter::parse_for(list.scope(), &list.filter, services) {
         Ok(filter) => filter,
-        Err(err) => misused(err),
+        Err(err) => return misused(err),
     };
     let states = filter.states.unwrap_or_else(|| list.states());
     if states == States::NONE {
@@ -114,11 +138,11 @@ fn query(list: &List, services: &Services) -> Result<Query> {
     }
     let mut files = list.files();
     if files.is_empty() {
-        misused("-A removes every table; use tcp, udp or tcp,udp");
+        return misused("-A removes every table; use tcp, udp or tcp,udp");
     }
     files.retain(|file| filter.family.is_none_or(|family| family == file.family));
     if files.is_empty() {
-        misused("the flags and the filter select different families");
+        return misused("the flags and the filter select different families");
     }
     Ok(Query {
         files,
@@ -184,16 +208,93 @@ fn watch(list: &List, interval: Duration) -> Result<ExitCode> {
     })
 }
 
+/// The rules of a file, or those of the command.
+fn rules(file: Option<&Path>, services: &Services, scope: Scope) -> Result<Rules> {
+    match Rules::load(file, services, scope) {
+        Ok(rules) => Ok(rules),
+        Err(err) if err.is::<rules::Error>() => misused(format_args!("{err:#}")),
+        Err(err) => Err(err),
+    }
+}
+
+/// Runs `check` without reporting errors as its exit status.
+fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
+    if args.print_rules {
+        out.write_all(rules::DEFAULT.as_bytes())?;
+        out.flush()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let list = &args.list;
+    let services = Services::load();
+    let mut query = query(list, &services)?;
+    // Each rule selects states.
+    query.states = match (query.filter.states, list.listening && !list.all) {
+        (Some(states), _) => states,
+        (None, true) => States::LISTENING,
+        (None, false) => States::ALL,
+    };
+    let rules = rules(args.file.as_deref(), &services, list.scope())?;
+    let needs = check::Needs {
+        states: list.states(),
+        processes: list.has_owners(),
+        cgroups: list.all_netns,
+        keeps: !args.nagios,
+    };
+    let report = check::run(&mut query, &rules, needs)?;
+    let worst = report.worst();
+    if args.nagios {
+        let state = Nagios::of(worst, report.is_undecided());
+        writeln!(out, "{}", state.line(&report.findings, report.checked))?;
+        out.flush()?;
+        return Ok(ExitCode::from(state.status()));
+    }
+    let format = format(list, &query, services);
+    findings::print(&report.findings, report.checked, format, &mut out)?;
+    Ok(match worst {
+        Some(_) => ExitCode::from(BROKEN),
+        None if query.is_strict && report.is_undecided() => ExitCode::from(UNDECIDED),
+        None => ExitCode::SUCCESS,
+    })
+}
+
+/// Runs `check`. A status of 1 means that a rule is broken, so errors have another one.
+fn run_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
+    match try_check(args, &mut out) {
+        Err(err) if !is_broken_pipe(&err) && args.nagios => {
+            let line = Nagios::failure(&format!("{err:#}"));
+            match writeln!(out, "{line}").and_then(|()| out.flush()) {
+                Ok(()) => Ok(ExitCode::from(Nagios::Unknown.status())),
+                Err(err) => Ok(not_checked(args, err)),
+            }
+        }
+        Err(err) if !is_broken_pipe(&err) => Ok(not_checked(args, format_args!("{err:#}"))),
+        result => result,
+    }
+}
+
+/// Reports on standard error why a check could not be made, and returns its exit status.
+fn not_checked(args: &Check, why: impl Display) -> ExitCode {
+    say(why);
+    ExitCode::from(match args.nagios {
+        true => Nagios::Unknown.status(),
+        false => NOT_CHECKED,
+    })
+}
+
 fn run(cli: &Cli) -> Result<ExitCode> {
     if let (None, Some(interval)) = (&cli.command, cli.watch) {
         return watch(&cli.list, interval);
     }
-    let mut stdout = Stdout::open()?;
+    let mut stdout = match (Stdout::open(), &cli.command) {
+        (Err(err), Some(Command::Check(args))) => return Ok(not_checked(args, &err)),
+        (stdout, _) => stdout?,
+    };
     if let Some(Command::Explain { names }) = &cli.command {
         return explain::run(names, &mut stdout).map(|()| ExitCode::SUCCESS);
     }
     let stdout = Box::new(BufWriter::with_capacity(BUFFER, stdout));
     match (&cli.command, &cli.since) {
+        (Some(Command::Check(args)), _) => run_check(args, stdout),
         (Some(Command::Summary(list)), _) => with_printer(list, stdout, |query, printer| {
             summary::run(query, list.has_owners(), printer)
         }),
@@ -240,7 +341,15 @@ fn run_arguments(args: &[OsString]) -> Result<ExitCode> {
     let args = args::joined(args.iter().cloned());
     match Cli::try_parse_from(&args) {
         Ok(cli) => run(&cli),
-        Err(err) => instead(&err, Color::of_arguments(&args)),
+        Err(err) => {
+            let status = instead(&err, Color::of_arguments(&args))?;
+            // To Nagios, a status of 2 means CRITICAL.
+            let is_plugin = args.iter().any(|arg| arg == "--nagios");
+            Ok(match err.use_stderr() && is_plugin {
+                true => ExitCode::from(Nagios::Unknown.status()),
+                false => status,
+            })
+        }
     }
 }
 
@@ -262,7 +371,10 @@ pub fn main() -> ExitCode {
         Err(err) if is_broken_pipe(&err) => ExitCode::SUCCESS,
         Err(err) => {
             say(format_args!("{err:#}"));
-            ExitCode::FAILURE
+            match err.is::<Misuse>() {
+                true => ExitCode::from(MISUSED),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -270,7 +382,6 @@ pub fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn parse(args: &[&str]) -> Cli {
         Cli::try_parse_from(std::iter::once(&"knetstat").chain(args))
@@ -347,6 +458,13 @@ mod tests {
         };
         assert!(list.tcp && list.all && list.processes && list.json && list.filter.len() == 2);
         assert!(Cli::try_parse_from(["knetstat", "summary", "--watch"]).is_err());
+        let cli = parse(&["check", "-t", "rules.toml", "sport", "22", "-p"]);
+        let Some(Command::Check(check)) = cli.command else {
+            panic!("{cli:?}");
+        };
+        assert_eq!(check.file.as_deref(), Some(Path::new("rules.toml")));
+        assert!(check.list.tcp && check.list.processes && check.list.filter.len() == 2);
+        assert!(Cli::try_parse_from(["knetstat", "check", "--nagios", "--json"]).is_err());
         let cli = parse(&["explain", "nodelay"]);
         assert!(matches!(cli.command, Some(Command::Explain { names }) if names == ["nodelay"]));
         assert!(Cli::try_parse_from(["knetstat", "--nope"]).is_err());

@@ -5,6 +5,7 @@
 use crate::model::row::Row;
 use crate::source::cgroup::{Cgroup, Container};
 use crate::source::process::Owner;
+use std::fmt::{self, Write};
 use std::rc::Rc;
 
 /// The container of a socket, or the unit of systemd: that of the first process that has the socket
@@ -47,4 +48,31 @@ impl<'a> Place<'a> {
         let id = &self.container.id;
         self.hostname.filter(|name| !id.starts_with(name))
     }
+}
+
+/// One word: `RUNTIME:ID`, and the host name in brackets if it tells something.
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let container = self.container;
+        let id = word(container.short_id());
+        write!(f, "{}:{id}", container.runtime.name())?;
+        match self.telling_hostname() {
+            Some(hostname) => write!(f, "({})", word(hostname)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A name as one word that is shown as it is: anything but printable ASCII, and blanks, brackets,
+/// commas and backslashes, read `\\x` and two digits.
+pub fn word(name: &str) -> String {
+    let mut text = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b' ' | b'(' | b')' | b',' | b'\\' => _ = write!(text, "\\x{byte:02x}"),
+            b'!'..=b'~' => text.push(byte.into()),
+            _ => _ = write!(text, "\\x{byte:02x}"),
+        }
+    }
+    text
 }

@@ -2,7 +2,7 @@
 
 //! The columns of rows and events. The header, the widths and the cells follow from [`COLUMNS`].
 
-use crate::model::place::{self, Place};
+use crate::model::place::{self, word};
 use crate::model::row::{Endpoint, Row};
 use crate::source::files::Netid;
 use crate::source::process::Owner;
@@ -83,7 +83,7 @@ pub static COLUMNS: [Column; 9] = [
         width: 24,
         write: |subject, cell| {
             if let Some(place) = place::container(subject.row, subject.owners) {
-                write_place(&place, cell);
+                let _ = write!(cell, "{place}");
             }
         },
         ..OF_NETNS
@@ -134,34 +134,6 @@ impl Subject<'_> {
     fn endpoint(&self, end: &Endpoint<'_>, cell: &mut String) {
         endpoint(self.row.file.netid, end, self.services, cell);
     }
-}
-
-/// Writes a container as one word: `RUNTIME:ID`, and its host name in brackets if it has one.
-pub fn write_place(place: &Place<'_>, text: &mut String) {
-    let Place { container, .. } = place;
-    let _ = write!(
-        text,
-        "{}:{}",
-        container.runtime.name(),
-        word(container.short_id())
-    );
-    if let Some(hostname) = place.telling_hostname() {
-        let _ = write!(text, "({})", word(hostname));
-    }
-}
-
-/// A name as one word that is shown as it is: anything but printable ASCII, and blanks, brackets,
-/// commas and backslashes, read `\x` and two digits.
-pub fn word(name: &str) -> String {
-    let mut text = String::new();
-    for byte in name.bytes() {
-        match byte {
-            b' ' | b'(' | b')' | b',' | b'\\' => _ = write!(text, "\\x{byte:02x}"),
-            b'!'..=b'~' => text.push(byte.into()),
-            _ => _ = write!(text, "\\x{byte:02x}"),
-        }
-    }
-    text
 }
 
 /// Writes an address and its port. Uses the name of the port if `services` has one.

@@ -40,16 +40,7 @@ impl<'a> JsonPrinter<'a> {
 
     /// The object of a socket.
     fn socket<'r>(&self, row: &Row<'r>, owners: &'r [Owner]) -> SocketObject<'r> {
-        let place = place::container(row, owners).filter(|_| self.all_netns);
-        SocketObject {
-            netns: row
-                .netns
-                .filter(|_| self.all_netns)
-                .map(|netns| NetnsObject::of(netns)),
-            container: place.map(ContainerObject::of),
-            cgroup: place.map(|place| place.cgroup),
-            ..SocketObject::of(row, self.processes.then_some(owners))
-        }
+        SocketObject::of(row, owners, self.processes, self.all_netns)
     }
 
     fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
@@ -129,7 +120,7 @@ fn now() -> String {
 
 /// A socket, in a list or in an event.
 #[derive(Serialize)]
-struct SocketObject<'a> {
+pub struct SocketObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,13 +159,18 @@ struct SocketObject<'a> {
 }
 
 impl<'a> SocketObject<'a> {
-    fn of(row: &Row<'a>, owners: Option<&'a [Owner]>) -> Self {
+    /// The object of a row, with the processes and with the network namespace if these are printed.
+    pub fn of(row: &Row<'a>, owners: &'a [Owner], processes: bool, all_netns: bool) -> Self {
+        let place = place::container(row, owners).filter(|_| all_netns);
         Self {
             time: None,
             event: None,
-            netns: None,
-            container: None,
-            cgroup: None,
+            netns: row
+                .netns
+                .filter(|_| all_netns)
+                .map(|netns| NetnsObject::of(netns)),
+            container: place.map(ContainerObject::of),
+            cgroup: place.map(|place| place.cgroup),
             netid: row.file.netid,
             family: row.file.family,
             state: row.state.long(),
@@ -188,7 +184,7 @@ impl<'a> SocketObject<'a> {
             drops: row.drops,
             uid: row.uid,
             ino: row.ino,
-            processes: owners,
+            processes: processes.then_some(owners),
             changes: None,
         }
     }
@@ -217,7 +213,7 @@ struct UndecidedObject<'a> {
 }
 
 /// The number of undecided sockets by reason.
-struct ReasonsObject<'a>(&'a Undecided);
+pub struct ReasonsObject<'a>(pub &'a Undecided);
 
 impl Serialize for ReasonsObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -693,6 +689,7 @@ mod tests {
             printed(true, |printer| printer.events(&events)),
             printed(false, |printer| printer.counts(&counts, true)),
             printed(false, |printer| printer.undecided(&undecided())),
+            crate::print::findings::tests::objects(),
         ]
         .concat();
         let keys = |objects: &[serde_json::Value]| -> BTreeSet<String> {

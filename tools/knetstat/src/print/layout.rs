@@ -5,8 +5,9 @@
 use crate::model::counts::{By, Process};
 use crate::model::defaults::{Defaults, Setting};
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
+use crate::model::place::word;
 use crate::model::row::Row;
-use crate::print::columns::{endpoint, word, write_place, Subject, Widths};
+use crate::print::columns::{endpoint, Subject, Widths};
 use crate::source::process::{Name, Owner};
 use crate::source::services::Services;
 use anstyle::{AnsiColor, Style};
@@ -64,6 +65,11 @@ impl Layout {
     pub fn set_width(&mut self, width: usize) {
         self.width = Some(width);
         self.widths = Widths::narrow();
+    }
+
+    /// The width of the terminal. `None` if output goes elsewhere.
+    pub fn width(&self) -> Option<usize> {
+        self.width
     }
 
     pub fn is_for_a_terminal(&self) -> bool {
@@ -330,11 +336,7 @@ impl Layout {
                 write!(self.line, "netns   {name}")
             }
             By::Container(None) => write!(self.line, "container -"),
-            By::Container(Some(place)) => {
-                self.line += "container ";
-                write_place(&place, &mut self.line);
-                Ok(())
-            }
+            By::Container(Some(place)) => write!(self.line, "container {place}"),
             By::Options(_) => write!(self.line, "options "),
         };
         match by {
