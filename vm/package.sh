@@ -259,6 +259,10 @@ command_has() {
 		share/zsh/vendor-completions/_knetstat share/fish/vendor_completions.d/knetstat.fish; do
 		one "^/usr/$file$"
 	done
+	for file in knetstat-metrics.service knetstat-metrics.timer; do
+		one "^(/usr)?/lib/systemd/system/$file$"
+		fails in_copy test -e "/etc/systemd/system/timers.target.wants/$file"
+	done
 }
 
 # Completions in the shells; in a copy, because these leave files behind, such as Python's.

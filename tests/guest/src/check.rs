@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `knetstat check` with real sockets. The expected offenders follow from
+//! `knetstat check` and `knetstat metrics` with real sockets. The expected offenders follow from
 //! getsockopt(2), TCP_INFO and ss.
 
 use crate::guest::{guest, wait_for};
@@ -28,6 +28,7 @@ pub fn cases() -> Vec<Case> {
         // Alone: a program that another test starts has our sockets until exec(2).
         Case::alone("check::reuseport", || in_fresh(reuseport)),
         Case::new("check::files_and_statuses", || in_fresh(files_and_statuses)),
+        Case::new("check::metrics", || in_fresh(metrics)),
     ]
 }
 
@@ -390,5 +391,79 @@ fn files_and_statuses() -> Result<()> {
         "{code:?} {line}"
     );
     fs::remove_file(&path)?;
+    Ok(())
+}
+
+/// The value of a series.
+fn value(text: &str, series: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(series))?;
+    line.trim().parse().ok()
+}
+
+fn metrics() -> Result<()> {
+    let pairs = (0..3)
+        .map(|_| Plan::V4.pair())
+        .collect::<Result<Vec<_>>>()?;
+    pairs[0].client.set_tcp_nodelay(true)?;
+    pairs[0].client.send(b"twelve bytes")?;
+    let text = String::from_utf8(knetstat(&["metrics"])?.stdout)?;
+    let of = |name: &str, state: &str| {
+        let labels = format!("{{protocol=\"tcp\",family=\"inet\",state=\"{state}\"}}");
+        value(&text, &format!("knetstat_{name}{labels}"))
+    };
+    // What ss counts.
+    for state in ["established", "listening"] {
+        let output = Command::new("ss")
+            .args(["-H4tn", "state", state])
+            .output()?;
+        let count = String::from_utf8(output.stdout)?.lines().count() as u64;
+        ensure!(
+            of("sockets", state) == Some(count) && count > 0,
+            "{state} {count}: {text}"
+        );
+    }
+    ensure!(of("sockets", "time-wait") == Some(0), "{text}");
+    ensure!(
+        of("receive_queue_bytes", "established") == Some(12),
+        "{text}"
+    );
+    ensure!(
+        of("accept_queue_limit_connections", "listening") == Some(48),
+        "{text}"
+    );
+    ensure!(text.ends_with("# EOF\n"), "{text}");
+
+    let path = std::env::temp_dir().join("knetstat-metrics.prom");
+    let file = path.to_str().context("a path")?;
+    let args = [
+        "metrics",
+        "--by",
+        "tcp_nodelay,sport",
+        "--limit=2",
+        "--rules",
+        "--output",
+        file,
+    ];
+    let output = knetstat(&args)?;
+    ensure!(
+        output.status.success() && output.stdout.is_empty(),
+        "{output:?}"
+    );
+    let text = fs::read_to_string(&path)?;
+    fs::remove_file(&path)?;
+    ensure!(value(&text, "knetstat_group_limit") == Some(2), "{text}");
+    let rule = "knetstat_rule_sockets{rule=\"keepalive-off\",severity=\"warning\"}";
+    ensure!(value(&text, rule) == Some(0), "{text}");
+    let sockets = text
+        .lines()
+        .filter(|line| line.starts_with("knetstat_sockets{"));
+    let sum: u64 = sockets
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum();
+    ensure!(sum == 9, "{text}");
+    ensure!(
+        text.contains("tcp_nodelay=\"<other>\",sport=\"<other>\""),
+        "{text}"
+    );
     Ok(())
 }

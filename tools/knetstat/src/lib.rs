@@ -10,18 +10,18 @@
 //!   |
 //! cli         command line: arguments, help, completion; runs a command
 //!   |
-//! commands    one file for each command: list, summary, check, watch, since, explain
+//! commands    one file for each command: list, summary, check, metrics, watch, since, explain
 //!   |
 //! print       printer (a trait), its implementations text and json, layout and columns of text,
-//!   |         color, explanation, findings of rules, format (text or JSON), notes on
+//!   |         color, explanation, findings of rules, openmetrics, format (text or JSON), notes on
 //!   |         standard error, stdout
 //!   |
 //! model       row, glance, place, options, defaults, filter, query (files, states and filter), event,
-//!   |         tracker, comparison, counts, rules, findings, words and states of filters, similar,
-//!   |         spelling
+//!   |         tracker, comparison, counts, rules, findings, groups of metrics, words and states of
+//!   |         filters, similar, spelling
 //!   |
 //! source      files of the module, copy of the files, fresh sockets, process, cgroup, services,
-//!             hosts, netns, namespaces, rights, proc_mount, interrupt
+//!             hosts, netns, namespaces, rights, proc_mount, interrupt, replacement of a file
 //! ```
 //!
 //! A file imports only from its own layer and from layers below. Imports form no cycle.
@@ -41,6 +41,7 @@ pub mod commands {
     pub mod check;
     pub mod explain;
     pub mod list;
+    pub mod metrics;
     pub mod since;
     pub mod summary;
     pub mod watch;
@@ -54,6 +55,7 @@ pub mod print {
     pub mod json;
     pub mod layout;
     pub mod notes;
+    pub mod openmetrics;
     pub mod printer;
     pub mod stdout;
     pub mod text;
@@ -66,6 +68,7 @@ pub mod model {
     pub mod filter;
     pub mod findings;
     pub mod glance;
+    pub mod groups;
     pub mod options;
     pub mod place;
     pub mod quantity;
@@ -92,6 +95,7 @@ pub mod source {
     pub mod netns;
     pub mod proc_mount;
     pub mod process;
+    pub mod replacement;
     pub mod rights;
     pub mod services;
     pub mod users;

@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 const COMMAND: &str = env!("CARGO_BIN_EXE_knetstat");
 
 /// Command lines that print something without the module.
-const PRINT: [&str; 7] = [
+const PRINT: [&str; 8] = [
     "--help",
     "-h",
     "--version",
@@ -20,6 +20,7 @@ const PRINT: [&str; 7] = [
     "explain TCP_NODELAY",
     "explain --help",
     "check --help",
+    "metrics --help",
 ];
 
 /// Runs a line of a shell, in which `$K` is the command.
@@ -82,6 +83,11 @@ fn statuses() {
         ("$K --since /nowhere >&-", 1),
         ("$K --watch >&-", 1),
         ("$K summary >&-", 1),
+        ("$K metrics >&-", 1),
+        ("$K metrics --by nonsense", 2),
+        ("$K metrics --by uid,uid", 2),
+        ("$K metrics --json", 2),
+        ("$K metrics --limit 0", 2),
         // A status of 1 means that a rule is broken.
         ("$K check >&-", 2),
         ("$K check --print-rules >&-", 2),

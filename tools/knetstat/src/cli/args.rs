@@ -92,6 +92,57 @@ pub enum Command {
     /// reason, source, offenders, undecided and reasons.
     #[command(after_help = CHECK_STATUS)]
     Check(Check),
+    /// Print numbers for monitoring, in the text format of OpenMetrics
+    ///
+    /// The metrics count the sockets in all states by protocol, family and state, and add up their
+    /// queues and drops. Flags and FILTER select the sockets. -p, -n, -v and -H have no effect.
+    #[command(after_help = "FILTER: see knetstat --help.")]
+    Metrics(Metrics),
+}
+
+/// The arguments of `metrics`.
+#[derive(Args, Debug)]
+pub struct Metrics {
+    /// Add labels: process, sport, dport, src, dst, uid, or options, separated by commas
+    ///
+    /// The value of an option is the one in effect. A socket that several processes have open is
+    /// counted once for each name of a process.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        add = ArgValueCompleter::new(complete::labels)
+    )]
+    pub by: Vec<String>,
+    /// Give at most N combinations of label values series of their own (default 100)
+    ///
+    /// These are the combinations with the most sockets. All others are added up in series in which
+    /// the value of each label is <other>.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "100",
+        hide_default_value = true,
+        value_parser = clap::value_parser!(u16).range(1..=10000)
+    )]
+    pub limit: u16,
+    /// Count the sockets that break each rule of FILE or, without FILE, of knetstat
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_hint = ValueHint::FilePath
+    )]
+    pub rules: Option<OsString>,
+    /// Replace FILE instead of printing to standard output
+    ///
+    /// A reader of FILE sees the old contents or the new ones, never a part.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub list: List,
 }
 
 const CHECK_STATUS: &str = "\
@@ -403,6 +454,7 @@ mod tests {
                 None => &cli.list.filter,
                 Some(Command::Summary(list)) => &list.filter,
                 Some(Command::Check(check)) => &check.list.filter,
+                Some(Command::Metrics(metrics)) => &metrics.list.filter,
                 Some(Command::Explain { names }) => {
                     let found = crate::model::spelling::lookup(names);
                     assert!(found.is_ok(), "{found:?}");

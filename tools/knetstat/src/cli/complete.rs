@@ -3,6 +3,7 @@
 //! Completion of words on the command line. A shell runs the command with the environment variable
 //! `COMPLETE` set, and the command prints the candidates.
 
+use crate::model::groups::NAMES;
 use crate::model::options;
 use crate::model::states;
 use crate::model::words::WORDS;
@@ -56,6 +57,24 @@ pub fn names(current: &OsStr) -> Vec<CompletionCandidate> {
     current.to_str().map(options).unwrap_or_default()
 }
 
+/// Completes the last name of a list of labels.
+pub fn labels(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(current) = current.to_str() else {
+        return Vec::new();
+    };
+    let (before, last) = match current.rfind(',') {
+        Some(comma) => current.split_at(comma + 1),
+        None => ("", current),
+    };
+    let names = NAMES.iter().filter(|(name, _)| name.starts_with(last));
+    let names = names.map(|(name, help)| candidate(*name, help));
+    let with_options = names.chain(match last {
+        "" => Vec::new(),
+        _ => options(last),
+    });
+    with_options.map(|found| found.add_prefix(before)).collect()
+}
+
 /// Completes the name of a network namespace.
 pub fn namespaces(current: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(current), Ok(found)) = (current.to_str(), fs::read_dir("/run/netns")) else {
@@ -100,6 +119,15 @@ mod tests {
         assert_eq!(
             completed(&["-tan", "state", "listening", "--js"]),
             ["--json"]
+        );
+    }
+
+    #[test]
+    fn labels_of_metrics() {
+        assert_eq!(completed(&["metrics", "--by", "proc"]), ["process"]);
+        assert_eq!(
+            completed(&["metrics", "--by", "sport,tcp_nod"]),
+            ["sport,tcp_nodelay"]
         );
     }
 

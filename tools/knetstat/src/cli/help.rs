@@ -92,6 +92,7 @@ mod tests {
                 None => cli.list.filter,
                 Some(Command::Summary(list)) => list.filter,
                 Some(Command::Check(check)) => check.list.filter,
+                Some(Command::Metrics(metrics)) => metrics.list.filter,
                 Some(Command::Explain { names }) => {
                     assert!(!options::find_all(&names[0]).is_empty(), "{typed}");
                     continue;

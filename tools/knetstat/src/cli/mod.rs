@@ -7,9 +7,10 @@ pub mod complete;
 pub mod habits;
 pub mod help;
 
-use crate::cli::args::{Check, Cli, Command, List};
-use crate::commands::{check, explain, list, since, summary, watch};
+use crate::cli::args::{Check, Cli, Command, List, Metrics};
+use crate::commands::{check, explain, list, metrics, since, summary, watch};
 use crate::model::filter::{Filter, Scope};
+use crate::model::groups::{Groups, Label};
 use crate::model::query::{Outcome, Query};
 use crate::model::rules::{self, Rules};
 use crate::model::states::States;
@@ -22,6 +23,7 @@ use crate::print::stdout::{say, InterruptibleStdout, Stdout};
 use crate::source::files::{Family, File, Netid};
 use crate::source::interrupt::Interrupt;
 use crate::source::netns;
+use crate::source::replacement::replace;
 use crate::source::services::Services;
 use anyhow::{bail, Result};
 use clap::{CommandFactory, Parser};
@@ -257,6 +259,51 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     })
 }
 
+/// Runs `metrics`.
+fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
+    let list = &args.list;
+    if list.json {
+        return misused("metrics has one format; leave --json out");
+    }
+    let services = Services::load();
+    let mut query = query(list, &services)?;
+    let states = query.filter.states.unwrap_or(match list.listening {
+        true => list.states(),
+        false => States::ALL,
+    });
+    query.states = states;
+    let labels = match Label::parse_all(&args.by) {
+        Ok(labels) => labels,
+        Err(err) => return misused(format_args!("--by: {err}")),
+    };
+    let rules = match &args.rules {
+        None => Rules(Vec::new()),
+        Some(file) => {
+            let file = (!file.is_empty()).then(|| Path::new(file));
+            rules(file, &services, list.scope())?
+        }
+    };
+    let needs = check::Needs {
+        states: list.states(),
+        processes: false,
+        cgroups: list.all_netns,
+        keeps: false,
+    };
+    let limit = args.limit.into();
+    let (text, outcome) = metrics::run(&mut query, &rules, needs, Groups::new(labels), limit)?;
+    match &args.output {
+        Some(file) => replace(file, text.as_bytes())?,
+        None => {
+            out.write_all(text.as_bytes())?;
+            out.flush()?;
+        }
+    }
+    Ok(match query.is_strict && outcome.undecided.sockets > 0 {
+        true => ExitCode::from(UNDECIDED),
+        false => ExitCode::SUCCESS,
+    })
+}
+
 /// Runs `check`. A status of 1 means that a rule is broken, so errors have another one.
 fn run_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     match try_check(args, &mut out) {
@@ -295,6 +342,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     let stdout = Box::new(BufWriter::with_capacity(BUFFER, stdout));
     match (&cli.command, &cli.since) {
         (Some(Command::Check(args)), _) => run_check(args, stdout),
+        (Some(Command::Metrics(args)), _) => run_metrics(args, stdout),
         (Some(Command::Summary(list)), _) => with_printer(list, stdout, |query, printer| {
             summary::run(query, list.has_owners(), printer)
         }),
@@ -465,6 +513,16 @@ mod tests {
         assert_eq!(check.file.as_deref(), Some(Path::new("rules.toml")));
         assert!(check.list.tcp && check.list.processes && check.list.filter.len() == 2);
         assert!(Cli::try_parse_from(["knetstat", "check", "--nagios", "--json"]).is_err());
+        let cli = parse(&["metrics", "--by", "sport,uid", "--rules", "dport", "22"]);
+        let Some(Command::Metrics(metrics)) = cli.command else {
+            panic!("{cli:?}");
+        };
+        assert_eq!(metrics.by, ["sport", "uid"]);
+        assert_eq!(metrics.rules.as_deref(), Some("".as_ref()));
+        assert!(metrics.list.filter.len() == 2 && metrics.limit == 100);
+        for limit in ["0", "10001", "x"] {
+            assert!(Cli::try_parse_from(["knetstat", "metrics", "--limit", limit]).is_err());
+        }
         let cli = parse(&["explain", "nodelay"]);
         assert!(matches!(cli.command, Some(Command::Explain { names }) if names == ["nodelay"]));
         assert!(Cli::try_parse_from(["knetstat", "--nope"]).is_err());

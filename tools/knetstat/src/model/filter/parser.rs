@@ -28,7 +28,7 @@ const MAX_TOKENS: usize = 10_000;
 const MAX_DEPTH: usize = 100;
 
 /// Words that are commands if they come first.
-const COMMANDS: [&str; 3] = ["check", "explain", "summary"];
+const COMMANDS: [&str; 4] = ["check", "explain", "metrics", "summary"];
 
 /// Words that people try, and what they may mean.
 const GUESSES: [(&str, &str); 23] = [

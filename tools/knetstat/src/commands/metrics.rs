@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `knetstat metrics`: numbers for monitoring.
+
+use crate::commands::check::{search_all, Needs};
+use crate::model::findings::Search;
+use crate::model::groups::{may_have, Groups};
+use crate::model::query::{Outcome, Query};
+use crate::model::row::State;
+use crate::model::rules::Rules;
+use crate::model::words::SIGNS;
+use crate::print::notes::Notes;
+use crate::print::openmetrics::{by_reason, Metrics, RuleNumbers};
+use anyhow::{Context, Result};
+
+/// Reads the files once, and returns the text. The `limit` greatest groups have series of their own.
+pub fn run(
+    query: &mut Query,
+    rules: &Rules,
+    needs: Needs,
+    mut groups: Groups,
+    limit: usize,
+) -> Result<(String, Outcome)> {
+    if groups.labels.is_empty() {
+        for file in &query.files {
+            let states = State::ALL.iter().map(|(state, ..)| *state);
+            for state in states.filter(|state| may_have(*file, *state) && query.states.has(*state))
+            {
+                groups.add_kind(*file, state);
+            }
+        }
+    }
+    let needs = Needs {
+        processes: groups.needs_owners(),
+        cgroups: groups.needs_cgroups(),
+        keeps: false,
+        ..needs
+    };
+    let mut search = Search::new(rules, needs.states, needs.keeps);
+    let mut signs = SIGNS.map(|(name, ..)| (name, 0));
+    let (outcome, owners) = search_all(query, rules, needs, &mut search, |row, holders| {
+        for (count, (_, sign, _)) in signs.iter_mut().zip(SIGNS) {
+            count.1 += u64::from(row.diag.contains(sign));
+        }
+        groups.add(row, holders.known);
+    })?;
+    Notes {
+        query,
+        outcome,
+        fate: "not counted",
+        owners: owners.as_ref(),
+    }
+    .print();
+    let numbers = search.finish().into_iter().map(|finding| RuleNumbers {
+        name: finding.rule.name.clone(),
+        severity: finding.rule.severity.name(),
+        offenders: finding.count as u64,
+        undecided: finding.undecided.sockets as u64,
+    });
+    let labels = groups
+        .labels
+        .iter()
+        .map(|label| label.name.clone())
+        .collect();
+    let (series, rest) = groups.finish(limit);
+    let metrics = Metrics {
+        labels,
+        series,
+        limit: limit as u64,
+        rest: rest as u64,
+        signs: signs.to_vec(),
+        rules: numbers.collect(),
+        undecided: by_reason(&outcome.undecided),
+        unparsed: outcome.unparsed as u64,
+    };
+    let text = metrics.text().context("the metrics cannot be encoded")?;
+    Ok((text, outcome))
+}
