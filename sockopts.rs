@@ -156,6 +156,7 @@ options! {
         SO_TIMESTAMP_NEW: SOCK_RCVTSTAMP, set sk.timestamp_new();
         SO_TIMESTAMPNS: SOCK_RCVTSTAMPNS, set sk.timestampns();
         SO_TIMESTAMPNS_NEW: SOCK_RCVTSTAMPNS, set sk.timestampns_new();
+        #[cfg(knetstat_has = "SO_RCVMARK")]
         SO_RCVMARK: SOCK_RCVMARK;
         #[cfg(knetstat_has = "SO_RCVPRIORITY")]
         SO_RCVPRIORITY: SOCK_RCVPRIORITY;
@@ -193,11 +194,14 @@ options! {
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
         SO_BUSY_POLL: sock.sk_ll_usec unless 0;
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
+        #[cfg(knetstat_has = "SO_PREFER_BUSY_POLL")]
         SO_PREFER_BUSY_POLL: sock.sk_prefer_busy_poll unless 0;
         // getsockopt(2) does not support this option.
         #[cfg(CONFIG_NET_RX_BUSY_POLL)]
+        #[cfg(knetstat_has = "SO_PREFER_BUSY_POLL")]
         SO_BUSY_POLL_BUDGET: sock.sk_busy_poll_budget unless 0;
         SO_MAX_PACING_RATE: sock.sk_max_pacing_rate unless (u64::MAX);
+        #[cfg(knetstat_has = "SO_RESERVE_MEM")]
         SO_RESERVE_MEM: sock.sk_reserved_mem unless 0;
     }
     // On a connected socket, the kernel writes this field.
@@ -207,6 +211,7 @@ options! {
     udp => {
         SO_INCOMING_CPU: sock_common.skc_incoming_cpu unless (-1), set sk.incoming_cpu();
     }
+    #[cfg(knetstat_has = "SO_TXREHASH")]
     tcp (rare) => {
         SO_TXREHASH: sock.sk_txrehash unless (cx.defaults.txrehash);
     }

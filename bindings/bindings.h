@@ -57,6 +57,38 @@ enum {
 };
 #endif
 
+/* Some kernels have bit-fields instead. These numbers are our own, for knetstat_udp_flags(). */
+#ifndef KNETSTAT_HAS_UDP_FLAGS
+enum {
+	UDP_FLAGS_CORK,
+	UDP_FLAGS_NO_CHECK6_TX,
+	UDP_FLAGS_NO_CHECK6_RX,
+	UDP_FLAGS_GRO_ENABLED,
+};
+#endif
+
+/* No value of SO_TIMESTAMPING has the flag. */
+#ifndef KNETSTAT_HAS_BIND_PHC
+#define SOF_TIMESTAMPING_BIND_PHC 0
+#endif
+
+/* Ciphers that some kernels lack. The numbers are part of the interface to user space. */
+#ifndef TLS_CIPHER_CHACHA20_POLY1305
+#define TLS_CIPHER_CHACHA20_POLY1305 54
+#endif
+#ifndef TLS_CIPHER_SM4_GCM
+#define TLS_CIPHER_SM4_GCM 55
+#endif
+#ifndef TLS_CIPHER_SM4_CCM
+#define TLS_CIPHER_SM4_CCM 56
+#endif
+#ifndef TLS_CIPHER_ARIA_GCM_128
+#define TLS_CIPHER_ARIA_GCM_128 57
+#endif
+#ifndef TLS_CIPHER_ARIA_GCM_256
+#define TLS_CIPHER_ARIA_GCM_256 58
+#endif
+
 /* The results of knetstat_filter() and knetstat_reuseport_program(). */
 enum knetstat_program {
 	KNETSTAT_NO_PROGRAM,
@@ -75,6 +107,7 @@ u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk);
 const struct udp_table *knetstat_udp_table(const struct net *net);
 u64 knetstat_inet_flags(const struct sock *sk, bool inet6);
 bool knetstat_owns_pinet6(const struct sock *sk);
+u64 knetstat_udp_flags(const struct sock *sk);
 u32 knetstat_udp_slot(const struct udp_table *table, const struct sock *sk);
 bool knetstat_path_exists(const char *path);
 struct net *knetstat_maybe_get_net(struct net *net);

@@ -60,8 +60,10 @@ void knetstat_spin_unlock_bh(spinlock_t *lock)
 void knetstat_prefetch(const struct hlist_node *node, const u16 *lines, size_t count)
 {
 	const u8 *sk = (const u8 *)container_of(node, struct sock, sk_node);
+	/* Kernels before 5.18 are compiled as gnu89, which has no declaration in "for". */
+	size_t i;
 
-	for (size_t i = 0; i < count; i++)
+	for (i = 0; i < count; i++)
 		prefetch(sk + lines[i]);
 }
 
@@ -187,6 +189,22 @@ u64 knetstat_inet_flags(const struct sock *sk, bool inet6)
 	return flags;
 }
 
+#ifndef KNETSTAT_HAS_UDP_FLAGS
+/*
+ * The flags of struct udp_sock as one word, by the numbers of UDP_FLAGS_*, for kernels that have
+ * bit-fields instead. See bindings.h.
+ */
+u64 knetstat_udp_flags(const struct sock *sk)
+{
+	const struct udp_sock *up = udp_sk(sk);
+
+	return (u64)!!READ_ONCE(up->corkflag) << UDP_FLAGS_CORK |
+	       (u64)up->no_check6_tx << UDP_FLAGS_NO_CHECK6_TX |
+	       (u64)up->no_check6_rx << UDP_FLAGS_NO_CHECK6_RX |
+	       (u64)up->gro_enabled << UDP_FLAGS_GRO_ENABLED;
+}
+#endif
+
 /* The slot of udp_table.hash into which udp_lib_get_port() puts a socket. */
 u32 knetstat_udp_slot(const struct udp_table *table, const struct sock *sk)
 {
@@ -216,7 +234,11 @@ void knetstat_put_net(struct net *net)
 
 void *knetstat_pde_data(const struct inode *inode)
 {
+#ifdef KNETSTAT_HAS_PDE_DATA
+	return PDE_DATA(inode);
+#else
 	return pde_data(inode);
+#endif
 }
 
 /* The user namespace of the process that opened the file, as in seq_user_ns(). */

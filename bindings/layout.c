@@ -106,14 +106,24 @@ void knetstat_layout(void)
 	POINTER(sock, sk_reuseport_cb, sock_reuseport);
 #ifdef CONFIG_NET_RX_BUSY_POLL
 	INTEGER(sock, sk_ll_usec);
+#ifdef KNETSTAT_HAS_SO_PREFER_BUSY_POLL
 	INTEGER(sock, sk_prefer_busy_poll);
 	INTEGER(sock, sk_busy_poll_budget);
 #endif
+#endif
 	INTEGER(sock, sk_max_pacing_rate);
+#ifdef KNETSTAT_HAS_BIND_PHC
 	INTEGER(sock, sk_bind_phc);
+#else
+	ABSENT(sock, sk_bind_phc, i32, 0);
+#endif
 	INTEGER(sock, sk_clockid);
+#ifdef KNETSTAT_HAS_SO_RESERVE_MEM
 	INTEGER(sock, sk_reserved_mem);
+#endif
+#ifdef KNETSTAT_HAS_SO_TXREHASH
 	INTEGER(sock, sk_txrehash);
+#endif
 	INTEGER(sock, sk_rcvbuf);
 	INTEGER(sock, sk_sndbuf);
 	INTEGER(sock, sk_rcvtimeo);
@@ -141,7 +151,11 @@ void knetstat_layout(void)
 	INTEGER(inet_sock, uc_index);
 	INTEGER(inet_sock, mc_index);
 	INTEGER(inet_sock, mc_addr);
+#ifdef KNETSTAT_HAS_IP_LOCAL_PORT_RANGE
 	FOUR_BYTES(inet_sock, local_port_range);
+#else
+	ABSENT(inet_sock, local_port_range, u32, 0);
+#endif
 	POINTER(inet_sock, mc_list, ip_mc_socklist);
 	POINTER(ip_mc_socklist, next_rcu, ip_mc_socklist);
 	INTEGER(ip_mc_socklist, multi.imr_multiaddr.s_addr);
@@ -208,8 +222,16 @@ void knetstat_layout(void)
 	INTEGER(tls_context, prot_info.version);
 	INTEGER(tls_context, rx_conf);
 	INTEGER(tls_context, tx_conf);
+#ifdef KNETSTAT_HAS_TLS_ZEROCOPY_SENDFILE
 	INTEGER(tls_context, zerocopy_sendfile);
+#else
+	ABSENT(tls_context, zerocopy_sendfile, u8, 0);
+#endif
+#ifdef KNETSTAT_HAS_TLS_RX_NO_PAD
 	INTEGER(tls_context, rx_no_pad);
+#else
+	ABSENT(tls_context, rx_no_pad, u8, 0);
+#endif
 	INTEGER(tls_context, prot_info.cipher_type);
 #ifdef KNETSTAT_HAS_TLS_TX_MAX_PAYLOAD_LEN
 	INTEGER(tls_context, tx_max_payload_len);
@@ -254,7 +276,12 @@ void knetstat_layout(void)
 #endif
 
 	INTEGER(udp_sock, forward_deficit);
+#ifdef KNETSTAT_HAS_UDP_FLAGS
 	INTEGER(udp_sock, udp_flags);
+#else
+	/* See knetstat_udp_flags(). */
+	MARK("address udp_sock udp_flags", offsetof(struct udp_sock, corkflag));
+#endif
 	INTEGER(udp_sock, encap_type);
 	INTEGER(udp_sock, gso_size);
 #ifdef KNETSTAT_HAS_UDP_DROP_COUNTERS
@@ -299,7 +326,11 @@ void knetstat_layout(void)
 #endif
 	INTEGER(net, ipv4.sysctl_ip_no_pmtu_disc);
 	INTEGER(net, ipv4.sysctl_tcp_fastopen);
+#ifdef KNETSTAT_HAS_SO_TXREHASH
 	INTEGER(net, core.sysctl_txrehash);
+#else
+	ABSENT(net, core.sysctl_txrehash, u8, 0);
+#endif
 
 	POINTER(kiocb, ki_filp, file);
 	INTEGER(kiocb, ki_pos);
@@ -373,7 +404,9 @@ void knetstat_layout(void)
 	CONSTANT(SOCK_RCVTSTAMP);
 	CONSTANT(SOCK_RCVTSTAMPNS);
 	CONSTANT(SOCK_TSTAMP_NEW);
+#ifdef KNETSTAT_HAS_SO_RCVMARK
 	CONSTANT(SOCK_RCVMARK);
+#endif
 #ifdef KNETSTAT_HAS_SO_RCVPRIORITY
 	CONSTANT(SOCK_RCVPRIORITY);
 #endif

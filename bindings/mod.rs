@@ -184,6 +184,7 @@ unsafe extern "C" {
     pub(crate) fn knetstat_udp_table(net: *const net) -> *const udp_table;
     pub(crate) fn knetstat_inet_flags(sk: *const sock, inet6: bool) -> u64;
     pub(crate) fn knetstat_owns_pinet6(sk: *const sock) -> bool;
+    pub(crate) fn knetstat_udp_flags(sk: *const sock) -> u64;
     pub(crate) fn knetstat_udp_slot(table: *const udp_table, sk: *const sock) -> u32;
     pub(crate) fn knetstat_path_exists(path: *const c_char) -> bool;
     pub(crate) fn knetstat_maybe_get_net(net: *mut net) -> *mut net;
@@ -260,4 +261,20 @@ pub(crate) unsafe fn inet_flags(
 pub(crate) unsafe fn owns_pinet6(sk: *const inet_sock) -> bool {
     // SAFETY: The helper requires a live IPv6 socket, which the caller promises.
     cfg!(knetstat_has = "OPT_CHILD_INIT") || unsafe { knetstat_owns_pinet6(sk.cast()) }
+}
+
+/// The flags of a `udp_sock` as one word, by the numbers of `UDP_FLAGS_*`.
+///
+/// # Safety
+///
+/// `sk` must point to a live `struct udp_sock`.
+#[inline]
+pub(crate) unsafe fn udp_flags(sk: *const udp_sock) -> u64 {
+    #[cfg(knetstat_has = "UDP_FLAGS")]
+    // SAFETY: The caller promises that `sk` points to a live `struct udp_sock`.
+    let flags = unsafe { read_once!(sk, udp_sock.udp_flags) };
+    #[cfg(not(knetstat_has = "UDP_FLAGS"))]
+    // SAFETY: The helper requires a live `struct udp_sock`, which the caller promises.
+    let flags = unsafe { knetstat_udp_flags(sk.cast()) };
+    flags
 }

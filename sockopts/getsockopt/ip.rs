@@ -93,6 +93,7 @@ impl<'b> Sock<'b> {
     }
 
     /// IP_LOCAL_PORT_RANGE. getsockopt(2) returns both ends in one number.
+    #[allow(dead_code, reason = "not every kernel has every option")]
     pub(crate) fn ip_local_port_range(&self) -> Option<Range> {
         let range = unless(0, get!(self, inet_sock.local_port_range))?;
         Some(Range {
