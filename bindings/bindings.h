@@ -103,7 +103,7 @@ void knetstat_prefetch(const struct hlist_node *node, const u16 *lines, size_t c
 bool knetstat_sock_tryget(struct sock *sk);
 bool knetstat_bh_trylock_sock(struct sock *sk);
 void knetstat_bh_unlock_sock(struct sock *sk);
-u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk);
+u32 knetstat_listening_slot(const struct inet_hashinfo *h, const struct sock *sk);
 const struct udp_table *knetstat_udp_table(const struct net *net);
 u64 knetstat_inet_flags(const struct sock *sk, bool inet6);
 bool knetstat_owns_pinet6(const struct sock *sk);

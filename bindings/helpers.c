@@ -93,9 +93,15 @@ void knetstat_bh_unlock_sock(struct sock *sk)
 	bh_unlock_sock(sk);
 }
 
-/* inet_lhash2_bucket_sk() of net/ipv4/inet_hashtables.c, which is static. */
-u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk)
+/*
+ * The slot of the table of listeners into which inet_hash() puts a socket. For lhash2, this is
+ * inet_lhash2_bucket_sk() of net/ipv4/inet_hashtables.c, which is static.
+ */
+u32 knetstat_listening_slot(const struct inet_hashinfo *h, const struct sock *sk)
 {
+#ifdef KNETSTAT_HAS_LISTENING_HASH
+	return inet_sk_listen_hashfn(sk);
+#else
 	u32 hash;
 
 #if IS_ENABLED(CONFIG_IPV6)
@@ -107,6 +113,7 @@ u32 knetstat_lhash2_slot(const struct inet_hashinfo *h, const struct sock *sk)
 		hash = ipv4_portaddr_hash(sock_net(sk), inet_sk(sk)->inet_rcv_saddr,
 					  inet_sk(sk)->inet_num);
 	return hash & h->lhash2_mask;
+#endif
 }
 
 /* The UDP table of a namespace. */

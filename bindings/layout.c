@@ -301,8 +301,14 @@ void knetstat_layout(void)
 	INTEGER(inet_hashinfo, ehash_mask);
 	POINTER(inet_hashinfo, ehash_locks, spinlock);
 	INTEGER(inet_hashinfo, ehash_locks_mask);
+#ifdef KNETSTAT_HAS_LISTENING_HASH
+	/* An array in the structure. */
+	ADDRESS(inet_hashinfo, listening_hash);
+	CONSTANT(INET_LHTABLE_SIZE);
+#else
 	POINTER(inet_hashinfo, lhash2, inet_listen_hashbucket);
 	INTEGER(inet_hashinfo, lhash2_mask);
+#endif
 	ADDRESS(inet_ehash_bucket, chain.first);
 	ADDRESS(inet_listen_hashbucket, lock);
 	ADDRESS(inet_listen_hashbucket, nulls_head.first);
@@ -312,7 +318,13 @@ void knetstat_layout(void)
 	ADDRESS(udp_hslot, lock);
 
 	POINTER(net, proc_net, proc_dir_entry);
+#ifdef KNETSTAT_HAS_TCP_DEATH_ROW_POINTER
+	POINTER(net, ipv4.tcp_death_row, inet_timewait_death_row);
+	POINTER(inet_timewait_death_row, hashinfo, inet_hashinfo);
+	SIZE(inet_timewait_death_row);
+#else
 	POINTER(net, ipv4.tcp_death_row.hashinfo, inet_hashinfo);
+#endif
 	POINTER(net, ipv4.tcp_congestion_control, tcp_congestion_ops);
 #ifdef KNETSTAT_HAS_SYSCTL_TCP_PINGPONG_THRESH
 	INTEGER(net, ipv4.sysctl_tcp_pingpong_thresh);

@@ -180,7 +180,7 @@ unsafe extern "C" {
     pub(crate) fn knetstat_sock_tryget(sk: *mut sock) -> bool;
     pub(crate) fn knetstat_bh_trylock_sock(sk: *mut sock) -> bool;
     pub(crate) fn knetstat_bh_unlock_sock(sk: *mut sock);
-    pub(crate) fn knetstat_lhash2_slot(h: *const inet_hashinfo, sk: *const sock) -> u32;
+    pub(crate) fn knetstat_listening_slot(h: *const inet_hashinfo, sk: *const sock) -> u32;
     pub(crate) fn knetstat_udp_table(net: *const net) -> *const udp_table;
     pub(crate) fn knetstat_inet_flags(sk: *const sock, inet6: bool) -> u64;
     pub(crate) fn knetstat_owns_pinet6(sk: *const sock) -> bool;
@@ -277,4 +277,63 @@ pub(crate) unsafe fn udp_flags(sk: *const udp_sock) -> u64 {
     // SAFETY: The helper requires a live `struct udp_sock`, which the caller promises.
     let flags = unsafe { knetstat_udp_flags(sk.cast()) };
     flags
+}
+
+/// The TCP tables of a namespace.
+///
+/// # Safety
+///
+/// `net` must point to a live `struct net`.
+#[inline]
+pub(crate) unsafe fn tcp_hashinfo(net: *const net) -> *const inet_hashinfo {
+    #[cfg(not(knetstat_has = "TCP_DEATH_ROW_POINTER"))]
+    // SAFETY: The caller promises that `net` points to a live `struct net`.
+    let info = unsafe { read_once!(net, net.ipv4.tcp_death_row.hashinfo) };
+    #[cfg(knetstat_has = "TCP_DEATH_ROW_POINTER")]
+    // SAFETY: The caller promises that `net` points to a live `struct net`. `tcp_sk_init()`
+    // allocates the `struct inet_timewait_death_row` before the namespace can be seen, and
+    // `tcp_sk_exit()` frees it after the last reference to the namespace is gone.
+    let info = unsafe {
+        let row = read_once!(net, net.ipv4.tcp_death_row);
+        read_once!(row, inet_timewait_death_row.hashinfo)
+    };
+    info
+}
+
+/// The buckets of the table of listeners that are linked by `skc_nulls_node`. Some kernels have two
+/// tables of listeners, and link them into the other one, `lhash2`, by another node.
+///
+/// # Safety
+///
+/// `info` must point to a live `struct inet_hashinfo`.
+#[inline]
+pub(crate) unsafe fn listening(info: *const inet_hashinfo) -> *const inet_listen_hashbucket {
+    #[cfg(not(knetstat_has = "LISTENING_HASH"))]
+    // SAFETY: The caller promises that `info` points to a live `struct inet_hashinfo`.
+    let buckets = unsafe { read_once!(info, inet_hashinfo.lhash2) };
+    #[cfg(knetstat_has = "LISTENING_HASH")]
+    // SAFETY: The caller promises that `info` points to a live `struct inet_hashinfo`, which
+    // contains the array.
+    let buckets = unsafe {
+        info.byte_add(offset_of!(inet_hashinfo.listening_hash))
+            .cast()
+    };
+    buckets
+}
+
+/// The number of buckets of [`listening`] minus one.
+///
+/// # Safety
+///
+/// `info` must point to a live `struct inet_hashinfo`.
+#[inline]
+pub(crate) unsafe fn listening_mask(
+    #[allow(unused_variables, reason = "not every kernel needs it")] info: *const inet_hashinfo,
+) -> u32 {
+    #[cfg(not(knetstat_has = "LISTENING_HASH"))]
+    // SAFETY: The caller promises that `info` points to a live `struct inet_hashinfo`.
+    let mask = unsafe { read_once!(info, inet_hashinfo.lhash2_mask) };
+    #[cfg(knetstat_has = "LISTENING_HASH")]
+    let mask = INET_LHTABLE_SIZE - 1;
+    mask
 }

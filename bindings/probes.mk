@@ -33,6 +33,8 @@ knetstat_has += $(call knetstat_probe,BIND_PHC,net/sock.h,sk_bind_phc)
 knetstat_has += $(call knetstat_probe,TLS_ZEROCOPY_SENDFILE,net/tls.h,zerocopy_sendfile)
 knetstat_has += $(call knetstat_probe,TLS_RX_NO_PAD,net/tls.h,rx_no_pad)
 knetstat_has += $(call knetstat_probe,PDE_DATA,linux/proc_fs.h,PDE_DATA)
+knetstat_has += $(call knetstat_probe,LISTENING_HASH,net/inet_hashtables.h,listening_hash)
+knetstat_has += $(call knetstat_probe,TCP_DEATH_ROW_POINTER,net/netns/ipv4.h,\*tcp_death_row)
 knetstat_has += $(call knetstat_probe,UDP_DROP_COUNTERS,linux/udp.h,drop_counters)
 # With it, the child of a v4-mapped connection is complete before it is linked in.
 knetstat_has += $(call knetstat_probe,OPT_CHILD_INIT,net/tcp.h,opt_child_init)

@@ -9,6 +9,10 @@
 //! and the locks are those of `/proc/net/tcp` and `/proc/net/udp`. A table may be private to a
 //! network namespace or shared by several: see [`Entry::matches`].
 //!
+//! Before Linux 5.19, there are two tables of listeners, `listening_hash` and `lhash2`, and each
+//! listener is in both. `skc_nulls_node` links it into `listening_hash`, so that this table is
+//! walked. `/proc/net/tcp` walks the same table up to Linux 5.14, and `lhash2` from 5.15 on.
+//!
 //! What this does not do: look a socket up, or change anything.
 
 use crate::abstractions::modules;
@@ -438,8 +442,8 @@ fn node_of(sk: &SockRef<'_>) -> *const bindings::hlist_node {
     unsafe { ptr.byte_add(offset_of!(sock_common.skc_node)).cast() }
 }
 
-/// The TCP tables of a network namespace. Listeners by address and port come first (`lhash2`), then
-/// connections, TIME_WAIT minisocks and requests (`ehash`).
+/// The TCP tables of a network namespace. Listeners come first (`lhash2` by address and port, or
+/// `listening_hash` by port), then connections, TIME_WAIT minisocks and requests (`ehash`).
 ///
 /// # Invariants
 ///
@@ -448,8 +452,8 @@ fn node_of(sk: &SockRef<'_>) -> *const bindings::hlist_node {
 /// afterwards.
 pub(crate) struct TcpTable<'n> {
     info: *const bindings::inet_hashinfo,
-    lhash2: *const bindings::inet_listen_hashbucket,
-    lhash2_mask: u32,
+    listening: *const bindings::inet_listen_hashbucket,
+    listening_mask: u32,
     ehash: *const bindings::inet_ehash_bucket,
     ehash_mask: u32,
     ehash_locks: *mut bindings::spinlock_t,
@@ -464,9 +468,9 @@ enum TcpBucket {
 }
 
 impl TcpTable<'_> {
-    /// The number of buckets of `lhash2`, which come first.
+    /// The number of buckets of listeners, which come first.
     fn listening_buckets(&self) -> u32 {
-        self.lhash2_mask.saturating_add(1)
+        self.listening_mask.saturating_add(1)
     }
 
     fn locate(&self, index: u32) -> Option<TcpBucket> {
@@ -477,21 +481,28 @@ impl TcpTable<'_> {
         }
     }
 
-    /// The chain of a bucket of `lhash2`.
+    /// The chain of a bucket of listeners.
     ///
     /// # Safety
     ///
-    /// `slot` must be at most `lhash2_mask`.
+    /// `slot` must be at most `listening_mask`.
     unsafe fn listening(&self, slot: u32) -> Chain<'_> {
-        // SAFETY: By the type invariant, `lhash2` has `lhash2_mask` + 1 elements. By the caller's
-        // promise, `slot` is at most `lhash2_mask`.
-        let bucket = unsafe { self.lhash2.add(slot as usize) };
-        // SAFETY: `bucket` points to an element of `lhash2`, which has the field.
+        // SAFETY: By the type invariant, `listening` has `listening_mask` + 1 elements. By the
+        // caller's promise, `slot` is at most `listening_mask`.
+        let bucket = unsafe { self.listening.add(slot as usize) };
+        // SAFETY: `bucket` points to an element of `listening`, which has the field.
         let first = unsafe { bucket.byte_add(offset_of!(inet_listen_hashbucket.nulls_head.first)) };
-        // SAFETY: `bucket` points to an element of `lhash2`, which has the field.
+        // SAFETY: `bucket` points to an element of `listening`, which has the field.
         let lock = unsafe { bucket.byte_add(offset_of!(inet_listen_hashbucket.lock)) };
         // INVARIANT: `inet_hash()` guards the chain by this lock. `inet_hash()`, `inet_unhash()`
         // and `listening_get_first()` take the lock in process context and with BHs on.
+        //
+        // So it is for `listening_hash`, as read in Linux 5.10.262: `__inet_hash()`,
+        // `inet_unhash()`, `listening_get_next()` and `inet_diag_dump_icsk()` take its lock with
+        // BHs on, and no softirq starts or ends a listener. Under it, the kernel takes the lock of
+        // `lhash2` (`inet_hash2()`), then `reuseport_lock` and `sk_callback_lock`
+        // (`reuseport_add_sock()`, `sock_i_uid()`), and these two switch BHs off. On PREEMPT_RT,
+        // the order is that of [`Bhs::After`], too. Rows take only `sk_callback_lock` of these.
         Chain {
             first: first.cast(),
             lock: lock.cast::<bindings::spinlock_t>().cast_mut(),
@@ -526,8 +537,8 @@ impl TcpTable<'_> {
 }
 
 // SAFETY:
-// - `bucket` yields the chain and the lock by which `inet_hash()` links listeners into `lhash2`,
-//   and `inet_ehash_insert()` all other entries into `ehash`.
+// - `bucket` yields the chain and the lock by which `inet_hash()` links listeners into `lhash2` or
+//   `listening_hash` by `skc_nulls_node`, and `inet_ehash_insert()` all other entries into `ehash`.
 // - `bucket_of` uses the fields by which these two functions choose the bucket. The state tells the
 //   two tables apart. It is TCP_LISTEN before `inet_hash()`, and is changed only after
 //   `inet_unhash()`.
@@ -537,7 +548,7 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
     fn of(net: Net<'n>) -> Self {
         let net = net.as_ptr();
         // SAFETY: By the type invariant of `Net`, the namespace is alive.
-        let info = unsafe { read_once!(net, net.ipv4.tcp_death_row.hashinfo) };
+        let info = unsafe { bindings::tcp_hashinfo(net) };
         // INVARIANT: `tcp_sk_init()` sets the pointer before the namespace can be seen.
         // `tcp_sk_exit_batch()` frees a private table after the last reference is gone.
         // SAFETY: `info` points to a live `struct inet_hashinfo`, because the table lives at least
@@ -545,8 +556,8 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
         unsafe {
             Self {
                 info,
-                lhash2: read_once!(info, inet_hashinfo.lhash2),
-                lhash2_mask: read_once!(info, inet_hashinfo.lhash2_mask),
+                listening: bindings::listening(info),
+                listening_mask: bindings::listening_mask(info),
                 ehash: read_once!(info, inet_hashinfo.ehash),
                 ehash_mask: read_once!(info, inet_hashinfo.ehash_mask),
                 ehash_locks: read_once!(info, inet_hashinfo.ehash_locks),
@@ -563,13 +574,13 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
 
     fn bucket(&self, index: u32) -> Option<Bucket<'_, Self>> {
         let chain = match self.locate(index)? {
-            // SAFETY: `locate()` yields slots below `listening_buckets()`, which is `lhash2_mask` +
-            // 1.
+            // SAFETY: `locate()` yields slots below `listening_buckets()`, which is
+            // `listening_mask` + 1.
             TcpBucket::Listening(slot) => unsafe { self.listening(slot) },
             // SAFETY: `locate()` yields slots up to `ehash_mask`.
             TcpBucket::Established(slot) => unsafe { self.established(slot) },
         };
-        // INVARIANT: The buckets of `lhash2` come first, then those of `ehash`, in the order in
+        // INVARIANT: The buckets of listeners come first, then those of `ehash`, in the order in
         // which `locate()` numbers them.
         Some(Bucket {
             table: self,
@@ -582,11 +593,12 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
         let Range { start, end } = buckets;
         let end = end.min(self.len());
         let established = self.listening_buckets();
-        // SAFETY: `slot` is below the number of buckets of `lhash2`, hence at most `lhash2_mask`.
+        // SAFETY: `slot` is below the number of buckets of listeners, hence at most
+        // `listening_mask`.
         let is_listening = |slot: &u32| unsafe { self.listening(*slot) }.first().is_some();
         let is_established = |index: &u32| {
             let slot = index.saturating_sub(established);
-            // SAFETY: `index` is below the number of all buckets. Without the buckets of `lhash2`,
+            // SAFETY: `index` is below the number of all buckets. Without those of listeners,
             // at most `ehash_mask` remains.
             unsafe { self.established(slot) }.first().is_some()
         };
@@ -612,7 +624,7 @@ unsafe impl<'n> HashTable<'n> for TcpTable<'n> {
         if u32::from(state) == bindings::TCP_LISTEN {
             // SAFETY: Minisocks do not listen. This is therefore a full socket, and it is alive.
             // `info` is valid by the type invariant.
-            return unsafe { bindings::knetstat_lhash2_slot(self.info, ptr) };
+            return unsafe { bindings::knetstat_listening_slot(self.info, ptr) };
         }
         // SAFETY: `as_ptr()` points to a live socket or minisock, and each of them has a hash.
         let hash = unsafe { read_once!(ptr, sock_common.skc_hash) };
