@@ -72,8 +72,20 @@ standalone_library = $(standalone_env) $(RUSTC) $(standalone_flags) $(standalone
 quiet_cmd_standalone_library = RUSTC   $(quiet_modtag) $@
       cmd_standalone_library = $(standalone_library) $<
 
+# The kernel's configuration for cfg(CONFIG_NAME). Kernels before 6.1 do not write this file, so it is made
+# in the same way: see scripts/kconfig/confdata.c.
+standalone_cfg := $(wildcard $(objtree)/include/generated/rustc_cfg)
+ifeq ($(standalone_cfg),)
+standalone_cfg := $(obj)/rust/rustc_cfg
+endif
+quiet_cmd_standalone_cfg = GEN     $(quiet_modtag) $@
+      cmd_standalone_cfg = sed -n 's/^\(CONFIG_[A-Za-z0-9_]*\)=[ym]$$/--cfg=\1/p' $< > $@
+
+$(obj)/rust/rustc_cfg: $(objtree)/include/config/auto.conf FORCE
+	$(call if_changed,standalone_cfg)
+
 quiet_cmd_standalone_module = RUSTC   $(quiet_modtag) $@
-      cmd_standalone_module = $(standalone_env) $(RUSTC) $(standalone_flags) --edition=2021 @$(objtree)/include/generated/rustc_cfg \
+      cmd_standalone_module = $(standalone_env) $(RUSTC) $(standalone_flags) --edition=2021 @$(standalone_cfg) \
 	$(rustflags-y) -Zcrate-attr=no_std '-Zcrate-attr=feature(used_with_arg)' --extern kernel -L $(obj)/rust --crate-type rlib --crate-name knetstat \
 	--emit=dep-info=$(depfile),obj=$@ $<
 
@@ -81,9 +93,11 @@ quiet_cmd_standalone_module = RUSTC   $(quiet_modtag) $@
 # Undefined names that only discarded sections used are removed.
 standalone_names := -w --keep-global-symbol='knetstat_glue_*' --strip-unneeded-symbol='[a-z_]*' \
 	--keep-symbol='_R*' --keep-symbol=rust_begin_unwind --keep-symbol='knetstat_glue_*'
+# Before 5.13, cmd_objtool does not begin with what joins it to another command.
+standalone_objtool = $(if $(findstring ;,$(cmd_objtool)),,$(if $(strip $(cmd_objtool)),;)) $(cmd_objtool)
 quiet_cmd_standalone_link = LD      $(quiet_modtag) $@
       cmd_standalone_link = $(LD) $(KBUILD_LDFLAGS) -r --gc-sections -e knetstat_glue_init -u knetstat_glue_exit \
-	-T $(src)/rust/module.lds -o $@ $(filter %.o,$^); $(OBJCOPY) $(standalone_names) $@ $(cmd_objtool)
+	-T $(src)/rust/module.lds -o $@ $(filter %.o,$^); $(OBJCOPY) $(standalone_names) $@ $(standalone_objtool)
 
 $(obj)/rust/compiler_builtins.o: standalone_crate_flags := --edition=2021
 $(obj)/rust/compiler_builtins.o: $(src)/rust/compiler_builtins.rs $(obj)/rust/core.o FORCE
@@ -99,11 +113,11 @@ $(obj)/rust/kernel.o: standalone_crate_flags := --edition=2021
 $(obj)/rust/kernel.o: $(src)/rust/kernel/lib.rs $(obj)/rust/core.o $(obj)/rust/compiler_builtins.o FORCE
 	+$(call if_changed_dep,standalone_library)
 
-$(obj)/rust/module.o: $(src)/knetstat.rs $(obj)/rust/kernel.o $(obj)/bindings/layout.rs FORCE
+$(obj)/rust/module.o: $(src)/knetstat.rs $(obj)/rust/kernel.o $(obj)/bindings/layout.rs $(standalone_cfg) FORCE
 	+$(call if_changed_dep,standalone_module)
 
 $(obj)/rust/knetstat.o: $(obj)/rust/module.o $(obj)/rust/kernel.o $(obj)/rust/core.o $(src)/rust/module.lds FORCE
 	$(call if_changed,standalone_link)
 
-targets += $(addprefix rust/,target.json compiler_builtins.o core.o kernel.o module.o knetstat.o)
+targets += $(addprefix rust/,target.json rustc_cfg compiler_builtins.o core.o kernel.o module.o knetstat.o)
 clean-files += $(addprefix rust/,libcore.rmeta libcompiler_builtins.rmeta libkernel.rmeta)

@@ -67,7 +67,7 @@ build() {
 	in_root rsync -rlpt --delete --filter=':- .gitignore' --exclude=/.git --exclude=/.made --exclude=target \
 		--exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' --exclude='.*.cmd' --exclude='.*.d' \
 		--exclude='*.rmeta' --exclude=modules.order --exclude=Module.symvers --exclude='.tmp_*' --exclude='.module-common.o' \
-		--exclude=/bindings/layout.s --exclude=/bindings/layout.rs --exclude=/rust/target.json \
+		--exclude=/bindings/layout.s --exclude=/bindings/layout.rs --exclude=/rust/target.json --exclude=/rust/rustc_cfg \
 		"$IN_TOP/" "$in_dir/"
 	mapfile -t args < <(machine_args)
 	local from=$dir/$product
