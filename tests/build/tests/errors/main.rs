@@ -15,6 +15,7 @@ mod lint;
 mod machine;
 mod metadata;
 mod module_script;
+mod probes;
 mod standalone;
 
 use machine::Machine;

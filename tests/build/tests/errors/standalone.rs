@@ -22,9 +22,9 @@ fn release_of_the_headers() {
     machine.release("6.1.0");
     write(
         machine.path("kdir/include/generated/utsrelease.h"),
-        "#define UTS_RELEASE \"5.10.0-50-made-up\"\n",
+        "#define UTS_RELEASE \"5.9.0-50-made-up\"\n",
     );
-    machine.fails(&["Linux 5.10.0-50-made-up is too old"]);
+    machine.fails(&["Linux 5.9.0-50-made-up is too old"]);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn the_former_name() {
     let mut machine = standalone("1.85.0");
     machine.args.push("RUST=own".into());
     machine.builds_with("bin/rustc");
-    machine.release("5.10.0-made-up");
+    machine.release("5.9.0-made-up");
     machine.fails(&["is too old", &oldest_of("standalone"), "a newer release"]);
 
     machine.args.pop();
@@ -107,8 +107,17 @@ fn the_former_name_in_dkms() {
 #[test]
 fn kernel_too_old() {
     let machine = standalone("1.85.0");
-    machine.release("5.10.0-made-up");
-    machine.fails(&["Linux 5.10.0-made-up is too old", &oldest_of("standalone")]);
+    for release in ["5.9.0-made-up", "4.18.0-553.el8_10.x86_64"] {
+        machine.release(release);
+        machine.fails(&[
+            &format!("Linux {release} is too old"),
+            &oldest_of("standalone"),
+        ]);
+    }
+    for release in ["5.10.0-50-amd64", "5.14.0-570.32.1.el9_6.x86_64"] {
+        machine.release(release);
+        machine.builds_with("bin/rustc");
+    }
 }
 
 #[test]

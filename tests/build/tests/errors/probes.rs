@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The probes of `bindings/probes.mk`, in headers that are imitated line by line. They tell kernels apart by
+//! what their headers have: a distribution's kernel has the version of one release, and fields of others.
+
+use crate::machine::{project, write, Machine};
+use std::collections::BTreeSet;
+
+/// A kernel's headers: for each file, lines in which a probe finds something, or must find nothing.
+type Headers<'h> = &'h [(&'h str, &'h str)];
+
+/// The names that C and Rust have with these headers.
+fn probes(headers: Headers<'_>) -> BTreeSet<String> {
+    let machine = Machine::new();
+    write(
+        machine.path("probe.mk"),
+        &format!(
+            "src := {}\nsrctree := {}\ninclude $(src)/bindings/probes.mk\nshow:\n\t@echo $(knetstat_has)\n",
+            project().display(),
+            machine.path("linux").display()
+        ),
+    );
+    for file in [
+        "linux/proc_fs.h",
+        "linux/udp.h",
+        "net/inet_hashtables.h",
+        "net/inet_sock.h",
+        "net/netns/ipv4.h",
+        "net/sock.h",
+        "net/tcp.h",
+        "net/tls.h",
+        "uapi/linux/tcp.h",
+    ] {
+        let lines = headers.iter().filter(|(of, _)| *of == file);
+        let lines: Vec<_> = lines.map(|(_, line)| *line).collect();
+        write(
+            machine.path("linux/include").join(file),
+            &(lines.join("\n") + "\n"),
+        );
+    }
+    let mut make = machine.command("make");
+    let output = make.arg("-f").arg(machine.path("probe.mk")).arg("show");
+    let output = output.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let names = String::from_utf8(output.stdout).unwrap();
+    names.split_whitespace().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn finds(headers: Headers<'_>, names: &[&str]) {
+    let names: BTreeSet<_> = names.iter().map(|&name| name.to_owned()).collect();
+    assert_eq!(probes(headers), names);
+}
+
+/// Each probe is named in the sources, and each name there has a probe.
+#[test]
+fn each_is_used() {
+    let sources = [
+        "bindings/helpers.c",
+        "bindings/layout.c",
+        "bindings/bindings.h",
+    ]
+    .map(|file| std::fs::read_to_string(project().join(file)).unwrap())
+    .concat();
+    let rust = [
+        "bindings/mod.rs",
+        "sockopts.rs",
+        "sockopts/getsockopt/tcp.rs",
+    ]
+    .map(|file| std::fs::read_to_string(project().join(file)).unwrap())
+    .concat();
+    let makefile = std::fs::read_to_string(project().join("bindings/probes.mk")).unwrap();
+    let names: BTreeSet<_> = makefile
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("knetstat_has += $(call knetstat_probe,")?
+                .split(',')
+                .next()
+        })
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    let mut used = BTreeSet::new();
+    for word in sources.split(|c: char| !c.is_alphanumeric() && c != '_') {
+        used.extend(word.strip_prefix("KNETSTAT_HAS_"));
+    }
+    for part in rust.split("knetstat_has = \"").skip(1) {
+        used.insert(part.split('"').next().unwrap());
+    }
+    assert_eq!(names, used);
+}
+
+/// Debian 11: the oldest kernel.
+#[test]
+fn linux_5_10() {
+    finds(
+        &[
+            (
+                "linux/proc_fs.h",
+                "extern void *PDE_DATA(const struct inode *);",
+            ),
+            (
+                "linux/udp.h",
+                "unsigned char no_check6_tx:1, gro_enabled:1;",
+            ),
+            (
+                "net/inet_hashtables.h",
+                "struct inet_listen_hashbucket listening_hash[INET_LHTABLE_SIZE];",
+            ),
+            ("net/inet_sock.h", "__u8 recverr:1, is_icsk:1;"),
+            (
+                "net/netns/ipv4.h",
+                "struct inet_timewait_death_row tcp_death_row;",
+            ),
+            ("net/sock.h", "kuid_t sock_i_uid(struct sock *sk);"),
+            ("net/tls.h", "u8 tx_conf:3;"),
+        ],
+        &["LISTENING_HASH", "PDE_DATA", "SOCK_I_UID"],
+    );
+}
+
+/// Linux 5.18 to 6.0 have a pointer for what is a structure before and after.
+#[test]
+fn a_pointer_to_the_death_row() {
+    finds(
+        &[
+            (
+                "linux/proc_fs.h",
+                "extern void *pde_data(const struct inode *);",
+            ),
+            (
+                "net/netns/ipv4.h",
+                "struct inet_timewait_death_row *tcp_death_row;",
+            ),
+        ],
+        &["TCP_DEATH_ROW_POINTER"],
+    );
+}
+
+/// The kernels of RHEL 9 have a version between those of Debian 11 and 12. Release after release, they got
+/// fields of later kernels, some of them as macros that keep the layout.
+#[test]
+fn rhel_9() {
+    let common: Headers<'_> = &[
+        ("net/sock.h", "kuid_t sock_i_uid(struct sock *sk);"),
+        ("net/sock.h", "RH_KABI_EXTEND(u8 sk_prefer_busy_poll)"),
+        ("net/sock.h", "RH_KABI_USE(1, u32 sk_reserved_mem)"),
+        ("net/sock.h", "int sk_bind_phc;"),
+        (
+            "linux/udp.h",
+            "unsigned char no_check6_tx:1, gro_enabled:1;",
+        ),
+    ];
+    let names = [
+        "SOCK_I_UID",
+        "SO_PREFER_BUSY_POLL",
+        "SO_RESERVE_MEM",
+        "BIND_PHC",
+    ];
+    // 9.0
+    finds(
+        &[
+            common,
+            &[
+                (
+                    "linux/proc_fs.h",
+                    "extern void *PDE_DATA(const struct inode *);",
+                ),
+                ("net/inet_hashtables.h", "listening_hash[INET_LHTABLE_SIZE]"),
+            ],
+        ]
+        .concat(),
+        &[&names[..], &["LISTENING_HASH", "PDE_DATA"]].concat(),
+    );
+    // 9.2 and 9.4
+    let later: Headers<'_> = &[
+        ("net/sock.h", "u8 sk_txrehash;"),
+        ("net/tls.h", "u8 zerocopy_sendfile:1;"),
+        ("net/tls.h", "u8 rx_no_pad:1;"),
+    ];
+    let later_names = ["SO_TXREHASH", "TLS_ZEROCOPY_SENDFILE", "TLS_RX_NO_PAD"];
+    finds(
+        &[common, later].concat(),
+        &[&names[..], &later_names].concat(),
+    );
+    // 9.6
+    finds(
+        &[
+            common,
+            later,
+            &[(
+                "net/netns/ipv4.h",
+                "RH_KABI_EXTEND(struct udp_table *udp_table)",
+            )],
+        ]
+        .concat(),
+        &[&names[..], &later_names, &["UDP_TABLE_OF_NET"]].concat(),
+    );
+}
+
+/// Only whole words count.
+#[test]
+fn longer_names() {
+    finds(
+        &[
+            (
+                "net/inet_sock.h",
+                "void inet_get_local_port_range(const struct net *net);",
+            ),
+            ("net/inet_sock.h", "struct local_ports ip_local_port_range;"),
+            ("net/sock.h", "int sk_prefer_busy_poll_of(void);"),
+            ("linux/proc_fs.h", "#define MY_PDE_DATA 1"),
+        ],
+        &[],
+    );
+}
