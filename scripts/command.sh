@@ -44,10 +44,10 @@ find_cargo() {
 			return
 		fi
 	done
-	[ -n "$first" ] || die "cargo is missing; run: $(install_command "$CARGO_PACKAGE")"
+	[ -n "$first" ] || die "cargo is missing; run: $(install_cargo install_command)"
 	version=$(cargo_release "$first")
-	[ -n "$version" ] || die "$first does not run; run: $(reinstall_command "$CARGO_PACKAGE")"
-	die "$first is version $version, the command needs $oldest_rustc or later; run: $(install_command "$CARGO_PACKAGE")"
+	[ -n "$version" ] || die "$first does not run; run: $(install_cargo reinstall_command)"
+	die "$first is version $version, the command needs $oldest_rustc or later; run: $(install_cargo install_command)"
 }
 
 # Sets cargo and cc.

@@ -21,7 +21,10 @@ missing=()
 have dpkg-buildpackage || missing+=(dpkg-dev)
 have dh || missing+=(debhelper)
 have dh_dkms || missing+=(dh-dkms)
-if [ "$1" = all ] && ! have "${CARGO:-cargo}"; then missing+=("$CARGO_PACKAGE"); fi
+if [ "$1" = all ] && ! have "${CARGO:-cargo}"; then
+	[ -n "$CARGO_PACKAGE" ] || die "cargo is missing; run: $(install_cargo install_command)"
+	missing+=("$CARGO_PACKAGE")
+fi
 if [ ${#missing[@]} != 0 ]; then
 	case $MANAGER in
 	apt-get) die "building the packages needs ${missing[*]}; run: $(install_command "${missing[@]}")" ;;

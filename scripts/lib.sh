@@ -44,7 +44,7 @@ oldest_rustc=1.85
 #   MANAGER            the package manager, which identifies a distribution that has another name
 #   RUST_PACKAGES      the packages with a rustc that is new enough and, last, the sources of `core`
 #   RUST_INSTEAD       the command that installs these two, if RUST_PACKAGES is empty
-#   CARGO_PACKAGE      the package with a cargo that is new enough
+#   CARGO_PACKAGE      the package with a cargo that is new enough; empty if RUST_INSTEAD installs it
 #   KERNEL_RUSTC_PACKAGE  the package with the rustc that its kernels are built with
 #   LIBC_PACKAGE       the package with libc.a
 #   METADATA_SOURCE    the package with the kernel source for `make metadata`; empty if there is none
@@ -216,6 +216,16 @@ install_rust() {
 	--reinstall) reinstall_command "${RUST_PACKAGES[@]}" ;;
 	*) install_command "${RUST_PACKAGES[@]}" ;;
 	esac
+}
+
+# install_cargo HOW: the command that installs a cargo that is new enough, by install_command or
+# reinstall_command.
+install_cargo() {
+	if [ -z "$CARGO_PACKAGE" ]; then
+		echo "$RUST_INSTEAD"
+	else
+		"$1" "$CARGO_PACKAGE"
+	fi
 }
 
 # have_gcc NAME: whether this compiler is installed, or one such as NAME-14, on which Debian's headers

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$scripts/.."
 
 cargo=${CARGO:-cargo}
-have "$cargo" || die "cargo is missing; run: $(install_command "$CARGO_PACKAGE")"
+have "$cargo" || die "cargo is missing; run: $(install_cargo install_command)"
 name=knetstat-$(scripts/version.sh)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -8,11 +8,19 @@ MANAGER=apt-get
 RUST_PACKAGES=(rustc rust-src)
 RUST_INSTEAD=
 CARGO_PACKAGE=cargo
-# Debian 12's own rustc is too old.
-if [ "$(os_release VERSION_ID)" = 12 ]; then
+case $(os_release VERSION_ID) in
+# Its own rustc is too old.
+12)
 	RUST_PACKAGES=(rustc-web rust-web-src)
 	CARGO_PACKAGE=cargo-web
-fi
+	;;
+# It has no rustc that is new enough, and no package of rustup.
+11)
+	RUST_PACKAGES=()
+	RUST_INSTEAD="rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)"
+	CARGO_PACKAGE=
+	;;
+esac
 KERNEL_RUSTC_PACKAGE=rustc
 LIBC_PACKAGE=libc6-dev
 METADATA_SOURCE=linux-source

@@ -3,8 +3,8 @@
 //! `make tool` and `make install-tool`, which run `scripts/command.sh`, if something is missing.
 
 use crate::machine::{
-    fails, project, write, Machine, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, MINT_22, TUMBLEWEED,
-    UBUNTU_24_04, UBUNTU_26_04,
+    fails, project, write, Machine, ARCH, DEBIAN_11, DEBIAN_12, DEBIAN_13, FEDORA, MINT_22,
+    TUMBLEWEED, UBUNTU_24_04, UBUNTU_26_04,
 };
 use std::{
     fs,
@@ -129,6 +129,25 @@ fn cargo_does_not_run() {
         &make(&machine, &["tool"]),
         &["cargo does not run", "apt install --reinstall cargo"],
     );
+}
+
+/// Debian 11 has no cargo that is new enough.
+#[test]
+fn cargo_of_rustup() {
+    let machine = machine();
+    machine.os_release(DEBIAN_11);
+    let rustup = "run: rustup toolchain install stable --component rust-src";
+    cargo(&machine, "cargo", "1.46.0");
+    fails(
+        &make(&machine, &["tool"]),
+        &["cargo is version 1.46", rustup],
+    );
+    machine.script("cargo", "exit 1");
+    fails(&make(&machine, &["tool"]), &["cargo does not run", rustup]);
+    machine.remove("bin/cargo");
+    for target in ["tool", "dist-vendor", "deb"] {
+        fails(&make(&machine, &[target]), &["cargo is missing", rustup]);
+    }
 }
 
 #[test]

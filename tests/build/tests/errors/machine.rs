@@ -26,6 +26,7 @@ pub const TOOLS: &[&str] = &[
 ];
 
 /// Lines of `/etc/os-release` that identify distributions.
+pub const DEBIAN_11: &str = "ID=debian\nVERSION_ID=\"11\"\n";
 pub const DEBIAN_12: &str = "ID=debian\nVERSION_ID=\"12\"\n";
 pub const DEBIAN_13: &str = "ID=debian\nVERSION_ID=\"13\"\n";
 pub const DEBIAN_TESTING: &str = "ID=debian\nVERSION_CODENAME=forky\n";
@@ -45,6 +46,12 @@ pub const TUMBLEWEED: &str = "ID=\"opensuse-tumbleweed\"\nID_LIKE=\"opensuse sus
 /// Distributions, the command that installs a compiler that is new enough and its sources, and the
 /// command that installs only the sources.
 pub const RELEASES: &[(&str, &str, &str)] = &[
+    // Its compiler is too old, and it has no package of rustup.
+    (
+        DEBIAN_11,
+        "rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)",
+        "rustup toolchain install stable --component rust-src",
+    ),
     (
         DEBIAN_12,
         "apt install rustc-web rust-web-src",
