@@ -48,6 +48,7 @@ die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 #   FROM       the suite of its kernel, if that is not SUITE
 #   IMAGE      the package that depends on the newest kernel image there
 #   ARCH       the architecture, as Debian names it: amd64 (the default) or arm64
+#   RUSTUP     "yes" if that release has no rustc that is new enough, so that rustup installs one
 #   METADATA   "yes" if its modules are built with the kernel's own Rust, whose metadata are made
 # A symbolic link is another name for a guest.
 guest_names() {
@@ -84,7 +85,7 @@ load_guest() {
 	check_kernel_name "$1"
 	KERNEL=$(basename "$(readlink -f "$VM/guests/$1.sh")" .sh)
 	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' TIMEOUT=1800 MAKE_ARGS=() BOOT_ARGS=''
-	FRAGMENTS=() SUITE='' FROM='' IMAGE='' ARCH=amd64 METADATA=''
+	FRAGMENTS=() SUITE='' FROM='' IMAGE='' ARCH=amd64 RUSTUP='' METADATA=''
 	# shellcheck source=vm/guests/uml.sh
 	. "$VM/guests/$KERNEL.sh"
 	# shellcheck source=vm/machines/uml.sh

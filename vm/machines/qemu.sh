@@ -112,6 +112,33 @@ make_guest() {
 	' guest "$(in_cache "$DIR")/guest" "$(in_cache "$ROOT")" "$ARCH" $GUEST_TOO $GUEST
 }
 
+# security_updates: lets apt install the release's security updates, which are beside the archive.
+# Backports of such a release may be gone.
+security_updates() {
+	local etc=$DIR/root/etc/apt
+	rm -f "$etc/sources.list.d/backports.list"
+	sed -nE "s,^(deb .*/debian)/? $SUITE ,\\1-security $FROM ,p" "$etc/sources.list" > "$etc/sources.list.d/security.list"
+	[[ -s $etc/sources.list.d/security.list ]] || die "the mirror in $etc/sources.list does not end in /debian"
+}
+
+# install_rustup: installs the oldest rustc that will do, with its sources, as docs/build.md says. The program
+# is the build root's release of rustup, whose package is only unpacked, because it would replace rustc.
+install_rustup() {
+	# shellcheck disable=SC2016
+	in_root bash -euc '
+		home=$1 top=$2
+		. "$top/scripts/lib.sh"
+		cd /tmp
+		apt-get -o APT::Sandbox::User=root download rustup
+		dpkg-deb -x rustup_*.deb rustup
+		RUSTUP_HOME=$home rustup/usr/bin/rustup toolchain install "$oldest_rustc" --no-self-update \
+			--profile minimal --component rust-src
+		cd "$home/toolchains"
+		mv * ../toolchain
+	' rustup "$(in_cache "$DIR")/root/opt/rustup" "$IN_TOP"
+	ln -s /opt/rustup/toolchain/bin/rustc "$DIR/root/usr/bin/rustc"
+}
+
 make_metadata() {
 	# From a copy, because bash reads a script while it runs, and this one may be edited meanwhile.
 	cp -r "$TOP/scripts" "$DIR/"
@@ -154,6 +181,8 @@ machine_recipe() {
 	printf '%s\n' "$SUITE" "$FROM" "$IMAGE" "$ARCH" "$INITRAMFS_MODULES"
 	grep -hvE "^[[:space:]]*(#|$)" "$VM/init-initramfs"
 	[[ -z $FOREIGN ]] || printf '%s\n' "$FOREIGN_PACKAGES" "$GUEST_TOO" "$GUEST" "$(declare -f foreign_headers make_guest)"
+	[[ $FROM != *-security ]] || declare -f security_updates
+	[[ -z $RUSTUP ]] || declare -f install_rustup
 	[[ -z $METADATA ]] || grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/rust-metadata.sh"
 	declare -f release_packages make_initramfs make_metadata
 	grep -hE "RUST_PACKAGES=" "$TOP/scripts/distributions/debian.sh"
@@ -167,8 +196,12 @@ machine_make() {
 	if [[ -n $SUITE ]]; then
 		need_debootstrap
 		step_bootstrap "$DIR/root" "$SUITE" "$KERNEL"
+		[[ $FROM != *-security ]] || security_updates
 		step "the $KERNEL kernel, its headers and a compiler, from apt" "${DIR##*/}-packages" '^(Unpacking|Setting up) ' \
 			"$again" release_packages
+	fi
+	if [[ -n $RUSTUP ]]; then
+		step "rustc for the $KERNEL kernel, from rustup" "${DIR##*/}-rustup" '' "$again" install_rustup
 	fi
 	if [[ -n $FOREIGN ]]; then
 		step "a user space for $ARCH, from apt" "${DIR##*/}-guest" '^(Get|Unpacking)' "$again" make_guest
