@@ -60,7 +60,7 @@ void knetstat_spin_unlock_bh(spinlock_t *lock)
 void knetstat_prefetch(const struct hlist_node *node, const u16 *lines, size_t count)
 {
 	const u8 *sk = (const u8 *)container_of(node, struct sock, sk_node);
-	/* Kernels before 5.18 are compiled as gnu89, which has no declaration in "for". */
+	/* Old kernels, such as 5.10, are compiled as gnu89: no declaration in "for". */
 	size_t i;
 
 	for (i = 0; i < count; i++)

@@ -93,7 +93,7 @@ quiet_cmd_standalone_module = RUSTC   $(quiet_modtag) $@
 # Undefined names that only discarded sections used are removed.
 standalone_names := -w --keep-global-symbol='knetstat_glue_*' --strip-unneeded-symbol='[a-z_]*' \
 	--keep-symbol='_R*' --keep-symbol=rust_begin_unwind --keep-symbol='knetstat_glue_*'
-# Before 5.13, cmd_objtool does not begin with what joins it to another command.
+# In old kernels, such as 5.10, cmd_objtool does not begin with what joins it to another command.
 standalone_objtool = $(if $(findstring ;,$(cmd_objtool)),,$(if $(strip $(cmd_objtool)),;)) $(cmd_objtool)
 quiet_cmd_standalone_link = LD      $(quiet_modtag) $@
       cmd_standalone_link = $(LD) $(KBUILD_LDFLAGS) -r --gc-sections -e knetstat_glue_init -u knetstat_glue_exit \

@@ -9,9 +9,11 @@
 //! and the locks are those of `/proc/net/tcp` and `/proc/net/udp`. A table may be private to a
 //! network namespace or shared by several: see [`Entry::matches`].
 //!
-//! Before Linux 5.19, there are two tables of listeners, `listening_hash` and `lhash2`, and each
+//! Old kernels, such as 5.10, have two tables of listeners, `listening_hash` and `lhash2`, and each
 //! listener is in both. `skc_nulls_node` links it into `listening_hash`, so that this table is
-//! walked. `/proc/net/tcp` walks the same table up to Linux 5.14, and `lhash2` from 5.15 on.
+//! walked. `/proc/net/tcp` walks the same table up to the kernel's commit 05c0b35709c5 ("tcp:
+//! seq_file: Replace listening_hash with lhash2"). From then on, its listeners may come in another
+//! order. The commit "net: inet: Retire port only listening_hash" leaves only `lhash2`.
 //!
 //! What this does not do: look a socket up, or change anything.
 

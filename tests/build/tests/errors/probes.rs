@@ -118,7 +118,9 @@ fn linux_5_10() {
     );
 }
 
-/// Linux 5.18 to 6.0 have a pointer for what is a structure before and after.
+/// A pointer for what is a structure in older and newer kernels: between the kernel's commits "tcp:
+/// allocate tcp_death_row outside of struct netns_ipv4" and "tcp: Don't allocate tcp_death_row outside
+/// of struct netns_ipv4.", which came before Linux 6.1.
 #[test]
 fn a_pointer_to_the_death_row() {
     finds(
