@@ -39,13 +39,15 @@ const OF_THE_SOURCE: &[&str] = &[
     ".data..unlikely",
     ".init.data",
     ".exit.data",
-    // BUG(), atomic operations, static calls and keys, instructions that depend on the CPU.
+    // BUG(), atomic operations, static calls and keys, instructions that depend on the CPU, calls that
+    // depend on the hypervisor.
     "__bug_table",
     ".smp_locks",
     ".static_call_sites",
     "__jump_table",
     ".altinstructions",
     ".altinstr_replacement",
+    ".parainstructions",
     "__ex_table",
     // Indirect calls, and ENDBR64 that can be removed.
     ".retpoline_sites",
