@@ -17,8 +17,9 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
-#include <net/inet_common.h>
 #include <net/sock.h>
+/* On old kernels, such as 5.10, this needs the headers above. */
+#include <net/inet_common.h>
 
 /* A socket that has our destructor. */
 struct owned {

@@ -80,6 +80,15 @@ static const struct udp_table *table_of_udp(void)
 #endif
 }
 
+static u64 read_udp_flags(const struct udp_sock *up)
+{
+#ifdef KNETSTAT_HAS_UDP_FLAGS
+	return READ_ONCE(up->udp_flags);
+#else
+	return READ_ONCE(up->corkflag) + up->gro_enabled;
+#endif
+}
+
 static u64 read_sock(const struct sock *sk)
 {
 	const struct inet_sock *inet = inet_sk(sk);
@@ -140,7 +149,7 @@ static u64 read_udp(const struct sock *sk)
 
 	sum += atomic_read(&sk->sk_rmem_alloc);
 	sum += refcount_read(&sk->sk_wmem_alloc);
-	sum += READ_ONCE(udp_sk(sk)->udp_flags);
+	sum += read_udp_flags(udp_sk(sk));
 	sum += READ_ONCE(udp_sk(sk)->forward_deficit);
 	return sum;
 }
@@ -236,18 +245,41 @@ static void show_chain(struct seq_file *m, struct walk *walk, const void *first)
 	}
 }
 
+/* The table of listeners that are linked by sk_node. */
 static unsigned int listening_buckets(const struct inet_hashinfo *info)
 {
+#ifdef KNETSTAT_HAS_LISTENING_HASH
+	return INET_LHTABLE_SIZE;
+#else
 	return info->lhash2_mask + 1;
+#endif
+}
+
+static struct inet_listen_hashbucket *listening(struct inet_hashinfo *info, unsigned int slot)
+{
+#ifdef KNETSTAT_HAS_LISTENING_HASH
+	return &info->listening_hash[slot];
+#else
+	return &info->lhash2[slot];
+#endif
+}
+
+static struct inet_hashinfo *table_of_tcp(void)
+{
+#ifdef KNETSTAT_HAS_TCP_DEATH_ROW_POINTER
+	return init_net.ipv4.tcp_death_row->hashinfo;
+#else
+	return init_net.ipv4.tcp_death_row.hashinfo;
+#endif
 }
 
 static void show_tcp(struct seq_file *m, struct walk *walk)
 {
-	struct inet_hashinfo *info = init_net.ipv4.tcp_death_row.hashinfo;
+	struct inet_hashinfo *info = table_of_tcp();
 	unsigned int slot = walk->bucket;
 
 	if (slot < listening_buckets(info)) {
-		struct inet_listen_hashbucket *bucket = &info->lhash2[slot];
+		struct inet_listen_hashbucket *bucket = listening(info, slot);
 
 		spin_lock(&bucket->lock);
 		show_chain(m, walk, bucket->nulls_head.first);
@@ -274,7 +306,7 @@ static void show_udp(struct seq_file *m, struct walk *walk)
 
 static unsigned int buckets(const struct walk *walk)
 {
-	const struct inet_hashinfo *info = init_net.ipv4.tcp_death_row.hashinfo;
+	const struct inet_hashinfo *info = table_of_tcp();
 
 	if (walk->is_udp)
 		return table_of_udp()->mask + 1;
@@ -283,13 +315,13 @@ static unsigned int buckets(const struct walk *walk)
 
 static bool is_empty(const struct walk *walk)
 {
-	const struct inet_hashinfo *info = init_net.ipv4.tcp_death_row.hashinfo;
+	struct inet_hashinfo *info = table_of_tcp();
 	unsigned int slot = walk->bucket;
 
 	if (walk->is_udp)
 		return hlist_empty(&table_of_udp()->hash[slot].head);
 	if (slot < listening_buckets(info))
-		return hlist_nulls_empty(&info->lhash2[slot].nulls_head);
+		return hlist_nulls_empty(&listening(info, slot)->nulls_head);
 	return hlist_nulls_empty(&info->ehash[slot - listening_buckets(info)].chain);
 }
 
@@ -383,7 +415,11 @@ static int floor_open(struct inode *inode, struct file *file)
 
 	if (!walk)
 		return -ENOMEM;
+#ifdef KNETSTAT_HAS_PDE_DATA
+	walk->is_udp = !!PDE_DATA(inode);
+#else
 	walk->is_udp = !!pde_data(inode);
+#endif
 	return 0;
 }
 
