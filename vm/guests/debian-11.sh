@@ -11,5 +11,3 @@ FROM=bullseye-security
 IMAGE=linux-image-amd64
 RUSTUP=yes
 MEM=2048
-# Its tests have not been run yet.
-TESTED=named

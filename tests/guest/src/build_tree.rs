@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 /// The directory of the build trees of kernels that are compiled for the guests.
 const CACHE: &str = "/cache";
 
-/// The headers that define the options of TCP and UDP sockets for user space.
-const OPTIONS: [&str; 5] = [
+/// The headers that define the options of TCP and UDP sockets, and their flags, for user space.
+const OPTIONS: [&str; 6] = [
     "include/uapi/asm-generic/socket.h",
     "include/uapi/linux/in.h",
     "include/uapi/linux/in6.h",
     "include/uapi/linux/tcp.h",
     "include/uapi/linux/udp.h",
+    "include/uapi/linux/net_tstamp.h",
 ];
 
 /// The header that declares the sysctls of a network namespace in `/proc/sys/net/ipv4`.
@@ -74,7 +75,7 @@ pub fn is_configured(symbol: &str) -> Result<bool> {
     Ok(is_set(symbol))
 }
 
-/// Whether the headers define this socket option.
+/// Whether the headers define this socket option or flag.
 pub fn defines_option(name: &str) -> Result<bool> {
     let source = source()?;
     let mut text = String::new();
@@ -83,6 +84,13 @@ pub fn defines_option(name: &str) -> Result<bool> {
     }
     // Every kernel defines this.
     ensure!(has_word(&text, "SO_KEEPALIVE"), "no options in {source:?}");
+    Ok(has_word(&text, name))
+}
+
+/// Whether a header below `include` has a field of this name.
+pub fn declares_field(header: &str, name: &str) -> Result<bool> {
+    let text =
+        fs::read_to_string(source()?.join("include").join(header)).context(header.to_owned())?;
     Ok(has_word(&text, name))
 }
 

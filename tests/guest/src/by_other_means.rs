@@ -5,7 +5,8 @@
 //!
 //! The expected rows come from `options`.
 
-use crate::harness::Case;
+use crate::features::Feature;
+use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
 use crate::options::{named, set_bytes, Fresh, Role, Subject, PLANS};
 use crate::sockets::{get, local, row, set_int, Plan};
@@ -146,7 +147,13 @@ fn unlocked_buffers() -> Result<()> {
         for role in Role::ALL {
             let mut subject = Subject::new(plan, role)?;
             for locks in [SNDBUF, RCVBUF, SNDBUF | RCVBUF, 0] {
-                set_int(&subject.socket, SOL_SOCKET, SO_BUF_LOCK, locks)?;
+                let set = set_int(&subject.socket, SOL_SOCKET, SO_BUF_LOCK, locks);
+                if let Err(err) = set {
+                    return skip(
+                        Feature::Option("SO_BUF_LOCK"),
+                        format!("SO_BUF_LOCK: {err}"),
+                    );
+                }
                 let locks = get(&subject.socket, SOL_SOCKET, SO_BUF_LOCK, -1)?;
                 subject.assume("SO_SNDBUF", locks & SNDBUF != 0);
                 subject.assume("SO_RCVBUF", locks & RCVBUF != 0);

@@ -16,8 +16,11 @@ use std::{fmt, fs};
 pub enum Feature {
     /// A part of the kernel, by its symbol of Kconfig. Looked up in the kernel's configuration.
     Config(&'static str),
-    /// A socket option, by its name. Looked up in the kernel's headers.
+    /// A socket option, or a flag of one, by its name. Looked up in the kernel's headers.
     Option(&'static str),
+    /// A field of the kernel, by the header below `include` and its name there. Some kernels define
+    /// an option for user space, and do not support it.
+    Field(&'static str, &'static str),
     /// A sysctl in `/proc/sys/net/ipv4`, by its name. Looked up in the kernel's headers.
     Sysctl(&'static str),
     /// A memory control group other than the root that this process is in. Looked up in
@@ -35,6 +38,7 @@ impl fmt::Display for Feature {
         match self {
             Feature::Config(symbol) => f.write_str(symbol),
             Feature::Option(name) => f.write_str(name),
+            Feature::Field(_, name) => write!(f, "a field {name}"),
             Feature::Sysctl(name) => write!(f, "net.ipv4.{name}"),
             Feature::MemoryGroup => f.write_str("a memory control group for this process"),
             Feature::NativeSpeed => f.write_str("native speed"),
@@ -49,6 +53,7 @@ impl Feature {
         match self {
             Feature::Config(symbol) => build_tree::is_configured(symbol),
             Feature::Option(name) => build_tree::defines_option(name),
+            Feature::Field(header, name) => build_tree::declares_field(header, name),
             Feature::Sysctl(name) => build_tree::declares_sysctl(name),
             Feature::MemoryGroup => is_in_memory_group(),
             Feature::NativeSpeed => Ok(matches!(guest().scale, Scale::Fast | Scale::Checked)),

@@ -59,7 +59,14 @@ fn number(path: &Path) -> Option<c_int> {
 
 fn virtual_clocks() -> Result<()> {
     let clock = clock()?;
-    fs::write(clock.join("n_vclocks"), "2").context("n_vclocks")?;
+    let count = clock.join("n_vclocks");
+    if !count.exists() {
+        return skip(
+            Feature::Option("SOF_TIMESTAMPING_BIND_PHC"),
+            "clocks have no virtual clocks",
+        );
+    }
+    fs::write(count, "2").context("n_vclocks")?;
     let mut clocks = Vec::new();
     for entry in fs::read_dir(&clock)? {
         clocks.extend(number(&entry?.path()));

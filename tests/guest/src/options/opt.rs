@@ -68,6 +68,8 @@ pub struct Opt {
     pub tries: Vec<Try>,
     /// The option and the value that undo it.
     pub undo: Option<(c_int, Vec<u8>)>,
+    /// The feature without which it cannot be undone.
+    pub undo_needs: Option<Feature>,
     /// Whether it can be set before bind(2).
     pub early: Early,
     /// The feature that a kernel lacks if it refuses the option.
@@ -88,6 +90,7 @@ impl Opt {
             on: ALL,
             tries: vec![],
             undo: None,
+            undo_needs: None,
             early: Early::No,
             needs: Feature::Option(name),
             own_test: None,
@@ -161,6 +164,14 @@ impl Opt {
     pub fn undo_by(self, option: c_int, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             undo: Some((option, raw(bytes).bytes)),
+            ..self
+        }
+    }
+
+    /// Sets the feature that undoing it needs, if that is another option.
+    pub fn undo_needs(self, feature: Feature) -> Self {
+        Self {
+            undo_needs: Some(feature),
             ..self
         }
     }

@@ -93,6 +93,7 @@ fn of_the_c_module() -> Vec<Opt> {
             .when(Set)
             .ints(&[0, 1, 5000, 65536, c_int::MAX])
             .undo_by(SO_BUF_LOCK, [0; 4])
+            .undo_needs(Feature::Option("SO_BUF_LOCK"))
     };
     let time = |opt: Opt| {
         opt.answer(Millis)
@@ -265,7 +266,10 @@ fn ipproto_tcp() -> Vec<Opt> {
             .answer(Name)
             .when(Set)
             .tries(["reno", "dctcp", "bbr", "cubic"].map(name)),
-        tcp("TCP_ULP", TCP_ULP).answer(Name).tries([name("tls")]),
+        tcp("TCP_ULP", TCP_ULP)
+            .needs(Feature::Config("CONFIG_TLS"))
+            .answer(Name)
+            .tries([name("tls")]),
         tcp("TCP_THIN_LINEAR_TIMEOUTS", TCP_THIN_LINEAR_TIMEOUTS)
             .ints(&[1])
             .undo(0),
@@ -357,6 +361,7 @@ fn ipproto_ip() -> Vec<Opt> {
             .ints(&[1_i32.to_be()])
             .undo(0),
         ip("IP_LOCAL_PORT_RANGE", IP_LOCAL_PORT_RANGE)
+            .needs(Feature::Field("net/inet_sock.h", "local_port_range"))
             .answer(Range)
             .tries(
                 [
