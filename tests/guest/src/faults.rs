@@ -172,12 +172,23 @@ fn numbers_and_ports(is_tcp: bool) -> Result<Vec<(u32, u16)>> {
 /// flipped.
 const PORT: u16 = 0x5a5a;
 
+/// INET_LHTABLE_SIZE: the number of buckets of `listening_hash`.
+const LISTENING_BUCKETS: u16 = 32;
+
+/// Whether listeners are in `listening_hash`.
+fn has_listening_hash() -> Result<bool> {
+    Feature::Field("net/inet_hashtables.h", "listening_hash").is_here()
+}
+
 /// The number that the network namespace of the calling thread adds to the hash of a port at
 /// 127.0.0.1, up to the size of the table.
 ///
 /// UDP's slot is the port plus this, and `/proc/net/udp` numbers the slots. TCP's bucket is the
 /// port XOR this, and `/proc/net/tcp` lists the buckets in order: of two ports that differ in one
 /// bit, the one that comes first has that bit clear in its bucket.
+///
+/// In `listening_hash`, which old kernels have, the bucket is the port plus this. If there is one
+/// listener in each bucket, the one that comes first is in bucket 0.
 fn offset(is_tcp: bool) -> Result<u16> {
     if !is_tcp {
         let socket = sharing(false)?;
@@ -187,6 +198,16 @@ fn offset(is_tcp: bool) -> Result<u16> {
             .find(|(_, port)| *port == PORT)
             .context("no row")?;
         return Ok((slot as u16).wrapping_sub(PORT));
+    }
+    if has_listening_hash()? {
+        let mut sockets = Vec::new();
+        for port in PORT..PORT + LISTENING_BUCKETS {
+            let socket = sharing(true)?;
+            bind(&socket, true, port)?;
+            sockets.push(socket);
+        }
+        let (_, first) = *numbers_and_ports(true)?.first().context("no row")?;
+        return Ok(first.wrapping_neg() % LISTENING_BUCKETS);
     }
     let mut ports = vec![PORT];
     ports.extend((0..16).map(|bit| PORT ^ (1 << bit)));
@@ -240,7 +261,8 @@ impl Mixed {
         let theirs = make(Whose::Theirs)?;
         enter(&here)?;
 
-        let their_port = |port: u16| match is_tcp {
+        let is_xor = is_tcp && !has_listening_hash()?;
+        let their_port = |port: u16| match is_xor {
             true => port ^ our_offset ^ their_offset,
             false => port.wrapping_add(our_offset).wrapping_sub(their_offset),
         };

@@ -14,6 +14,7 @@ use libc::{c_int, SOL_SOCKET};
 use nix::errno::Errno;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const SO_TIMESTAMPING: c_int = 37;
 const RAW_HARDWARE: c_int = 1 << 6;
@@ -26,6 +27,8 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn with_device() -> Result<()> {
+    // A module on some kernels. If there is none, the next step fails.
+    let _ = Command::new("modprobe").args(["-q", "ptp"]).status();
     if let Err(err) = modules::insert_helper("phc", "") {
         return match err.downcast_ref() {
             Some(Errno::ENODEV) => skip(

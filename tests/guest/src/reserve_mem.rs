@@ -2,7 +2,8 @@
 
 //! SO_RESERVE_MEM, which needs a memory control group other than the root.
 
-use crate::harness::Case;
+use crate::features::Feature;
+use crate::harness::{skip, Case};
 use crate::memory_group::InGroup;
 use crate::netns::in_fresh;
 use crate::sockets::{get, row, set_int, Plan};
@@ -27,6 +28,12 @@ fn in_a_control_group() -> Result<()> {
             let pair = plan.pair()?;
             for socket in [pair.listener, pair.client, pair.server] {
                 ensure!(row(file, &socket)?.option("SO_RESERVE_MEM").is_none());
+                if let Err(err) = set_int(&socket, libc::SOL_SOCKET, SO_RESERVE_MEM, 1) {
+                    return skip(
+                        Feature::Option("SO_RESERVE_MEM"),
+                        format!("SO_RESERVE_MEM: {err}"),
+                    );
+                }
                 for bytes in [1, 4096, 100_000, 1 << 20, 4096] {
                     set_int(&socket, libc::SOL_SOCKET, SO_RESERVE_MEM, bytes)?;
                     let expected = get(&socket, libc::SOL_SOCKET, SO_RESERVE_MEM, 0)?;

@@ -39,8 +39,8 @@ const OF_THE_SOURCE: &[&str] = &[
     ".data..unlikely",
     ".init.data",
     ".exit.data",
-    // BUG(), atomic operations, static calls and keys, instructions that depend on the CPU, calls that
-    // depend on the hypervisor.
+    // BUG(), atomic operations, static calls and keys, instructions that depend on the CPU, calls
+    // that depend on the hypervisor.
     "__bug_table",
     ".smp_locks",
     ".static_call_sites",

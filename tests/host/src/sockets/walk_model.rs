@@ -14,9 +14,9 @@
 //!   becomes a TIME_WAIT.
 //! - A network namespace ends, and with it all its entries.
 //!
-//! `listening_hash`, the table of listeners in old kernels, changes in the first two ways, as read in
-//! Linux 5.10.262. There, a TIME_WAIT is linked in at the head before its connection is unlinked, under
-//! the same lock: [`Change::Unlink`] and [`Change::Reuse`] between two locks.
+//! `listening_hash`, the table of listeners in old kernels, changes in the first two ways, as read
+//! in Linux 5.10.262. There, a TIME_WAIT is linked in at the head before its connection is unlinked,
+//! under the same lock: [`Change::Unlink`] and [`Change::Reuse`] between two locks.
 //!
 //! If a new kernel changes chains in a new way, that is added here first.
 //!
