@@ -62,11 +62,17 @@ dist-vendor:
 	@scripts/vendor.sh
 
 # The packages: the module for DKMS, and the command.
-.PHONY: deb deb-dkms
+.PHONY: deb deb-dkms rpm rpm-dkms arch
 deb:
 	@scripts/deb.sh all
 deb-dkms:
 	@scripts/deb.sh dkms
+rpm:
+	@scripts/rpm.sh all
+rpm-dkms:
+	@scripts/rpm.sh dkms
+arch:
+	@scripts/arch.sh
 
 # Kbuild's own clean needs a build tree; without one, remove what Kbuild would.
 .PHONY: clean
@@ -129,8 +135,8 @@ test-host:
 	exit $$status
 test-build:
 	@cd tests && cargo test -p knetstat-build-tests
-# Tests the packages: apt install, boot, kernel upgrade, purge.
-# make test-package [KERNEL=debian-12|debian-13|debian-13-backports]
+# Tests the packages: apt install, boot, kernel upgrade, purge; rpm and pacman.
+# make test-package [KERNEL=debian-12|debian-13|debian-13-backports|rpm|arch]
 .PHONY: test-package
 test-package:
 	+@vm/package.sh $(named)
@@ -201,9 +207,11 @@ help:
 #h   make install-tool    install it, its manual page and its shell completions
 #h   make uninstall-tool  remove these
 #h
-#h Packages for Debian and Ubuntu:
-#h   make deb             build both: knetstat-dkms (the module) and knetstat (the command)
-#h   make deb-dkms        build knetstat-dkms only, which needs no cargo
+#h Packages, knetstat-dkms (the module) and knetstat (the command):
+#h   make deb             build both for Debian and Ubuntu
+#h   make rpm             build both for Fedora, RHEL and their relatives
+#h   make arch            build both for Arch
+#h   make deb-dkms, make rpm-dkms   build knetstat-dkms only, which needs no cargo
 #h
 #h In virtual machines, on Debian 12 or 13 as root:
 #h   make demo            show the module at work on the stock kernel of Debian 13

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds or installs the command in tools/knetstat, a static program, or says in one line why it cannot.
+# Builds, tests or installs the command in tools/knetstat, a static program, or says in one line why it cannot.
 #
-# usage: command.sh check|build|install|uninstall
-#   check   only check that all that the build needs is installed
+# usage: command.sh check|build|test|crates|install|uninstall
+#   check    only check that all that the build needs is installed
+#   test     run its tests, for packages: with the flags of the build, so that less is compiled again
+#   crates   print the crates that are linked into it: name, version and license, one a line
 #
-# The environment of check and build may have CARGO, and ARCH and CROSS_COMPILE as for the module; that of
+# The environment of the first four may have CARGO, and ARCH and CROSS_COMPILE as for the module; that of
 # install and uninstall PREFIX (/usr/local), DESTDIR, MANDIR, BASHDIR, ZSHDIR and FISHDIR. STRIP=no
 # leaves the debugging symbols in, for packages that strip it later.
 
@@ -60,7 +62,8 @@ check() {
 		die "libc.a is missing, and the command is linked statically; run: $(install_command "$LIBC_PACKAGE")"
 }
 
-build() {
+# run_cargo SUBCOMMAND
+run_cargo() {
 	local cargo cc offline=()
 	check
 	# Ubuntu's rustc has the version in its name, too.
@@ -69,9 +72,18 @@ build() {
 	export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
 	# With the crates that `make dist-vendor` packed, no network is needed.
 	if [ -d vendor ]; then offline=(--offline); fi
-	"$cargo" build --locked "${offline[@]}" --release --package knetstat --target "$target" \
-		--target-dir "${CARGO_TARGET_DIR:-target}" ||
-		die "the command does not build, see above; the first build downloads the crates in tools/Cargo.lock"
+	"$cargo" "$1" --locked "${offline[@]}" --release --package knetstat --target "$target" \
+		--target-dir "${CARGO_TARGET_DIR:-target}"
+}
+
+crates() {
+	local cargo cc offline=()
+	check
+	if [ -d vendor ]; then offline=(--offline); fi
+	# The crates of this project have a directory behind the version.
+	"$cargo" tree --quiet --locked "${offline[@]}" --package knetstat --target "$target" \
+		--edges no-build,no-dev,no-proc-macro --no-dedupe --prefix none --format '{p} {l}' |
+		sed -E '/ \(\//d; s/ v/ /; s,/, OR ,g' | LC_ALL=C sort -u
 }
 
 # The installed files.
@@ -101,7 +113,12 @@ put() { install -D -m 644 "$1" "${DESTDIR:-}${places[$2]}"; }
 
 case ${1:-} in
 check) check ;;
-build) build ;;
+build)
+	run_cargo build ||
+		die "the command does not build, see above; the first build downloads the crates in tools/Cargo.lock"
+	;;
+test) run_cargo test || die "the tests of the command failed, see above" ;;
+crates) crates ;;
 install)
 	[ -f "$built" ] || die "the command is not built; run: make tool"
 	may_write install-tool
@@ -122,5 +139,5 @@ uninstall)
 	may_write uninstall-tool
 	rm -f -- "${places[@]/#/${DESTDIR:-}}"
 	;;
-*) die "usage: $0 check|build|install|uninstall" ;;
+*) die "usage: $0 check|build|test|crates|install|uninstall" ;;
 esac

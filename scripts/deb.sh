@@ -10,6 +10,8 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$scripts/.."
+# shellcheck source=scripts/packages.sh
+. scripts/packages.sh
 
 case ${1:-} in
 all) which=binary ;;
@@ -21,20 +23,10 @@ missing=()
 have dpkg-buildpackage || missing+=(dpkg-dev)
 have dh || missing+=(debhelper)
 have dh_dkms || missing+=(dh-dkms)
-if [ "$1" = all ] && ! have "${CARGO:-cargo}"; then
-	[ -n "$CARGO_PACKAGE" ] || die "cargo is missing; run: $(install_cargo install_command)"
-	missing+=("$CARGO_PACKAGE")
+if [ ${#missing[@]} != 0 ] && [ "$MANAGER" != apt-get ]; then
+	die "the packages are for Debian and Ubuntu, and are built there; for others: make rpm, make arch, or make && make install"
 fi
-if [ ${#missing[@]} != 0 ]; then
-	case $MANAGER in
-	apt-get) die "building the packages needs ${missing[*]}; run: $(install_command "${missing[@]}")" ;;
-	*) die "the packages are for Debian and Ubuntu, and are built there; run here: make && make install" ;;
-	esac
-fi
-if [ "$1" = all ]; then
-	said=$(scripts/command.sh check 2>&1) ||
-		die "${said#knetstat: }; or build only the package of the module: make deb-dkms"
-fi
+check_tools "$1" deb-dkms "${missing[@]}"
 
 # debhelper changes HOME.
 export CARGO_HOME=${CARGO_HOME:-$HOME/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
@@ -45,9 +37,7 @@ trap 'rm -rf "$scratch"; rmdir --ignore-fail-on-non-empty target' EXIT
 rm -rf "$scratch"
 mkdir -p "$scratch"
 mkdir "$scratch/knetstat"
-# Without the tests, and without what was built here.
-tar -c --exclude=target CHANGELOG.md Kbuild Makefile README.md ./*.rs abstractions bindings debian docs man rust scripts \
-	sockets sockopts tools | tar -x -C "$scratch/knetstat"
+sources | tar -x -C "$scratch/knetstat"
 # --no-check-builddeps, because build-essential is not needed.
 if ! (cd "$scratch/knetstat" && dpkg-buildpackage --build="$which" --no-sign --no-check-builddeps) > "$scratch/log" 2>&1; then
 	tail -n 20 "$scratch/log" >&2

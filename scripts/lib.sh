@@ -38,7 +38,7 @@ oldest_rustc=1.85
 # ID in its /etc/os-release, or the ID_LIKE in that of a distribution which was derived from it.
 #
 # To add a distribution, copy the file of the most similar one. Each file defines all of these facts.
-# Those in capitals are variables; RUST_PACKAGES is an array. The others are functions, which print
+# Those in capitals are variables; RUST_PACKAGES and MAKEPKG_PACKAGES are arrays. The others are functions, which print
 # one line. A fact that does not apply is an empty variable, an empty array, or a function that prints
 # nothing: name() { :; }. A "command" is printed for a person to run, with as_root if it needs root.
 #   MANAGER            the package manager, which identifies a distribution that has another name
@@ -47,6 +47,8 @@ oldest_rustc=1.85
 #   CARGO_PACKAGE      the package with a cargo that is new enough; empty if RUST_INSTEAD installs it
 #   KERNEL_RUSTC_PACKAGE  the package with the rustc that its kernels are built with
 #   LIBC_PACKAGE       the package with libc.a
+#   RPMBUILD_PACKAGE   the package with rpmbuild
+#   MAKEPKG_PACKAGES   the packages with makepkg and what it calls
 #   METADATA_SOURCE    the package with the kernel source for `make metadata`; empty if there is none
 #   install_command    PACKAGE...: the command that installs packages
 #   reinstall_command  PACKAGE...: the command that installs them again

@@ -10,6 +10,8 @@ RUST_INSTEAD=
 CARGO_PACKAGE=rust
 KERNEL_RUSTC_PACKAGE=rust
 LIBC_PACKAGE=glibc
+RPMBUILD_PACKAGE=rpm-tools
+MAKEPKG_PACKAGES=(pacman)
 METADATA_SOURCE=
 
 install_command() { as_root pacman -S "$@"; }

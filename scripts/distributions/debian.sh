@@ -23,6 +23,8 @@ case $(os_release VERSION_ID) in
 esac
 KERNEL_RUSTC_PACKAGE=rustc
 LIBC_PACKAGE=libc6-dev
+RPMBUILD_PACKAGE=rpm
+MAKEPKG_PACKAGES=(makepkg pacman-package-manager libarchive-tools)
 METADATA_SOURCE=linux-source
 
 install_command() { as_root apt install "$@"; }

@@ -10,6 +10,8 @@ RUST_INSTEAD=
 CARGO_PACKAGE=cargo
 KERNEL_RUSTC_PACKAGE=rust
 LIBC_PACKAGE=glibc-static
+RPMBUILD_PACKAGE=rpm-build
+MAKEPKG_PACKAGES=(pacman)
 METADATA_SOURCE=
 
 install_command() { as_root dnf install "$@"; }

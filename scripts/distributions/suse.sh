@@ -9,6 +9,8 @@ RUST_PACKAGES=()
 CARGO_PACKAGE=cargo
 KERNEL_RUSTC_PACKAGE=rust
 LIBC_PACKAGE=glibc-devel-static
+RPMBUILD_PACKAGE=rpm-build
+MAKEPKG_PACKAGES=()
 METADATA_SOURCE=
 
 install_command() { as_root zypper install "$@"; }

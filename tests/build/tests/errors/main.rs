@@ -15,6 +15,7 @@ mod lint;
 mod machine;
 mod metadata;
 mod module_script;
+mod packages;
 mod probes;
 mod standalone;
 
@@ -29,7 +30,8 @@ fn help_needs_nothing() {
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success());
     for target in [
-        "metadata", "load", "unload", "install", "clean", "fmt", "lint", "clippy", "doc",
+        "metadata", "load", "unload", "install", "clean", "fmt", "lint", "clippy", "doc", "deb",
+        "rpm", "arch",
     ] {
         assert!(
             stdout.contains(&format!("make {target} ")),
