@@ -5,19 +5,30 @@
 #
 # Tests the packages as an administrator uses them: `make deb`, apt install in a minimal root of each
 # release, modprobe in the unmodified kernel that is installed there and boots from that root, the command,
-# an upgrade of the package, more kernels, kernels for which it cannot be built, removal. Ends with a line
-# that sums up, and fails unless every test passed.
+# an upgrade of the package, more kernels, kernels for which it cannot be built, removal. "rpm" and "arch" test
+# `make rpm` and `make arch`, without a boot. Ends with a line that sums up, and fails unless every test
+# passed.
 #
-# usage: vm/package.sh [KERNEL]...    (default: debian-12 debian-13 debian-13-backports)
+# usage: vm/package.sh [KERNEL|rpm|arch]...    (default: debian-12 debian-13 debian-13-backports rpm arch)
 
 . "$(dirname "$0")/lib.sh"
 
-[[ $# -gt 0 ]] || set -- debian-12 debian-13 debian-13-backports
-for name; do check_kernel_name "$name"; done
+[[ $# -gt 0 ]] || set -- debian-12 debian-13 debian-13-backports rpm arch
+others=() guests=()
+for name; do
+	case $name in
+	rpm | arch) others+=("$name") ;;
+	*)
+		check_kernel_name "$name"
+		guests+=("$name")
+		;;
+	esac
+done
+set -- "${guests[@]}"
 check_host
 ROOT=$("$VM/root.sh")
-DEB_ROOT=$("$VM/stock-root.sh" deb)
-for name; do "$VM/stock-root.sh" "$name" > /dev/null; done
+[[ $# -eq 0 ]] || DEB_ROOT=$("$VM/stock-root.sh" deb)
+for name in "$@" "${others[@]}"; do "$VM/stock-root.sh" "$name" > /dev/null; done
 check_disk 6
 lock_use
 cargo_settings
@@ -79,10 +90,10 @@ fails() { if "$@"; then return 1; fi; }
 module_of() { find "$COPY/lib/modules/$1/" -name 'knetstat.ko*' -printf '%P\n'; }
 kernels() { find "$COPY/boot" -name 'vmlinuz-*' -printf '%f\n' | sed 's/vmlinuz-//' | sort; }
 
-# copy_checkout DIR: a copy to run `make deb` in.
+# copy_checkout DIR: a copy to build packages in.
 copy_checkout() {
 	mkdir -p "$1"
-	tar -C "$TOP" --exclude=./.git --exclude=target --exclude='./knetstat*.deb' -c . | tar -C "$1" -x
+	tar -C "$TOP" --exclude=./.git --exclude=target --exclude='./knetstat[-_]*' -c . | tar -C "$1" -x
 }
 # make_deb DIR [TARGET] [VARIABLE]...
 make_deb() { in_root_at "$DEB_ROOT" build env "${@:3}" make -C "$(in_cache "$1")" "${2:-deb}"; }
@@ -292,17 +303,23 @@ refused_unknown_key() {
 TOO_OLD=5.10.0-99-amd64
 TOO_OLD_LINE="^knetstat: Linux $TOO_OLD is too old, knetstat needs 6\.1 or later; "
 
-# An upgrade to a newer version of the package, on a machine with a kernel that is too old.
-newer_version() {
-	local build=$COPY/lib/modules/$TOO_OLD/build newer=$VERSION+newer
-	copy_checkout "$RUN/newer"
-	sed -i "1s/($VERSION)/($newer)/" "$RUN/newer/debian/changelog"
-	make_deb "$RUN/newer" deb-dkms
+# make_old_kernel: headers of a kernel that is too old.
+make_old_kernel() {
+	local build=$COPY/lib/modules/$TOO_OLD/build
 	mkdir -p "$build/include/config" "$build/include/generated"
 	touch "$build/Makefile"
 	echo "#define UTS_RELEASE \"$TOO_OLD\"" > "$build/include/generated/utsrelease.h"
 	echo 5.10.0 > "$build/include/config/kernel.release"
 	printf 'CONFIG_X86_64=y\nCONFIG_64BIT=y\n' | tee "$build/.config" > "$build/include/config/auto.conf"
+}
+
+# An upgrade to a newer version of the package, on a machine with a kernel that is too old.
+newer_version() {
+	local newer=$VERSION+newer
+	copy_checkout "$RUN/newer"
+	sed -i "1s/($VERSION)/($newer)/" "$RUN/newer/debian/changelog"
+	make_deb "$RUN/newer" deb-dkms
+	make_old_kernel
 	keep in_copy sh -c '
 		# All kernels, also with a dkms that would build for the newest only.
 		mkdir -p /etc/dkms/framework.conf.d
@@ -376,8 +393,8 @@ list() {
 		grep -vE '^/(var/(lib/(apt|dpkg)|cache|log|backups)|tmp|run|proc|sys|dev|knetstat|cache|vm)(/|$)' | LC_ALL=C sort
 }
 
-removed() {
-	keep in_copy apt-get purge -y knetstat-dkms knetstat
+# nothing_of_ours: no file of the packages is left, nor anything that DKMS made of them.
+nothing_of_ours() {
 	[[ ! -e $COPY/usr/bin/knetstat ]]
 	fails grep -rl knetstat "$COPY"/usr/share/{man,zsh,fish,bash-completion}
 	[[ -z $(module_of "$RELEASE")$(module_of "$NEW") ]]
@@ -385,6 +402,11 @@ removed() {
 	fails compgen -G "$COPY/usr/src/knetstat-*"
 	fails compgen -G "$COPY/lib/modules/*/updates"
 	fails grep -l knetstat "$COPY"/lib/modules/*/modules.dep
+}
+
+removed() {
+	keep in_copy apt-get purge -y knetstat-dkms knetstat
+	nothing_of_ours
 }
 
 # All new paths belong to packages, or were made by their scripts or dkms.
@@ -403,8 +425,27 @@ DEB='' OUTPUT=$RUN/output
 VERSION=$(sed -n '1s/^knetstat (\(.*\)) .*/\1/p' "$TOP/debian/changelog")
 DEB=knetstat-dkms_${VERSION}_all.deb
 COMMAND=knetstat_${VERSION}_amd64.deb
+# shellcheck source=vm/package-rpm.sh
+. "$VM/package-rpm.sh"
+# shellcheck source=vm/package-arch.sh
+. "$VM/package-arch.sh"
+for name in "${others[@]}"; do "test_$name"; done
+
+sum_up() {
+	note "$(elapsed $((SECONDS - begun))) min; logs are in $LOGS"
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[[ $failed -eq 0 && $passed -gt 0 ]]
+}
+if [[ $# -eq 0 ]]; then
+	sum_up
+	exit
+fi
+
 try deb::builds deb_builds
-[[ $STATUS -eq 0 ]] || { echo "$passed passed, $failed failed, $skipped skipped"; exit 1; }
+if [[ $STATUS -ne 0 ]]; then
+	sum_up
+	exit
+fi
 try deb::dkms_alone deb_dkms_alone
 try deb::version deb_version
 try deb::lintian deb_lintian
@@ -451,6 +492,4 @@ for KERNEL; do
 	remove_tree "$RUN/$KERNEL"
 done
 
-note "$(elapsed $((SECONDS - begun))) min; logs are in $LOGS"
-echo "$passed passed, $failed failed, $skipped skipped"
-[[ $failed -eq 0 && $passed -gt 0 ]]
+sum_up

@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Makes a root of a guest's release without knetstat: Debian's minimal system, the guest's kernel and its
-# headers. With "deb", makes the root in which `make deb` runs. Prints its path. Tests that install
-# something use a copy of it.
+# headers. With "deb", "rpm" or "arch", makes the root in which the target of `make` with this name runs.
+# Prints its path. Tests that install something use a copy of it.
 #
-# usage: vm/stock-root.sh [--find] KERNEL|deb
+# usage: vm/stock-root.sh [--find] KERNEL|deb|rpm|arch
 #   --find   make nothing: fail if the root is not in the cache
 
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=vm/bootstrap.sh
 . "$VM/bootstrap.sh"
 
-usage="usage: vm/stock-root.sh [--find] KERNEL|deb"
+usage="usage: vm/stock-root.sh [--find] KERNEL|deb|rpm|arch"
 if [[ ${1:-} == --find ]]; then
 	FIND=yes
 	shift
@@ -21,16 +21,19 @@ fi
 # The release of the build root.
 SUITE='' FROM='' name=$1
 of_build_root=$(sed -n 's/^SUITE=//p' "$VM/root.sh")
-if [[ $name == deb ]]; then
-	SUITE=$of_build_root PACKAGES="make dpkg-dev debhelper dh-dkms lintian cargo libc6-dev"
-else
+case $name in
+deb) SUITE=$of_build_root PACKAGES="make dpkg-dev debhelper dh-dkms lintian cargo libc6-dev" ;;
+rpm) SUITE=$of_build_root PACKAGES="make rpm rpmlint cargo gcc libc6-dev xz-utils" ;;
+arch) SUITE=$of_build_root PACKAGES="make makepkg pacman-package-manager libarchive-tools cargo gcc libc6-dev xz-utils" ;;
+*)
 	load_guest "$name"
 	name=$KERNEL
 	[[ $MACHINE == qemu && $ARCH == amd64 ]] || die_usage "only guests that run Debian for amd64 in QEMU have a root; $name does not"
 	PACKAGES="$IMAGE ${IMAGE/-image-/-headers-}"
 	# The kernel of a guest without SUITE is that of the build root, from backports.
 	if [[ -z $SUITE ]]; then SUITE=$of_build_root FROM=$of_build_root-backports; fi
-fi
+	;;
+esac
 
 packages() {
 	local root=$1 from=()
