@@ -119,7 +119,7 @@ rpm_installs() {
 	one "^knetstat $(re "$VERSION")$"
 	in_copy "$IN_TOP/debian/tests/command"
 	keep in_copy rpm -ql knetstat
-	for file in bin/knetstat share/man/man8/knetstat.8.gz share/bash-completion/completions/knetstat \
+	for file in bin/knetstat share/man/man8/knetstat.8.gz share/man/man5/knetstat-check.5.gz share/bash-completion/completions/knetstat \
 		share/zsh/site-functions/_knetstat share/fish/vendor_completions.d/knetstat.fish; do
 		one "^/usr/$file$"
 	done
