@@ -6,7 +6,7 @@ use crate::machine::{
     fails, oldest_of, project, standalone, write, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, REACHED,
     RELEASES, RUNNING,
 };
-use std::{fs, os::unix::fs::symlink};
+use std::fs;
 
 #[test]
 fn builds() {
