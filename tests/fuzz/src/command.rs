@@ -204,7 +204,7 @@ const COMPARED: [(&str, &str); 7] = [
 
 const OPERATORS: [&str; 6] = ["=", "!=", "<", "<=", ">", ">="];
 
-const WORDS: [&str; 55] = [
+const WORDS: [&str; 60] = [
     "state",
     "exclude",
     "all",
@@ -262,6 +262,9 @@ const WORDS: [&str; 55] = [
     ">1s",
     "nginx",
     "cubic",
+    "container",
+    "cgroup",
+    "netns",
 ];
 
 impl Word<'_> {
@@ -337,7 +340,7 @@ fn check_filters(filters: &[Vec<Word<'_>>; 2], row: Option<&Row<'_>>, holders: H
 fn printed(mut layout: Layout, row: &Row<'_>, owners: &[Owner]) -> String {
     let mut out = Vec::new();
     if layout.is_for_a_terminal() {
-        layout.measure(row);
+        layout.measure(row, owners);
     }
     layout.row(&mut out, row, owners).expect("a Vec takes all");
     let text = String::from_utf8(out).expect("a row is text");
@@ -407,7 +410,7 @@ fn check_printed(row: &Row<'_>, owners: &[Owner], width: u8) {
 
 fn check_json(row: &Row<'_>, owners: &[Owner]) {
     let mut out = Vec::new();
-    JsonPrinter::new(Box::new(&mut out), true)
+    JsonPrinter::new(Box::new(&mut out), true, true)
         .row(row, b"", owners)
         .expect("a Vec takes all");
     let object: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
@@ -473,7 +476,7 @@ fn check_unparsed(file: File, line: &[u8], width: u8) {
     let text = String::from_utf8(out).expect("it is text");
     assert_eq!(text.find(char::is_control), Some(text.len() - 1));
     let mut out = Vec::new();
-    JsonPrinter::new(Box::new(&mut out), true)
+    JsonPrinter::new(Box::new(&mut out), true, true)
         .unparsed(file, line)
         .expect("a Vec takes all");
     let object: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
