@@ -17,7 +17,6 @@ use crate::source::files::{Family, File, Netid};
 use crate::source::fresh::{sysctl, FreshSocket, Refusal};
 use crate::source::namespaces::Netns;
 use crate::source::rights;
-use elsa::FrozenMap;
 use std::cell::OnceCell;
 use std::fmt;
 use std::net::IpAddr;
@@ -122,8 +121,8 @@ impl Class {
 /// The defaults of an option in each class. The kernel is asked once for each, when it is needed.
 pub struct Defaults {
     pub info: &'static Info,
-    /// By the number of the network namespace.
-    values: FrozenMap<u64, Box<InNetns>>,
+    /// The defaults in the network namespace of this process. Others keep them with their namespace.
+    own: InNetns,
     failure: OnceCell<String>,
 }
 
@@ -145,7 +144,7 @@ impl Defaults {
     pub fn new(info: &'static Info) -> Self {
         Self {
             info,
-            values: FrozenMap::default(),
+            own: InNetns::default(),
             failure: OnceCell::new(),
         }
     }
@@ -178,10 +177,9 @@ impl Defaults {
         }
     }
 
-    fn within(&self, netns: Option<&Rc<Netns>>) -> &InNetns {
-        let id = netns.map_or(0, |netns| netns.id());
-        let known = self.values.get(&id);
-        known.unwrap_or_else(|| self.values.insert(id, Box::default()))
+    fn within<'a>(&'a self, netns: Option<&'a Rc<Netns>>) -> &'a InNetns {
+        let of_netns = netns.and_then(|netns| netns.answers.of(self.info.index));
+        of_netns.unwrap_or(&self.own)
     }
 
     fn is_hidden(&self, netns: Option<&Rc<Netns>>) -> bool {
@@ -196,12 +194,12 @@ impl Defaults {
     }
 
     /// The default of the socket in this row.
-    pub fn of(&self, row: &Row<'_>) -> &DefaultValue {
+    pub fn of<'a>(&'a self, row: &Row<'a>) -> &'a DefaultValue {
         self.of_class(row.netns, Class::of(row))
     }
 
     /// The default of the sockets of a class in a network namespace, or in that of this process.
-    pub fn of_class(&self, netns: Option<&Rc<Netns>>, class: Class) -> &DefaultValue {
+    pub fn of_class<'a>(&'a self, netns: Option<&'a Rc<Netns>>, class: Class) -> &'a DefaultValue {
         let value = &self.within(netns).values[class.index()];
         value.get_or_init(|| {
             let info = self.info;

@@ -46,7 +46,7 @@ impl Key {
     fn with(row: &Row<'_>, id: Id) -> Self {
         Self {
             file: row.file,
-            netns: row.netns.cloned(),
+            netns: row.netns.map(Netns::slim),
             id,
         }
     }

@@ -8,18 +8,24 @@ use crate::source::process::Owner;
 use std::fmt::{self, Write};
 use std::rc::Rc;
 
-/// The container of a socket, or the unit of systemd: that of the first process that has the socket
-/// open. If no process is known, it is that of all processes in the network namespace, if they agree.
+/// The container of a socket, or the unit of systemd: that of a process that has the socket open.
+/// A container comes before a unit. If no process is known, it is that of all processes in the network namespace, if they agree.
 pub fn container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<Place<'a>> {
     cgroup(row, owners).and_then(|cgroup| Place::of(cgroup))
 }
 
 /// The control group that gives the container of a socket; see [`container`].
 pub fn cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<&'a Rc<Cgroup>> {
-    if let Some(owner) = owners.first() {
-        return owner.cgroup();
+    // Processes may inherit a socket, for example from systemd.
+    let rank = |cgroup: &&Rc<Cgroup>| match &cgroup.container {
+        Some(found) if !found.is_unit() => 0,
+        Some(found) if *found.id != *"init.scope" => 1,
+        _ => 2,
+    };
+    if !owners.is_empty() {
+        return owners.iter().filter_map(Owner::cgroup).min_by_key(rank);
     }
-    let netns = row.netns?;
+    let netns = row.netns.filter(|netns| netns.is_whole)?;
     netns.container()?;
     netns.cgroups.first()
 }
@@ -30,7 +36,6 @@ pub struct Place<'a> {
     pub container: &'a Container,
     /// `None` for a unit, and if it is not known.
     pub hostname: Option<&'a str>,
-    pub cgroup: &'a str,
 }
 
 impl<'a> Place<'a> {
@@ -39,7 +44,6 @@ impl<'a> Place<'a> {
         Some(Self {
             container,
             hostname: cgroup.hostname.as_deref(),
-            cgroup: &cgroup.path,
         })
     }
 

@@ -21,13 +21,15 @@ pub enum Reason {
     Owners,
     /// No process is known to have the socket open, and processes in its network namespace differ.
     Shared,
+    /// The host name of the container is not known.
+    Hostname,
     /// This process may not see the inode of the network namespace.
     Netns,
 }
 
 impl Reason {
     /// The reasons, each with its JSON key and with the text of the note.
-    pub const ALL: [(Reason, &'static str, &'static str); 8] = [
+    pub const ALL: [(Reason, &'static str, &'static str); 9] = [
         (
             Reason::Forgotten,
             "forgotten",
@@ -57,7 +59,13 @@ impl Reason {
         (
             Reason::Shared,
             "shared",
-            "no process has them open, and several containers use their network namespace",
+            "no process has them open, and processes of different control groups use their network \
+            namespace",
+        ),
+        (
+            Reason::Hostname,
+            "hostname",
+            "the host name of a container is not known; run as root",
         ),
         (
             Reason::Netns,
@@ -81,7 +89,7 @@ impl Reason {
 
 /// A set of reasons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reasons(u8);
+pub struct Reasons(u16);
 
 impl Reasons {
     pub const NONE: Self = Self(0);

@@ -170,7 +170,9 @@ impl<'a> SocketObject<'a> {
                 .filter(|_| all_netns)
                 .map(|netns| NetnsObject::of(netns)),
             container: place.map(ContainerObject::of),
-            cgroup: place.map(|place| place.cgroup),
+            cgroup: place::cgroup(row, owners)
+                .filter(|_| all_netns)
+                .map(|cgroup| &*cgroup.path),
             netid: row.file.netid,
             family: row.file.family,
             state: row.state.long(),

@@ -16,10 +16,7 @@ use std::fmt::Write;
 fn closed_note(count: usize) -> String {
     let namespaces = counted(count, "network namespace", "network namespaces");
     let them = if count == 1 { "it" } else { "them" };
-    format!(
-        "cannot read {namespaces} in which no process is; entering {them} needs CAP_SYS_ADMIN, so run \
-        as root"
-    )
+    format!("cannot read {namespaces}: entering {them} needs CAP_SYS_ADMIN; run as root")
 }
 
 /// The notes on one read of the files.

@@ -12,8 +12,12 @@
 //! | containerd, under Kubernetes | `cri-containerd-ID.scope` | `kubepods/.../podUID/ID` |
 //! | CRI-O | `crio-ID.scope` | `kubepods/.../podUID/crio-ID` |
 //! | Podman | `libpod-ID.scope` | `libpod_parent/libpod-ID` |
+//! | Podman, in a unit (Quadlet) | `NAME.service/libpod-payload-ID` | |
 //! | LXC | `lxc.payload.NAME` | `lxc.payload.NAME`, `lxc/NAME` |
-//! | systemd-nspawn | `systemd-nspawn@NAME.service`, `machine-NAME.scope` | |
+//! | systemd-nspawn | `systemd-nspawn@NAME.service/payload`, `machine-NAME.scope/payload` | |
+//!
+//! The other parts of these units are the monitors of containers, which run outside of them. The
+//! virtual machines of libvirt have units `machine-qemu-...scope`, but no `payload`.
 //!
 //! Kubernetes puts the containers of a pod into `kubepods-...-podUID.slice` or `podUID`. In the
 //! former, systemd requires that the hyphens of the UID are underscores.
@@ -76,6 +80,9 @@ pub enum Runtime {
     Podman,
     /// A container of Kubernetes whose control group does not name the runtime.
     Kubernetes,
+    /// A container whose control group names neither the runtime nor Kubernetes, for example below a
+    /// parent that an administrator chose.
+    Unknown,
     Lxc,
     Nspawn,
     /// A unit of systemd: a service, scope or slice that is no container.
@@ -90,6 +97,7 @@ impl Runtime {
             Runtime::CriO => "cri-o",
             Runtime::Podman => "podman",
             Runtime::Kubernetes => "kubernetes",
+            Runtime::Unknown => "unknown",
             Runtime::Lxc => "lxc",
             Runtime::Nspawn => "nspawn",
             Runtime::Systemd => "systemd",
@@ -170,8 +178,9 @@ fn container(path: &str) -> Option<Container> {
     let mut found = None;
     for (at, part) in parts.iter().enumerate() {
         let before = at.checked_sub(1).map_or("", |at| parts[at]);
+        let after = parts.get(at + 1).copied();
         // The innermost container counts: a container may run in another one.
-        found = of_part(part, before).or(found);
+        found = of_part(part, before, after).or(found);
     }
     if let Some((runtime, id)) = found {
         let pod = pod.map(Into::into);
@@ -190,15 +199,15 @@ fn container(path: &str) -> Option<Container> {
     })
 }
 
-/// The container that a part of a path names; `before` is the part before it.
-fn of_part(part: &str, before: &str) -> Option<(Runtime, String)> {
+/// The container that a part of a path names. `before` and `after` are the parts beside it.
+fn of_part(part: &str, before: &str, after: Option<&str>) -> Option<(Runtime, String)> {
     let unit = part.strip_suffix(".scope");
     if let Some((prefix, id)) = unit.unwrap_or(part).rsplit_once('-') {
         let runtime = match prefix {
             "docker" => Some(Runtime::Docker),
             "cri-containerd" | "nerdctl" => Some(Runtime::Containerd),
             "crio" => Some(Runtime::CriO),
-            "libpod" => Some(Runtime::Podman),
+            "libpod" | "libpod-payload" => Some(Runtime::Podman),
             _ => None,
         };
         // Others, such as `libpod-conmon-ID.scope`, are the monitors of containers.
@@ -211,7 +220,7 @@ fn of_part(part: &str, before: &str) -> Option<(Runtime, String)> {
             "docker" | "moby" => Runtime::Docker,
             _ if pod_uid(before).is_some() => Runtime::Kubernetes,
             "default" | "k8s.io" => Runtime::Containerd,
-            _ => return None,
+            _ => Runtime::Unknown,
         };
         return Some((runtime, part.to_owned()));
     }
@@ -223,7 +232,9 @@ fn of_part(part: &str, before: &str) -> Option<(Runtime, String)> {
     let of_service = part.strip_prefix("systemd-nspawn@");
     let of_service = of_service.and_then(|name| name.strip_suffix(".service"));
     let of_scope = unit.and_then(|unit| unit.strip_prefix("machine-"));
-    let name = of_service.or(of_scope)?;
+    let name = of_service
+        .or(of_scope)
+        .filter(|_| after == Some("payload"))?;
     Some((Runtime::Nspawn, unescaped(name)))
 }
 
@@ -290,8 +301,12 @@ impl Container {
     }
 
     /// Whether `text` names it: by runtime and ID, by ID, by the first digits of the ID, or by the
-    /// UID of its pod.
+    /// UID of its pod. A host name in brackets, as it is shown, is ignored.
     pub fn is(&self, text: &str) -> bool {
+        let text = match text.strip_suffix(')') {
+            Some(shown) => shown.split('(').next().unwrap_or_default(),
+            None => text,
+        };
         let id = match text.split_once(':') {
             Some((runtime, id)) if runtime == self.runtime.name() => id,
             _ => text,
@@ -374,6 +389,22 @@ mod tests {
                 false,
             ),
             (r"/machine.slice/machine-web\x2d1.scope/payload", "nspawn", "web-1", false),
+            (
+                r"/machine.slice/machine-qemu\x2d1\x2dvm1.scope/libvirt",
+                "systemd",
+                r"machine-qemu\x2d1\x2dvm1.scope",
+                false,
+            ),
+            (
+                "/machine.slice/systemd-nspawn@web.service/supervisor",
+                "systemd",
+                "systemd-nspawn@web.service",
+                false,
+            ),
+            ("/system.slice/nginx.service/libpod-payload-HEX", "podman", HEX, false),
+            ("/system.slice/nginx.service/runtime", "systemd", "nginx.service", false),
+            ("/ecs/task/HEX", "unknown", HEX, false),
+            ("/../HEX", "unknown", HEX, false),
             ("/system.slice/nginx.service", "systemd", "nginx.service", false),
             ("/user.slice/user-0.slice/session-3.scope", "systemd", "session-3.scope", false),
             (

@@ -11,10 +11,13 @@
 use crate::source::cgroup::{Cgroup, Container};
 use crate::source::files::{Family, File, Netid};
 use crate::source::netns;
+use elsa::FrozenMap;
 use nix::sched::{setns, CloneFlags};
 use rustix::fd::OwnedFd;
 use rustix::fs::{readlinkat, statat, AtFlags};
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io;
@@ -44,8 +47,36 @@ pub struct Netns {
     members: Vec<String>,
     /// A file that keeps it.
     kept_by: Option<PathBuf>,
+    /// The inodes of the module's file in the namespaces with processes whose own inode is hidden. One
+    /// of them may be this namespace.
+    listed: Rc<HashSet<u64>>,
     /// The control groups of the processes in it, each once.
     pub cgroups: Vec<Rc<Cgroup>>,
+    /// Whether all processes in it are known.
+    pub is_whole: bool,
+    /// This namespace without its members, for those that keep it for long.
+    slim: Option<Rc<Netns>>,
+    /// The findings about options in it, by the index of the option.
+    pub answers: Answers,
+}
+
+/// Findings that end with a namespace.
+#[derive(Default)]
+pub struct Answers(FrozenMap<usize, Box<dyn Any>>);
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answers")
+    }
+}
+
+impl Answers {
+    /// The findings of an index, which are none at first.
+    pub fn of<T: Default + 'static>(&self, index: usize) -> Option<&T> {
+        let known = self.0.get(&index);
+        let found = known.unwrap_or_else(|| self.0.insert(index, Box::new(T::default())));
+        found.downcast_ref()
+    }
 }
 
 /// Namespaces are the same if their inodes are.
@@ -104,8 +135,18 @@ impl Netns {
         if self.kept_by.is_none() {
             return Ok(None);
         }
-        let path = format!("/proc/thread-self/net/{}", file.name());
-        self.within(|| found(fs::File::open(path)))?
+        let net = Path::new("/proc/thread-self/net");
+        let opened = self.within(|| {
+            let opened = found(fs::File::open(net.join(file.name())))?;
+            Ok((opened, inode(&net.join(FILE.name()))))
+        });
+        match opened.and_then(|opened: io::Result<_>| opened) {
+            // A namespace that is listed because of a process in it, whose inode is hidden.
+            Ok((_, Some(file))) if self.listed.contains(&file) => Ok(None),
+            Ok((opened, _)) => Ok(opened),
+            Err(err) if is_gone(&err) => Ok(None),
+            Err(err) => Err(err),
+        }
     }
 
     /// Runs `run` on a thread that has entered this namespace. No process enters it.
@@ -116,6 +157,26 @@ impl Netns {
     pub fn within<R: Send>(&self, run: impl FnOnce() -> R + Send) -> io::Result<R> {
         if self.is_own {
             return Ok(run());
+        }
+        let opened = self.handle()?;
+        let enter_and_run = || {
+            setns(opened, CloneFlags::CLONE_NEWNET)?;
+            Ok(run())
+        };
+        thread::scope(|scope| {
+            let entered = scope.spawn(enter_and_run).join();
+            entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Opens the namespace itself.
+    ///
+    /// # Errors
+    ///
+    /// If this process may not see it, or if it is gone.
+    pub fn handle(&self) -> io::Result<fs::File> {
+        if self.is_own {
+            return fs::File::open("/proc/self/ns/net");
         }
         let of_members = self.members.iter().map(|member| {
             let path = PathBuf::from(format!("/proc/{member}/ns/net"));
@@ -133,24 +194,12 @@ impl Netns {
                 break;
             }
         }
-        let opened = opened?;
-        let enter_and_run = || {
-            setns(opened, CloneFlags::CLONE_NEWNET)?;
-            Ok(run())
-        };
-        thread::scope(|scope| {
-            let entered = scope.spawn(enter_and_run).join();
-            entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        opened
     }
 
-    /// The inode of the namespace, opened.
-    pub fn handle(&self) -> io::Result<fs::File> {
-        match (self.is_own, self.members.first()) {
-            (true, _) => fs::File::open("/proc/self/ns/net"),
-            (false, Some(member)) => fs::File::open(format!("/proc/{member}/ns/net")),
-            (false, None) => fs::File::open(self.kept_by.as_deref().unwrap_or(Path::new(""))),
-        }
+    /// This namespace without its members. It takes little memory.
+    pub fn slim(self: &Rc<Self>) -> Rc<Self> {
+        Rc::clone(self.slim.as_ref().unwrap_or(self))
     }
 }
 
@@ -189,8 +238,8 @@ pub struct Search {
     by_file: HashMap<u64, usize>,
     /// Files that keep a namespace, with its inode.
     keepers: Vec<(u64, PathBuf)>,
-    /// The mount namespaces that were looked into.
-    mounts: HashSet<Vec<u8>>,
+    /// The mount namespaces that were looked into, each with the root of a process in it.
+    mounts: HashSet<(Vec<u8>, u64, u64)>,
 }
 
 impl Search {
@@ -254,13 +303,18 @@ impl Search {
         let Ok(link) = readlinkat(proc, format!("{pid}/ns/mnt"), Vec::new()) else {
             return;
         };
-        if !self.mounts.insert(link.into_bytes()) {
+        // A process sees only the mounts below its root.
+        let Ok(root) = statat(proc, format!("{pid}/root"), AtFlags::empty()) else {
+            return;
+        };
+        let key = (link.into_bytes(), root.st_dev, root.st_ino);
+        if self.mounts.contains(&key) {
             return;
         }
-        // A mount point need not be UTF-8, but then nobody gave it a name to look for.
         let Ok(text) = fs::read(format!("/proc/{pid}/mountinfo")) else {
             return;
         };
+        self.mounts.insert(key);
         for line in String::from_utf8_lossy(&text).lines() {
             let mut fields = line.split(' ');
             let Some((ino, point)) = fields.nth(3).and_then(linked).zip(fields.next()) else {
@@ -271,8 +325,11 @@ impl Search {
         }
     }
 
-    /// The namespaces: that of this process first, then those with names.
-    pub fn end(mut self) -> Vec<Rc<Netns>> {
+    /// The namespaces: that of this process first, then those with names. `is_whole` says whether all
+    /// processes were seen.
+    pub fn end(mut self, is_whole: bool) -> Vec<Rc<Netns>> {
+        let hidden = self.found.iter().filter(|netns| netns.ino.is_none());
+        let listed: Rc<HashSet<u64>> = Rc::new(hidden.filter_map(|netns| netns.file).collect());
         let mut by_ino: HashMap<u64, usize> = HashMap::new();
         for (at, netns) in self.found.iter().enumerate() {
             by_ino.extend(netns.ino.map(|ino| (ino, at)));
@@ -299,6 +356,17 @@ impl Search {
         let mut found = self.found;
         for netns in &mut found {
             netns.names.sort_unstable();
+            netns.is_whole = is_whole;
+            netns.listed = Rc::clone(&listed);
+            netns.slim = Some(Rc::new(Netns {
+                ino: netns.ino,
+                names: netns.names.clone(),
+                is_own: netns.is_own,
+                file: netns.file,
+                cgroups: netns.cgroups.clone(),
+                is_whole,
+                ..Netns::default()
+            }));
         }
         found.sort_by_key(|netns| {
             (
@@ -340,6 +408,7 @@ pub mod tests {
                 .iter()
                 .map(|path| Rc::new(Cgroup::at(path)))
                 .collect(),
+            is_whole: true,
             ..Netns::default()
         })
     }
@@ -385,7 +454,7 @@ pub mod tests {
     /// A search finds the namespace of this process, even without any member.
     #[test]
     fn own() {
-        let found = Search::new().end();
+        let found = Search::new().end(true);
         assert!(found[0].is_own && found[0].ino == inode(Path::new("/proc/self/ns/net")));
         assert_eq!(found[0].within(|| 7).unwrap(), 7);
     }

@@ -123,8 +123,13 @@ pub fn inode_of(text: &str) -> io::Result<Option<u64>> {
         Err(_) if text.contains('/') => PathBuf::from(text),
         Err(_) => return Ok(None),
     };
+    // A link in `/proc` tells the kind of a namespace. Other files are mounts of one.
+    let target = fs::read_link(&path).unwrap_or_default();
+    let is_of_net = target.as_os_str().is_empty() || target.to_string_lossy().contains("net:[");
+    let device = fs::metadata("/proc/self/ns/net")?.dev();
     match fs::metadata(path) {
-        Ok(found) => Ok(Some(found.ino())),
+        Ok(found) if found.dev() == device && is_of_net => Ok(Some(found.ino())),
+        Ok(_) => Ok(None),
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(err) => Err(err),
     }

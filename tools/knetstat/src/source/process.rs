@@ -12,7 +12,7 @@ pub use crate::source::process::owner::Owner;
 pub use crate::source::process::scan::Detail;
 pub use crate::source::process::unseen::{Sight, Unseen};
 
-use crate::source::namespaces::{Netns, Search};
+use crate::source::namespaces::Netns;
 use crate::source::proc_mount;
 use crate::source::process::scan::{number, room, Scan};
 use anyhow::{Context, Result};
@@ -55,7 +55,9 @@ impl Owners {
             namespaces,
             ..
         } = scan;
-        let namespaces = namespaces.map(Search::end).unwrap_or_default();
+        let is_whole = unseen.has_all_processes();
+        let namespaces = namespaces.map(|search| search.end(is_whole));
+        let namespaces = namespaces.unwrap_or_default();
         // Most sockets have one owner. A list for each would take more time and memory.
         found.sort_by_key(|(ino, _)| *ino);
         let (inos, owners) = found.into_iter().unzip();

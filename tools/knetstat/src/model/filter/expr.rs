@@ -9,9 +9,10 @@ use crate::model::filter::value::Pattern;
 use crate::model::glance::Glance;
 use crate::model::options::Kind;
 use crate::model::row::Row;
+use crate::model::text::unescape;
 use crate::model::truth::{Reason, Reasons, Truth};
 use crate::model::words::{Field, Side};
-use crate::source::cgroup::{Cgroup, Container};
+use crate::source::cgroup::Cgroup;
 use crate::source::process::Owner;
 use std::rc::Rc;
 
@@ -156,25 +157,19 @@ impl Expr {
             Expr::Pid(op, pid) => holders.any(|owner| op.holds(i128::from(owner.pid()).cmp(pid))),
             Expr::Netns(op, name) => negated(*op, is_netns(row, name)),
             Expr::IsInContainer => {
-                let is_container = |found: &Container| !found.is_unit();
-                has_cgroup(row, holders, |cgroup| {
-                    cgroup.container.as_ref().is_some_and(is_container)
-                })
+                let is_it = |cgroup: &Cgroup| {
+                    let mut found = cgroup.container.iter();
+                    found.any(|container| !container.is_unit()).into()
+                };
+                has_cgroup(row, holders, is_it)
             }
             Expr::Container(op, text) => {
-                let is_it = |cgroup: &Cgroup| {
-                    let hostname = cgroup.hostname.as_ref();
-                    let container = cgroup.container.as_ref();
-                    container.is_some_and(|container| {
-                        container.is(text)
-                            || (!container.is_unit()
-                                && hostname.is_some_and(|name| **name == **text))
-                    })
-                };
-                negated(*op, has_cgroup(row, holders, is_it))
+                let found = has_cgroup(row, holders, |cgroup| is_container(cgroup, text));
+                negated(*op, found)
             }
             Expr::Cgroup(op, path) => {
-                negated(*op, has_cgroup(row, holders, |cgroup| cgroup.is_in(path)))
+                let found = has_cgroup(row, holders, |cgroup| cgroup.is_in(path).into());
+                negated(*op, found)
             }
             Expr::Number(field, op, operand) => compare(*field, *op, operand, row),
             Expr::IsOn(defaults) => is_on(defaults, row),
@@ -207,19 +202,48 @@ fn is_netns(row: &Row<'_>, name: &NetnsName) -> Truth {
 
 /// Whether a process that has the socket open is in such a control group. If no process is known,
 /// those in the network namespace count, but only if they agree.
-fn has_cgroup(row: &Row<'_>, holders: Holders<'_>, is_it: impl Fn(&Cgroup) -> bool) -> Truth {
+fn has_cgroup(row: &Row<'_>, holders: Holders<'_>, is_it: impl Fn(&Cgroup) -> Truth) -> Truth {
+    let is_ended = |owner: &Owner| owner.cgroup().is_none();
     if !holders.known.is_empty() {
-        return holders.any(|owner| owner.cgroup().is_some_and(|cgroup| is_it(cgroup)));
+        let known = holders.known.iter().filter_map(Owner::cgroup);
+        let truths = known.map(|cgroup| is_it(cgroup));
+        let found = truths.fold(Truth::False, |found, truth| found.or(|| truth));
+        return match holders.may_lack || holders.known.iter().any(is_ended) {
+            true => found.or(|| Truth::unknown(Reason::Owners)),
+            false => found,
+        };
     }
-    if holders.may_lack {
+    let others = row.netns.filter(|netns| netns.is_whole);
+    let Some(others) = others.filter(|_| !holders.may_lack) else {
         return Truth::unknown(Reason::Owners);
+    };
+    let mut truths = others.cgroups.iter().map(|cgroup| is_it(cgroup));
+    let Some(first) = truths.next() else {
+        return Truth::unknown(Reason::Shared);
+    };
+    match truths.all(|truth| truth == first) {
+        true => first,
+        false => Truth::unknown(Reason::Shared),
     }
-    let others = row.netns.map_or(&[][..], |netns| &netns.cgroups);
-    match others.iter().filter(|cgroup| is_it(cgroup)).count() {
-        0 => Truth::False,
-        count if count == others.len() => Truth::True,
-        _ => Truth::unknown(Reason::Shared),
+}
+
+/// Whether this is the control group of a container. Its host name may not be known.
+fn is_container(cgroup: &Cgroup, text: &str) -> Truth {
+    let Some(container) = &cgroup.container else {
+        return Truth::False;
+    };
+    match &cgroup.hostname {
+        _ if container.is(text) => Truth::True,
+        Some(hostname) => (**hostname == *text || *unescape(text) == *hostname.as_bytes()).into(),
+        None if container.is_unit() || looks_like_id(text) => Truth::False,
+        None => Truth::unknown(Reason::Hostname),
     }
+}
+
+/// Whether a text can only be the ID of a container, with or without its runtime.
+fn looks_like_id(text: &str) -> bool {
+    let (runtime, id) = text.split_once(':').unwrap_or(("", text));
+    !runtime.is_empty() || (id.len() > 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Compares a number of the row. A number that such a socket does not have meets no comparison.

@@ -428,8 +428,8 @@ mod tests {
             &format!("container={id}"),
             "container=docker:4f797c539e6c",
             "container=4f79",
-            "not container=web",
-            "container!=web",
+            "not container=lxc:web",
+            "container!=lxc:web",
             "cgroup=/system.slice",
             "cgroup /sys/fs/cgroup/system.slice",
             "cgroup != /user.slice",
@@ -461,9 +461,9 @@ mod tests {
             ("container", false, shared),
             ("not container", false, shared),
             ("container=nginx.service", false, shared),
-            ("container=web", false, Truth::False),
+            ("container=lxc:web", false, Truth::False),
             ("cgroup=/system.slice", false, Truth::True),
-            ("container=web", true, owners),
+            ("container=lxc:web", true, owners),
             ("cgroup!=/system.slice", true, owners),
             ("netns=4026531998", true, Truth::False),
         ] {
@@ -473,6 +473,22 @@ mod tests {
                 "{filter}"
             );
         }
+        // The host name of a container that could not be looked up is not known.
+        let hostname = Truth::unknown(Reason::Hostname);
+        for (filter, expected) in [
+            ("container=web-1", hostname),
+            ("container!=web-1", hostname),
+            ("container=podman:4f797c539e6c", Truth::False),
+            ("container='docker:4f797c539e6c(web-1)'", Truth::True),
+        ] {
+            let found = truth(filter, Some(&docker), &[], false);
+            assert_eq!(found, expected, "{filter}");
+        }
+        assert_eq!(
+            truth("container=web-1", Some(nginx), &[], false),
+            Truth::False
+        );
+        assert_eq!(truth("container", None, &[], false), shared);
         // What this process may not see is not known.
         let hidden = example(None, &[], &[]);
         let filter = ["netns=4026531999".to_owned()];

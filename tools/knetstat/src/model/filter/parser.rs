@@ -10,9 +10,11 @@ use crate::model::filter::op::{Op, OPS};
 use crate::model::filter::tokens::{sign, tokens, Token};
 use crate::model::filter::value::Pattern;
 use crate::model::options::{self, Info};
+use crate::model::place::word;
 use crate::model::quantity::Scale;
 use crate::model::similar::{meant, similar};
 use crate::model::states::{self, States};
+use crate::model::text::is_name;
 use crate::model::words::{self, Field, Meaning, Side, SIGNS, WORDS};
 use crate::source::files::Family;
 use crate::source::interfaces;
@@ -486,8 +488,11 @@ impl Parser<'_> {
                 return self.error(value.place, what, "run as root");
             }
         }
-        if netns::names().iter().any(|(known, _)| *known == value.text) {
-            return Ok(Expr::Netns(op, NetnsName::Name(value.text)));
+        let mut names = netns::names().into_iter().map(|(known, _)| known);
+        // Rows show odd characters escaped.
+        let found = names.find(|known| is_name(&value.text, known) || word(known) == value.text);
+        if let Some(name) = found {
+            return Ok(Expr::Netns(op, NetnsName::Name(name)));
         }
         let what = format!("there is no network namespace {:?}", value.text);
         let hint =

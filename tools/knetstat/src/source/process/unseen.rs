@@ -133,6 +133,11 @@ impl Unseen {
         }
     }
 
+    /// Whether all processes of the machine were seen, even if not all could be examined.
+    pub fn has_all_processes(&self) -> bool {
+        self.sight.hidepid.is_none() && self.sight.is_initial_namespace
+    }
+
     /// Whether there may be processes that were not seen.
     pub fn is_any(&self) -> bool {
         self.denied > 0
