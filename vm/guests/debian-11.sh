@@ -10,4 +10,6 @@ SUITE=bullseye
 FROM=bullseye-security
 IMAGE=linux-image-amd64
 RUSTUP=yes
+# Until the comparison of the command with ss was seen to pass there.
+TESTED=named
 MEM=2048
