@@ -10,6 +10,6 @@ SUITE=bullseye
 FROM=bullseye-security
 IMAGE=linux-image-amd64
 RUSTUP=yes
-# Until the comparison of the command with ss was seen to pass there.
+# Until all_netns::what_a_user_sees passes there, and all tests in one run.
 TESTED=named
 MEM=2048
