@@ -411,7 +411,7 @@ fn metrics() -> Result<()> {
         let labels = format!("{{protocol=\"tcp\",family=\"inet\",state=\"{state}\"}}");
         value(&text, &format!("knetstat_{name}{labels}"))
     };
-    // What ss counts.
+    // The number that ss counts.
     for state in ["established", "listening"] {
         let output = Command::new("ss")
             .args(["-H4tn", "state", state])

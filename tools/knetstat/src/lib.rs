@@ -21,7 +21,8 @@
 //!   |         filters, similar, spelling
 //!   |
 //! source      files of the module, copy of the files, fresh sockets, process, cgroup, services,
-//!             hosts, netns, namespaces, rights, proc_mount, interrupt, replacement of a file
+//!             hosts, netns, namespaces, rights, proc_mount, interrupt, text of names, replacement of
+//!             a file
 //! ```
 //!
 //! A file imports only from its own layer and from layers below. Imports form no cycle.
@@ -78,7 +79,6 @@ pub mod model {
     pub mod similar;
     pub mod spelling;
     pub mod states;
-    pub mod text;
     pub mod tracker;
     pub mod truth;
     pub mod words;
@@ -98,5 +98,6 @@ pub mod source {
     pub mod replacement;
     pub mod rights;
     pub mod services;
+    pub mod text;
     pub mod users;
 }

@@ -239,7 +239,7 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     let needs = check::Needs {
         states: list.states(),
         processes: list.has_owners(),
-        cgroups: list.all_netns,
+        cgroups: false,
         keeps: !args.nagios,
     };
     let report = check::run(&mut query, &rules, needs)?;
@@ -283,14 +283,8 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
             rules(file, &services, list.scope())?
         }
     };
-    let needs = check::Needs {
-        states: list.states(),
-        processes: false,
-        cgroups: list.all_netns,
-        keeps: false,
-    };
-    let limit = args.limit.into();
-    let (text, outcome) = metrics::run(&mut query, &rules, needs, Groups::new(labels), limit)?;
+    let (limit, groups) = (args.limit.into(), Groups::new(labels));
+    let (text, outcome) = metrics::run(&mut query, &rules, list.states(), groups, limit)?;
     match &args.output {
         Some(file) => replace(file, text.as_bytes())?,
         None => {

@@ -10,7 +10,7 @@ use crate::model::rules::{Rules, Severity};
 use crate::model::states::States;
 use crate::print::notes::Notes;
 use crate::source::files::{Family, File};
-use crate::source::process::{Detail, Owners};
+use crate::source::process::Owners;
 use anyhow::Result;
 
 /// The result of a check.
@@ -46,7 +46,7 @@ pub struct Needs {
     pub states: States,
     /// Whether owners are printed.
     pub processes: bool,
-    /// Whether network namespaces and containers are printed.
+    /// Whether network namespaces and containers are needed, even if the query does not need them.
     pub cgroups: bool,
     /// Whether offenders are kept, and not only counted.
     pub keeps: bool,
@@ -89,16 +89,9 @@ pub fn search_all(
     }
     // The notes and the defaults that are printed are those of all filters.
     query.filter.options.extend(rules.options().cloned());
-    let names = query.filter.needs_owners || rules.needs_owners();
-    let of_filters = query.filter.needs_cgroups || rules.needs_cgroups();
-    let detail = Detail {
-        threads: query.threads,
-        names,
-        namespaces: query.all_netns || of_filters || needs.cgroups,
-    };
-    let is_needed = names || needs.processes || detail.namespaces;
-    let owners = is_needed.then(|| Owners::scan(detail));
-    let owners = owners.transpose()?;
+    query.filter.needs_owners |= rules.needs_owners();
+    query.filter.needs_cgroups |= rules.needs_cgroups() || needs.cgroups;
+    let owners = query.owners(needs.processes)?;
     // Rows that the query does not select may matter for others.
     let outcome = query.read_all(owners.as_ref(), |entry| {
         if let Entry::Row {

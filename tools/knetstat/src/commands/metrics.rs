@@ -8,33 +8,33 @@ use crate::model::groups::{may_have, Groups};
 use crate::model::query::{Outcome, Query};
 use crate::model::row::State;
 use crate::model::rules::Rules;
+use crate::model::states::States;
 use crate::model::words::SIGNS;
 use crate::print::notes::Notes;
 use crate::print::openmetrics::{by_reason, Metrics, RuleNumbers};
 use anyhow::{Context, Result};
 
-/// Reads the files once, and returns the text. The `limit` greatest groups have series of their own.
+/// Reads the files once, and returns the text. Rules that name no state apply to `states`. The `limit` greatest groups have series of their own.
 pub fn run(
     query: &mut Query,
     rules: &Rules,
-    needs: Needs,
+    states: States,
     mut groups: Groups,
     limit: usize,
 ) -> Result<(String, Outcome)> {
     if groups.labels.is_empty() {
         for file in &query.files {
-            let states = State::ALL.iter().map(|(state, ..)| *state);
-            for state in states.filter(|state| may_have(*file, *state) && query.states.has(*state))
-            {
+            let all = State::ALL.iter().map(|(state, ..)| *state);
+            for state in all.filter(|state| may_have(*file, *state) && query.states.has(*state)) {
                 groups.add_kind(*file, state);
             }
         }
     }
     let needs = Needs {
+        states,
         processes: groups.needs_owners(),
         cgroups: groups.needs_cgroups(),
         keeps: false,
-        ..needs
     };
     let mut search = Search::new(rules, needs.states, needs.keeps);
     let mut signs = SIGNS.map(|(name, ..)| (name, 0));

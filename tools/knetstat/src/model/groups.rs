@@ -7,10 +7,10 @@ use crate::model::options;
 use crate::model::place;
 use crate::model::row::{Row, State};
 use crate::model::similar::{meant, similar};
-use crate::model::text::readable;
 use crate::model::words::Side;
 use crate::source::files::{File, Netid};
 use crate::source::process::Owner;
+use crate::source::text::readable;
 use std::collections::{BTreeMap, HashMap};
 
 /// The value of every label in the series of the groups beyond the limit.

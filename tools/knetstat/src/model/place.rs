@@ -5,11 +5,13 @@
 use crate::model::row::Row;
 use crate::source::cgroup::{Cgroup, Container};
 use crate::source::process::Owner;
-use std::fmt::{self, Write};
+use crate::source::text::word;
+use std::fmt;
 use std::rc::Rc;
 
 /// The container of a socket, or the unit of systemd: that of a process that has the socket open.
-/// A container comes before a unit. If no process is known, it is that of all processes in the network namespace, if they agree.
+/// A container comes before a unit. If no process is known, it is that of all processes in the
+/// network namespace, if they agree.
 pub fn container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<Place<'a>> {
     cgroup(row, owners).and_then(|cgroup| Place::of(cgroup))
 }
@@ -47,7 +49,7 @@ impl<'a> Place<'a> {
         })
     }
 
-    /// The host name, unless it is only the begin of the ID, as Docker and Podman give it.
+    /// The host name, unless it is only the beginning of the ID, as Docker and Podman give it.
     pub fn telling_hostname(&self) -> Option<&'a str> {
         let id = &self.container.id;
         self.hostname.filter(|name| !id.starts_with(name))
@@ -65,18 +67,4 @@ impl fmt::Display for Place<'_> {
             None => Ok(()),
         }
     }
-}
-
-/// A name as one word that is shown as it is: anything but printable ASCII, and blanks, brackets,
-/// commas and backslashes, read `\\x` and two digits.
-pub fn word(name: &str) -> String {
-    let mut text = String::new();
-    for byte in name.bytes() {
-        match byte {
-            b' ' | b'(' | b')' | b',' | b'\\' => _ = write!(text, "\\x{byte:02x}"),
-            b'!'..=b'~' => text.push(byte.into()),
-            _ => _ = write!(text, "\\x{byte:02x}"),
-        }
-    }
-    text
 }

@@ -280,7 +280,8 @@ mod tests {
             ("uid=1 or not ino=5", ESTB, false),
             ("TCP_NODELAY=1 dport = :8", ESTB, true),
             ("uid=0", TIMW, false),
-            // What is not understood is parsed, and reported. What is not tested is not looked at.
+            // A line with a word that the glance does not understand is parsed, and reported. Words
+            // that the filter does not test are not looked at.
             ("dport = :8", "what", false),
             ("dport = :8", "0 0 10.0.0.1:7 10.0.0.2:x ESTB", false),
             ("dst 127/8", "0 0 10.0.0.1:7 10.0.0:9 ESTB", false),

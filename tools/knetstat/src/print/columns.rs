@@ -2,11 +2,12 @@
 
 //! The columns of rows and events. The header, the widths and the cells follow from [`COLUMNS`].
 
-use crate::model::place::{self, word};
+use crate::model::place;
 use crate::model::row::{Endpoint, Row};
 use crate::source::files::Netid;
 use crate::source::process::Owner;
 use crate::source::services::Services;
+use crate::source::text::word;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
 

@@ -8,6 +8,7 @@ use crate::model::truth::Undecided;
 use crate::print::format::Format;
 use crate::print::json::{ReasonsObject, SocketObject};
 use crate::print::layout::Layout;
+use crate::print::notes::counted;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -22,12 +23,6 @@ const VERDICT: usize = 8;
 
 /// The indentation of the texts of a rule.
 const INDENT: &str = "    ";
-
-/// A number with its noun: `1 socket`, `2 sockets`.
-fn counted(count: usize, noun: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{s}")
-}
 
 /// The reasons why sockets could not be decided, separated by semicolons.
 fn reasons(undecided: &Undecided) -> String {
@@ -82,8 +77,8 @@ impl Text<'_> {
         let unknown = findings.iter().filter(|one| one.undecided.sockets > 0);
         let mut summary = format!(
             "{}, {}: {broken} broken",
-            counted(checked, "socket"),
-            counted(findings.len(), "rule"),
+            counted(checked, "socket", "sockets"),
+            counted(findings.len(), "rule", "rules"),
         );
         match unknown.count() {
             0 => {}
@@ -115,7 +110,7 @@ impl Text<'_> {
         };
         let count = match finding.count {
             0 => String::new(),
-            count => format!(": {}", counted(count, "socket")),
+            count => format!(": {}", counted(count, "socket", "sockets")),
         };
         self.title(verdict, style, &rule.name, &count)?;
         let mut lines = vec![(finding.count > 0).then(|| rule.message.clone())];
@@ -124,7 +119,7 @@ impl Text<'_> {
             lines.push(rule.source.clone());
         }
         lines.push((undecided > 0).then(|| {
-            let sockets = counted(undecided, "socket");
+            let sockets = counted(undecided, "socket", "sockets");
             format!(
                 "cannot be decided for {sockets}: {}",
                 reasons(&finding.undecided)
@@ -258,17 +253,17 @@ impl Nagios {
     pub fn line(self, findings: &[Finding<'_>], checked: usize) -> String {
         let mut parts = Vec::new();
         for finding in findings.iter().filter(|finding| finding.count > 0) {
-            let sockets = counted(finding.count, "socket");
+            let sockets = counted(finding.count, "socket", "sockets");
             parts.push(format!("{}: {sockets}", finding.rule.name));
         }
         for finding in findings.iter().filter(|one| one.undecided.sockets > 0) {
-            let sockets = counted(finding.undecided.sockets, "socket");
+            let sockets = counted(finding.undecided.sockets, "socket", "sockets");
             parts.push(format!("{} undecided: {sockets}", finding.rule.name));
         }
         if parts.is_empty() {
             parts.push(format!(
                 "no rule is broken by {}",
-                counted(checked, "socket")
+                counted(checked, "socket", "sockets")
             ));
         }
         let values = findings
@@ -313,7 +308,7 @@ message = "none"
 forbid = "TCP_NODELAY"
 "#;
 
-    /// What is printed of two connections, one of which breaks a rule.
+    /// The output for two connections, one of which breaks a rule.
     fn printed(format: Format) -> String {
         let rules = Rules::parse("", RULES, &Services::parse("")).unwrap();
         let mut search = Search::new(&rules, States::DEFAULT, true);

@@ -5,11 +5,11 @@
 use crate::model::counts::{By, Process};
 use crate::model::defaults::{Defaults, Setting};
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
-use crate::model::place::word;
 use crate::model::row::Row;
 use crate::print::columns::{endpoint, Subject, Widths};
 use crate::source::process::{Name, Owner};
 use crate::source::services::Services;
+use crate::source::text::{escape, word};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -401,12 +401,6 @@ fn shown(name: &Name) -> String {
         escape(chunk.invalid(), &mut text);
     }
     text
-}
-
-fn escape(bytes: &[u8], text: &mut String) {
-    for byte in bytes {
-        let _ = write!(text, "\\x{byte:02x}");
-    }
 }
 
 /// The owners in the format of ss.

@@ -29,7 +29,7 @@ pub struct Notes<'a> {
 }
 
 /// A number with its noun: `1 row`, `2 rows`.
-fn counted(count: usize, one: &str, many: &str) -> String {
+pub fn counted(count: usize, one: &str, many: &str) -> String {
     let noun = if count == 1 { one } else { many };
     format!("{count} {noun}")
 }

@@ -22,6 +22,7 @@
 //! Kubernetes puts the containers of a pod into `kubepods-...-podUID.slice` or `podUID`. In the
 //! former, systemd requires that the hyphens of the UID are underscores.
 
+use crate::source::text::readable;
 use nix::sched::{setns, CloneFlags};
 use nix::unistd::gethostname;
 use std::fs;
@@ -235,7 +236,8 @@ fn of_part(part: &str, before: &str, after: Option<&str>) -> Option<(Runtime, St
     let name = of_service
         .or(of_scope)
         .filter(|_| after == Some("payload"))?;
-    Some((Runtime::Nspawn, unescaped(name)))
+    // systemd has the escapes of rows: a hyphen is `\x2d`.
+    Some((Runtime::Nspawn, readable(name).into_owned()))
 }
 
 /// Whether this is the ID of a container.
@@ -259,30 +261,6 @@ fn pod_uid(part: &str) -> Option<String> {
     (UIDS.contains(&uid.len()) && uid.bytes().all(is_digit)).then_some(uid)
 }
 
-/// The name of a unit without the escapes of systemd: `\x2d` is a hyphen.
-fn unescaped(name: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = name;
-    while let Some((before, after)) = rest.split_once("\\x") {
-        bytes.extend(before.bytes());
-        match after
-            .get(..2)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok())
-        {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.extend(b"\\x");
-                rest = after;
-            }
-        }
-    }
-    bytes.extend(rest.bytes());
-    String::from_utf8(bytes).unwrap_or_else(|_| name.to_owned())
-}
-
 impl Container {
     /// The number of digits of an ID that people see: that of `docker ps` and `podman ps`.
     const SHORT: usize = 12;
@@ -301,7 +279,7 @@ impl Container {
     }
 
     /// Whether `text` names it: by runtime and ID, by ID, by the first digits of the ID, or by the
-    /// UID of its pod. A host name in brackets, as it is shown, is ignored.
+    /// UID of its pod. The host name may follow in brackets, as the list shows it; it is ignored.
     pub fn is(&self, text: &str) -> bool {
         let text = match text.strip_suffix(')') {
             Some(shown) => shown.split('(').next().unwrap_or_default(),

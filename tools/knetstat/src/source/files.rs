@@ -104,19 +104,11 @@ impl File {
 /// files of IPv6 do not if the kernel lacks IPv6.
 pub fn read(file: File, take: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
     let is_there = read_in(Path::new(NET), file, take)?;
-    if !is_there {
-        check_loaded()?;
-    }
-    Ok(is_there)
-}
-
-/// Fails if the module is not loaded.
-pub fn check_loaded() -> Result<()> {
-    if !is_loaded() {
+    if !is_there && !is_loaded() {
         proc_mount::open()?;
         bail!("the module knetstat is not loaded; as root: modprobe knetstat");
     }
-    Ok(())
+    Ok(is_there)
 }
 
 /// Like [`read`], but reads a file in the `net` directory of another process. A missing file is no

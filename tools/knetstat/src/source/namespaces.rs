@@ -114,16 +114,13 @@ impl Netns {
         found.all(|other| other == Some(first)).then_some(first)
     }
 
-    /// Opens a file of the module in this namespace. `None` if the namespace is gone, or if its
-    /// kernel has no such file.
+    /// Opens a file of the module in this namespace, which is not that of this process. `None` if the
+    /// namespace is gone, or if the kernel has no such file.
     ///
     /// # Errors
     ///
     /// If the namespace must be entered, and this process may not.
     pub fn open(&self, file: File) -> io::Result<Option<fs::File>> {
-        if self.is_own {
-            return found(fs::File::open(format!("/proc/self/net/{}", file.name())));
-        }
         for member in &self.members {
             let net = PathBuf::from(format!("/proc/{member}/net"));
             let opened = found(fs::File::open(net.join(file.name())))?;

@@ -4,6 +4,7 @@
 //! digits, and escapes the backslash, too.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 /// The bytes of a name that a row shows.
 pub fn unescape(shown: &str) -> Cow<'_, [u8]> {
@@ -42,6 +43,27 @@ pub fn readable(shown: &str) -> Cow<'_, str> {
             Err(_) => shown.into(),
         },
     }
+}
+
+/// Writes bytes with their escapes.
+pub fn escape(bytes: &[u8], text: &mut String) {
+    for byte in bytes {
+        let _ = write!(text, "\\x{byte:02x}");
+    }
+}
+
+/// A name as one word that is shown as it is. Anything but printable ASCII is escaped, and so are
+/// blanks, brackets, commas and backslashes.
+pub fn word(name: &str) -> String {
+    let mut text = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'(' | b')' | b',' | b'\\' => escape(&[byte], &mut text),
+            b'!'..=b'~' => text.push(byte.into()),
+            _ => escape(&[byte], &mut text),
+        }
+    }
+    text
 }
 
 /// Whether a row shows this name. The name may be written with the escapes of the row.

@@ -9,11 +9,11 @@ use crate::model::filter::value::Pattern;
 use crate::model::glance::Glance;
 use crate::model::options::Kind;
 use crate::model::row::Row;
-use crate::model::text::unescape;
 use crate::model::truth::{Reason, Reasons, Truth};
 use crate::model::words::{Field, Side};
 use crate::source::cgroup::Cgroup;
 use crate::source::process::Owner;
+use crate::source::text::unescape;
 use std::rc::Rc;
 
 /// A condition.

@@ -489,7 +489,7 @@ mod tests {
             Truth::False
         );
         assert_eq!(truth("container", None, &[], false), shared);
-        // What this process may not see is not known.
+        // If this process may not see the inode, the answer is not known.
         let hidden = example(None, &[], &[]);
         let filter = ["netns=4026531999".to_owned()];
         let filter = Filter::parse_for(Scope::All, &filter, &services()).unwrap();

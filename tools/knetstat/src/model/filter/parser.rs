@@ -10,16 +10,15 @@ use crate::model::filter::op::{Op, OPS};
 use crate::model::filter::tokens::{sign, tokens, Token};
 use crate::model::filter::value::Pattern;
 use crate::model::options::{self, Info};
-use crate::model::place::word;
 use crate::model::quantity::Scale;
 use crate::model::similar::{meant, similar};
 use crate::model::states::{self, States};
-use crate::model::text::is_name;
 use crate::model::words::{self, Field, Meaning, Side, SIGNS, WORDS};
 use crate::source::files::Family;
 use crate::source::interfaces;
 use crate::source::netns;
 use crate::source::services::Services;
+use crate::source::text::{is_name, word};
 use crate::source::users;
 use std::ops::Range;
 use std::rc::Rc;
@@ -561,26 +560,23 @@ impl Parser<'_> {
 
     /// Whether the socket is bound to an interface, given by name or index.
     fn device(&mut self, op: Op, typed: &str, place: Range<usize>) -> Result<Expr, Error> {
-        let index = interfaces::index_of(typed);
-        if self.scope == Scope::All {
-            if typed.parse::<u32>().is_ok_and(|index| index != 0) {
+        let is_index = typed.parse::<u32>().is_ok();
+        let name = match self.scope {
+            Scope::All if is_index && typed.parse() != Ok(0) => {
                 let what = "the indexes of interfaces differ between network namespaces";
                 return self.error(place, what, "use the name of the interface");
             }
-            let text = typed.to_owned();
-            let token = Token {
-                text,
-                place,
-                is_quoted: true,
-            };
-            return self.test(own("SO_BINDTODEVICE"), op, &token);
-        }
-        if index.is_none() && typed.parse::<u32>().is_err() {
-            let what = format!("there is no interface {typed:?}");
-            return self.error(place, what, "`ip link` lists the interfaces");
-        }
-        // The name may be an alternative one; rows show the other.
-        let name = index.and_then(interfaces::name_of);
+            Scope::All => None,
+            Scope::Own => {
+                let index = interfaces::index_of(typed);
+                if index.is_none() && !is_index {
+                    let what = format!("there is no interface {typed:?}");
+                    return self.error(place, what, "`ip link` lists the interfaces");
+                }
+                // The name may be an alternative one; rows show the other.
+                index.and_then(interfaces::name_of)
+            }
+        };
         let token = Token {
             text: name.unwrap_or_else(|| typed.to_owned()),
             place,

@@ -8,9 +8,9 @@ use crate::model::filter::op::Op;
 use crate::model::options::{self, Answer, Info, Kind, Unset};
 use crate::model::quantity::Scale;
 use crate::model::similar::{meant, similar};
-use crate::model::text::is_name;
 use crate::model::truth::{Reason, Truth};
 use crate::source::interfaces;
+use crate::source::text::is_name;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A value, as a person types it.
