@@ -14,7 +14,7 @@ use crate::source::process::name::{Name, Names};
 use crate::source::process::owner::{Owner, Task};
 use crate::source::process::unseen::{denied, Denied, Unseen};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{readlinkat_raw, statat, AtFlags, RawDir};
+use rustix::fs::{readlinkat_raw, statat, statx, AtFlags, RawDir, StatxFlags};
 use rustix::io::Errno;
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -45,7 +45,7 @@ const LINK: usize = 64;
 
 /// The number of links of `/proc/PID/task` if there is one thread: the directory has two, and each
 /// thread adds one.
-const ONE_THREAD: u64 = 3;
+const ONE_THREAD: u32 = 3;
 
 /// The number of descriptors of threads that a scan reads if kcmp(2) does not say which tables are
 /// shared. This takes about half a second.
@@ -274,8 +274,10 @@ impl<'a> Scan<'a> {
 
     /// Whether a process may have several threads.
     fn has_threads(&self, pid: i32) -> bool {
-        let links = statat(self.proc, format!("{pid}/task"), AtFlags::empty());
-        links.is_ok_and(|found| found.st_nlink != ONE_THREAD)
+        // The type of this field is the same on all architectures, unlike that of `st_nlink`.
+        let path = format!("{pid}/task");
+        let links = statx(self.proc, path, AtFlags::empty(), StatxFlags::NLINK);
+        links.is_ok_and(|found| found.stx_nlink != ONE_THREAD)
     }
 
     fn tids(&self, pid: i32) -> io::Result<Vec<i32>> {
