@@ -14,7 +14,7 @@ use crate::source::process::name::{Name, Names};
 use crate::source::process::owner::{Owner, Task};
 use crate::source::process::unseen::{denied, Denied, Unseen};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{readlinkat_raw, statat, statx, AtFlags, RawDir, StatxFlags};
+use rustix::fs::{readlinkat_raw, statx, AtFlags, RawDir, StatxFlags};
 use rustix::io::Errno;
 use std::cmp::Ordering;
 use std::collections::HashMap;
