@@ -34,7 +34,7 @@
 //! |---|---|
 //! | a flag or a command | `cli/args.rs`, `commands/`, knetstat(8) |
 //! | a filter word | an entry of `WORDS` in `model/words.rs`, knetstat(8) |
-//! | a column of the text | an entry of `COLUMNS` in `print/columns.rs` |
+//! | a column | an entry of `NAMES` in `model/columns.rs`, its width in `print/columns.rs`, knetstat(8) |
 //! | a JSON key | a field in `print/json.rs`, knetstat(8) |
 
 pub mod cli;
@@ -58,10 +58,12 @@ pub mod print {
     pub mod notes;
     pub mod openmetrics;
     pub mod printer;
+    pub mod processes;
     pub mod stdout;
     pub mod text;
 }
 pub mod model {
+    pub mod columns;
     pub mod comparison;
     pub mod counts;
     pub mod defaults;

@@ -54,6 +54,38 @@ pub struct Cli {
     /// is that of --watch without `began`; each event shows the time at which it was seen.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["watch", "all_netns"])]
     pub since: Option<PathBuf>,
+    /// Show these columns: names from the list below, and options, separated by commas
+    ///
+    /// An option shows the value in effect: that of the row or, if the row lacks it, the default. On a
+    /// terminal, a default is dim or, without colours, in brackets. `-` means that the socket has no
+    /// such value, and `?` that it is not known. With the prefix +, the columns are added to those of
+    /// the list.
+    ///
+    /// With --json, objects have only the keys of these columns. A value that is missing is null. The
+    /// key `defaults` names the options whose values are defaults, and `unknown` the columns whose
+    /// values are not known.
+    #[arg(
+        short = 'o',
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        conflicts_with_all = ["watch", "since", "verbose"],
+        add = ArgValueCompleter::new(complete::columns)
+    )]
+    pub columns: Vec<String>,
+    /// Sort the sockets by columns; the prefix - before a name reverses the order
+    ///
+    /// Numbers and addresses are compared as what they are. Values that are missing or not known come
+    /// last. All rows are kept in memory.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        conflicts_with_all = ["watch", "since"],
+        add = ArgValueCompleter::new(complete::columns)
+    )]
+    pub sort: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,8 +107,8 @@ pub enum Command {
     /// options). Counts by state have netid and state. Counts by process have name, null if no
     /// process is known, with -p also pid, and with -T also tid. Counts by options have options,
     /// unless the kernel keeps none. With --all-netns, there are also counts by netns and container.
-    #[command(after_help = "FILTER: see knetstat --help.")]
-    Summary(List),
+    #[command(after_help = "COLUMNS and FILTER: see knetstat --help.")]
+    Summary(Summary),
     /// Find the sockets that break rules
     ///
     /// Each rule has a name, a filter, a severity and a message; knetstat-check(5) describes the
@@ -96,14 +128,35 @@ pub enum Command {
     ///
     /// The metrics count the sockets in all states by protocol, family and state, and add up their
     /// queues and drops. Flags and FILTER select the sockets. -p, -n, -v and -H have no effect.
-    #[command(after_help = "FILTER: see knetstat --help.")]
+    #[command(after_help = "COLUMNS and FILTER: see knetstat --help.")]
     Metrics(Metrics),
+}
+
+/// The arguments of `summary`.
+#[derive(Args, Debug)]
+pub struct Summary {
+    /// Count the sockets with the same values in these columns, separated by commas
+    ///
+    /// The value of an option is the one in effect. A socket that several processes have open is
+    /// counted once for each of them if process or pid is a column. With --json, each count is an
+    /// object with the keys count, by (columns) and values, and with unknown, which names the columns
+    /// whose values are not known.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        conflicts_with = "verbose",
+        add = ArgValueCompleter::new(complete::columns)
+    )]
+    pub by: Vec<String>,
+    #[command(flatten)]
+    pub list: List,
 }
 
 /// The arguments of `metrics`.
 #[derive(Args, Debug)]
 pub struct Metrics {
-    /// Add labels: process, sport, dport, src, dst, uid, or options, separated by commas
+    /// Add columns, such as process, sport or an option, as labels, separated by commas
     ///
     /// The value of an option is the one in effect. A socket that several processes have open is
     /// counted once for each name of a process.
@@ -452,7 +505,7 @@ mod tests {
             assert_eq!(words[0], "knetstat");
             let filter = match &cli.command {
                 None => &cli.list.filter,
-                Some(Command::Summary(list)) => &list.filter,
+                Some(Command::Summary(args)) => &args.list.filter,
                 Some(Command::Check(check)) => &check.list.filter,
                 Some(Command::Metrics(metrics)) => &metrics.list.filter,
                 Some(Command::Explain { names }) => {

@@ -3,7 +3,8 @@
 //! Completion of words on the command line. A shell runs the command with the environment variable
 //! `COMPLETE` set, and the command prints the candidates.
 
-use crate::model::groups::NAMES;
+use crate::model::columns::{Name, NAMES};
+use crate::model::groups::may_be_label;
 use crate::model::options;
 use crate::model::states;
 use crate::model::words::WORDS;
@@ -57,17 +58,29 @@ pub fn names(current: &OsStr) -> Vec<CompletionCandidate> {
     current.to_str().map(options).unwrap_or_default()
 }
 
+/// Completes the last name of a list of columns.
+pub fn columns(current: &OsStr) -> Vec<CompletionCandidate> {
+    last_of(current, |_| true)
+}
+
 /// Completes the last name of a list of labels.
 pub fn labels(current: &OsStr) -> Vec<CompletionCandidate> {
+    last_of(current, |name| may_be_label(Some(name.content)))
+}
+
+/// Completes the last name of a list to an option, or to a column that is allowed. The name may have
+/// a sign before it.
+fn last_of(current: &OsStr, is_allowed: fn(&Name) -> bool) -> Vec<CompletionCandidate> {
     let Some(current) = current.to_str() else {
         return Vec::new();
     };
-    let (before, last) = match current.rfind(',') {
-        Some(comma) => current.split_at(comma + 1),
-        None => ("", current),
-    };
-    let names = NAMES.iter().filter(|(name, _)| name.starts_with(last));
-    let names = names.map(|(name, help)| candidate(*name, help));
+    let begin = current.rfind(',').map_or(0, |comma| comma + 1);
+    let sign = usize::from(current[begin..].starts_with(['+', '-']));
+    let (before, last) = current.split_at(begin + sign);
+    let names = NAMES
+        .iter()
+        .filter(|name| is_allowed(name) && name.name.starts_with(last));
+    let names = names.map(|name| candidate(name.name, name.help));
     let with_options = names.chain(match last {
         "" => Vec::new(),
         _ => options(last),
@@ -123,7 +136,15 @@ mod tests {
     }
 
     #[test]
-    fn labels_of_metrics() {
+    fn columns_and_labels() {
+        assert_eq!(completed(&["-o", "local,sta"]), ["local,state"]);
+        assert_eq!(completed(&["-o", "+tcp_nod"]), ["+tcp_nodelay"]);
+        assert_eq!(completed(&["--sort", "uid,-recv"]), ["uid,-recv-q"]);
+        assert_eq!(
+            completed(&["summary", "--by", "netid,sta"]),
+            ["netid,state"]
+        );
+        assert!(completed(&["metrics", "--by", "sta"]).is_empty());
         assert_eq!(completed(&["metrics", "--by", "proc"]), ["process"]);
         assert_eq!(
             completed(&["metrics", "--by", "sport,tcp_nod"]),

@@ -81,8 +81,7 @@ pub const HABITS: [Habit; 40] = [
     habit('O', &["oneline"], Effect::OneLine),
     habit('f', &["family", "protocol"], Effect::Families).with("FAMILY"),
     habit('A', &["query", "socket"], Effect::Tables).with("LIST"),
-    habit(
-        'o',
+    long(
         &["options", "timers"],
         Effect::Refused("knetstat does not show timers; leave the flag out, or use ss -o"),
     ),
@@ -151,7 +150,7 @@ pub const HABITS: [Habit; 40] = [
     habit(
         'Q',
         &["no-queues"],
-        Effect::Refused("knetstat always shows the queues; use --json to choose columns"),
+        Effect::Refused("knetstat always shows the queues; use -o to choose columns"),
     ),
     habit(
         'B',
@@ -491,7 +490,7 @@ mod tests {
         ] {
             assert_eq!(habits(args).refused, None, "{args:?}");
         }
-        assert!(habits(&["-tno"]).refused.is_some());
-        assert_eq!(habits(&["-tnm", "-o"]).refused, habits(&["-o"]).refused);
+        assert!(habits(&["-tnm"]).refused.is_some());
+        assert_eq!(habits(&["-tnm", "-i"]).refused, habits(&["-m"]).refused);
     }
 }

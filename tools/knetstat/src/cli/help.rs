@@ -2,6 +2,7 @@
 
 //! The text that follows the flags in `--help`: filters and examples.
 
+use crate::model::columns::NAMES;
 use crate::model::states::GROUPS;
 use crate::model::words::WORDS;
 use std::fmt::Write;
@@ -29,7 +30,7 @@ assumed defaults, and `knetstat explain NAME` prints units and defaults.
 ";
 
 /// Examples, each with a description.
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 6] = [
     (
         "knetstat -tanp",
         "all TCP sockets, with processes and port numbers",
@@ -39,8 +40,16 @@ const EXAMPLES: [(&str, &str); 4] = [
         "connections to PostgreSQL without a user timeout",
     ),
     (
+        "knetstat -tn -o local,peer,TCP_NODELAY,TCP_KEEPIDLE --sort=peer",
+        "two options of each connection, as columns",
+    ),
+    (
         "knetstat summary -ta process=nginx",
         "the options that nginx sets, and on how many sockets",
+    ),
+    (
+        "knetstat summary -tn --by process,SO_KEEPALIVE",
+        "the number of connections with and without keepalive, by process",
     ),
     ("knetstat explain user_timeout", "the meaning of an option"),
 ];
@@ -64,6 +73,10 @@ pub fn after_help() -> String {
         groups.join(", ")
     );
     text += OPERANDS;
+    text += "\nCOLUMNS, besides options such as TCP_NODELAY:\n";
+    for name in &NAMES {
+        let _ = writeln!(text, "  {:16} {}", name.name, name.help);
+    }
     text += "\nExamples:\n";
     for (command, what) in EXAMPLES {
         let _ = writeln!(text, "  {command}\n      {what}");
@@ -90,7 +103,7 @@ mod tests {
             let cli = Cli::try_parse_from(typed.split(' ')).unwrap_or_else(|err| panic!("{err}"));
             let filter = match cli.command {
                 None => cli.list.filter,
-                Some(Command::Summary(list)) => list.filter,
+                Some(Command::Summary(args)) => args.list.filter,
                 Some(Command::Check(check)) => check.list.filter,
                 Some(Command::Metrics(metrics)) => metrics.list.filter,
                 Some(Command::Explain { names }) => {

@@ -7,10 +7,12 @@ pub mod complete;
 pub mod habits;
 pub mod help;
 
-use crate::cli::args::{Check, Cli, Command, List, Metrics};
+use crate::cli::args::{Check, Cli, Command, List, Metrics, Summary};
+use crate::commands::list::View;
 use crate::commands::{check, explain, list, metrics, since, summary, watch};
+use crate::model::columns::{Column, Order};
 use crate::model::filter::{Filter, Scope};
-use crate::model::groups::{Groups, Label};
+use crate::model::groups::{self, Groups};
 use crate::model::query::{Outcome, Query};
 use crate::model::rules::{self, Rules};
 use crate::model::states::States;
@@ -26,6 +28,7 @@ use crate::source::netns;
 use crate::source::replacement::replace;
 use crate::source::services::Services;
 use anyhow::{bail, Result};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 use std::ffi::OsString;
@@ -46,6 +49,10 @@ const BROKEN: u8 = 1;
 
 /// The exit status of `check` if it could not be made.
 const NOT_CHECKED: u8 = 2;
+
+/// The message if `-o` has no names, as in ss.
+const NO_COLUMNS: &str = "-o needs names of columns, such as -o local,state,TCP_NODELAY; see \
+    knetstat --help. In ss, -o shows timers, which knetstat does not show; leave it out, or use ss -o";
 
 /// The size of the buffer for standard output.
 const BUFFER: usize = 64 << 10;
@@ -156,13 +163,54 @@ fn query(list: &List, services: &Services) -> Result<Query> {
     })
 }
 
+/// The columns that a command line chooses.
+#[derive(Debug)]
+struct Chosen {
+    columns: Vec<Column>,
+    /// Whether the columns are added to those of the list.
+    are_added: bool,
+}
+
+impl Chosen {
+    /// Parses names of columns. The first one may have the prefix `+`.
+    fn parse(names: &[String], list: &List) -> Result<Option<Self>> {
+        let (mut names, mut are_added) = (names.to_vec(), false);
+        match names.first_mut() {
+            None => return Ok(None),
+            Some(first) => {
+                if let Some(name) = first.strip_prefix('+') {
+                    *first = name.to_owned();
+                    are_added = true;
+                }
+            }
+        }
+        let mut columns = match Column::parse_all(&names) {
+            Ok(columns) => columns,
+            Err(err) => return misused(format_args!("--columns: {err}; see knetstat --help")),
+        };
+        let processes = Column::of_processes();
+        let has_processes = columns
+            .iter()
+            .any(|column| column.name() == processes.name());
+        if list.has_owners() && !are_added && !has_processes {
+            columns.push(processes);
+        }
+        Ok(Some(Self { columns, are_added }))
+    }
+}
+
 /// The format that a command line selects.
-fn format(list: &List, query: &Query, services: Services) -> Format {
+fn format(list: &List, query: &Query, chosen: Option<&Chosen>, services: Services) -> Format {
+    let chosen = chosen.map(|chosen| (chosen.columns.clone(), chosen.are_added));
     if list.json {
         let processes = list.has_owners();
         return Format::Json {
             processes,
             all_netns: list.all_netns,
+            columns: chosen.map(|(columns, are_added)| match are_added {
+                true => Column::joined(Column::of_json(list.all_netns, processes), columns),
+                false => columns,
+            }),
         };
     }
     let stdout = io::stdout();
@@ -175,11 +223,14 @@ fn format(list: &List, query: &Query, services: Services) -> Format {
         let size = terminal_size::terminal_size();
         layout.set_width(size.map_or(80, |(width, _)| width.0.into()));
     }
-    layout.all_netns = list.all_netns;
-    layout.color = list.color.is_on(stdout.is_terminal());
-    if list.verbose {
-        layout.asked.clone_from(&query.filter.options);
+    let of_list = Column::of_list(list.all_netns);
+    match chosen {
+        Some((columns, true)) => layout.set_columns(Column::joined(of_list, columns), false),
+        Some((columns, false)) => layout.set_columns(columns, true),
+        None => layout.set_columns(of_list, false),
     }
+    layout.color = list.color.is_on(stdout.is_terminal());
+    layout.asked.clone_from(&query.filter.options);
     Format::Text {
         layout: Box::new(layout),
         has_header: !list.no_header,
@@ -194,12 +245,67 @@ fn with_printer(
 ) -> Result<ExitCode> {
     let services = Services::load();
     let query = query(list, &services)?;
-    let mut printer = format(list, &query, services).printer(out);
+    let mut printer = format(list, &query, None, services).printer(out);
     let outcome = run(&query, &mut *printer)?;
-    Ok(match query.is_strict && outcome.undecided.sockets > 0 {
+    Ok(status(&query, &outcome))
+}
+
+/// The exit status of a command that has read the files.
+fn status(query: &Query, outcome: &Outcome) -> ExitCode {
+    match query.is_strict && outcome.undecided.sockets > 0 {
         true => ExitCode::from(UNDECIDED),
         false => ExitCode::SUCCESS,
-    })
+    }
+}
+
+/// Runs `knetstat` without a command.
+fn run_list(cli: &Cli, out: Box<dyn Write + '_>) -> Result<ExitCode> {
+    let list = &cli.list;
+    let services = Services::load();
+    let mut query = query(list, &services)?;
+    // After entering the namespace, because defaults come from it.
+    let chosen = Chosen::parse(&cli.columns, list)?;
+    let order = match Order::parse(&cli.sort) {
+        Ok(order) => order,
+        Err(err) => return misused(format_args!("--sort: {err}; see knetstat --help")),
+    };
+    let view = View {
+        processes: list.has_owners(),
+        columns: chosen
+            .as_ref()
+            .map_or(Vec::new(), |chosen| chosen.columns.clone()),
+        order,
+    };
+    query.filter.needs_cgroups |= view.needs_cgroups();
+    let mut printer = format(list, &query, chosen.as_ref(), services).printer(out);
+    let outcome = list::run(&query, &view, &mut *printer)?;
+    Ok(status(&query, &outcome))
+}
+
+/// Runs `summary`.
+fn run_summary(args: &Summary, out: Box<dyn Write + '_>) -> Result<ExitCode> {
+    let list = &args.list;
+    let each_process = list.has_owners();
+    if args.by.is_empty() {
+        return with_printer(list, out, |query, printer| {
+            summary::run(query, each_process, printer)
+        });
+    }
+    let services = Services::load();
+    let mut query = query(list, &services)?;
+    let columns = match Column::parse_all(&args.by) {
+        Ok(columns) => columns,
+        Err(err) => return misused(format_args!("--by: {err}; see knetstat --help")),
+    };
+    let chosen = Chosen {
+        columns: columns.clone(),
+        are_added: false,
+    };
+    let groups = Groups::new(columns);
+    query.filter.needs_cgroups |= groups.needs_cgroups();
+    let mut printer = format(list, &query, Some(&chosen), services).printer(out);
+    let outcome = summary::by(&query, groups, &mut *printer)?;
+    Ok(status(&query, &outcome))
 }
 
 fn watch(list: &List, interval: Duration) -> Result<ExitCode> {
@@ -250,7 +356,7 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
         out.flush()?;
         return Ok(ExitCode::from(state.status()));
     }
-    let format = format(list, &query, services);
+    let format = format(list, &query, None, services);
     findings::print(&report.findings, report.checked, format, &mut out)?;
     Ok(match worst {
         Some(_) => ExitCode::from(BROKEN),
@@ -272,9 +378,9 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
         false => States::ALL,
     });
     query.states = states;
-    let labels = match Label::parse_all(&args.by) {
+    let labels = match groups::labels(&args.by) {
         Ok(labels) => labels,
-        Err(err) => return misused(format_args!("--by: {err}")),
+        Err(err) => return misused(format_args!("--by: {err}; see knetstat --help")),
     };
     let rules = match &args.rules {
         None => Rules(Vec::new()),
@@ -292,10 +398,7 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
             out.flush()?;
         }
     }
-    Ok(match query.is_strict && outcome.undecided.sockets > 0 {
-        true => ExitCode::from(UNDECIDED),
-        false => ExitCode::SUCCESS,
-    })
+    Ok(status(&query, &outcome))
 }
 
 /// Runs `check`. A status of 1 means that a rule is broken, so errors have another one.
@@ -337,22 +440,26 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match (&cli.command, &cli.since) {
         (Some(Command::Check(args)), _) => run_check(args, stdout),
         (Some(Command::Metrics(args)), _) => run_metrics(args, stdout),
-        (Some(Command::Summary(list)), _) => with_printer(list, stdout, |query, printer| {
-            summary::run(query, list.has_owners(), printer)
-        }),
+        (Some(Command::Summary(args)), _) => run_summary(args, stdout),
         (_, Some(copy)) => with_printer(&cli.list, stdout, |query, printer| {
             since::run(copy, query, cli.list.has_owners(), printer)
         }),
-        (_, None) => with_printer(&cli.list, stdout, |query, printer| {
-            list::run(query, cli.list.has_owners(), printer)
-        }),
+        (_, None) => run_list(cli, stdout),
     }
 }
 
 /// Prints the help or the version to standard output, or what is wrong with the command line to
 /// standard error.
 fn instead(err: &clap::Error, color: Color) -> Result<ExitCode> {
-    let text = err.render();
+    let mut text = err.render();
+    let is_of_columns = |arg: &str| arg.starts_with("--columns");
+    if let Some(ContextValue::String(arg)) = err.get(ContextKind::InvalidArg) {
+        if err.kind() == ErrorKind::InvalidValue && is_of_columns(arg) {
+            text = clap::Error::raw(ErrorKind::InvalidValue, NO_COLUMNS)
+                .with_cmd(&Cli::command())
+                .render();
+        }
+    }
     let (text, plain) = (text.ansi().to_string(), text.to_string());
     let chosen = |is_terminal| match color.is_on(is_terminal) {
         true => text.as_bytes(),
@@ -495,7 +602,7 @@ mod tests {
         assert_eq!(cli.list.filter.len(), 2);
         assert!(Cli::try_parse_from(["knetstat", "--since=before", "--watch"]).is_err());
         let cli = parse(&["summary", "-tanp", "--json", "sport", "22"]);
-        let Some(Command::Summary(list)) = cli.command else {
+        let Some(Command::Summary(Summary { list, .. })) = cli.command else {
             panic!("{cli:?}");
         };
         assert!(list.tcp && list.all && list.processes && list.json && list.filter.len() == 2);

@@ -2,26 +2,88 @@
 
 //! `knetstat` without a command: lists sockets.
 
+use crate::model::columns::{Cell, Column, Key, Order};
 use crate::model::query::{Entry, Outcome, Query};
-use crate::print::notes::{bound_note, Notes};
+use crate::model::row::Row;
+use crate::model::truth::{Truth, Undecided};
+use crate::print::notes::{bound_note, unknown_note, Notes};
 use crate::print::printer::Printer;
 use crate::print::stdout::say;
+use crate::source::files::File;
+use crate::source::namespaces::Netns;
+use crate::source::process::Owner;
 use anyhow::Result;
+use std::rc::Rc;
 
-/// Prints the rows that the query selects, with their owners if `processes` is set.
-pub fn run(query: &Query, processes: bool, printer: &mut dyn Printer) -> Result<Outcome> {
-    let owners = query.owners(processes)?;
+/// What is printed of sockets, and in which order.
+#[derive(Debug, Default)]
+pub struct View {
+    /// Whether owners are printed.
+    pub processes: bool,
+    /// The columns that were chosen.
+    pub columns: Vec<Column>,
+    /// The order; that of the files if it is empty.
+    pub order: Order,
+}
+
+impl View {
+    fn needs(&self, need: impl Fn(&Column) -> bool) -> bool {
+        let mut columns = self.columns.iter().chain(self.order.columns());
+        columns.any(need)
+    }
+
+    pub fn needs_owners(&self) -> bool {
+        self.processes || self.needs(Column::needs_owners)
+    }
+
+    /// Whether network namespaces and control groups are needed.
+    pub fn needs_cgroups(&self) -> bool {
+        self.needs(Column::needs_cgroups)
+    }
+
+    /// Whether the value of a chosen column is not known.
+    fn unknown(&self, row: &Row<'_>, owners: &[Owner]) -> Truth {
+        let columns = self.columns.iter();
+        columns.fold(Truth::True, |truth, column| {
+            truth.and(|| match column.cell(row, owners) {
+                Cell::Unknown(reason) => Truth::unknown(reason),
+                _ => Truth::True,
+            })
+        })
+    }
+}
+
+/// A row that waits until all are known.
+struct Kept {
+    keys: Vec<Key>,
+    file: File,
+    netns: Option<Rc<Netns>>,
+    line: Box<[u8]>,
+    owners: Vec<Owner>,
+}
+
+/// Prints the rows that the query selects.
+pub fn run(query: &Query, view: &View, printer: &mut dyn Printer) -> Result<Outcome> {
+    let owners = query.owners(view.needs_owners())?;
+    let mut kept = Vec::new();
+    let mut unknown = Undecided::default();
     let outcome = query.read(owners.as_ref(), |entry| {
         match entry {
+            Entry::Row { passes: false, .. } => {}
             Entry::Row {
-                row,
-                line,
-                owners,
-                passes,
+                row, line, owners, ..
             } => {
-                if passes {
-                    printer.row(row, line, owners)?;
+                unknown.count(view.unknown(row, owners));
+                if view.order.is_empty() {
+                    return Ok(printer.row(row, line, owners)?);
                 }
+                kept.push(Kept {
+                    keys: view.order.keys(row, owners),
+                    file: row.file,
+                    netns: row.netns.cloned(),
+                    line: line.into(),
+                    owners: owners.to_vec(),
+                });
             }
             Entry::Unparsed { file, line } => {
                 printer.unparsed(file, line)?;
@@ -29,6 +91,14 @@ pub fn run(query: &Query, processes: bool, printer: &mut dyn Printer) -> Result<
         }
         Ok(())
     })?;
+    // The sort is stable: equal rows stay in the order of the files.
+    kept.sort_by(|a, b| view.order.compare(&a.keys, &b.keys));
+    for kept in &kept {
+        if let Some(row) = Row::parse(kept.file, &kept.line) {
+            let netns = kept.netns.as_ref();
+            printer.row(&Row { netns, ..row }, &kept.line, &kept.owners)?;
+        }
+    }
     if outcome.files > 0 {
         printer.end_of_rows()?;
     }
@@ -40,6 +110,9 @@ pub fn run(query: &Query, processes: bool, printer: &mut dyn Printer) -> Result<
         owners: owners.as_ref(),
     }
     .print();
+    if unknown.sockets > 0 {
+        say(unknown_note(&unknown));
+    }
     if let Some(note) = bound_note(query, &outcome) {
         say(note);
     }

@@ -4,7 +4,7 @@
 
 use crate::commands::check::{search_all, Needs};
 use crate::model::findings::Search;
-use crate::model::groups::{may_have, Groups};
+use crate::model::groups::{label_name, may_have, Groups};
 use crate::model::query::{Outcome, Query};
 use crate::model::row::State;
 use crate::model::rules::Rules;
@@ -22,7 +22,7 @@ pub fn run(
     mut groups: Groups,
     limit: usize,
 ) -> Result<(String, Outcome)> {
-    if groups.labels.is_empty() {
+    if groups.columns.is_empty() {
         for file in &query.files {
             let all = State::ALL.iter().map(|(state, ..)| *state);
             for state in all.filter(|state| may_have(*file, *state) && query.states.has(*state)) {
@@ -57,11 +57,7 @@ pub fn run(
         offenders: finding.count as u64,
         undecided: finding.undecided.sockets as u64,
     });
-    let labels = groups
-        .labels
-        .iter()
-        .map(|label| label.name.clone())
-        .collect();
+    let labels = groups.columns.iter().map(label_name).collect();
     let (series, rest) = groups.finish(limit);
     let metrics = Metrics {
         labels,

@@ -3,9 +3,11 @@
 //! `knetstat summary`: counts sockets.
 
 use crate::model::counts::Counts;
+use crate::model::groups::Groups;
 use crate::model::query::{Entry, Outcome, Query};
 use crate::print::notes::Notes;
 use crate::print::printer::Printer;
+use crate::source::process::Owners;
 use anyhow::Result;
 
 /// Prints the counts of the sockets that the query selects. With `each_process`, processes of the
@@ -26,12 +28,41 @@ pub fn run(query: &Query, each_process: bool, printer: &mut dyn Printer) -> Resu
         Ok(())
     })?;
     printer.counts(&counts, outcome.files > 0)?;
+    end(query, outcome, owners.as_ref(), printer)
+}
+
+/// Prints the number of sockets that the query selects in each group.
+pub fn by(query: &Query, mut groups: Groups, printer: &mut dyn Printer) -> Result<Outcome> {
+    let owners = query.owners(groups.needs_owners())?;
+    let outcome = query.read(owners.as_ref(), |entry| {
+        if let Entry::Row {
+            row,
+            owners,
+            passes: true,
+            ..
+        } = entry
+        {
+            groups.add(row, owners);
+        }
+        Ok(())
+    })?;
+    printer.groups(&groups.columns, &groups.counts())?;
+    end(query, outcome, owners.as_ref(), printer)
+}
+
+/// Prints what is missing from the counts.
+fn end(
+    query: &Query,
+    outcome: Outcome,
+    owners: Option<&Owners>,
+    printer: &mut dyn Printer,
+) -> Result<Outcome> {
     printer.undecided(&outcome.undecided)?;
     Notes {
         query,
         outcome,
         fate: "not counted",
-        owners: owners.as_ref(),
+        owners,
     }
     .print();
     Ok(outcome)

@@ -10,7 +10,7 @@
 //! TCP_FASTOPEN, which the row of every listener shows. `man/options.txt` marks the options that
 //! connect(2) changes.
 
-use crate::model::options::{number, Answer, Info, Unset};
+use crate::model::options::{self, number, Answer, Info, Unset};
 use crate::model::row::{Row, State};
 use crate::model::truth::Reason;
 use crate::source::files::{Family, File, Netid};
@@ -222,6 +222,44 @@ impl Defaults {
     /// The reason why defaults are unknown, if no fresh socket could be created.
     pub fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
+    }
+}
+
+/// The options of rows that differ from their defaults.
+#[derive(Debug)]
+pub struct Differences(Vec<OnceCell<Defaults>>);
+
+impl Default for Differences {
+    fn default() -> Self {
+        Self(options::all().iter().map(|_| OnceCell::new()).collect())
+    }
+}
+
+impl Differences {
+    /// Whether a row shows this value of an option although it is the default.
+    fn is_default(&self, row: &Row<'_>, name: &str, value: &str) -> bool {
+        let Some(info) = options::by_name(name) else {
+            return false;
+        };
+        let defaults = self.0[info.index].get_or_init(|| Defaults::new(info));
+        match defaults.of(row) {
+            DefaultValue::Known { text, number: n } => {
+                text == value || (n.is_some() && *n == number(value))
+            }
+            // What is not known is shown.
+            DefaultValue::Nothing | DefaultValue::Absent | DefaultValue::Unknown => false,
+        }
+    }
+
+    /// The list of a row without the options that have their defaults, except those that were
+    /// `asked` for.
+    pub fn of(&self, row: &Row<'_>, asked: &[Rc<Defaults>]) -> String {
+        let is_asked = |name| asked.iter().any(|defaults| defaults.info.name == name);
+        let options = row.options.iter();
+        let kept =
+            options.filter(|(name, value)| is_asked(*name) || !self.is_default(row, name, value));
+        let entries = kept.map(|(name, value)| format!("{name}={value}"));
+        entries.collect::<Vec<_>>().join(",")
     }
 }
 

@@ -1,147 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Groups of sockets for `knetstat metrics`: by protocol, family, state, and by labels.
+//! Groups of sockets, by the values of columns: for `summary --by`, and for `metrics`, which also
+//! has groups by protocol, family and state.
 
-use crate::model::defaults::{Defaults, Setting};
-use crate::model::options;
-use crate::model::place;
+use crate::model::columns::{Column, Content, Key};
 use crate::model::row::{Row, State};
-use crate::model::similar::{meant, similar};
-use crate::model::words::Side;
 use crate::source::files::{File, Netid};
 use crate::source::process::Owner;
-use crate::source::text::readable;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::slice;
 
 /// The value of every label in the series of the groups beyond the limit.
 pub const REST: &str = "<other>";
 
-/// The value of a label for an option whose value is not known.
+/// The value of a label that is not known.
 const UNKNOWN: &str = "<unknown>";
 
-/// The names of labels that are not options.
-pub const NAMES: [(&str, &str); 8] = [
-    ("process", "the name of a process that has the socket open"),
-    ("sport", "the local port"),
-    ("dport", "the foreign port"),
-    ("src", "the local address"),
-    ("dst", "the foreign address"),
-    ("uid", "the user of the socket"),
-    ("netns", "the network namespace, by name or inode"),
-    (
-        "container",
-        "the container or systemd unit, as in the column Container",
-    ),
-];
-
-/// The source of a label's value.
-#[derive(Debug)]
-enum Source {
-    Process,
-    Port(Side),
-    Address(Side),
-    Uid,
-    Netns,
-    Container,
-    Option(Box<Defaults>),
-}
-
-/// A label.
-#[derive(Debug)]
-pub struct Label {
-    pub name: String,
-    source: Source,
-}
-
-impl Label {
-    /// Parses a name: a word of filters, or an option.
-    ///
-    /// # Errors
-    ///
-    /// A message that says what would be right.
-    pub fn parse(name: &str) -> Result<Self, String> {
-        let source = match name {
-            "process" => Source::Process,
-            "sport" => Source::Port(Side::Local),
-            "dport" => Source::Port(Side::Foreign),
-            "src" => Source::Address(Side::Local),
-            "dst" => Source::Address(Side::Foreign),
-            "uid" => Source::Uid,
-            "netns" => Source::Netns,
-            "container" => Source::Container,
-            option => match options::find(option) {
-                Some(info) => Source::Option(Box::new(Defaults::new(info))),
-                None => return Err(unknown(name)),
-            },
-        };
-        let name = match &source {
-            Source::Option(defaults) => defaults.info.name.to_ascii_lowercase(),
-            _ => name.to_owned(),
-        };
-        Ok(Self { name, source })
-    }
-
-    /// Parses names, each of which may occur once.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Label::parse`], and if a name occurs twice.
-    pub fn parse_all(names: &[String]) -> Result<Vec<Self>, String> {
-        let mut labels: Vec<Self> = Vec::new();
-        for name in names {
-            let label = Self::parse(name)?;
-            if labels.iter().any(|other| other.name == label.name) {
-                return Err(format!("{name} is given twice"));
-            }
-            labels.push(label);
+/// Parses the names of labels: of columns, without those that every series has and without lists.
+///
+/// # Errors
+///
+/// A message that says what is wrong with a name.
+pub fn labels(names: &[String]) -> Result<Vec<Column>, String> {
+    let columns = Column::parse_all(names)?;
+    for column in &columns {
+        if !may_be_label(column.content()) {
+            let name = column.name();
+            return Err(match column.content() {
+                Some(Content::Options | Content::Processes) => {
+                    format!("{name} is a list, so it cannot be a label")
+                }
+                _ => format!("every series has {name} as a label"),
+            });
         }
-        Ok(labels)
     }
-
-    fn needs_owners(&self) -> bool {
-        matches!(self.source, Source::Process)
-    }
-
-    fn needs_cgroups(&self) -> bool {
-        matches!(self.source, Source::Netns | Source::Container)
-    }
-
-    /// The value of a socket. Of a process, it is `None`: there may be several.
-    fn value(&self, row: &Row<'_>, owners: &[Owner]) -> Option<String> {
-        Some(match &self.source {
-            Source::Process => return None,
-            Source::Port(side) => side.of(row).port.to_string(),
-            Source::Address(side) => side.of(row).address.to_canonical().to_string(),
-            Source::Uid => row.uid.map_or(String::new(), |uid| uid.to_string()),
-            Source::Netns => match row.netns {
-                Some(netns) => netns.name().unwrap_or_else(|| UNKNOWN.to_owned()),
-                None => UNKNOWN.to_owned(),
-            },
-            Source::Container => {
-                let place = place::container(row, owners);
-                place.map_or(String::new(), |place| place.to_string())
-            }
-            Source::Option(defaults) => match defaults.on(row) {
-                Setting::Value(text) => readable(text).into_owned(),
-                Setting::Nothing | Setting::Inapplicable => String::new(),
-                Setting::Unknown(_) => UNKNOWN.to_owned(),
-            },
-        })
-    }
+    Ok(columns)
 }
 
-/// The message about a name that is no label.
-fn unknown(name: &str) -> String {
-    let names = NAMES.map(|(name, _)| name);
-    let mut near = similar(name, names.into_iter());
-    near.extend(options::similar(name));
-    match near.is_empty() {
-        false => format!("unknown name {name:?}{}", meant(&near)),
-        true => format!(
-            "unknown name {name:?}; expected: {}, or an option such as TCP_NODELAY",
-            names.join(", ")
-        ),
-    }
+/// Whether a column can be a label of metrics.
+pub fn may_be_label(content: Option<Content>) -> bool {
+    !matches!(
+        content,
+        Some(
+            Content::Netid
+                | Content::Family
+                | Content::State
+                | Content::Options
+                | Content::Processes
+        )
+    )
+}
+
+/// The name of a column as the name of a label.
+pub fn label_name(column: &Column) -> String {
+    column.name().to_ascii_lowercase().replace('-', "_")
 }
 
 /// The sums over the sockets of a series.
@@ -192,63 +105,76 @@ pub type Kind = (usize, usize);
 /// A series: its kind, the values of its labels, and its sums.
 pub type Series = (Kind, Vec<String>, Sums);
 
-/// Groups of sockets. A group has one value for each label.
+/// Groups of sockets. A group has one value for each column.
 #[derive(Debug)]
 pub struct Groups {
-    pub labels: Vec<Label>,
-    groups: HashMap<Vec<String>, BTreeMap<Kind, Sums>>,
+    pub columns: Vec<Column>,
+    groups: HashMap<Vec<Key>, BTreeMap<Kind, Sums>>,
 }
 
 impl Groups {
-    pub fn new(labels: Vec<Label>) -> Self {
+    pub fn new(columns: Vec<Column>) -> Self {
         Self {
-            labels,
+            columns,
             groups: HashMap::new(),
         }
     }
 
     pub fn needs_owners(&self) -> bool {
-        self.labels.iter().any(Label::needs_owners)
+        self.columns.iter().any(Column::needs_owners)
     }
 
-    /// Whether network namespaces and containers are needed.
+    /// Whether network namespaces and control groups are needed.
     pub fn needs_cgroups(&self) -> bool {
-        self.labels.iter().any(Label::needs_cgroups)
+        self.columns.iter().any(Column::needs_cgroups)
     }
 
-    /// Adds a series without sockets, so that it is 0 instead of missing. Only without labels.
+    /// Adds a series without sockets, so that it is 0 instead of missing. Only without columns.
     pub fn add_kind(&mut self, file: File, state: State) {
         let series = self.groups.entry(Vec::new()).or_default();
         series.entry(kind(file, state)).or_default();
     }
 
-    /// Adds a socket: once or, if a label is the process, once for each name of a process.
+    /// Adds a socket: once or, if a column is of processes, once for each process with other values
+    /// there.
     pub fn add(&mut self, row: &Row<'_>, owners: &[Owner]) {
-        let values: Vec<_> = self
-            .labels
-            .iter()
-            .map(|label| label.value(row, owners))
-            .collect();
-        let mut names = vec![String::new()];
-        if self.needs_owners() && !owners.is_empty() {
-            names = owners
-                .iter()
-                .map(|owner| owner.name().to_text().into_owned())
-                .collect();
-            names.sort_unstable();
-            names.dedup();
-        }
         let sums = Sums::of(row);
-        for name in names {
-            let of_name = values
-                .iter()
-                .map(|value| value.as_ref().unwrap_or(&name).clone());
-            let series = self.groups.entry(of_name.collect()).or_default();
-            series
-                .entry(kind(row.file, row.state))
-                .or_default()
-                .add(&sums);
+        let kind = kind(row.file, row.state);
+        let keys: Vec<_> = self
+            .columns
+            .iter()
+            .map(|column| column.key(row, owners))
+            .collect();
+        let mut groups = vec![keys];
+        if owners.len() > 1 && self.columns.iter().any(Column::is_of_owners) {
+            // Only these columns depend on the process.
+            let of_one = |owner| {
+                let pairs = self.columns.iter().zip(&groups[0]);
+                let keys = pairs.map(|(column, key)| match column.is_of_owners() {
+                    true => column.key(row, slice::from_ref(owner)),
+                    false => key.clone(),
+                });
+                keys.collect::<Vec<_>>()
+            };
+            groups = owners.iter().map(of_one).collect();
+            groups.sort_unstable();
+            groups.dedup();
         }
+        for group in groups {
+            let series = self.groups.entry(group).or_default();
+            series.entry(kind).or_default().add(&sums);
+        }
+    }
+
+    /// The number of sockets in each group, the highest first.
+    pub fn counts(&self) -> Vec<(u64, &[Key])> {
+        let count = |series: &BTreeMap<Kind, Sums>| series.values().map(|sums| sums.sockets).sum();
+        let groups = self.groups.iter();
+        let mut counts: Vec<(u64, _)> = groups
+            .map(|(keys, series)| (count(series), keys.as_slice()))
+            .collect();
+        counts.sort_unstable_by_key(|(count, keys)| (Reverse(*count), *keys));
+        counts
     }
 
     /// The series, in an order that does not depend on the order of the sockets, and the number of
@@ -258,7 +184,21 @@ impl Groups {
         let count = |series: &BTreeMap<Kind, Sums>| -> u64 {
             series.values().map(|sums| sums.sockets).sum()
         };
-        let mut groups: Vec<_> = self.groups.into_iter().collect();
+        let label = |key: &Key| match key {
+            Key::Unknown => UNKNOWN.to_owned(),
+            key => key.to_string(),
+        };
+        // Different values may read the same.
+        let mut by_label: HashMap<Vec<String>, BTreeMap<Kind, Sums>> = HashMap::new();
+        for (keys, series) in self.groups {
+            let of_labels = by_label
+                .entry(keys.iter().map(label).collect())
+                .or_default();
+            for (kind, sums) in series {
+                of_labels.entry(kind).or_default().add(&sums);
+            }
+        }
+        let mut groups: Vec<_> = by_label.into_iter().collect();
         groups.sort_by(|(a, first), (b, second)| count(second).cmp(&count(first)).then(a.cmp(b)));
         let rest = groups.split_off(limit.min(groups.len()));
         let left_out = rest.len();
@@ -268,7 +208,7 @@ impl Groups {
         }
         groups.sort_by(|(a, _), (b, _)| a.cmp(b));
         if left_out > 0 {
-            groups.push((vec![REST.to_owned(); self.labels.len()], sums_of_rest));
+            groups.push((vec![REST.to_owned(); self.columns.len()], sums_of_rest));
         }
         let series = groups.into_iter().flat_map(|(values, series)| {
             let of_group = move |(kind, sums)| (kind, values.clone(), sums);
@@ -296,11 +236,9 @@ mod tests {
     use super::*;
     use crate::model::row::tests::{TCP, UDP};
 
-    fn labels(names: &[&str]) -> Vec<Label> {
-        names
-            .iter()
-            .map(|name| Label::parse(name).unwrap())
-            .collect()
+    fn columns(names: &[&str]) -> Vec<Column> {
+        let names = names.iter().map(|name| Column::parse(name).unwrap());
+        names.collect()
     }
 
     fn add(groups: &mut Groups, file: File, line: &str, owners: &[Owner]) {
@@ -308,30 +246,21 @@ mod tests {
     }
 
     #[test]
-    fn names() {
-        let label = |name| Label::parse(name).map(|label| label.name);
-        assert_eq!(label("TCP_NODELAY").unwrap(), "tcp_nodelay");
-        assert_eq!(label("so_keepalive").unwrap(), "so_keepalive");
-        assert_eq!(label("sport").unwrap(), "sport");
-        let err = label("nodelay").unwrap_err();
-        assert_eq!(err, "unknown name \"nodelay\"; did you mean TCP_NODELAY?");
-        let err = label("x").unwrap_err();
-        assert!(
-            err.ends_with("netns, container, or an option such as TCP_NODELAY"),
-            "{err}"
-        );
-        for (name, _) in NAMES {
-            assert_eq!(label(name).unwrap(), name);
-        }
-        let twice = ["TCP_NODELAY", "uid", "tcp_nodelay"].map(str::to_owned);
-        assert_eq!(Label::parse_all(&twice[..2]).unwrap().len(), 2);
-        let err = Label::parse_all(&twice).unwrap_err();
-        assert_eq!(err, "tcp_nodelay is given twice");
+    fn names_of_labels() {
+        let parse = |name: &str| labels(&[name.to_owned()]);
+        let name = |text| label_name(&parse(text).unwrap()[0]);
+        assert_eq!(name("TCP_NODELAY"), "tcp_nodelay");
+        assert_eq!(name("so_keepalive"), "so_keepalive");
+        assert_eq!(name("recv-q"), "recv_q");
+        let err = parse("state").unwrap_err();
+        assert_eq!(err, "every series has state as a label");
+        let err = parse("options").unwrap_err();
+        assert_eq!(err, "options is a list, so it cannot be a label");
     }
 
     #[test]
     fn sums() {
-        let mut groups = Groups::new(labels(&[]));
+        let mut groups = Groups::new(columns(&[]));
         add(
             &mut groups,
             TCP,
@@ -380,7 +309,7 @@ mod tests {
     /// The number of series is bounded, and no socket is lost.
     #[test]
     fn limit() {
-        let mut groups = Groups::new(labels(&["sport", "uid"]));
+        let mut groups = Groups::new(columns(&["sport", "uid"]));
         for port in 1..=20 {
             for _ in 0..port {
                 let line = format!("0 0 1.2.3.4:{port} 1.2.3.4:5 ESTB A=1,uid=0,ino=1");
@@ -407,7 +336,7 @@ mod tests {
     /// A socket counts once for each name, and a socket without a known process counts, too.
     #[test]
     fn processes_and_options() {
-        let mut groups = Groups::new(labels(&["process", "TCP_NODELAY", "SO_RCVBUF"]));
+        let mut groups = Groups::new(columns(&["process", "TCP_NODELAY", "SO_RCVBUF"]));
         let owners = [
             Owner::new("a", 1, 3),
             Owner::new("a", 2, 3),

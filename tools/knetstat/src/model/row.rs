@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::str;
 
 /// The state of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     Established,
     SynSent,

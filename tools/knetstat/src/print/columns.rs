@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The columns of rows and events. The header, the widths and the cells follow from [`COLUMNS`].
+//! The columns of text: their widths and their cells.
 
-use crate::model::place;
+use crate::model::columns::{Cell, Column, Content};
 use crate::model::row::{Endpoint, Row};
+use crate::model::words::Field;
+use crate::print::processes::{users, word_of};
 use crate::source::files::Netid;
 use crate::source::process::Owner;
 use crate::source::services::Services;
@@ -11,22 +13,112 @@ use crate::source::text::word;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
 
-/// A column of the text output.
-pub struct Column {
-    pub title: &'static str,
+/// How a column is printed.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
     /// The width in a file. There, a row is printed before the next one is read.
-    pub width: usize,
+    width: usize,
     /// Whether the column is as wide as its widest cell on a terminal.
-    pub grows: bool,
+    grows: bool,
     /// Whether cells are aligned to the right, as numbers are.
     pub is_right: bool,
-    /// Whether events have this column, too.
-    pub is_in_events: bool,
-    /// Whether the column is there only if all network namespaces are shown.
-    pub is_of_netns: bool,
     pub style: Style,
-    /// Writes the cell of a socket. An empty cell is printed as `-`.
-    pub write: fn(&Subject<'_>, &mut String),
+}
+
+impl Look {
+    fn of(column: &Column) -> Self {
+        let look = |width| Self {
+            width,
+            grows: true,
+            is_right: false,
+            style: Style::new(),
+        };
+        let of_title = look(column.title().len());
+        let number = |width| Self {
+            is_right: true,
+            ..look(width)
+        };
+        let Some(content) = column.content() else {
+            let is_number = column.option().is_some_and(|info| info.kind.is_number());
+            return Self {
+                is_right: is_number,
+                ..of_title
+            };
+        };
+        match content {
+            Content::Netns => look(10),
+            Content::Container => look(24),
+            Content::End(_) => look(23),
+            Content::Address(_) => look(15),
+            Content::Port(_) => look(5),
+            Content::Number(Field::Uid | Field::Drops) => number(5),
+            Content::Number(Field::Backlog | Field::Ino) => number(7),
+            Content::Number(Field::RecvQ | Field::SendQ) => number(6),
+            Content::Pid => look(7),
+            Content::Process | Content::Processes => Self {
+                style: PROCESS,
+                ..look(15)
+            },
+            Content::Diag => Self {
+                grows: false,
+                style: AnsiColor::Red.on_default().bold(),
+                ..look(4)
+            },
+            Content::Netid | Content::State => Self {
+                grows: false,
+                ..of_title
+            },
+            Content::Family | Content::Cgroup | Content::Options => of_title,
+        }
+    }
+}
+
+/// The style of processes.
+pub const PROCESS: Style = AnsiColor::Cyan.on_default();
+
+/// The style of a default, which the row of the socket does not contain.
+const DEFAULT: Style = Style::new().dimmed();
+
+/// A column with its width.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub column: Column,
+    pub look: Look,
+    pub width: usize,
+}
+
+impl Shown {
+    fn new(column: Column) -> Self {
+        let look = Look::of(&column);
+        Self {
+            width: look.width.max(column.title().len()),
+            column,
+            look,
+        }
+    }
+
+    /// Whether events have this column, too. They lack what changes without an event.
+    fn is_in_events(&self) -> bool {
+        !matches!(
+            self.column.content(),
+            Some(Content::Number(Field::RecvQ | Field::SendQ) | Content::Diag)
+        )
+    }
+
+    /// Widens the column so that a text fits, if it grows.
+    pub fn fit(&mut self, text: &str) {
+        if self.look.grows {
+            self.width = self.width.max(width_of(text));
+        }
+    }
+}
+
+/// The number of columns of a terminal that a text takes.
+pub fn width_of(text: &str) -> usize {
+    match text.is_ascii() {
+        true => text.len(),
+        false => textwrap::core::display_width(text),
+    }
 }
 
 /// A socket that is printed.
@@ -35,106 +127,68 @@ pub struct Subject<'a> {
     pub row: &'a Row<'a>,
     pub owners: &'a [Owner],
     pub services: Option<&'a Services>,
+    /// Whether defaults are in brackets.
+    pub brackets_defaults: bool,
 }
 
-const COLUMN: Column = Column {
-    title: "",
-    width: 0,
-    grows: false,
-    is_right: false,
-    is_in_events: true,
-    is_of_netns: false,
-    style: Style::new(),
-    write: |_, _| {},
-};
-
-const QUEUE: Column = Column {
-    width: 6,
-    grows: true,
-    is_right: true,
-    is_in_events: false,
-    ..COLUMN
-};
-
-const OF_NETNS: Column = Column {
-    grows: true,
-    is_of_netns: true,
-    ..COLUMN
-};
-
-const ADDRESS: Column = Column {
-    width: 23,
-    grows: true,
-    ..COLUMN
-};
-
-/// The columns, in order. The options and, with `-p`, the processes follow them.
-pub static COLUMNS: [Column; 9] = [
-    Column {
-        title: "Netns",
-        width: 10,
-        write: |subject, cell| {
-            let name = subject.row.netns.and_then(|netns| netns.name());
-            *cell += &word(&name.unwrap_or_default());
-        },
-        ..OF_NETNS
-    },
-    Column {
-        title: "Container",
-        width: 24,
-        write: |subject, cell| {
-            if let Some(place) = place::container(subject.row, subject.owners) {
-                let _ = write!(cell, "{place}");
-            }
-        },
-        ..OF_NETNS
-    },
-    Column {
-        title: "Netid",
-        width: 5,
-        write: |subject, cell| *cell += subject.row.file.netid.name(),
-        ..COLUMN
-    },
-    Column {
-        title: "Recv-Q",
-        write: |subject, cell| _ = write!(cell, "{}", subject.row.recv_q),
-        ..QUEUE
-    },
-    Column {
-        title: "Send-Q",
-        write: |subject, cell| _ = write!(cell, "{}", subject.row.send_q),
-        ..QUEUE
-    },
-    Column {
-        title: "Local Address",
-        write: |subject, cell| subject.endpoint(&subject.row.local, cell),
-        ..ADDRESS
-    },
-    Column {
-        title: "Foreign Address",
-        write: |subject, cell| subject.endpoint(&subject.row.foreign, cell),
-        ..ADDRESS
-    },
-    Column {
-        title: "Stat",
-        width: 4,
-        write: |subject, cell| *cell += subject.row.state.label(),
-        ..COLUMN
-    },
-    Column {
-        title: "Diag",
-        width: 4,
-        is_in_events: false,
-        style: AnsiColor::Red.on_default().bold(),
-        write: |subject, cell| *cell += subject.row.diag,
-        ..COLUMN
-    },
-];
-
 impl Subject<'_> {
-    fn endpoint(&self, end: &Endpoint<'_>, cell: &mut String) {
-        endpoint(self.row.file.netid, end, self.services, cell);
+    /// Writes the cell of a column, and returns the style if it is not that of the column. A value
+    /// that is missing is `-`, and one that is not known is `?`.
+    pub fn write(&self, column: &Column, text: &mut String) -> Option<Style> {
+        let Self { row, owners, .. } = *self;
+        let netid = row.file.netid;
+        match column.cell(row, owners) {
+            Cell::Nothing => text.push('-'),
+            Cell::Unknown(_) => text.push('?'),
+            Cell::Netns(netns) => *text += &word(&netns.name().unwrap_or_default()),
+            Cell::Place(place) => _ = write!(text, "{place}"),
+            Cell::Cgroup(cgroup) => *text += &word(&cgroup.path),
+            Cell::Netid(netid) => *text += netid.name(),
+            Cell::Family(family) => *text += family.name(),
+            Cell::State(state) => *text += state.label(),
+            Cell::Diag(signs) => *text += signs,
+            Cell::Endpoint(end) => endpoint(netid, &end, self.services, text),
+            Cell::Address(shown, _) => *text += shown,
+            Cell::Port(port) => match self.services.and_then(|known| known.name(netid, port)) {
+                Some(name) => *text += name,
+                None => _ = write!(text, "{port}"),
+            },
+            Cell::Number(n) => _ = write!(text, "{n}"),
+            Cell::Value {
+                text: value,
+                is_default: true,
+            } => {
+                let _ = match self.brackets_defaults {
+                    true => write!(text, "({value})"),
+                    false => write!(text, "{value}"),
+                };
+                return Some(DEFAULT);
+            }
+            Cell::Value { text: value, .. } => *text += value,
+            Cell::Options(options) => *text += options.0,
+            Cell::Owners(owners) => match column.content() {
+                Some(Content::Process) => {
+                    *text += &joined(owners.iter().map(|owner| word_of(owner.name())));
+                }
+                Some(Content::Pid) => {
+                    *text += &joined(owners.iter().map(|owner| owner.pid().to_string()));
+                }
+                _ => *text += &users(owners),
+            },
+        }
+        None
     }
+}
+
+/// The words, each once, separated by commas.
+fn joined(words: impl Iterator<Item = String>) -> String {
+    let mut found: Vec<String> = Vec::new();
+    for word in words {
+        if !found.contains(&word) {
+            found.push(word);
+        }
+    }
+    found.join(",")
 }
 
 /// Writes an address and its port. Uses the name of the port if `services` has one.
@@ -152,54 +206,40 @@ pub fn endpoint(
     };
 }
 
-/// The widths of the columns.
-#[derive(Clone, Copy, Debug)]
-pub struct Widths([usize; COLUMNS.len()]);
+/// The columns, in the order in which they are printed.
+#[derive(Clone, Debug, Default)]
+pub struct Columns(pub Vec<Shown>);
 
-impl Widths {
-    /// The widths of the module's files.
-    pub fn fixed() -> Self {
-        let mut widths = [0; COLUMNS.len()];
-        for (width, column) in widths.iter_mut().zip(&COLUMNS) {
-            *width = column.width;
-        }
-        Self(widths)
+impl Columns {
+    pub fn new(columns: impl IntoIterator<Item = Column>) -> Self {
+        Self(columns.into_iter().map(Shown::new).collect())
     }
 
-    /// The widths of the titles, for columns that grow when cells are measured.
-    pub fn narrow() -> Self {
-        let mut widths = Self::fixed();
-        for (width, column) in widths.0.iter_mut().zip(&COLUMNS) {
-            if column.grows {
-                *width = column.title.len();
+    /// Makes columns that grow as narrow as their titles. They grow when cells are measured.
+    pub fn narrow(&mut self) {
+        for shown in &mut self.0 {
+            if shown.look.grows {
+                shown.width = shown.column.title().len();
             }
         }
-        widths
     }
 
     /// Widens the columns so that this row fits. Columns never become narrower, so that later rows
     /// align with those already printed.
     pub fn measure(&mut self, subject: &Subject<'_>) {
         let mut cell = String::new();
-        for (width, column) in self.0.iter_mut().zip(&COLUMNS) {
-            if column.grows {
+        for shown in &mut self.0 {
+            if shown.look.grows {
                 cell.clear();
-                (column.write)(subject, &mut cell);
-                *width = (*width).max(cell.len());
+                subject.write(&shown.column, &mut cell);
+                shown.fit(&cell);
             }
         }
     }
 
-    /// The columns of rows or of events, with their widths.
-    pub fn columns(
-        &self,
-        of_events: bool,
-        all_netns: bool,
-    ) -> impl Iterator<Item = (&'static Column, usize)> {
-        let is_shown = move |column: &Column| {
-            (column.is_in_events || !of_events) && (all_netns || !column.is_of_netns)
-        };
-        let columns = COLUMNS.iter().zip(self.0);
-        columns.filter(move |(column, _)| is_shown(column))
+    /// The columns of rows or of events.
+    pub fn shown(&self, of_events: bool) -> impl Iterator<Item = &Shown> {
+        let is_shown = move |shown: &&Shown| !of_events || shown.is_in_events();
+        self.0.iter().filter(is_shown)
     }
 }

@@ -50,6 +50,7 @@ pub fn print(
         Format::Json {
             processes,
             all_netns,
+            ..
         } => json(findings, processes, all_netns, out),
     }
 }
@@ -281,14 +282,17 @@ impl Nagios {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::model::defaults::Defaults;
     use crate::model::filter::Holders;
     use crate::model::findings::Search;
+    use crate::model::options::find;
     use crate::model::row::tests::TCP;
     use crate::model::row::Row;
     use crate::model::rules::Rules;
     use crate::model::states::States;
     use crate::source::process::tests::owner;
     use crate::source::services::Services;
+    use std::rc::Rc;
 
     const RULES: &str = r#"
 [[rule]]
@@ -334,6 +338,7 @@ forbid = "TCP_NODELAY"
         let text = printed(Format::Json {
             processes: true,
             all_netns: false,
+            columns: None,
         });
         let objects = text.lines().map(serde_json::from_str);
         objects.collect::<Result<_, _>>().unwrap()
@@ -370,6 +375,9 @@ forbid = "TCP_NODELAY"
         let mut layout = Layout::new(None, false, verbose);
         layout.color = color;
         layout.set_width(120);
+        // As the filter of the rule tests it.
+        let option = find("SO_KEEPALIVE").unwrap();
+        layout.asked = vec![Rc::new(Defaults::new(option))];
         printed(Format::Text {
             layout: Box::new(layout),
             has_header: true,
@@ -383,7 +391,7 @@ forbid = "TCP_NODELAY"
             "critical off: 1 socket\n    nothing is sent\n\
             Netid Recv-Q Send-Q Local Address Foreign Address Stat Diag Options\n\
             tcp        0      0 1.2.3.4:5     1.2.3.4:6       ESTB -    \
-            SO_KEEPALIVE=0,TCP_NODELAY=0,uid=0,ino=0\n\n\
+            SO_KEEPALIVE=0,uid=0\n\n\
             unknown  both\n    cannot be decided for 2 sockets: the row lacks the option, and its \
             default on such a socket is not known\n\n\
             2 sockets, 3 rules: 1 broken, 1 undecided for some sockets\n"

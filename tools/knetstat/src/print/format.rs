@@ -2,6 +2,7 @@
 
 //! The format of the output: text or JSON.
 
+use crate::model::columns::Column;
 use crate::print::json::JsonPrinter;
 use crate::print::layout::Layout;
 use crate::print::printer::Printer;
@@ -17,6 +18,7 @@ pub enum Format {
     Json {
         processes: bool,
         all_netns: bool,
+        columns: Option<Vec<Column>>,
     },
 }
 
@@ -30,7 +32,11 @@ impl Format {
             Format::Json {
                 processes,
                 all_netns,
-            } => Box::new(JsonPrinter::new(out, processes, all_netns)),
+                columns,
+            } => {
+                let printer = JsonPrinter::new(out, processes, all_netns);
+                Box::new(printer.with_columns(columns))
+            }
         }
     }
 }

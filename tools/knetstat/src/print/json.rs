@@ -5,6 +5,7 @@
 //! The keys are the fields of the structures in this file. A test compares them with the list in
 //! knetstat(8), "JSON".
 
+use crate::model::columns::{Cell, Column, Content, Key};
 use crate::model::counts::{By, Counts};
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
 use crate::model::options;
@@ -17,7 +18,9 @@ use crate::source::namespaces::Netns;
 use crate::source::process::{Name, Owner};
 use crate::source::text::readable;
 use jiff::ZonedDateTime;
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// A printer of JSON.
@@ -27,6 +30,8 @@ pub struct JsonPrinter<'a> {
     processes: bool,
     /// Whether objects contain the network namespace and the container.
     all_netns: bool,
+    /// The columns that objects consist of, if these were chosen.
+    columns: Option<Vec<Column>>,
 }
 
 impl<'a> JsonPrinter<'a> {
@@ -35,7 +40,14 @@ impl<'a> JsonPrinter<'a> {
             out,
             processes,
             all_netns,
+            columns: None,
         }
+    }
+
+    /// Prints objects that consist of these columns.
+    #[must_use]
+    pub fn with_columns(self, columns: Option<Vec<Column>>) -> Self {
+        Self { columns, ..self }
     }
 
     /// The object of a socket.
@@ -51,7 +63,17 @@ impl<'a> JsonPrinter<'a> {
 
 impl Printer for JsonPrinter<'_> {
     fn row(&mut self, row: &Row<'_>, _line: &[u8], owners: &[Owner]) -> io::Result<()> {
-        self.line(&self.socket(row, owners))
+        let Some(columns) = self.columns.take() else {
+            return self.line(&self.socket(row, owners));
+        };
+        let cells = columns.iter().map(|column| column.cell(row, owners));
+        let chosen = ChosenObject {
+            columns: &columns,
+            cells: cells.collect(),
+        };
+        self.line(&chosen)?;
+        self.columns = Some(columns);
+        Ok(())
     }
 
     fn unparsed(&mut self, file: File, line: &[u8]) -> io::Result<()> {
@@ -101,6 +123,20 @@ impl Printer for JsonPrinter<'_> {
         self.out.flush()
     }
 
+    fn groups(&mut self, columns: &[Column], counts: &[(u64, &[Key])]) -> io::Result<()> {
+        for (count, keys) in counts {
+            let unknown = columns.iter().zip(*keys);
+            let unknown = unknown.filter(|(_, key)| **key == Key::Unknown);
+            self.line(&GroupObject {
+                count: *count,
+                by: "columns",
+                values: KeysObject { columns, keys },
+                unknown: unknown.map(|(column, _)| key_of(column)).collect(),
+            })?;
+        }
+        self.out.flush()
+    }
+
     fn undecided(&mut self, undecided: &Undecided) -> io::Result<()> {
         if undecided.sockets > 0 {
             self.line(&UndecidedObject {
@@ -109,6 +145,184 @@ impl Printer for JsonPrinter<'_> {
             })?;
         }
         self.out.flush()
+    }
+}
+
+/// The JSON key of a column.
+fn key_of(column: &Column) -> Cow<'static, str> {
+    match column.option() {
+        Some(info) => info.name.into(),
+        None => column.name().replace('-', "_").into(),
+    }
+}
+
+/// A socket, as chosen columns show it. A value that is missing is null.
+struct ChosenObject<'a> {
+    columns: &'a [Column],
+    cells: Vec<Cell<'a>>,
+}
+
+impl ChosenObject<'_> {
+    /// The columns whose cells fulfil a condition, by their keys.
+    fn keys(&self, is_it: impl Fn(&Cell<'_>) -> bool) -> Vec<Cow<'static, str>> {
+        let cells = self.columns.iter().zip(&self.cells);
+        let found = cells.filter(|(_, cell)| is_it(cell));
+        found.map(|(column, _)| key_of(column)).collect()
+    }
+}
+
+impl Serialize for ChosenObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (column, cell) in self.columns.iter().zip(&self.cells) {
+            match column.content() {
+                None | Some(Content::Options) => {}
+                Some(content) => {
+                    map.serialize_entry(&key_of(column), &ColumnValue { content, cell })?;
+                }
+            }
+        }
+        if self
+            .columns
+            .iter()
+            .any(|column| matches!(column.content(), None | Some(Content::Options)))
+        {
+            map.serialize_entry("options", &ChosenOptions(self))?;
+        }
+        let lists = [
+            (
+                "defaults",
+                self.keys(|cell| {
+                    matches!(
+                        cell,
+                        Cell::Value {
+                            is_default: true,
+                            ..
+                        }
+                    )
+                }),
+            ),
+            (
+                "unknown",
+                self.keys(|cell| matches!(cell, Cell::Unknown(_))),
+            ),
+        ];
+        for (key, names) in lists {
+            if !names.is_empty() {
+                map.serialize_entry(key, &names)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// The value of a chosen column that is not an option.
+struct ColumnValue<'a> {
+    content: Content,
+    cell: &'a Cell<'a>,
+}
+
+impl Serialize for ColumnValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self.cell {
+            Cell::Nothing | Cell::Unknown(_) | Cell::Options(_) | Cell::Value { .. } => {
+                serializer.serialize_none()
+            }
+            Cell::Netns(netns) => NetnsObject::of(netns).serialize(serializer),
+            Cell::Place(place) => ContainerObject::of(place).serialize(serializer),
+            Cell::Cgroup(cgroup) => serializer.serialize_str(&cgroup.path),
+            Cell::Netid(netid) => netid.serialize(serializer),
+            Cell::Family(family) => family.serialize(serializer),
+            Cell::State(state) => serializer.serialize_str(state.long()),
+            Cell::Diag(text) | Cell::Address(text, _) => serializer.serialize_str(text),
+            Cell::Endpoint(end) => EndpointObject::of(&end).serialize(serializer),
+            Cell::Port(port) => serializer.serialize_u16(port),
+            Cell::Number(n) => serialize_number(n, serializer),
+            Cell::Owners(owners) => match self.content {
+                Content::Process => {
+                    let mut names: Vec<_> = owners.iter().map(Owner::name).collect();
+                    names.dedup();
+                    names.serialize(serializer)
+                }
+                Content::Pid => {
+                    let mut pids: Vec<_> = owners.iter().map(Owner::pid).collect();
+                    pids.dedup();
+                    pids.serialize(serializer)
+                }
+                _ => owners.serialize(serializer),
+            },
+        }
+    }
+}
+
+/// The options among chosen columns, by name.
+struct ChosenOptions<'a>(&'a ChosenObject<'a>);
+
+impl Serialize for ChosenOptions<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ChosenObject { columns, cells } = self.0;
+        let whole = cells.iter().find_map(|cell| match cell {
+            Cell::Options(options) => Some(*options),
+            _ => None,
+        });
+        let mut map = serializer.serialize_map(None)?;
+        for (name, text) in whole.iter().flat_map(|options| options.iter()) {
+            map.serialize_entry(name, &OptionValue { name, text })?;
+        }
+        for (column, cell) in columns.iter().zip(cells) {
+            let Some(info) = column.option() else {
+                continue;
+            };
+            let name = info.name;
+            match *cell {
+                // The list of the row has it.
+                Cell::Value {
+                    is_default: false, ..
+                } if whole.is_some() => {}
+                Cell::Value { text, .. } => {
+                    map.serialize_entry(name, &OptionValue { name, text })?;
+                }
+                _ => map.serialize_entry(name, &())?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// The number of sockets in a group.
+#[derive(Serialize)]
+struct GroupObject<'a> {
+    count: u64,
+    by: &'static str,
+    values: KeysObject<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<Cow<'static, str>>,
+}
+
+/// The values of a group, by column. A value that is missing is null.
+struct KeysObject<'a> {
+    columns: &'a [Column],
+    keys: &'a [Key],
+}
+
+impl Serialize for KeysObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let values = self.columns.iter().zip(self.keys);
+        serializer.collect_map(values.map(|(column, key)| (key_of(column), KeyValue(key))))
+    }
+}
+
+struct KeyValue<'a>(&'a Key);
+
+impl Serialize for KeyValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Key::Nothing | Key::Unknown => serializer.serialize_none(),
+            Key::Number(n) => serialize_number(*n, serializer),
+            // As in the objects of sockets, numbers have no unit.
+            Key::Value(n, _) => serialize_number(*n, serializer),
+            key => serializer.collect_str(key),
+        }
     }
 }
 
@@ -315,11 +529,16 @@ impl Serialize for OptionValue<'_> {
         };
         match number {
             None => serializer.serialize_str(&readable(self.text)),
-            Some(n) => match i64::try_from(n) {
-                Ok(small) if (-EXACT..=EXACT).contains(&n) => serializer.serialize_i64(small),
-                _ => serializer.collect_str(&n),
-            },
+            Some(n) => serialize_number(n, serializer),
         }
+    }
+}
+
+/// Prints a number; one that JSON cannot hold everywhere is a string of its digits.
+fn serialize_number<S: Serializer>(n: i128, serializer: S) -> Result<S::Ok, S::Error> {
+    match i64::try_from(n) {
+        Ok(small) if (-EXACT..=EXACT).contains(&n) => serializer.serialize_i64(small),
+        _ => serializer.collect_str(&n),
     }
 }
 
@@ -423,6 +642,7 @@ impl<'a> CountObject<'a> {
 mod tests {
     use super::*;
     use crate::model::row::tests::{BUSY, TCP, UDP};
+    use crate::model::row::State;
     use crate::model::truth::{Reason, Truth};
     use crate::source::namespaces::tests::example;
     use crate::source::process::tests::owner;
@@ -640,6 +860,102 @@ mod tests {
         }
     }
 
+    /// The objects of these columns, of a connection and of a socket without options.
+    fn chosen(names: &[&str]) -> Vec<serde_json::Value> {
+        let lines = [
+            "3 0 1.2.3.4:5 1.2.3.4:6 ESTB SO_KEEPALIVE=1,TCP_KEEPIDLE=60,IP_TOS=0xb8,uid=7,ino=9",
+            "0 0 1.2.3.4:5 1.2.3.4:6 TIMW",
+        ];
+        let columns = names.iter().map(|name| Column::parse(name).unwrap());
+        let mut out = Vec::new();
+        let printer = JsonPrinter::new(Box::new(&mut out), false, false);
+        let mut printer = printer.with_columns(Some(columns.collect()));
+        let owners = [Owner::new("a", 8, 3), Owner::new("a", 8, 4)];
+        for (line, owners) in lines.iter().zip([&owners[..], &[]]) {
+            let row = Row::parse(TCP, line.as_bytes()).unwrap();
+            printer.row(&row, line.as_bytes(), owners).unwrap();
+        }
+        drop(printer);
+        let objects = serde_json::Deserializer::from_slice(&out).into_iter();
+        objects.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn chosen_columns() {
+        let names = ["recv-q", "local", "sport", "pid", "diag", "state"];
+        assert_eq!(
+            chosen(&names),
+            [
+                serde_json::json!({
+                    "recv_q": 3, "local": {"address": "1.2.3.4", "port": 5}, "sport": 5,
+                    "pid": [8], "diag": null, "state": "established",
+                }),
+                serde_json::json!({
+                    "recv_q": 0, "local": {"address": "1.2.3.4", "port": 5}, "sport": 5,
+                    "pid": null, "diag": null, "state": "time-wait",
+                }),
+            ]
+        );
+        let names = [
+            "SO_KEEPALIVE",
+            "TCP_KEEPIDLE",
+            "IP_TOS",
+            "TCP_NODELAY",
+            "uid",
+            "SO_LINGER",
+        ];
+        assert_eq!(
+            chosen(&names),
+            [
+                serde_json::json!({
+                    "uid": 7,
+                    "options": {
+                        "SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 60, "IP_TOS": 0xb8, "TCP_NODELAY": 0,
+                        "SO_LINGER": null,
+                    },
+                    "defaults": ["TCP_NODELAY"],
+                }),
+                serde_json::json!({
+                    "uid": null,
+                    "options": {
+                        "SO_KEEPALIVE": null, "TCP_KEEPIDLE": null, "IP_TOS": null,
+                        "TCP_NODELAY": null, "SO_LINGER": null,
+                    },
+                    "unknown": names,
+                }),
+            ]
+        );
+        // The list of the row, and the defaults of other options.
+        assert_eq!(
+            chosen(&["options", "TCP_NODELAY", "TCP_KEEPIDLE"])[0],
+            serde_json::json!({
+                "options": {
+                    "SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 60, "IP_TOS": 0xb8, "TCP_NODELAY": 0,
+                },
+                "defaults": ["TCP_NODELAY"],
+            })
+        );
+    }
+
+    #[test]
+    fn groups() {
+        let columns = ["state", "TCP_KEEPIDLE", "recv-q"];
+        let columns = columns.map(|name| Column::parse(name).unwrap());
+        let keys = [
+            Key::State(State::Established),
+            Key::Value(60, "60s".to_owned()),
+            Key::Unknown,
+        ];
+        assert_eq!(
+            printed(false, |printer| printer.groups(&columns, &[(3, &keys)])),
+            [serde_json::json!({
+                "count": 3, "by": "columns",
+                "values": {"state": "established", "TCP_KEEPIDLE": 60, "recv_q": null},
+                "unknown": ["recv_q"],
+            })]
+        );
+    }
+
     /// The section "JSON" of knetstat(8) lists every key and no other. `--help` lists every key of
     /// a socket.
     #[test]
@@ -691,6 +1007,20 @@ mod tests {
             printed(true, |printer| printer.events(&events)),
             printed(false, |printer| printer.counts(&counts, true)),
             printed(false, |printer| printer.undecided(&undecided())),
+            chosen(&[
+                "src",
+                "dst",
+                "sport",
+                "dport",
+                "process",
+                "pid",
+                "TCP_NODELAY",
+                "cgroup",
+            ]),
+            chosen(&["TCP_NODELAY"]),
+            printed(false, |printer| {
+                printer.groups(&[Column::parse("uid").unwrap()], &[(1, &[Key::Unknown])])
+            }),
             crate::print::findings::tests::objects(),
         ]
         .concat();

@@ -47,19 +47,33 @@ pub fn undecided_note(undecided: &Undecided) -> String {
         "socket, which is left out",
         "sockets, which are left out",
     );
-    let mut note = format!("cannot decide the filter for {sockets}:");
+    format!(
+        "cannot decide the filter for {sockets}:{}",
+        reasons(undecided)
+    )
+}
+
+/// The note that chosen columns show no value for some sockets, with the reasons.
+pub fn unknown_note(unknown: &Undecided) -> String {
+    let sockets = counted(unknown.sockets, "socket", "sockets");
+    format!("a value of {sockets} is not known:{}", reasons(unknown))
+}
+
+/// The reasons: behind the colon if there is one, else one a line.
+fn reasons(undecided: &Undecided) -> String {
+    let mut text = String::new();
     let reasons: Vec<_> = undecided.reasons().collect();
     match reasons[..] {
         [(reason, _)] => {
-            let _ = write!(note, " {}", reason.text());
+            let _ = write!(text, " {}", reason.text());
         }
         _ => {
             for (reason, count) in reasons {
-                let _ = write!(note, "\n    {count}: {}", reason.text());
+                let _ = write!(text, "\n    {count}: {}", reason.text());
             }
         }
     }
-    note
+    text
 }
 
 /// The note that the files lack sockets that are only bound. `None` unless the query tests the local

@@ -5,7 +5,7 @@
 use crate::model::groups::{Series, Sums, REST};
 use crate::model::row::State;
 use crate::model::truth::{Reason, Undecided};
-use crate::source::files::{Family, File, Netid};
+use crate::source::files::{File, Netid};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{
@@ -110,14 +110,10 @@ impl Metrics {
     fn labels<'a>(&'a self, (kind, values, _): &'a Series) -> LabelSet<'a> {
         let file = File::ALL[kind.0];
         let state = State::ALL[kind.1].0;
-        let family = match file.family {
-            Family::Inet => "inet",
-            Family::Inet6 => "inet6",
-        };
         let value = |text| Value(Cow::Borrowed(text));
         let mut labels = vec![
             ("protocol", value(file.netid.name())),
-            ("family", value(family)),
+            ("family", value(file.family.name())),
             ("state", value(state.long())),
         ];
         let by = self.labels.iter().zip(values);
@@ -273,7 +269,8 @@ impl Collector for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::groups::{Groups, Label};
+    use crate::model::columns::Column;
+    use crate::model::groups::Groups;
     use crate::model::row::tests::{LISTENER, TCP, UDP};
     use crate::model::row::Row;
     use crate::model::truth::Truth;
@@ -281,8 +278,8 @@ mod tests {
     use std::process::{Command, Stdio};
 
     fn example(by: &[&str], limit: usize) -> String {
-        let labels = by.iter().map(|name| Label::parse(name).unwrap()).collect();
-        let mut groups = Groups::new(labels);
+        let columns = by.iter().map(|name| Column::parse(name).unwrap());
+        let mut groups = Groups::new(columns.collect());
         let odd = Owner::new("a\\\"b\n{}", 7, 3);
         for (file, line, owners) in [
             (

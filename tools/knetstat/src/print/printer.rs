@@ -2,6 +2,7 @@
 
 //! The interface of printers. There is one for text and one for JSON.
 
+use crate::model::columns::{Column, Key};
 use crate::model::counts::Counts;
 use crate::model::event::Event;
 use crate::model::row::Row;
@@ -29,6 +30,9 @@ pub trait Printer {
 
     /// Prints counts of sockets, with a header only if `has_files`.
     fn counts(&mut self, counts: &Counts, has_files: bool) -> io::Result<()>;
+
+    /// Prints the number of sockets in each group. A group has one value for each column.
+    fn groups(&mut self, columns: &[Column], counts: &[(u64, &[Key])]) -> io::Result<()>;
 
     /// Prints the number of sockets for which the filter could not be decided, if there are any and
     /// if the format has it. It follows everything else.

@@ -63,6 +63,14 @@ impl Netid {
 }
 
 impl Family {
+    /// The name that ss has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::Inet => "inet",
+            Family::Inet6 => "inet6",
+        }
+    }
+
     /// The family of the file that contains this row, by the form of the first address.
     pub fn of_line(line: &[u8]) -> Self {
         let mut words = line

@@ -106,6 +106,11 @@ impl Netns {
         first.or_else(|| self.ino.map(|ino| ino.to_string()))
     }
 
+    /// Whether there is a name, or an inode that is known.
+    pub fn has_name(&self) -> bool {
+        self.ino.is_some() || !self.names.is_empty()
+    }
+
     /// The container of the processes in it, if they are in one. The processes of a pod are in
     /// several.
     pub fn container(&self) -> Option<&Container> {
