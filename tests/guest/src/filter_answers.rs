@@ -229,7 +229,20 @@ fn value(opt: &Opt, sample: &Sample, given: Option<&str>) -> Option<String> {
     }
 }
 
-/// Compares the answers to filters on one option with getsockopt(2). `given` is the value that was
+/// The cells of an option's column, by inode.
+fn column(name: &str) -> Result<BTreeMap<u64, String>> {
+    let text = output_of(&["-Htuan", "-o", &format!("ino,{name}")])?;
+    let cells = text.lines().map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let (ino, cell) = (words.next(), words.next());
+        let (ino, cell) = ino.zip(cell).context("a row of one word")?;
+        // A socket without a process has no inode.
+        Ok((ino.parse().unwrap_or(0), cell.to_owned()))
+    });
+    cells.collect()
+}
+
+/// Compares the answers to filters on one option, and its column, with getsockopt(2). `given` is the value that was
 /// set on each sample, if getsockopt(2) does not return it.
 fn compare(
     opt: &Opt,
@@ -251,6 +264,36 @@ fn compare(
         } else if let Some(value) = value(opt, sample, given) {
             values.entry(value).or_default().push(sample);
         }
+    }
+    // The column of the option shows the same value, or one that the filter takes for it.
+    let column = column(opt.name)?;
+    let mut is_wrong =
+        |sample: &Sample, expected: &str, is_right: &dyn Fn(&str) -> Result<bool>| {
+            let cell = column.get(&sample.ino).map_or("", String::as_str);
+            if !is_right(cell)? {
+                let (name, kind) = (opt.name, &sample.kind);
+                wrong.push(format!("column {name} of {kind}: {cell:?}, not {expected}"));
+            }
+            anyhow::Ok(())
+        };
+    for (value, samples) in &values {
+        let expected = match value.as_str() {
+            "''" | "0ms" => "-",
+            value => value,
+        };
+        for sample in samples {
+            is_wrong(sample, expected, &|cell| Ok(cell == expected))?;
+        }
+    }
+    let is_empty = |cell: &str| matches!(cell, "-" | "?");
+    for sample in &without {
+        is_wrong(sample, "- or ?", &|cell| Ok(is_empty(cell)))?;
+    }
+    for (sample, why) in &unknown {
+        is_wrong(sample, why, &|cell| {
+            let equal = || selected(&format!("{}={cell}", opt.name));
+            Ok(is_empty(cell) || equal()?.contains(&sample.ino))
+        })?;
     }
     for (value, same) in &values {
         let equal = selected(&format!("{}={value}", opt.name))?;

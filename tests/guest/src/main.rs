@@ -10,6 +10,7 @@ mod all_netns;
 mod by_other_means;
 mod c_module;
 mod check;
+mod columns;
 mod command;
 mod crowds;
 mod cursors;
@@ -76,6 +77,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(scripts::cases());
     cases.extend(examples::cases());
     cases.extend(filter_answers::cases());
+    cases.extend(columns::cases());
     cases.extend(check::cases());
     cases.extend(crowds::cases());
     cases.extend(groups::cases());

@@ -52,7 +52,7 @@ const NOT_CHECKED: u8 = 2;
 
 /// The message if `-o` has no names, as in ss.
 const NO_COLUMNS: &str = "-o needs names of columns, such as -o local,state,TCP_NODELAY; see \
-    knetstat --help. In ss, -o shows timers, which knetstat does not show; leave it out, or use ss -o";
+    knetstat --help\n\nIn ss, -o shows timers, which knetstat does not show: leave it out, or use ss -o\n";
 
 /// The size of the buffer for standard output.
 const BUFFER: usize = 64 << 10;
@@ -186,7 +186,7 @@ impl Chosen {
         }
         let mut columns = match Column::parse_all(&names) {
             Ok(columns) => columns,
-            Err(err) => return misused(format_args!("--columns: {err}; see knetstat --help")),
+            Err(err) => return misused(format_args!("--columns: {err}")),
         };
         let processes = Column::of_processes();
         let has_processes = columns
@@ -267,7 +267,7 @@ fn run_list(cli: &Cli, out: Box<dyn Write + '_>) -> Result<ExitCode> {
     let chosen = Chosen::parse(&cli.columns, list)?;
     let order = match Order::parse(&cli.sort) {
         Ok(order) => order,
-        Err(err) => return misused(format_args!("--sort: {err}; see knetstat --help")),
+        Err(err) => return misused(format_args!("--sort: {err}")),
     };
     let view = View {
         processes: list.has_owners(),
@@ -295,7 +295,7 @@ fn run_summary(args: &Summary, out: Box<dyn Write + '_>) -> Result<ExitCode> {
     let mut query = query(list, &services)?;
     let columns = match Column::parse_all(&args.by) {
         Ok(columns) => columns,
-        Err(err) => return misused(format_args!("--by: {err}; see knetstat --help")),
+        Err(err) => return misused(format_args!("--by: {err}")),
     };
     let chosen = Chosen {
         columns: columns.clone(),
@@ -380,7 +380,7 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
     query.states = states;
     let labels = match groups::labels(&args.by) {
         Ok(labels) => labels,
-        Err(err) => return misused(format_args!("--by: {err}; see knetstat --help")),
+        Err(err) => return misused(format_args!("--by: {err}")),
     };
     let rules = match &args.rules {
         None => Rules(Vec::new()),

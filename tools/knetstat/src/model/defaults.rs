@@ -252,10 +252,15 @@ impl Differences {
     }
 
     /// The list of a row without the options that have their defaults, except those that were
-    /// `asked` for.
-    pub fn of(&self, row: &Row<'_>, asked: &[Rc<Defaults>]) -> String {
+    /// `asked` for, and without those that `is_elsewhere`.
+    pub fn of(
+        &self,
+        row: &Row<'_>,
+        asked: &[Rc<Defaults>],
+        is_elsewhere: impl Fn(&str) -> bool,
+    ) -> String {
         let is_asked = |name| asked.iter().any(|defaults| defaults.info.name == name);
-        let options = row.options.iter();
+        let options = row.options.iter().filter(|(name, _)| !is_elsewhere(name));
         let kept =
             options.filter(|(name, value)| is_asked(*name) || !self.is_default(row, name, value));
         let entries = kept.map(|(name, value)| format!("{name}={value}"));

@@ -235,6 +235,11 @@ impl Rule {
         self.selection.iter().chain(inner)
     }
 
+    /// The options that the filters name, with their defaults.
+    pub fn options(&self) -> impl Iterator<Item = &Rc<Defaults>> {
+        self.filters().flat_map(|filter| &filter.options)
+    }
+
     /// Whether a row is an offender or, for a comparison, whether it is compared. `states` are the
     /// states to which rules apply that name none.
     pub fn test(&self, row: &Row<'_>, holders: Holders<'_>, states: States) -> Truth {
@@ -364,8 +369,7 @@ impl Rules {
 
     /// The options that the filters name, with their defaults.
     pub fn options(&self) -> impl Iterator<Item = &Rc<Defaults>> {
-        let filters = self.0.iter().flat_map(Rule::filters);
-        filters.flat_map(|filter| &filter.options)
+        self.0.iter().flat_map(Rule::options)
     }
 }
 

@@ -101,6 +101,7 @@ impl Text<'_> {
 
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
         let rule = finding.rule;
+        self.layout.asked = rule.options().cloned().collect();
         let undecided = finding.undecided.sockets;
         let (verdict, style) = match (finding.count, undecided, rule.severity) {
             (0, 0, _) if !self.layout.verbose => return Ok(()),
@@ -282,17 +283,14 @@ impl Nagios {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::model::defaults::Defaults;
     use crate::model::filter::Holders;
     use crate::model::findings::Search;
-    use crate::model::options::find;
     use crate::model::row::tests::TCP;
     use crate::model::row::Row;
     use crate::model::rules::Rules;
     use crate::model::states::States;
     use crate::source::process::tests::owner;
     use crate::source::services::Services;
-    use std::rc::Rc;
 
     const RULES: &str = r#"
 [[rule]]
@@ -375,9 +373,6 @@ forbid = "TCP_NODELAY"
         let mut layout = Layout::new(None, false, verbose);
         layout.color = color;
         layout.set_width(120);
-        // As the filter of the rule tests it.
-        let option = find("SO_KEEPALIVE").unwrap();
-        layout.asked = vec![Rc::new(Defaults::new(option))];
         printed(Format::Text {
             layout: Box::new(layout),
             has_header: true,

@@ -81,12 +81,21 @@ impl Layout {
         }
     }
 
-    /// Leaves out the column of diagnostics if its cells are empty in all of these rows.
-    pub fn drop_empty<'r>(&mut self, mut rows: impl Iterator<Item = Row<'r>>) {
-        if !self.is_chosen && rows.all(|row| row.diag.is_empty()) {
-            let is_diag = |shown: &Shown| shown.column.content() == Some(Content::Diag);
-            self.columns.0.retain(|shown| !is_diag(shown));
+    /// Leaves out what says nothing in these rows, which are all: the diagnostics if there are none,
+    /// and the protocol if there is one.
+    pub fn drop_idle<'r>(&mut self, rows: impl Iterator<Item = Row<'r>> + Clone) {
+        if self.is_chosen {
+            return;
         }
+        let has_diag = rows.clone().any(|row| !row.diag.is_empty());
+        let mut netids = rows.map(|row| row.file.netid);
+        let first = netids.next();
+        let has_several = netids.any(|netid| Some(netid) != first);
+        self.columns.0.retain(|shown| match shown.column.content() {
+            Some(Content::Diag) => has_diag,
+            Some(Content::Netid) => has_several,
+            _ => true,
+        });
     }
 
     fn subject<'a>(&'a self, row: &'a Row<'a>, owners: &'a [Owner]) -> Subject<'a> {
@@ -176,7 +185,8 @@ impl Layout {
             cell.clear();
             let style = match (column.content(), self.is_for_a_terminal()) {
                 (Some(Content::Options), true) => {
-                    cell += &or_dash(self.differences.of(row, &self.asked));
+                    let list = self.differences.of(row, &self.asked, |_| false);
+                    cell += &or_dash(list);
                     look.style
                 }
                 _ => {
@@ -222,13 +232,25 @@ impl Layout {
         out.write_all(self.line.as_bytes())
     }
 
+    /// Whether an option is a column.
+    fn has_column(&self, name: &str) -> bool {
+        let mut options = self
+            .columns
+            .0
+            .iter()
+            .filter_map(|shown| shown.column.option());
+        options.any(|info| info.name == name)
+    }
+
     /// The list of a row. On a terminal, options that have their defaults are left out unless the
-    /// filter tests them, and so is the inode.
+    /// filter tests them. So are options that are columns, and the inode.
     fn list_of(&self, row: &Row<'_>) -> String {
         if !self.is_for_a_terminal() {
             return row.joined();
         }
-        let mut list = self.differences.of(row, &self.asked);
+        let mut list = self
+            .differences
+            .of(row, &self.asked, |name| self.has_column(name));
         for (name, n) in row.numbers().filter(|(name, _)| *name != "ino") {
             let comma = if list.is_empty() { "" } else { "," };
             let _ = write!(list, "{comma}{name}={n}");

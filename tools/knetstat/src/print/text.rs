@@ -114,7 +114,7 @@ impl Printer for TextPrinter<'_> {
             // All rows are known.
             let waiting = self.waiting.iter();
             let rows = waiting.filter_map(|waiting| Row::parse(waiting.file, &waiting.line));
-            self.layout.drop_empty(rows);
+            self.layout.drop_idle(rows);
         }
         self.print_waiting()?;
         self.out.flush()
