@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Draws docs/knetstat.svg: the command on a terminal, in a guest with an unmodified kernel of Debian.
+# Draws docs/knetstat.svg and docs/widths.svg: the command on terminals, in a guest with an unmodified kernel
+# of Debian.
 #
 # usage: vm/picture.sh [KERNEL]    default: debian-13
 
@@ -12,10 +13,18 @@ load_guest "${1:-debian-13}"
 ko=$("$VM/module.sh" "$KERNEL")
 command=$("$VM/program.sh" --dev knetstat "$KERNEL")
 draw=$("$VM/program.sh" --dev picture "$KERNEL")
-picture=$TOP/docs/knetstat.svg
 output=$(mktemp)
-trap 'rm -f "$output" "$picture.new"' EXIT
-"$VM/run.sh" --module "$ko" --with "$command" --timeout 300 "$KERNEL" /knetstat/vm/picture-guest > "$output"
-"$draw" < "$output" > "$picture.new"
-mv "$picture.new" "$picture"
-note "made ${picture#"$TOP/"}"
+trap 'rm -f "$output"' EXIT
+
+# picture FILE SCENE
+picture() {
+	local file=$TOP/docs/$1
+	"$VM/run.sh" --module "$ko" --with "$command" --timeout 300 "$KERNEL" "/knetstat/vm/picture-guest $2" > "$output"
+	"$draw" < "$output" > "$output.svg"
+	mv "$output.svg" "$file"
+	chmod 644 "$file"
+	note "made ${file#"$TOP/"}"
+}
+
+picture knetstat.svg overview
+picture widths.svg widths

@@ -188,7 +188,7 @@ pub static NAMES: [Name; 23] = [
     name("pid", "PID", "the IDs of these processes", Content::Pid),
     name(
         "processes",
-        "Processes",
+        "Process",
         "these processes as -p shows them",
         Content::Processes,
     )

@@ -20,6 +20,8 @@ pub struct Look {
     width: usize,
     /// Whether the column is as wide as its widest cell on a terminal.
     grows: bool,
+    /// The width up to which it grows. Wider cells move what follows them.
+    most: usize,
     /// Whether cells are aligned to the right, as numbers are.
     pub is_right: bool,
     pub style: Style,
@@ -30,6 +32,7 @@ impl Look {
         let look = |width| Self {
             width,
             grows: true,
+            most: usize::MAX,
             is_right: false,
             style: Style::new(),
         };
@@ -56,6 +59,7 @@ impl Look {
             Content::Number(Field::RecvQ | Field::SendQ) => number(6),
             Content::Pid => look(7),
             Content::Process | Content::Processes => Self {
+                most: 40,
                 style: PROCESS,
                 ..look(15)
             },
@@ -108,7 +112,7 @@ impl Shown {
     /// Widens the column so that a text fits, if it grows.
     pub fn fit(&mut self, text: &str) {
         if self.look.grows {
-            self.width = self.width.max(width_of(text));
+            self.width = self.width.max(width_of(text).min(self.look.most));
         }
     }
 }
@@ -213,6 +217,11 @@ pub struct Columns(pub Vec<Shown>);
 impl Columns {
     pub fn new(columns: impl IntoIterator<Item = Column>) -> Self {
         Self(columns.into_iter().map(Shown::new).collect())
+    }
+
+    /// Adds a column behind the others.
+    pub fn add(&mut self, column: Column) {
+        self.0.push(Shown::new(column));
     }
 
     /// Makes columns that grow as narrow as their titles. They grow when cells are measured.

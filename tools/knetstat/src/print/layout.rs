@@ -69,16 +69,37 @@ impl Layout {
     /// and options that do not fit on the line are printed below it.
     pub fn set_width(&mut self, width: usize) {
         self.width = Some(width);
+        self.arrange();
+    }
+
+    /// Arranges the columns for a terminal, if there is one. There, the processes come before the
+    /// options, so that they are below each other.
+    fn arrange(&mut self) {
+        if self.width.is_none() {
+            return;
+        }
+        if self.processes && !self.is_chosen && !self.has_process_column() {
+            self.columns.add(Column::of_processes());
+        }
         self.columns.narrow();
+    }
+
+    /// Whether the processes are a column, and not behind the options.
+    fn has_process_column(&self) -> bool {
+        let is_it = |shown: &Shown| shown.column.content() == Some(Content::Processes);
+        self.columns.0.iter().any(is_it)
+    }
+
+    /// The processes, if they are printed behind the options.
+    fn behind<'a>(&self, owners: &'a [Owner]) -> Option<&'a [Owner]> {
+        (self.processes && !self.has_process_column()).then_some(owners)
     }
 
     /// Shows these columns. If they are `chosen`, the options and the processes do not follow them.
     pub fn set_columns(&mut self, columns: Vec<Column>, chosen: bool) {
         self.columns = Columns::new(columns);
         self.is_chosen = chosen;
-        if self.width.is_some() {
-            self.columns.narrow();
-        }
+        self.arrange();
     }
 
     /// Leaves out what says nothing in these rows, which are all: the diagnostics if there are none,
@@ -158,10 +179,10 @@ impl Layout {
 
     /// The titles that follow the columns.
     fn last_titles(&self) -> &'static str {
-        match (self.is_chosen, self.processes) {
+        match (self.is_chosen, self.behind(&[])) {
             (true, _) => "",
-            (_, true) => "Options Process",
-            (_, false) => "Options",
+            (_, Some(_)) => "Options Process",
+            (_, None) => "Options",
         }
     }
 
@@ -226,9 +247,8 @@ impl Layout {
             self.one_a_line(row);
             return out.write_all(self.line.as_bytes());
         }
-        let owners = self.processes.then_some(owners);
         let list = self.list_of(row);
-        self.list(&list, owners);
+        self.list(&list, self.behind(owners));
         out.write_all(self.line.as_bytes())
     }
 
@@ -261,7 +281,7 @@ impl Layout {
     /// Ends the line with the processes. The options follow on lines of their own.
     fn users_only(&mut self, owners: &[Owner]) {
         self.line.truncate(self.line.trim_end().len());
-        if self.processes && !owners.is_empty() {
+        if let Some(owners) = self.behind(owners).filter(|owners| !owners.is_empty()) {
             self.line.push(' ');
             self.styled(PROCESS, &users(owners));
         }
@@ -273,7 +293,12 @@ impl Layout {
         let users = owners.map_or(String::new(), users);
         let list = if list.is_empty() { "-" } else { list };
         let behind = owners.map_or(0, |_| 1 + users.len().max(1));
-        let columns = self.line.len() - self.unseen + list.len() + behind;
+        let before = match self.line.is_ascii() {
+            true => self.line.len() - self.unseen,
+            // This leaves out the escape sequences.
+            false => width_of(&self.line),
+        };
+        let columns = before + list.len() + behind;
         match self.width.filter(|width| columns > *width) {
             // The list does not fit: print it below the line.
             Some(width) => {
@@ -326,7 +351,7 @@ impl Layout {
         let before = event.before().and_then(Snapshot::row);
         let found = before.map(|before| changes(&before, &row));
         let found = found.unwrap_or_default();
-        let shown = self.processes.then_some(owners);
+        let shown = self.behind(owners);
         let changes: Vec<_> = found
             .iter()
             .map(|change| self.change(&row, change))
