@@ -277,6 +277,13 @@ fn on_a_terminal() -> Result<()> {
             list == "SO_KEEPALIVE=1,TCP_KEEPIDLE=77,uid=0",
             "{list}: {text}"
         );
+        let with_processes = screen(width, "-tnp")?;
+        ensure!(
+            with_processes
+                .lines()
+                .all(|line| line.trim_end().chars().count() <= width),
+            "{width}: {with_processes}"
+        );
         // What the filter tests is shown.
         let asked = screen(width, "-tn SO_KEEPALIVE=0")?;
         ensure!(asked.matches("SO_KEEPALIVE=0").count() == 5, "{asked}");

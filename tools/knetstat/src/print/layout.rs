@@ -84,6 +84,16 @@ impl Layout {
         self.columns.narrow();
     }
 
+    /// Puts the processes behind the other columns if these, as measured, leave no room for a column.
+    fn settle(&mut self, before: usize, of_events: bool) {
+        let shown = self.columns.shown(of_events);
+        let columns: usize = shown.map(|shown| shown.width + 1).sum();
+        if !self.is_chosen && self.width.is_some_and(|width| before + columns > width + 1) {
+            let is_it = |shown: &Shown| shown.column.content() == Some(Content::Processes);
+            self.columns.0.retain(|shown| !is_it(shown));
+        }
+    }
+
     /// Whether the processes are a column, and not behind the options.
     fn has_process_column(&self) -> bool {
         let is_it = |shown: &Shown| shown.column.content() == Some(Content::Processes);
@@ -177,17 +187,24 @@ impl Layout {
         text
     }
 
-    /// The titles that follow the columns.
-    fn last_titles(&self) -> &'static str {
-        match (self.is_chosen, self.behind(&[])) {
+    /// The titles that follow the columns, of which the line has the titles. Empty if they do not fit
+    /// on the line: then neither do lists of options.
+    fn last_titles(&self, before: &str) -> &'static str {
+        let titles = match (self.is_chosen, self.behind(&[])) {
             (true, _) => "",
             (_, Some(_)) => "Options Process",
             (_, None) => "Options",
+        };
+        match self.width {
+            Some(width) if before.len() + titles.len() > width => "",
+            _ => titles,
         }
     }
 
     pub fn header(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        let text = self.titles(false) + self.last_titles();
+        self.settle(0, false);
+        let mut text = self.titles(false);
+        text += self.last_titles(&text);
         self.start();
         self.styled(HEADER, text.trim_end());
         writeln!(out, "{}", self.line)
@@ -302,6 +319,10 @@ impl Layout {
         match self.width.filter(|width| columns > *width) {
             // The list does not fit: print it below the line.
             Some(width) => {
+                if before + width_of(&users) > width {
+                    self.line.truncate(self.line.trim_end().len());
+                    self.line += "\n        ";
+                }
                 self.styled(PROCESS, &users);
                 self.line.truncate(self.line.trim_end().len());
                 self.line.push('\n');
@@ -321,9 +342,11 @@ impl Layout {
     /// Prints the header of events. `time` is the width of a time.
     pub fn header_of_events(&mut self, out: &mut dyn Write, time: usize) -> io::Result<()> {
         let title = "Time";
-        let text = format!("{title:time$} Event   {}", self.titles(true)) + self.last_titles();
+        self.settle(time + " Event   ".len(), true);
+        let mut text = format!("{title:time$} Event   {}", self.titles(true));
+        text += self.last_titles(&text);
         self.start();
-        self.styled(HEADER, &text);
+        self.styled(HEADER, text.trim_end());
         writeln!(out, "{}", self.line)
     }
 
