@@ -49,7 +49,7 @@ pub fn run(
     if comparison.left == 0 {
         // Sockets that are not selected can still prove where the copy comes from.
         for file in File::ALL.iter().filter(|file| !query.files.contains(file)) {
-            files::read(*file, |line| {
+            files::read(*file, None, |line| {
                 let row = Row::parse(*file, line);
                 row.iter().for_each(|row| comparison.found(row));
                 Ok(())

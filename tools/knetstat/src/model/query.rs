@@ -7,7 +7,7 @@ use crate::model::glance::Glance;
 use crate::model::row::Row;
 use crate::model::states::States;
 use crate::model::truth::{Truth, Undecided};
-use crate::source::files::{self, File};
+use crate::source::files::{self, File, Needle};
 use crate::source::namespaces::Netns;
 use crate::source::process::{Detail, Owner, Owners};
 use anyhow::Result;
@@ -83,7 +83,8 @@ impl Query {
             return self.read_all(owners, take);
         }
         let is_rejected = |file, line: &[u8]| self.rejects(&Glance::at(file, line));
-        self.read_except(is_rejected, owners, take)
+        let needle = self.filter.port().map(Needle::port);
+        self.read_except(is_rejected, needle.as_ref(), owners, take)
     }
 
     /// Passes each line except headers to `take`.
@@ -92,12 +93,13 @@ impl Query {
         owners: Option<&Owners>,
         take: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<Outcome> {
-        self.read_except(|_, _| false, owners, take)
+        self.read_except(|_, _| false, None, owners, take)
     }
 
     fn read_except(
         &self,
         is_left_out: impl Fn(File, &[u8]) -> bool,
+        needle: Option<&Needle>,
         owners: Option<&Owners>,
         mut take: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<Outcome> {
@@ -110,12 +112,13 @@ impl Query {
                 false => self.pass(at, line, owners, outcome, &mut take),
             };
         for file in self.files.iter().copied() {
-            let is_there = files::read(file, |line| pass((file, own), line, &mut outcome))?;
+            let take = |line: &[u8]| pass((file, own), line, &mut outcome);
+            let is_there = files::read(file, needle, take)?;
             outcome.files += usize::from(is_there);
         }
         if self.all_netns {
             for netns in namespaces.iter().skip(1) {
-                self.read_other(netns, &mut outcome, &mut pass)?;
+                self.read_other(netns, needle, &mut outcome, &mut pass)?;
             }
         }
         Ok(outcome)
@@ -125,6 +128,7 @@ impl Query {
     fn read_other<'n>(
         &self,
         netns: &'n Rc<Netns>,
+        needle: Option<&Needle>,
         outcome: &mut Outcome,
         pass: &mut impl FnMut((File, Option<&'n Rc<Netns>>), &[u8], &mut Outcome) -> Result<()>,
     ) -> Result<()> {
@@ -135,7 +139,7 @@ impl Query {
             };
             // A namespace that is gone has no sockets.
             if let Some(opened) = opened {
-                files::read_opened(opened, file, |line| {
+                files::read_opened(opened, file, needle, |line| {
                     pass((file, Some(netns)), line, outcome)
                 })?;
             }

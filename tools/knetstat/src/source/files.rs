@@ -4,6 +4,7 @@
 
 use crate::source::proc_mount;
 use anyhow::{bail, Context, Result};
+use memchr::memmem::Finder;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -108,10 +109,33 @@ impl File {
     }
 }
 
-/// Passes each row of a file to `take`, without its line feed. Returns whether the file exists: the
-/// files of IPv6 do not if the kernel lacks IPv6.
-pub fn read(file: File, take: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-    let is_there = read_in(Path::new(NET), file, take)?;
+/// A port that rows must contain to be of interest. To search a buffer for it takes a small part of
+/// the time that it takes to look at each line.
+#[derive(Debug)]
+pub struct Needle(Finder<'static>);
+
+impl Needle {
+    pub fn port(port: u16) -> Self {
+        Self(Finder::new(format!(":{port}").as_bytes()).into_owned())
+    }
+
+    /// The first place at which a text may contain the port.
+    fn find(&self, text: &[u8]) -> Option<usize> {
+        let len = self.0.needle().len();
+        let is_whole = |at: &usize| !text.get(at + len).is_some_and(u8::is_ascii_digit);
+        self.0.find_iter(text).find(is_whole)
+    }
+}
+
+/// Passes each row of a file to `take`, without its line feed. With a needle, passes those that
+/// contain it, and some of the others, so that a row in another format does not go unnoticed. Returns
+/// whether the file exists: the files of IPv6 do not if the kernel lacks IPv6.
+pub fn read(
+    file: File,
+    needle: Option<&Needle>,
+    take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<bool> {
+    let is_there = read_in(Path::new(NET), file, needle, take)?;
     if !is_there && !is_loaded() {
         proc_mount::open()?;
         bail!("the module knetstat is not loaded; as root: modprobe knetstat");
@@ -124,12 +148,13 @@ pub fn read(file: File, take: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
 pub fn read_in(
     directory: &Path,
     file: File,
+    needle: Option<&Needle>,
     take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<bool> {
     let Some(opened) = open(directory, file)? else {
         return Ok(false);
     };
-    read_opened(opened, file, take)?;
+    read_opened(opened, file, needle, take)?;
     Ok(true)
 }
 
@@ -137,19 +162,23 @@ pub fn read_in(
 pub fn read_opened(
     opened: fs::File,
     file: File,
+    needle: Option<&Needle>,
     take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let mut reader = BufReader::with_capacity(BUFFER, opened);
     // Skip the header.
     reader.skip_until(b'\n').with_context(|| file.name())?;
-    each_line(reader, file.name(), take)
+    each_line(reader, file.name(), needle, take)
 }
 
 /// Passes each line of a reader to `take`, without its line feed. Unlike [`BufRead::read_until`],
-/// copies only lines that the reader's buffer cuts off. `name` is the name of the reader in errors.
+/// copies only lines that the reader's buffer cuts off. With a needle, leaves out lines that do not
+/// contain it, except the first and the last line of each buffer. `name` is the name of the reader in
+/// errors.
 fn each_line(
     mut reader: impl BufRead,
     name: &'static str,
+    needle: Option<&Needle>,
     mut take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     // The beginning of a line that was cut off.
@@ -173,6 +202,12 @@ fn each_line(
                 begun.clear();
             }
             rest = &rest[end + 1..];
+            if let Some(needle) = needle {
+                // The next line that contains it or, if there is none, the one that is cut off.
+                let at = needle.find(rest).unwrap_or(rest.len());
+                let line = memchr::memrchr(b'\n', &rest[..at]);
+                rest = &rest[line.map_or(0, |end| end + 1)..];
+            }
         }
         begun.extend_from_slice(rest);
         let len = buffer.len();
@@ -268,9 +303,32 @@ mod tests {
                 lines.push(line.to_vec());
                 Ok(())
             };
-            each_line(reader, "text", take).unwrap();
+            each_line(reader, "text", None, take).unwrap();
             let expected: io::Result<Vec<_>> = BufRead::split(text.as_bytes(), b'\n').collect();
             prop_assert_eq!(lines, expected.unwrap());
+        }
+
+        /// With a needle, each line that contains the port comes, each once and in order.
+        #[test]
+        fn lines_with_a_port(text in "[a:90\n]{0,60}", capacity in 1..30_usize) {
+            let mut lines = Vec::new();
+            let reader = BufReader::with_capacity(capacity, text.as_bytes());
+            let take = |line: &[u8]| {
+                lines.push(String::from_utf8(line.to_vec())?);
+                Ok(())
+            };
+            each_line(reader, "text", Some(&Needle::port(9)), take).unwrap();
+            let has_it = |line: &&str| line.split(':').skip(1).any(|rest| {
+                rest.strip_prefix('9').is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+            });
+            let mut expected = text.lines().filter(has_it).peekable();
+            for line in &lines {
+                expected.next_if(|next| next == line);
+            }
+            prop_assert_eq!(expected.next(), None, "{:?}", lines);
+            // Nothing comes that is not a line.
+            let mut all = text.lines();
+            prop_assert!(lines.iter().all(|line| all.any(|other| other == line)));
         }
     }
 }

@@ -63,7 +63,7 @@ pub fn find(
         files.iter().any(|file| {
             let mut is_found = false;
             // A namespace may be gone by now.
-            let _ = files::read_in(net, *file, |line| {
+            let _ = files::read_in(net, *file, None, |line| {
                 is_found |= is_it(*file, line);
                 Ok(())
             });

@@ -112,6 +112,17 @@ impl Expr {
         self.has(&|part| matches!(part, Expr::Host(..) | Expr::Port(..)))
     }
 
+    /// The port that each row which meets it has, at one of its ends.
+    pub fn port(&self) -> Option<u16> {
+        let port = match self {
+            Expr::And(left, right) => left.port().or_else(|| right.port()),
+            Expr::Port(_, Op::Eq, port) => Some(*port),
+            Expr::Host(_, host) => host.port,
+            _ => None,
+        };
+        port.filter(|port| *port != 0)
+    }
+
     /// The truth of this condition if `test` determines that of its parts.
     fn evaluate(&self, test: &impl Fn(&Expr) -> Truth) -> Truth {
         match self {

@@ -60,6 +60,11 @@ impl Filter {
         self.expr.as_ref().is_some_and(Expr::tests_ends)
     }
 
+    /// The port that each row which passes has, at one of its ends.
+    pub fn port(&self) -> Option<u16> {
+        self.expr.as_ref().and_then(Expr::port)
+    }
+
     /// Whether a row passes the filter, as far as a glance shows. Does not test the state.
     pub fn glance(&self, glance: &Glance<'_>) -> Truth {
         let expr = self.expr.as_ref();
@@ -237,6 +242,27 @@ mod tests {
         assert_eq!(family("sport = inet6::22"), Some(Family::Inet6));
         assert_eq!(family("src inet:any or src inet6:any"), None);
         assert_eq!(family("src 127.0.0.1"), None);
+    }
+
+    /// The port without which no row passes.
+    #[test]
+    fn ports() {
+        for (filter, expected) in [
+            ("sport = :22", Some(22)),
+            ("dst 10/8:443", Some(443)),
+            ("uid=0 and ( TCP_NODELAY dport = :7 )", Some(7)),
+            ("sport = :22 dport = :23", Some(22)),
+            ("sport = :22 or dport = :22", None),
+            ("not sport = :22", None),
+            ("sport != :22", None),
+            ("sport >= :22", None),
+            // A row shows a missing port as `*`.
+            ("dport = :0", None),
+            ("dst 10/8", None),
+            ("uid=0", None),
+        ] {
+            assert_eq!(parse(filter).unwrap().port(), expected, "{filter}");
+        }
     }
 
     #[test]
