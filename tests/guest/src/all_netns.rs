@@ -31,8 +31,10 @@ pub fn cases() -> Vec<Case> {
         Case::new("all_netns::each_namespace_once", each_namespace_once),
         Case::new("all_netns::containers", containers),
         Case::new("all_netns::defaults_of_each_namespace", defaults),
-        Case::new("all_netns::what_a_user_sees", what_a_user_sees),
         Case::new("all_netns::watched", watched),
+        Case::new("all_netns::at_the_same_time", at_the_same_time),
+        // A knetstat of another test would be in the namespace that this user may not enter.
+        Case::alone("all_netns::what_a_user_sees", what_a_user_sees),
     ]
 }
 
@@ -85,6 +87,8 @@ impl Drop for Mounted {
         let _ = fs::remove_file(&self.0);
     }
 }
+
+const WITHOUT_PTRACE: [&str; 2] = ["setpriv", "--bounding-set=-sys_ptrace"];
 
 const OWN: &str = "/proc/thread-self/ns/net";
 
@@ -407,24 +411,77 @@ fn what_a_user_sees() -> Result<()> {
         ensure!(said.notes.contains(part), "{part}: {}", said.notes);
     }
     // Root without CAP_SYS_PTRACE does not see which namespace the process is in, but enters it by
-    // its name. Its sockets are listed once all the same.
+    // its name. Its sockets are listed once all the same, with the name.
     let path = PathBuf::from("/run/netns").join(name("both"));
     let both = Mounted::new(path, &format!("/proc/{}/ns/net", process.id()))?;
-    for by in [&[][..], &["setpriv", "--bounding-set=-sys_ptrace"]] {
+    for by in [&[][..], &WITHOUT_PTRACE] {
         let out = said_by(by, &["-anH", "--all-netns"])?.out;
-        for ino in [ino, closed] {
+        for (ino, netns) in [(ino, "both"), (closed, "closed")] {
             let end = format!("ino={ino}");
-            let count = out.lines().filter(|line| line.ends_with(&end)).count();
-            ensure!(count == 1, "{by:?}: {ino} is listed {count} times");
+            let rows: Vec<_> = out.lines().filter(|line| line.ends_with(&end)).collect();
+            ensure!(
+                rows.len() == 1 && rows[0].starts_with(&name(netns)),
+                "{by:?}: {ino} is listed {} times: {rows:?}",
+                rows.len()
+            );
         }
     }
     drop(both);
     // The inode of a namespace is hidden, and so is the answer.
     let pid = process.id().to_string();
-    let refused = said_by(&NOBODY, &["-anH", "--all-netns", "netns", "=", &pid])?;
-    ensure!(refused.notes.contains("run as root"), "{}", refused.notes);
+    let path = format!("/proc/{pid}/ns/net");
+    for by in [&NOBODY[..], &WITHOUT_PTRACE] {
+        for text in [&pid, &path] {
+            let refused = said_by(by, &["-anH", "--all-netns", "netns", "=", text])?;
+            ensure!(refused.notes.contains("run as root"), "{}", refused.notes);
+            let refused = said_by(by, &["-anH", "-N", text])?;
+            ensure!(
+                refused.notes.contains("cannot open the network namespace"),
+                "{by:?}: {}",
+                refused.notes
+            );
+        }
+    }
     drop((mounted, kept));
     Ok(())
+}
+
+/// Several readers see the threads of each other enter namespaces, and list their sockets all the same.
+fn at_the_same_time() -> Result<()> {
+    fs::create_dir_all("/run/netns")?;
+    let mut stage = Vec::new();
+    for number in 0..8 {
+        let path = PathBuf::from("/run/netns").join(name(&format!("busy-{number}")));
+        let made = in_fresh(|| {
+            let sockets = sockets()?;
+            let found = inodes(&sockets)?;
+            let thread = format!("/proc/self/task/{}/ns/net", nix::unistd::gettid());
+            Ok((Mounted::new(path, &thread)?, sockets, found))
+        })?;
+        stage.push(made);
+    }
+    let inos = stage.iter().flat_map(|(_, _, found)| found);
+    let inos: Vec<_> = inos.map(|(ino, _)| *ino).collect();
+    let read = |by: &[&str]| -> Result<()> {
+        for _ in 0..4 {
+            let out = said_by(by, &["-anH", "--all-netns"])?.out;
+            for ino in &inos {
+                let end = format!("ino={ino}");
+                let count = out.lines().filter(|line| line.ends_with(&end)).count();
+                ensure!(count == 1, "{by:?}: {ino} is listed {count} times");
+            }
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let read = &read;
+        let readers = [&[][..], &[], &WITHOUT_PTRACE, &WITHOUT_PTRACE];
+        let readers = readers.map(|by| scope.spawn(move || read(by)));
+        readers.into_iter().try_for_each(|reader| {
+            let read = reader.join();
+            read.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })
 }
 
 /// Namespaces that come and go while the command watches.

@@ -47,9 +47,6 @@ pub struct Netns {
     members: Vec<String>,
     /// A file that keeps it.
     kept_by: Option<PathBuf>,
-    /// The inodes of the module's file in the namespaces with processes whose own inode is hidden. One
-    /// of them may be this namespace.
-    listed: Rc<HashSet<u64>>,
     /// The control groups of the processes in it, each once.
     pub cgroups: Vec<Rc<Cgroup>>,
     /// Whether all processes in it are known.
@@ -137,18 +134,8 @@ impl Netns {
         if self.kept_by.is_none() {
             return Ok(None);
         }
-        let net = Path::new("/proc/thread-self/net");
-        let opened = self.within(|| {
-            let opened = found(fs::File::open(net.join(file.name())))?;
-            Ok((opened, inode(&net.join(FILE.name()))))
-        });
-        match opened.and_then(|opened: io::Result<_>| opened) {
-            // A namespace that is listed because of a process in it, whose inode is hidden.
-            Ok((_, Some(file))) if self.listed.contains(&file) => Ok(None),
-            Ok((opened, _)) => Ok(opened),
-            Err(err) if is_gone(&err) => Ok(None),
-            Err(err) => Err(err),
-        }
+        let opened = self.within(|| fs::File::open(of_this_thread(file)));
+        found(opened.and_then(|opened| opened))
     }
 
     /// Runs `run` on a thread that has entered this namespace. No process enters it.
@@ -181,10 +168,10 @@ impl Netns {
             return fs::File::open("/proc/self/ns/net");
         }
         let of_members = self.members.iter().map(|member| {
-            let path = PathBuf::from(format!("/proc/{member}/ns/net"));
-            fs::File::open(path)
+            let path = format!("/proc/{member}/ns/net");
+            netns::open(Path::new(&path))
         });
-        let of_path = self.kept_by.iter().map(fs::File::open);
+        let of_path = self.kept_by.iter().map(|path| netns::open(path));
         let mut opened = Err(io::ErrorKind::NotFound.into());
         for candidate in of_members.chain(of_path) {
             opened = candidate.and_then(|candidate| match candidate.metadata() {
@@ -218,6 +205,11 @@ fn found(opened: io::Result<fs::File>) -> io::Result<Option<fs::File>> {
 fn is_gone(err: &io::Error) -> bool {
     err.kind() == io::ErrorKind::NotFound
         || matches!(err.raw_os_error(), Some(libc::ESRCH | libc::EINVAL))
+}
+
+/// A file of the module in the namespace of this thread.
+fn of_this_thread(file: File) -> PathBuf {
+    Path::new("/proc/thread-self/net").join(file.name())
 }
 
 fn inode(path: &Path) -> Option<u64> {
@@ -330,36 +322,29 @@ impl Search {
     /// The namespaces: that of this process first, then those with names. `is_whole` says whether all
     /// processes were seen.
     pub fn end(mut self, is_whole: bool) -> Vec<Rc<Netns>> {
-        let hidden = self.found.iter().filter(|netns| netns.ino.is_none());
-        let listed: Rc<HashSet<u64>> = Rc::new(hidden.filter_map(|netns| netns.file).collect());
+        let names = netns::names();
+        let named = names.into_iter().map(|(name, ino)| {
+            let path = netns::path_of(&name);
+            (ino, path, Some(name))
+        });
+        let kept = std::mem::take(&mut self.keepers).into_iter();
+        let kept = named.chain(kept.map(|(ino, path)| (ino, path, None)));
         let mut by_ino: HashMap<u64, usize> = HashMap::new();
         for (at, netns) in self.found.iter().enumerate() {
             by_ino.extend(netns.ino.map(|ino| (ino, at)));
         }
-        let mut at = |found: &mut Vec<Netns>, ino| {
-            *by_ino.entry(ino).or_insert_with(|| {
-                found.push(Netns {
-                    ino: Some(ino),
-                    ..Netns::default()
-                });
-                found.len() - 1
-            })
-        };
-        for (name, ino) in netns::names() {
-            let at = at(&mut self.found, ino);
+        for (ino, path, name) in kept {
+            let at = *by_ino
+                .entry(ino)
+                .or_insert_with(|| self.place(ino, path.clone()));
             let netns = &mut self.found[at];
-            netns.kept_by.get_or_insert_with(|| netns::path_of(&name));
-            netns.names.push(name);
-        }
-        for (ino, path) in self.keepers {
-            let at = at(&mut self.found, ino);
-            self.found[at].kept_by.get_or_insert(path);
+            netns.kept_by.get_or_insert(path);
+            netns.names.extend(name);
         }
         let mut found = self.found;
         for netns in &mut found {
             netns.names.sort_unstable();
             netns.is_whole = is_whole;
-            netns.listed = Rc::clone(&listed);
             netns.slim = Some(Rc::new(Netns {
                 ino: netns.ino,
                 names: netns.names.clone(),
@@ -379,6 +364,28 @@ impl Search {
             )
         });
         found.into_iter().map(Rc::new).collect()
+    }
+
+    /// The place of a namespace with this inode, which no process showed. A file keeps it. It may have
+    /// been found without its inode, because of a process that this one may not examine, or that ended
+    /// meanwhile. Each thread of another knetstat is in such a namespace for a moment.
+    fn place(&mut self, ino: u64, path: PathBuf) -> usize {
+        let mut netns = Netns {
+            ino: Some(ino),
+            kept_by: Some(path),
+            ..Netns::default()
+        };
+        if self.found.iter().any(|netns| netns.ino.is_none()) {
+            let file = netns.within(|| inode(&of_this_thread(FILE)));
+            netns.file = file.ok().flatten();
+            let known = netns.file.and_then(|file| self.by_file.get(&file));
+            if let Some(at) = known.filter(|at| self.found[**at].ino.is_none()) {
+                self.found[*at].ino = Some(ino);
+                return *at;
+            }
+        }
+        self.found.push(netns);
+        self.found.len() - 1
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{bail, Context, Result};
 use nix::errno::Errno;
 use nix::sched::{setns, CloneFlags};
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,9 +27,9 @@ pub fn enter(name: &str) -> Result<()> {
         Path::new(NAMES).join(name)
     };
     let is_pid = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
-    let file = match File::open(&named) {
+    let file = match open(&named) {
         Err(err) if err.kind() == io::ErrorKind::NotFound && is_pid => {
-            match File::open(format!("/proc/{name}/ns/net")) {
+            match open(Path::new(&format!("/proc/{name}/ns/net"))) {
                 Err(err) if err.kind() == io::ErrorKind::NotFound => {
                     bail!("there is no network namespace {name}, and no process with this ID")
                 }
@@ -57,7 +57,7 @@ pub fn find(
     files: &[files::File],
     is_it: impl Fn(files::File, &[u8]) -> bool + Sync,
 ) -> Option<String> {
-    let id = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.ino());
+    let id = |path: &Path| metadata(path).ok().map(|metadata| metadata.ino());
     let mut known: HashSet<u64> = id(Path::new("/proc/self/ns/net")).into_iter().collect();
     let has_it = |net: &Path| {
         files.iter().any(|file| {
@@ -127,11 +127,44 @@ pub fn inode_of(text: &str) -> io::Result<Option<u64>> {
     let target = fs::read_link(&path).unwrap_or_default();
     let is_of_net = target.as_os_str().is_empty() || target.to_string_lossy().contains("net:[");
     let device = fs::metadata("/proc/self/ns/net")?.dev();
-    match fs::metadata(path) {
+    match metadata(&path) {
         Ok(found) if found.dev() == device && is_of_net => Ok(Some(found.ino())),
         Ok(_) => Ok(None),
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(err) => Err(err),
+    }
+}
+
+/// Opens a network namespace.
+///
+/// # Errors
+///
+/// If there is no such file, or if this process may not see the namespace.
+pub fn open(path: &Path) -> io::Result<File> {
+    let opened = File::open(path)?;
+    visible(path, &opened.metadata()?)?;
+    Ok(opened)
+}
+
+/// The metadata of a network namespace.
+///
+/// # Errors
+///
+/// Those of [`open`].
+fn metadata(path: &Path) -> io::Result<Metadata> {
+    let found = fs::metadata(path)?;
+    visible(path, &found)?;
+    Ok(found)
+}
+
+/// Fails if the kernel hides the namespace from this process. Most kernels refuse to follow a link such
+/// as `/proc/PID/ns/net` then. Linux 5.10.261 and later 5.10 show an empty target, and stay at the
+/// directory of the link.
+fn visible(path: &Path, found: &Metadata) -> io::Result<()> {
+    let is_empty = || fs::read_link(path).is_ok_and(|target| target.as_os_str().is_empty());
+    match found.is_dir() && is_empty() {
+        true => Err(io::ErrorKind::PermissionDenied.into()),
+        false => Ok(()),
     }
 }
 
