@@ -52,6 +52,15 @@ bootstrap() {
 	apt_and_dpkg "$root" "$suite"
 }
 
+# security_updates ROOT SUITE FROM: lets apt install the security updates of the release, which are in a suite
+# of their own, FROM, beside the archive. Backports of such a release may be gone.
+security_updates() {
+	local etc=$1/etc/apt suite=$2 from=$3
+	rm -f "$etc/sources.list.d/backports.list"
+	sed -nE "s,^(deb .*/debian)/? $suite ,\\1-security $from ,p" "$etc/sources.list" > "$etc/sources.list.d/security.list"
+	[[ -s $etc/sources.list.d/security.list ]] || die "the mirror in $etc/sources.list does not end in /debian"
+}
+
 # bootstrap_recipe: the functions above, for the keys of the cache.
 bootstrap_recipe() { declare -f apt_and_dpkg bootstrap; }
 

@@ -44,7 +44,12 @@ packages() {
 	in_root_at "$root" build apt-get clean
 }
 
-key=$(printf '%s\n' "$SUITE" "$FROM" "$PACKAGES" "$(bootstrap_recipe; declare -f packages)" | hash_of)
+recipe() {
+	bootstrap_recipe
+	declare -f packages
+	[[ $FROM != *-security ]] || declare -f security_updates
+}
+key=$(printf '%s\n' "$SUITE" "$FROM" "$PACKAGES" "$(recipe)" | hash_of)
 DIR=$CACHE/stock-$name-$key
 
 make_root() {
@@ -53,6 +58,7 @@ make_root() {
 	remove_tree "$DIR"
 	mkdir "$DIR"
 	step_bootstrap "$DIR/root" "$SUITE" "stock-$name"
+	[[ $FROM != *-security ]] || security_updates "$DIR/root" "$SUITE" "$FROM"
 	step "its packages, from apt" "stock-$name-packages" '^(Unpacking|Setting up) ' \
 		"apt failed; is the network up? then run it again" packages "$DIR/root"
 }

@@ -112,15 +112,6 @@ make_guest() {
 	' guest "$(in_cache "$DIR")/guest" "$(in_cache "$ROOT")" "$ARCH" $GUEST_TOO $GUEST
 }
 
-# security_updates: lets apt install the release's security updates, which are beside the archive.
-# Backports of such a release may be gone.
-security_updates() {
-	local etc=$DIR/root/etc/apt
-	rm -f "$etc/sources.list.d/backports.list"
-	sed -nE "s,^(deb .*/debian)/? $SUITE ,\\1-security $FROM ,p" "$etc/sources.list" > "$etc/sources.list.d/security.list"
-	[[ -s $etc/sources.list.d/security.list ]] || die "the mirror in $etc/sources.list does not end in /debian"
-}
-
 # install_rustup: installs the oldest rustc that will do, with its sources, as docs/build.md says. The program
 # is the build root's release of rustup, whose package is only unpacked, because it would replace rustc.
 install_rustup() {
@@ -196,7 +187,7 @@ machine_make() {
 	if [[ -n $SUITE ]]; then
 		need_debootstrap
 		step_bootstrap "$DIR/root" "$SUITE" "$KERNEL"
-		[[ $FROM != *-security ]] || security_updates
+		[[ $FROM != *-security ]] || security_updates "$DIR/root" "$SUITE" "$FROM"
 		step "the $KERNEL kernel, its headers and a compiler, from apt" "${DIR##*/}-packages" '^(Unpacking|Setting up) ' \
 			"$again" release_packages
 	fi
