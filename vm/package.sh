@@ -302,8 +302,8 @@ refused_unknown_key() {
 	one 'Loading of module with unavailable key is rejected$'
 }
 
-TOO_OLD=5.10.0-99-amd64
-TOO_OLD_LINE="^knetstat: Linux $TOO_OLD is too old, knetstat needs 6\.1 or later; "
+TOO_OLD=5.9.0-99-amd64
+TOO_OLD_LINE="^knetstat: Linux $TOO_OLD is too old, knetstat needs 5\.10 or later; "
 
 # make_old_kernel: headers of a kernel that is too old.
 make_old_kernel() {
@@ -311,7 +311,7 @@ make_old_kernel() {
 	mkdir -p "$build/include/config" "$build/include/generated"
 	touch "$build/Makefile"
 	echo "#define UTS_RELEASE \"$TOO_OLD\"" > "$build/include/generated/utsrelease.h"
-	echo 5.10.0 > "$build/include/config/kernel.release"
+	echo 5.9.0 > "$build/include/config/kernel.release"
 	printf 'CONFIG_X86_64=y\nCONFIG_64BIT=y\n' | tee "$build/.config" > "$build/include/config/auto.conf"
 }
 
