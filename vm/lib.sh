@@ -38,6 +38,7 @@ die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 #   MEM        its memory in MiB, unless vm/run.sh is given another size
 #   TESTED     "yes" if `make test` runs it; "named" if not even KERNEL=all does
 #   TIMEOUT    the seconds that all its tests may take (1800)
+#   MINUTES    the minutes that .ci/run allows for it at first (8)
 #   MAKE_ARGS  more arguments for make, for the kernel and for modules
 #   BOOT_ARGS  more arguments for the kernel's command line
 # For MACHINE=uml and MACHINE=qemu-compiled:
@@ -84,7 +85,7 @@ check_kernel_name() {
 load_guest() {
 	check_kernel_name "$1"
 	KERNEL=$(basename "$(readlink -f "$VM/guests/$1.sh")" .sh)
-	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' TIMEOUT=1800 MAKE_ARGS=() BOOT_ARGS=''
+	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' TIMEOUT=1800 MINUTES=8 MAKE_ARGS=() BOOT_ARGS=''
 	FRAGMENTS=() SUITE='' FROM='' IMAGE='' ARCH=amd64 RUSTUP='' METADATA=''
 	# shellcheck source=vm/guests/uml.sh
 	. "$VM/guests/$KERNEL.sh"

@@ -10,6 +10,5 @@ SUITE=bullseye
 FROM=bullseye-security
 IMAGE=linux-image-amd64
 RUSTUP=yes
-# Until all_netns::what_a_user_sees passes there, and all tests in one run.
-TESTED=named
+MINUTES=25
 MEM=2048
