@@ -208,7 +208,16 @@ impl Groups {
         }
         groups.sort_by(|(a, _), (b, _)| a.cmp(b));
         if left_out > 0 {
-            groups.push((vec![REST.to_owned(); self.columns.len()], sums_of_rest));
+            let labels = vec![REST.to_owned(); self.columns.len()];
+            // A process may have this name. Two series of the same labels are not valid.
+            match groups.iter_mut().find(|(other, _)| *other == labels) {
+                None => groups.push((labels, sums_of_rest)),
+                Some((_, sums_of_same)) => {
+                    for (kind, sums) in sums_of_rest {
+                        sums_of_same.entry(kind).or_default().add(&sums);
+                    }
+                }
+            }
         }
         let series = groups.into_iter().flat_map(|(values, series)| {
             let of_group = move |(kind, sums)| (kind, values.clone(), sums);
@@ -331,6 +340,25 @@ mod tests {
                 (REST, REST, 153)
             ]
         );
+    }
+
+    /// A process may have the name that stands for the rest. No two series have the same labels.
+    #[test]
+    fn a_process_with_the_name_of_the_rest() {
+        let mut groups = Groups::new(columns(&["process"]));
+        for (name, count) in [(REST, 3), ("a", 2), ("b", 1)] {
+            for _ in 0..count {
+                let line = "0 0 1.2.3.4:1 1.2.3.4:5 ESTB A=1,uid=0,ino=1";
+                add(&mut groups, TCP, line, &[Owner::new(name, 1, 3)]);
+            }
+        }
+        let (series, rest) = groups.finish(2);
+        assert_eq!(rest, 1);
+        let found = series.iter();
+        let found: Vec<_> = found
+            .map(|(_, values, sums)| (&*values[0], sums.sockets))
+            .collect();
+        assert_eq!(found, [(REST, 4), ("a", 2)]);
     }
 
     /// A socket counts once for each name, and a socket without a known process counts, too.
