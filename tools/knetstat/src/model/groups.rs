@@ -31,6 +31,9 @@ pub fn labels(names: &[String]) -> Result<Vec<Column>, String> {
                 Some(Content::Options | Content::Processes) => {
                     format!("{name} is a list, so it cannot be a label")
                 }
+                Some(Content::Netid) => {
+                    format!("every series has {name} as a label, which is protocol")
+                }
                 _ => format!("every series has {name} as a label"),
             });
         }
@@ -263,6 +266,8 @@ mod tests {
         assert_eq!(name("recv-q"), "recv_q");
         let err = parse("state").unwrap_err();
         assert_eq!(err, "every series has state as a label");
+        let err = parse("netid").unwrap_err();
+        assert_eq!(err, "every series has netid as a label, which is protocol");
         let err = parse("options").unwrap_err();
         assert_eq!(err, "options is a list, so it cannot be a label");
     }
