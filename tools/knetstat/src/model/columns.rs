@@ -406,6 +406,7 @@ impl Column {
             Content::State => Cell::State(row.state),
             Content::Diag if row.diag.is_empty() => Cell::Nothing,
             Content::Diag => Cell::Diag(row.diag),
+            Content::Options if !row.has_options() => Cell::Unknown(Reason::Forgotten),
             Content::Options if row.options.is_empty() => Cell::Nothing,
             Content::Options => Cell::Options(row.options),
             // The kernel keeps no inode of such a socket, because no process has it open.

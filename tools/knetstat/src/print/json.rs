@@ -21,6 +21,8 @@ use jiff::ZonedDateTime;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::io::{self, Write};
 
 /// A printer of JSON.
@@ -239,23 +241,21 @@ impl Serialize for ColumnValue<'_> {
             Cell::Port(port) => serializer.serialize_u16(port),
             Cell::Number(n) => serialize_number(n, serializer),
             Cell::Owners(owners) => match self.content {
-                Content::Process => {
-                    let mut names: Vec<_> = owners.iter().map(Owner::name).collect();
-                    names.dedup();
-                    names.serialize(serializer)
-                }
-                Content::Pid => {
-                    let mut pids: Vec<_> = owners.iter().map(Owner::pid).collect();
-                    pids.dedup();
-                    pids.serialize(serializer)
-                }
+                Content::Process => each_once(owners.iter().map(Owner::name)).serialize(serializer),
+                Content::Pid => each_once(owners.iter().map(Owner::pid)).serialize(serializer),
                 _ => owners.serialize(serializer),
             },
         }
     }
 }
 
-/// The options among chosen columns, by name.
+/// The values, each where it comes first.
+fn each_once<T: Copy + Eq + Hash>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    values.filter(|value| seen.insert(*value)).collect()
+}
+
+/// The options among chosen columns, by name. Null if these are not known.
 struct ChosenOptions<'a>(&'a ChosenObject<'a>);
 
 impl Serialize for ChosenOptions<'_> {
@@ -265,6 +265,15 @@ impl Serialize for ChosenOptions<'_> {
             Cell::Options(options) => Some(*options),
             _ => None,
         });
+        let mut pairs = columns.iter().zip(cells);
+        let is_unknown = pairs.all(|(column, cell)| match column.content() {
+            None => false,
+            Some(Content::Options) => matches!(cell, Cell::Unknown(_)),
+            Some(_) => true,
+        });
+        if is_unknown {
+            return serializer.serialize_none();
+        }
         let mut map = serializer.serialize_map(None)?;
         for (name, text) in whole.iter().flat_map(|options| options.iter()) {
             map.serialize_entry(name, &OptionValue { name, text })?;
@@ -934,6 +943,43 @@ mod tests {
                 },
                 "defaults": ["TCP_NODELAY"],
             })
+        );
+    }
+
+    /// The options of a socket of which the kernel keeps only the addresses are not known.
+    #[test]
+    fn chosen_options() {
+        let [connection, forgotten] = &chosen(&["options"])[..] else {
+            panic!("two rows");
+        };
+        assert_eq!(connection["options"]["SO_KEEPALIVE"], 1);
+        assert_eq!(
+            *forgotten,
+            serde_json::json!({"options": null, "unknown": ["options"]})
+        );
+        assert_eq!(
+            chosen(&["options", "SO_LINGER"])[1],
+            serde_json::json!({
+                "options": {"SO_LINGER": null}, "unknown": ["options", "SO_LINGER"],
+            })
+        );
+    }
+
+    #[test]
+    fn each_process_once() {
+        let columns = ["process", "pid"].map(|name| Column::parse(name).unwrap());
+        let row = Row::parse(TCP, BUSY.as_bytes()).unwrap();
+        let owners = [("a", 1), ("b", 2), ("a", 3), ("a", 1)];
+        let owners = owners.map(|(name, pid)| Owner::new(name, pid, 3));
+        let mut out = Vec::new();
+        let printer = JsonPrinter::new(Box::new(&mut out), false, false);
+        let mut printer = printer.with_columns(Some(columns.into()));
+        printer.row(&row, b"", &owners).unwrap();
+        drop(printer);
+        let found: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(
+            found,
+            serde_json::json!({"process": ["a", "b"], "pid": [1, 2, 3]})
         );
     }
 
