@@ -71,6 +71,7 @@ impl Text<'_> {
                 }
             }
         }
+        self.layout.settle_rows();
         for finding in findings {
             self.finding(finding)?;
         }

@@ -201,8 +201,18 @@ impl Layout {
         }
     }
 
-    pub fn header(&mut self, out: &mut dyn Write) -> io::Result<()> {
+    /// Settles the columns of rows, as measured until now.
+    pub fn settle_rows(&mut self) {
         self.settle(0, false);
+    }
+
+    /// Settles the columns of events, which begin with a time of this width.
+    pub fn settle_events(&mut self, time: usize) {
+        self.settle(time + " Event   ".len(), true);
+    }
+
+    pub fn header(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.settle_rows();
         let mut text = self.titles(false);
         text += self.last_titles(&text);
         self.start();
@@ -342,7 +352,7 @@ impl Layout {
     /// Prints the header of events. `time` is the width of a time.
     pub fn header_of_events(&mut self, out: &mut dyn Write, time: usize) -> io::Result<()> {
         let title = "Time";
-        self.settle(time + " Event   ".len(), true);
+        self.settle_events(time);
         let mut text = format!("{title:time$} Event   {}", self.titles(true));
         text += self.last_titles(&text);
         self.start();

@@ -23,8 +23,9 @@ const LOOK_AHEAD: usize = 1000;
 pub struct TextPrinter<'a> {
     out: Box<dyn Write + 'a>,
     layout: Layout,
-    /// Whether the header is still to be printed.
-    needs_header: bool,
+    has_header: bool,
+    /// Whether rows or events were printed, so that their columns are settled.
+    has_begun: bool,
     /// The rows that wait for others to be measured.
     waiting: Vec<Waiting>,
 }
@@ -42,29 +43,45 @@ impl<'a> TextPrinter<'a> {
         Self {
             out,
             layout,
-            needs_header: has_header,
+            has_header,
+            has_begun: false,
             waiting: Vec::new(),
         }
     }
 
-    fn header(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.needs_header) {
-            self.layout.header(&mut self.out)?;
+    /// Settles the columns and prints the header, before the first row.
+    fn begin(&mut self) -> io::Result<()> {
+        match (
+            std::mem::replace(&mut self.has_begun, true),
+            self.has_header,
+        ) {
+            (true, _) => Ok(()),
+            (false, true) => self.layout.header(&mut self.out),
+            (false, false) => {
+                self.layout.settle_rows();
+                Ok(())
+            }
         }
-        Ok(())
     }
 
-    /// Prints the header of events, which begin with a time like this one.
-    fn header_of_events(&mut self, time: &str) -> io::Result<()> {
-        if std::mem::take(&mut self.needs_header) {
-            self.layout.header_of_events(&mut self.out, time.len())?;
+    /// Settles the columns and prints the header of events, which begin with a time like this one.
+    fn begin_events(&mut self, time: &str) -> io::Result<()> {
+        match (
+            std::mem::replace(&mut self.has_begun, true),
+            self.has_header,
+        ) {
+            (true, _) => Ok(()),
+            (false, true) => self.layout.header_of_events(&mut self.out, time.len()),
+            (false, false) => {
+                self.layout.settle_events(time.len());
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// Prints the rows that are waiting.
     fn print_waiting(&mut self) -> io::Result<()> {
-        self.header()?;
+        self.begin()?;
         for waiting in std::mem::take(&mut self.waiting) {
             if let Some(row) = Row::parse(waiting.file, &waiting.line) {
                 let netns = waiting.netns.as_ref();
@@ -100,7 +117,7 @@ impl Printer for TextPrinter<'_> {
             }
             return self.print_waiting();
         }
-        self.header()?;
+        self.begin()?;
         self.layout.row(&mut self.out, row, owners)
     }
 
@@ -110,7 +127,7 @@ impl Printer for TextPrinter<'_> {
     }
 
     fn end_of_rows(&mut self) -> io::Result<()> {
-        if self.needs_header {
+        if !self.has_begun {
             // All rows are known.
             let waiting = self.waiting.iter();
             let rows = waiting.filter_map(|waiting| Row::parse(waiting.file, &waiting.line));
@@ -122,7 +139,7 @@ impl Printer for TextPrinter<'_> {
 
     fn began(&mut self, sockets: usize) -> io::Result<()> {
         let time = self.now();
-        self.header_of_events(&time)?;
+        self.begin_events(&time)?;
         writeln!(self.out, "{time} began   {sockets}")?;
         self.out.flush()
     }
@@ -134,7 +151,7 @@ impl Printer for TextPrinter<'_> {
                 self.layout.measure(&row, owners);
             }
         }
-        self.header_of_events(&time)?;
+        self.begin_events(&time)?;
         for (event, owners) in events {
             self.layout.event(&mut self.out, &time, event, owners)?;
         }
@@ -143,7 +160,7 @@ impl Printer for TextPrinter<'_> {
 
     fn counts(&mut self, counts: &Counts, has_files: bool) -> io::Result<()> {
         let width = counts.all().to_string().len();
-        if self.needs_header && has_files {
+        if self.has_header && has_files {
             self.layout.header_of_counts(&mut self.out, width)?;
         }
         for (count, by) in counts.lines() {
@@ -153,8 +170,7 @@ impl Printer for TextPrinter<'_> {
     }
 
     fn groups(&mut self, _columns: &[Column], counts: &[(u64, &[Key])]) -> io::Result<()> {
-        let has_header = std::mem::take(&mut self.needs_header);
-        self.layout.groups(&mut self.out, counts, has_header)?;
+        self.layout.groups(&mut self.out, counts, self.has_header)?;
         self.out.flush()
     }
 
@@ -211,6 +227,33 @@ mod tests {
         let wide = places[2 * LOOK_AHEAD - 1];
         assert!(wide > places[0]);
         assert!(places[LOOK_AHEAD..].iter().all(|place| *place == wide));
+    }
+
+    /// Without a header, rows are the same.
+    #[test]
+    fn rows_without_a_header() {
+        let print = |has_header| {
+            let mut out = Vec::new();
+            let mut layout = Layout::new(None, true, false);
+            layout.set_width(80);
+            let mut printer = TextPrinter::new(Box::new(&mut out), layout, has_header);
+            for line in [
+                "0 0 10.0.0.1:9 10.0.0.2:9 ESTB A=1,uid=0,ino=1",
+                "0 0 10.0.0.1:9 10.0.0.2:10 ESTB A=1,uid=0,ino=2",
+            ] {
+                let row = Row::parse(TCP, line.as_bytes()).unwrap();
+                let owners = [Owner::new("a process", 12345, 3)];
+                printer.row(&row, line.as_bytes(), &owners).unwrap();
+            }
+            printer.end_of_rows().unwrap();
+            drop(printer);
+            String::from_utf8(out).unwrap()
+        };
+        let text = print(true);
+        let (header, rows) = text.split_once('\n').unwrap();
+        assert!(header.starts_with("Recv-Q Send-Q Local"), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        assert_eq!(print(false), rows);
     }
 
     #[test]
