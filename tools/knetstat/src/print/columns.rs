@@ -3,6 +3,7 @@
 //! The columns of text: their widths and their cells.
 
 use crate::model::columns::{Cell, Column, Content};
+use crate::model::defaults::{Defaults, Differences};
 use crate::model::row::{Endpoint, Row};
 use crate::model::words::Field;
 use crate::print::processes::{users, word_of};
@@ -12,6 +13,7 @@ use crate::source::services::Services;
 use crate::source::text::word;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
+use std::rc::Rc;
 
 /// How a column is printed.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +135,9 @@ pub struct Subject<'a> {
     pub services: Option<&'a Services>,
     /// Whether defaults are in brackets.
     pub brackets_defaults: bool,
+    /// On a terminal, options that have their defaults are left out of the list, except those that
+    /// the filter tests.
+    pub differences: Option<(&'a Differences, &'a [Rc<Defaults>])>,
 }
 
 impl Subject<'_> {
@@ -169,7 +174,13 @@ impl Subject<'_> {
                 return Some(DEFAULT);
             }
             Cell::Value { text: value, .. } => *text += value,
-            Cell::Options(options) => *text += options.0,
+            Cell::Options(options) => match self.differences {
+                None => *text += options.0,
+                Some((differences, asked)) => {
+                    let list = differences.of(row, asked, |_| false);
+                    *text += if list.is_empty() { "-" } else { &list };
+                }
+            },
             Cell::Owners(owners) => match column.content() {
                 Some(Content::Process) => {
                     *text += &joined(owners.iter().map(|owner| word_of(owner.name())));

@@ -135,6 +135,9 @@ impl Layout {
             owners,
             services: self.services.as_ref(),
             brackets_defaults: self.is_for_a_terminal() && !self.color,
+            differences: self
+                .is_for_a_terminal()
+                .then_some((&self.differences, &self.asked)),
         }
     }
 
@@ -231,17 +234,8 @@ impl Layout {
         } in columns.shown(of_events)
         {
             cell.clear();
-            let style = match (column.content(), self.is_for_a_terminal()) {
-                (Some(Content::Options), true) => {
-                    let list = self.differences.of(row, &self.asked, |_| false);
-                    cell += &or_dash(list);
-                    look.style
-                }
-                _ => {
-                    let style = self.subject(row, owners).write(column, &mut cell);
-                    style.unwrap_or(look.style)
-                }
-            };
+            let style = self.subject(row, owners).write(column, &mut cell);
+            let style = style.unwrap_or(look.style);
             let padding = width.saturating_sub(width_of(&cell));
             let pad = |line: &mut String| line.extend(std::iter::repeat_n(' ', padding));
             if look.is_right {
@@ -797,6 +791,47 @@ mod tests {
         );
         layout.color = true;
         assert!(print(&mut layout).contains("\u{1b}[2m0\u{1b}[0m"));
+    }
+
+    /// On a terminal, the list of options is as wide as what it shows.
+    #[test]
+    fn options_as_a_column() {
+        let lines = [
+            "0 0 1.2.3.4:5 1.2.3.4:6 ESTB SO_KEEPALIVE=0,TCP_NODELAY=1,TCP_DEFER_ACCEPT=0,uid=7,ino=9",
+            "0 0 1.2.3.4:5 1.2.3.4:7 ESTB SO_KEEPALIVE=0,uid=7,ino=9",
+            "0 0 1.2.3.4:5 1.2.3.4:6 TIMW",
+        ];
+        let print = |width| {
+            let mut layout = Layout::new(None, false, false);
+            layout.set_columns(columns(&["options", "sport"]), true);
+            if let Some(width) = width {
+                layout.set_width(width);
+            }
+            let rows = lines.map(|line| Row::parse(TCP, line.as_bytes()).unwrap());
+            if width.is_some() {
+                rows.iter().for_each(|row| layout.measure(row, &[]));
+            }
+            let mut out = Vec::new();
+            layout.header(&mut out).unwrap();
+            for row in &rows {
+                layout.row(&mut out, row, &[]).unwrap();
+            }
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            print(Some(80)),
+            "Options       Sport\n\
+             TCP_NODELAY=1 5\n\
+             -             5\n\
+             ?             5\n"
+        );
+        assert_eq!(
+            print(None),
+            "Options Sport\n\
+             SO_KEEPALIVE=0,TCP_NODELAY=1,TCP_DEFER_ACCEPT=0 5\n\
+             SO_KEEPALIVE=0 5\n\
+             ?       5\n"
+        );
     }
 
     /// Columns begin at the same place in all rows, whatever their addresses are.
