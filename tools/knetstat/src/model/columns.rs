@@ -14,6 +14,7 @@ use crate::model::words::{Field, Side};
 use crate::source::cgroup::Cgroup;
 use crate::source::files::{Family, Netid};
 use crate::source::namespaces::Netns;
+use crate::source::process::Name as ProcessName;
 use crate::source::process::Owner;
 use crate::source::text::readable;
 use std::cmp::Ordering;
@@ -425,7 +426,7 @@ impl Column {
 
     /// The value of a socket, for sorting and counting. Of several processes, the least one counts.
     pub fn key(&self, row: &Row<'_>, owners: &[Owner]) -> Key {
-        let name = |owner: &Owner| Key::Text(owner.name().to_text().into_owned());
+        let name = |owner: &Owner| Key::Process(owner.name().clone());
         let pid = |owner: &Owner| Key::Number(owner.pid().into());
         match (self.content(), self.cell(row, owners)) {
             (Some(Content::Pid), _) => owners.iter().map(pid).min().unwrap_or(Key::Nothing),
@@ -435,7 +436,7 @@ impl Column {
                 let is_number = self.option().is_none_or(|info| info.kind.is_number());
                 let number = options::number(text).filter(|_| is_number);
                 let of_number = |n| Key::Value(n, text.to_owned());
-                number.map_or_else(|| Key::Text(readable(text).into_owned()), of_number)
+                number.map_or_else(|| Key::Shown(text.to_owned()), of_number)
             }
             (_, cell) => Key::of(cell),
         }
@@ -478,6 +479,12 @@ pub enum Key {
     Endpoint(IpAddr, u16),
     Address(IpAddr),
     Text(String),
+    /// The name of a process.
+    Process(ProcessName),
+    /// The value of an option as a row shows it.
+    Shown(String),
+    /// The list of options as a row shows it.
+    List(String),
     Nothing,
     Unknown,
 }
@@ -499,8 +506,8 @@ impl Key {
             Cell::Port(port) => Self::Number(port.into()),
             Cell::Number(n) => Self::Number(n),
             // See [`Column::key`].
-            Cell::Value { text, .. } => Self::Text(readable(text).into_owned()),
-            Cell::Options(options) => Self::Text(options.0.to_owned()),
+            Cell::Value { text, .. } => Self::Shown(text.to_owned()),
+            Cell::Options(options) => Self::List(options.0.to_owned()),
             // See [`Column::key`].
             Cell::Owners(_) => Self::Nothing,
         }
@@ -527,7 +534,9 @@ impl fmt::Display for Key {
         match self {
             Self::Nothing | Self::Unknown => Ok(()),
             Self::Number(n) => write!(f, "{n}"),
-            Self::Value(_, text) | Self::Text(text) => f.write_str(text),
+            Self::Value(_, text) | Self::Text(text) | Self::List(text) => f.write_str(text),
+            Self::Process(name) => f.write_str(&name.to_text()),
+            Self::Shown(text) => f.write_str(&readable(text)),
             Self::State(state) => f.write_str(state.long()),
             Self::Endpoint(address, 0) => write!(f, "{address}:*"),
             Self::Endpoint(address, port) => write!(f, "{address}:{port}"),
@@ -674,7 +683,7 @@ mod tests {
         let row = Row::parse(TCP, LISTENER.as_bytes()).unwrap();
         let owners = [Owner::new("b", 10, 3), Owner::new("a", 9, 3)];
         let key = |name: &str| Column::parse(name).unwrap().key(&row, &owners);
-        assert_eq!(key("process"), Key::Text("a".to_owned()));
+        assert_eq!(key("process"), Key::Process("a".into()));
         assert_eq!(key("pid"), Key::Number(9));
         let column = Column::parse("pid").unwrap();
         assert_eq!(column.key(&row, &[]), Key::Nothing);

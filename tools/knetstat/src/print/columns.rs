@@ -10,8 +10,9 @@ use crate::print::processes::{users, word_of};
 use crate::source::files::Netid;
 use crate::source::process::Owner;
 use crate::source::services::Services;
-use crate::source::text::word;
+use crate::source::text::{escape, word};
 use anstyle::{AnsiColor, Style};
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::rc::Rc;
 
@@ -140,6 +141,19 @@ pub struct Subject<'a> {
     pub differences: Option<(&'a Differences, &'a [Rc<Defaults>])>,
 }
 
+/// A value that is known, as a word that is neither empty nor `-` or `?`, which stand for others.
+pub fn known(text: String) -> String {
+    match text.as_str() {
+        "" => "\"\"".to_owned(),
+        "-" | "?" => {
+            let mut escaped = String::new();
+            escape(text.as_bytes(), &mut escaped);
+            escaped
+        }
+        _ => text,
+    }
+}
+
 impl Subject<'_> {
     /// Writes the cell of a column, and returns the style if it is not that of the column. A value
     /// that is missing is `-`, and one that is not known is `?`.
@@ -149,7 +163,7 @@ impl Subject<'_> {
         match column.cell(row, owners) {
             Cell::Nothing => text.push('-'),
             Cell::Unknown(_) => text.push('?'),
-            Cell::Netns(netns) => *text += &word(&netns.name().unwrap_or_default()),
+            Cell::Netns(netns) => *text += &known(word(&netns.name().unwrap_or_default())),
             Cell::Place(place) => _ = write!(text, "{place}"),
             Cell::Cgroup(cgroup) => *text += &word(&cgroup.path),
             Cell::Netid(netid) => *text += netid.name(),
@@ -173,7 +187,7 @@ impl Subject<'_> {
                 };
                 return Some(DEFAULT);
             }
-            Cell::Value { text: value, .. } => *text += value,
+            Cell::Value { text: value, .. } => *text += &known(value.to_owned()),
             Cell::Options(options) => match self.differences {
                 None => *text += options.0,
                 Some((differences, asked)) => {
@@ -183,11 +197,13 @@ impl Subject<'_> {
             },
             Cell::Owners(owners) => match column.content() {
                 Some(Content::Process) => {
-                    *text += &joined(owners.iter().map(|owner| word_of(owner.name())));
+                    *text += &joined(owners.iter().map(|owner| known(word_of(owner.name()))));
                 }
                 Some(Content::Pid) => {
                     *text += &joined(owners.iter().map(|owner| owner.pid().to_string()));
                 }
+                // For a script, each cell is one word.
+                _ if self.differences.is_none() => *text += &users(owners).replace(' ', r"\x20"),
                 _ => *text += &users(owners),
             },
         }
@@ -197,12 +213,8 @@ impl Subject<'_> {
 
 /// The words, each once, separated by commas.
 fn joined(words: impl Iterator<Item = String>) -> String {
-    let mut found: Vec<String> = Vec::new();
-    for word in words {
-        if !found.contains(&word) {
-            found.push(word);
-        }
-    }
+    let mut seen = HashSet::new();
+    let found: Vec<_> = words.filter(|word| seen.insert(word.clone())).collect();
     found.join(",")
 }
 

@@ -7,8 +7,8 @@ use crate::model::counts::{By, Process};
 use crate::model::defaults::{Defaults, Differences, Setting};
 use crate::model::event::{changes, Change, Event, Snapshot, Value};
 use crate::model::row::Row;
-use crate::print::columns::{endpoint, width_of, Columns, Shown, Subject, PROCESS};
-use crate::print::processes::{shown, users};
+use crate::print::columns::{endpoint, known, width_of, Columns, Shown, Subject, PROCESS};
+use crate::print::processes::{shown, users, word_of};
 use crate::source::process::Owner;
 use crate::source::services::Services;
 use crate::source::text::word;
@@ -450,7 +450,10 @@ impl Layout {
             Key::Nothing => "-".to_owned(),
             Key::Unknown => "?".to_owned(),
             Key::State(state) => state.label().to_owned(),
-            key => or_dash(word(&key.to_string())),
+            Key::Process(name) => known(word_of(name)),
+            // A row shows it as one word.
+            Key::Value(_, text) | Key::Shown(text) | Key::List(text) => known(text.clone()),
+            key => known(word(&key.to_string())),
         };
         let count_width = counts.iter().map(|(count, _)| count.to_string().len());
         let count_width = count_width.max().unwrap_or(0).max(COUNT.len());
@@ -547,14 +550,6 @@ impl Layout {
                 out.write_all(b"\n")
             }
         }
-    }
-}
-
-/// A text, or `-` if it is empty.
-fn or_dash(text: String) -> String {
-    match text.is_empty() {
-        true => "-".to_owned(),
-        false => text,
     }
 }
 
@@ -831,6 +826,78 @@ mod tests {
              SO_KEEPALIVE=0,TCP_NODELAY=1,TCP_DEFER_ACCEPT=0 5\n\
              SO_KEEPALIVE=0 5\n\
              ?       5\n"
+        );
+    }
+
+    /// Values in groups read as in rows. Each is one word, and none reads as if there were none.
+    #[test]
+    fn words_of_groups() {
+        let print = |name: &str, key: Key| {
+            let mut layout = Layout::new(None, false, false);
+            layout.set_columns(columns(&[name]), true);
+            let mut out = Vec::new();
+            layout.groups(&mut out, &[(1, &[key])], false).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            let words: Vec<_> = text.split_ascii_whitespace().collect();
+            words.join(" ")
+        };
+        let process = |name: &[u8]| print("process", Key::Process(name.into()));
+        assert_eq!(process(b"(sd pam)"), r"1 (sd\x20pam)");
+        assert_eq!(process("gr\u{fc}n".as_bytes()), "1 gr\u{fc}n");
+        assert_eq!(process(b"\xff"), r"1 \xff");
+        assert_eq!(process(b""), "1 \"\"");
+        assert_eq!(process(b"-"), r"1 \x2d");
+        assert_eq!(process(b"?"), r"1 \x3f");
+        let list = "SO_KEEPALIVE=1,TCP_NODELAY=1";
+        let options = print("options", Key::List(list.to_owned()));
+        assert_eq!(options, format!("1 {list}"));
+        let shown = r"a(b\x2cc";
+        let device = print("SO_BINDTODEVICE", Key::Shown(shown.to_owned()));
+        assert_eq!(device, format!("1 {shown}"));
+        assert_eq!(print("process", Key::Nothing), "1 -");
+        assert_eq!(print("uid", Key::Unknown), "1 ?");
+    }
+
+    /// A cell is never empty, and a name never reads as if there were none.
+    #[test]
+    fn cells_with_odd_names() {
+        let mut layout = Layout::new(None, false, false);
+        let names = [
+            "process",
+            "SO_BINDTODEVICE",
+            "TCP_CONGESTION",
+            "netns",
+            "processes",
+            "sport",
+        ];
+        layout.set_columns(columns(&names), true);
+        let line = "0 0 1.2.3.4:5 1.2.3.4:6 ESTB SO_BINDTODEVICE=?,TCP_CONGESTION=,uid=7,ino=9";
+        let netns = example(Some(5), &["-"], &[]);
+        let row = Row::parse(TCP, line.as_bytes()).unwrap();
+        let row = Row {
+            netns: Some(&netns),
+            ..row
+        };
+        let owners = [
+            Owner::new("-", 1, 3),
+            Owner::new("", 2, 3),
+            Owner::new("-", 3, 3),
+            Owner::new("a b", 4, 3),
+        ];
+        let mut out = Vec::new();
+        layout.row(&mut out, &row, &owners).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let words: Vec<_> = text.split_ascii_whitespace().collect();
+        assert_eq!(
+            words,
+            [
+                r#"\x2d,"",a\x20b"#,
+                r"\x3f",
+                r#""""#,
+                r"\x2d",
+                r#"users:(("-",pid=1,fd=3),("",pid=2,fd=3),("-",pid=3,fd=3),("a\x20b",pid=4,fd=3))"#,
+                "5"
+            ]
         );
     }
 
