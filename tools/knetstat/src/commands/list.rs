@@ -2,10 +2,10 @@
 
 //! `knetstat` without a command: lists sockets.
 
-use crate::model::columns::{Cell, Column, Key, Order};
+use crate::model::columns::{are_known, Column, Key, Order};
 use crate::model::query::{Entry, Outcome, Query};
 use crate::model::row::Row;
-use crate::model::truth::{Truth, Undecided};
+use crate::model::truth::Undecided;
 use crate::print::notes::{bound_note, unknown_note, Notes};
 use crate::print::printer::Printer;
 use crate::print::stdout::say;
@@ -40,17 +40,6 @@ impl View {
     pub fn needs_cgroups(&self) -> bool {
         self.needs(Column::needs_cgroups)
     }
-
-    /// Whether the value of a chosen column is not known.
-    fn unknown(&self, row: &Row<'_>, owners: &[Owner]) -> Truth {
-        let columns = self.columns.iter();
-        columns.fold(Truth::True, |truth, column| {
-            truth.and(|| match column.cell(row, owners) {
-                Cell::Unknown(reason) => Truth::unknown(reason),
-                _ => Truth::True,
-            })
-        })
-    }
 }
 
 /// A row that waits until all are known.
@@ -73,7 +62,7 @@ pub fn run(query: &Query, view: &View, printer: &mut dyn Printer) -> Result<Outc
             Entry::Row {
                 row, line, owners, ..
             } => {
-                unknown.count(view.unknown(row, owners));
+                unknown.count(are_known(&view.columns, row, owners));
                 if view.order.is_empty() {
                     return Ok(printer.row(row, line, owners)?);
                 }

@@ -2,11 +2,14 @@
 
 //! `knetstat summary`: counts sockets.
 
+use crate::model::columns::are_known;
 use crate::model::counts::Counts;
 use crate::model::groups::Groups;
 use crate::model::query::{Entry, Outcome, Query};
-use crate::print::notes::Notes;
+use crate::model::truth::Undecided;
+use crate::print::notes::{unknown_note, Notes};
 use crate::print::printer::Printer;
+use crate::print::stdout::say;
 use crate::source::process::Owners;
 use anyhow::Result;
 
@@ -34,6 +37,7 @@ pub fn run(query: &Query, each_process: bool, printer: &mut dyn Printer) -> Resu
 /// Prints the number of sockets that the query selects in each group.
 pub fn by(query: &Query, mut groups: Groups, printer: &mut dyn Printer) -> Result<Outcome> {
     let owners = query.owners(groups.needs_owners())?;
+    let mut unknown = Undecided::default();
     let outcome = query.read(owners.as_ref(), |entry| {
         if let Entry::Row {
             row,
@@ -42,12 +46,17 @@ pub fn by(query: &Query, mut groups: Groups, printer: &mut dyn Printer) -> Resul
             ..
         } = entry
         {
+            unknown.count(are_known(&groups.columns, row, owners));
             groups.add(row, owners);
         }
         Ok(())
     })?;
     printer.groups(&groups.columns, &groups.counts())?;
-    end(query, outcome, owners.as_ref(), printer)
+    let outcome = end(query, outcome, owners.as_ref(), printer)?;
+    if unknown.sockets > 0 {
+        say(unknown_note(&unknown));
+    }
+    Ok(outcome)
 }
 
 /// Prints what is missing from the counts.

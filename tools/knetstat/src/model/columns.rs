@@ -9,7 +9,7 @@ use crate::model::options;
 use crate::model::place::{self, Place};
 use crate::model::row::{Endpoint, Options, Row, State};
 use crate::model::similar::{meant, similar};
-use crate::model::truth::Reason;
+use crate::model::truth::{Reason, Truth};
 use crate::model::words::{Field, Side};
 use crate::source::cgroup::Cgroup;
 use crate::source::files::{Family, Netid};
@@ -452,6 +452,16 @@ fn of_option<'a>(defaults: &'a Defaults, row: &Row<'a>) -> Cell<'a> {
         Setting::Nothing | Setting::Inapplicable => Cell::Nothing,
         Setting::Unknown(reason) => Cell::Unknown(reason),
     }
+}
+
+/// Whether the values of all these columns are known, or why not.
+pub fn are_known(columns: &[Column], row: &Row<'_>, owners: &[Owner]) -> Truth {
+    columns.iter().fold(Truth::True, |truth, column| {
+        truth.and(|| match column.cell(row, owners) {
+            Cell::Unknown(reason) => Truth::unknown(reason),
+            _ => Truth::True,
+        })
+    })
 }
 
 /// The message about a name that is no column.
