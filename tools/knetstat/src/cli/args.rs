@@ -83,7 +83,7 @@ pub struct Cli {
         value_delimiter = ',',
         allow_hyphen_values = true,
         conflicts_with_all = ["watch", "since"],
-        add = ArgValueCompleter::new(complete::columns)
+        add = ArgValueCompleter::new(complete::order)
     )]
     pub sort: Vec<String>,
 }
@@ -146,7 +146,7 @@ pub struct Summary {
         value_name = "NAMES",
         value_delimiter = ',',
         conflicts_with = "verbose",
-        add = ArgValueCompleter::new(complete::columns)
+        add = ArgValueCompleter::new(complete::counted)
     )]
     pub by: Vec<String>,
     #[command(flatten)]

@@ -3,7 +3,7 @@
 //! Completion of words on the command line. A shell runs the command with the environment variable
 //! `COMPLETE` set, and the command prints the candidates.
 
-use crate::model::columns::{Name, NAMES};
+use crate::model::columns::{Content, Name, NAMES};
 use crate::model::groups::may_be_label;
 use crate::model::options;
 use crate::model::states;
@@ -58,24 +58,38 @@ pub fn names(current: &OsStr) -> Vec<CompletionCandidate> {
     current.to_str().map(options).unwrap_or_default()
 }
 
-/// Completes the last name of a list of columns.
+/// Completes the last name of a list of columns, which may have the prefix `+`.
 pub fn columns(current: &OsStr) -> Vec<CompletionCandidate> {
-    last_of(current, |_| true)
+    last_of(current, |_| true, &['+'])
+}
+
+/// Completes the last name of an order, which may have a sign before it.
+pub fn order(current: &OsStr) -> Vec<CompletionCandidate> {
+    last_of(current, |_| true, &['+', '-'])
+}
+
+/// Completes the last name of a list of columns whose values are counted.
+pub fn counted(current: &OsStr) -> Vec<CompletionCandidate> {
+    last_of(current, |name| name.content != Content::Processes, &[])
 }
 
 /// Completes the last name of a list of labels.
 pub fn labels(current: &OsStr) -> Vec<CompletionCandidate> {
-    last_of(current, |name| may_be_label(Some(name.content)))
+    last_of(current, |name| may_be_label(Some(name.content)), &[])
 }
 
 /// Completes the last name of a list to an option, or to a column that is allowed. The name may have
-/// a sign before it.
-fn last_of(current: &OsStr, is_allowed: fn(&Name) -> bool) -> Vec<CompletionCandidate> {
+/// one of these signs before it.
+fn last_of(
+    current: &OsStr,
+    is_allowed: fn(&Name) -> bool,
+    signs: &[char],
+) -> Vec<CompletionCandidate> {
     let Some(current) = current.to_str() else {
         return Vec::new();
     };
     let begin = current.rfind(',').map_or(0, |comma| comma + 1);
-    let sign = usize::from(current[begin..].starts_with(['+', '-']));
+    let sign = usize::from(current[begin..].starts_with(signs));
     let (before, last) = current.split_at(begin + sign);
     let names = NAMES
         .iter()
@@ -145,6 +159,9 @@ mod tests {
             ["netid,state"]
         );
         assert!(completed(&["metrics", "--by", "sta"]).is_empty());
+        // What is offered is accepted.
+        assert_eq!(completed(&["summary", "--by", "proc"]), ["process"]);
+        assert!(completed(&["summary", "--by", "+sta"]).is_empty());
         assert_eq!(completed(&["metrics", "--by", "proc"]), ["process"]);
         assert_eq!(
             completed(&["metrics", "--by", "sport,tcp_nod"]),

@@ -10,7 +10,7 @@ pub mod help;
 use crate::cli::args::{Check, Cli, Command, List, Metrics, Summary};
 use crate::commands::list::View;
 use crate::commands::{check, explain, list, metrics, since, summary, watch};
-use crate::model::columns::{Column, Order};
+use crate::model::columns::{Column, Content, Order};
 use crate::model::filter::{Filter, Scope};
 use crate::model::groups::{self, Groups};
 use crate::model::query::{Outcome, Query};
@@ -225,7 +225,11 @@ fn format(list: &List, query: &Query, chosen: Option<&Chosen>, services: Service
     }
     let of_list = Column::of_list(list.all_netns);
     match chosen {
-        Some((columns, true)) => layout.set_columns(Column::joined(of_list, columns), false),
+        Some((mut columns, true)) => {
+            // The list ends with the options.
+            columns.retain(|column| column.content() != Some(Content::Options));
+            layout.set_columns(Column::joined(of_list, columns), false);
+        }
         Some((columns, false)) => layout.set_columns(columns, true),
         None => layout.set_columns(of_list, false),
     }
@@ -297,6 +301,10 @@ fn run_summary(args: &Summary, out: Box<dyn Write + '_>) -> Result<ExitCode> {
         Ok(columns) => columns,
         Err(err) => return misused(format_args!("--by: {err}")),
     };
+    let is_list = |column: &Column| column.content() == Some(Content::Processes);
+    if columns.iter().any(is_list) {
+        return misused("--by: processes is a list; use process or pid, which count each process");
+    }
     let chosen = Chosen {
         columns: columns.clone(),
         are_added: false,
@@ -535,6 +543,27 @@ mod tests {
     fn parse(args: &[&str]) -> Cli {
         Cli::try_parse_from(std::iter::once(&"knetstat").chain(args))
             .unwrap_or_else(|err| panic!("{err}"))
+    }
+
+    #[test]
+    fn lists_that_are_not_shown_or_counted() {
+        let cli = parse(&["-o", "+options,uid"]);
+        let query = query(&cli.list, &Services::parse("")).unwrap();
+        let chosen = Chosen::parse(&cli.columns, &cli.list).unwrap();
+        let found = format(&cli.list, &query, chosen.as_ref(), Services::parse(""));
+        let Format::Text { mut layout, .. } = found else {
+            panic!("text");
+        };
+        let mut out = Vec::new();
+        layout.header(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.ends_with(" UID Options\n"), "{text}");
+        assert_eq!(text.matches("Options").count(), 1);
+        let Some(Command::Summary(args)) = parse(&["summary", "--by", "uid,users"]).command else {
+            panic!("summary");
+        };
+        let err = run_summary(&args, Box::new(io::sink())).unwrap_err();
+        assert!(err.is::<Misuse>() && err.to_string().contains("use process"));
     }
 
     #[test]
