@@ -10,12 +10,13 @@ pub mod help;
 use crate::cli::args::{Check, Cli, Command, List, Metrics, Summary};
 use crate::commands::list::View;
 use crate::commands::{check, explain, list, metrics, since, summary, watch};
-use crate::model::columns::{Column, Content, Order};
+use crate::model::columns::{self, Column, Content, Order};
 use crate::model::filter::{Filter, Scope};
 use crate::model::groups::{self, Groups};
 use crate::model::query::{Outcome, Query};
 use crate::model::rules::{self, Rules};
 use crate::model::states::States;
+use crate::model::words::WORDS;
 use crate::print::color::Color;
 use crate::print::findings::{self, Nagios};
 use crate::print::format::Format;
@@ -53,6 +54,10 @@ const NOT_CHECKED: u8 = 2;
 /// The message if `-o` has no names, as in ss.
 const NO_COLUMNS: &str = "-o needs names of columns, such as -o local,state,TCP_NODELAY; see \
     knetstat --help\n\nIn ss, -o shows timers, which knetstat does not show: leave it out, or use ss -o\n";
+
+/// What is said if a user of ss may have meant the -o of ss.
+const IN_SS: &str =
+    "In ss, -o shows timers, which knetstat does not show: leave it out, or use ss -o";
 
 /// The size of the buffer for standard output.
 const BUFFER: usize = 64 << 10;
@@ -186,6 +191,10 @@ impl Chosen {
         }
         let mut columns = match Column::parse_all(&names) {
             Ok(columns) => columns,
+            // A single name that resembles none may be flags, as in -otn, or a filter.
+            Err(err) if !are_added && names.len() == 1 && columns::near(&names[0]).is_empty() => {
+                return misused(format_args!("--columns: {err}\n\n{IN_SS}"));
+            }
             Err(err) => return misused(format_args!("--columns: {err}")),
         };
         let processes = Column::of_processes();
@@ -262,11 +271,23 @@ fn status(query: &Query, outcome: &Outcome) -> ExitCode {
     }
 }
 
+/// Whether the name of a column is rather the first word of the filter: in ss, -o takes no names.
+fn begins_filter(name: &str, list: &List) -> bool {
+    !list.filter.is_empty() && WORDS.iter().any(|word| word.name == name)
+}
+
 /// Runs `knetstat` without a command.
 fn run_list(cli: &Cli, out: Box<dyn Write + '_>) -> Result<ExitCode> {
     let list = &cli.list;
     let services = Services::load();
-    let mut query = query(list, &services)?;
+    let mut query = match (query(list, &services), &cli.columns[..]) {
+        (Err(err), [name]) if err.is::<Misuse>() && begins_filter(name, list) => {
+            return misused(format_args!(
+                "{err}\n\n-o has taken the word {name} for the name of a column. {IN_SS}"
+            ));
+        }
+        (query, _) => query?,
+    };
     // After entering the namespace, because defaults come from it.
     let chosen = Chosen::parse(&cli.columns, list)?;
     let order = match Order::parse(&cli.sort) {
@@ -543,6 +564,36 @@ mod tests {
     fn parse(args: &[&str]) -> Cli {
         Cli::try_parse_from(std::iter::once(&"knetstat").chain(args))
             .unwrap_or_else(|err| panic!("{err}"))
+    }
+
+    /// A user of ss learns that -o is something else here.
+    #[test]
+    fn habits_of_ss() {
+        let hints = |args: &[&str]| {
+            let cli = parse(args);
+            let result = run_list(&cli, Box::new(io::sink()));
+            let err = result.unwrap_err().to_string();
+            assert!(err.contains('\n') || !err.contains(IN_SS), "{err}");
+            err.contains(IN_SS)
+        };
+        for args in [
+            &["-o", "state", "established"][..],
+            &["-to", "dport", "=", ":22"],
+            &["-otn"],
+            &["-o", "established"],
+            &["-o", "( dport = :22 )"],
+        ] {
+            assert!(hints(args), "{args:?}");
+        }
+        for args in [
+            &["-o", "state,established"][..],
+            &["-o", "LOCAL"],
+            &["-o", "nodelay"],
+            &["-o", "+x"],
+            &["-o", "local", "established"],
+        ] {
+            assert!(!hints(args), "{args:?}");
+        }
     }
 
     #[test]

@@ -464,11 +464,22 @@ pub fn are_known(columns: &[Column], row: &Row<'_>, owners: &[Owner]) -> Truth {
     })
 }
 
+/// The names of columns that are similar to this one, except in case.
+pub fn near(name: &str) -> Vec<&'static str> {
+    let names = NAMES.iter().map(|name| name.name);
+    let lower = name.to_ascii_lowercase();
+    if let Some(same) = names.clone().find(|name| *name == lower) {
+        return vec![same];
+    }
+    let mut near = similar(&lower, names);
+    near.extend(options::similar(name));
+    near
+}
+
 /// The message about a name that is no column.
 fn unknown(name: &str) -> String {
     let names = NAMES.iter().map(|name| name.name);
-    let mut near = similar(name, names.clone());
-    near.extend(options::similar(name));
+    let near = near(name);
     match near.is_empty() {
         false => format!("unknown name {name:?}{}", meant(&near)),
         true => format!(
@@ -626,6 +637,8 @@ mod tests {
                 "unknown name \"nodelay\"; did you mean TCP_NODELAY?",
             ),
             ("", "unknown name \"\"; expected: netns, "),
+            ("LOCAL", "unknown name \"LOCAL\"; did you mean local?"),
+            ("Stats", "unknown name \"Stats\"; did you mean state?"),
             ("uid,tcp_nodelay,TCP_NODELAY", "TCP_NODELAY is given twice"),
             ("local,peer,foreign", "foreign is given twice"),
         ] {
