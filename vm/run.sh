@@ -12,6 +12,7 @@
 #   --sshd           start sshd first, on port 22 of all addresses, so that there are sockets to show
 #   --root DIR/root  boot from this root in the cache, with the newest kernel that is installed in it,
 #                    rather than the guest's; load no module
+#   --systemd        with --root: let systemd be the first process, and run the command in a unit
 #   --release NAME   with --root: boot this installed kernel
 #   --log FILE       write the kernel's log to FILE
 #   --timeout S      end the guest after S seconds (600; 0: never)
@@ -23,13 +24,14 @@
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: vm/run.sh [--with FILE]... [--dir DIR] [--module FILE | --no-module | --root DIR/root [--release NAME]] [--sshd] [--log FILE] [--timeout S] [--append ARGS] [--mem MIB] KERNEL COMMAND"
+usage="usage: vm/run.sh [--with FILE]... [--dir DIR] [--module FILE | --no-module | --root DIR/root [--systemd] [--release NAME]] [--sshd] [--log FILE] [--timeout S] [--append ARGS] [--mem MIB] KERNEL COMMAND"
 with=()
 dir=
 ko=
 module=yes
 own_root=
 own_release=
+systemd=
 sshd=
 log=
 timeout=
@@ -41,6 +43,7 @@ while [[ $# -gt 0 ]]; do
 	--shell) shell=yes; shift; continue ;;
 	--no-module) module=; shift; continue ;;
 	--sshd) sshd=yes; shift; continue ;;
+	--systemd) systemd=yes; shift; continue ;;
 	--with | --dir | --module | --root | --release | --log | --timeout | --append | --mem) [[ $# -ge 2 ]] || die_usage "$usage" ;;
 	-*) die_usage "$usage" ;;
 	*) break ;;
@@ -71,7 +74,7 @@ timeout=${timeout:-$([[ -n $shell ]] && echo 0 || echo 600)}
 [[ -z $mem || $mem =~ ^[1-9][0-9]*$ ]] || die_usage "--mem takes MiB, not '$mem'"
 [[ -z $own_root || $own_root == "$CACHE"/?*/root && -d $own_root && $MACHINE == qemu ]] ||
 	die_usage "--root takes a directory named root, below $CACHE, and a guest that QEMU runs; not '$own_root'"
-[[ -z $own_release || -n $own_root ]] || die_usage "$usage"
+[[ -z $own_release$systemd || -n $own_root ]] || die_usage "$usage"
 for f in "${with[@]}" ${ko:+"$ko"}; do
 	[[ -f $f ]] || die_usage "no such file: $f"
 done
@@ -131,6 +134,7 @@ KNETSTAT_KO=${module:+$IN_RUN/${ko##*/}}
 KNETSTAT_DIR=$IN_RUN
 KNETSTAT_SSHD=$sshd
 KNETSTAT_SHELL=$shell
+KNETSTAT_SYSTEMD=$systemd
 TERM=${TERM:-dumb}
 ROWS=$rows
 COLS=$cols
