@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | Docker | `docker-ID.scope` | `docker/ID` |
 //! | containerd (nerdctl) | `nerdctl-ID.scope` | `default/ID` |
+//! | containerd (ctr) | | `/default/NAME` |
 //! | containerd, under Kubernetes | `cri-containerd-ID.scope` | `kubepods/.../podUID/ID` |
 //! | CRI-O | `crio-ID.scope` | `kubepods/.../podUID/crio-ID` |
 //! | Podman | `libpod-ID.scope` | `libpod_parent/libpod-ID` |
@@ -18,6 +19,9 @@
 //!
 //! The other parts of these units are the monitors of containers, which run outside of them. The
 //! virtual machines of libvirt have units `machine-qemu-...scope`, but no `payload`.
+//!
+//! systemd-nspawn may also run in a unit of another name, such as `container@NAME.service` of NixOS. Its
+//! control group is `UNIT/payload`, and systemd-machined(8) knows the name of the container.
 //!
 //! Kubernetes puts the containers of a pod into `kubepods-...-podUID.slice` or `podUID`. In the
 //! former, systemd requires that the hyphens of the UID are underscores.
@@ -125,6 +129,10 @@ impl Cgroup {
     /// The control group of this path, with the host name of its container, in which this process is.
     pub fn with_process(path: &str, pid: i32) -> Self {
         let mut group = Self::at(path);
+        if group.container.as_ref().is_some_and(Container::is_unit) {
+            let machine = payload_units(path).find_map(machine);
+            group.container = machine.or(group.container);
+        }
         if group
             .container
             .as_ref()
@@ -156,6 +164,27 @@ fn hostname(pid: i32) -> Option<String> {
     entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
+/// The units of systemd that have a subgroup `payload` in a path, the innermost first.
+fn payload_units(path: &str) -> impl Iterator<Item = &str> {
+    path.rsplit('/')
+        .skip(1)
+        .zip(path.rsplit('/'))
+        .filter_map(|(unit, below)| {
+            let is_unit = unit.ends_with(".service") || unit.ends_with(".scope");
+            (is_unit && below == "payload").then_some(unit)
+        })
+}
+
+/// The container whose processes are in this unit, if systemd-machined(8) has such a unit.
+fn machine(unit: &str) -> Option<Container> {
+    let name = fs::read_link(format!("/run/systemd/machines/unit:{unit}")).ok()?;
+    Some(Container {
+        runtime: Runtime::Nspawn,
+        id: name.to_str()?.into(),
+        pod: None,
+    })
+}
+
 /// The path in `/proc/PID/cgroup`. Version 1 has one for each hierarchy: that of systemd counts, or
 /// the first that names a container.
 fn path(text: &str) -> Option<&str> {
@@ -182,6 +211,10 @@ fn container(path: &str) -> Option<Container> {
         let after = parts.get(at + 1).copied();
         // The innermost container counts: a container may run in another one.
         found = of_part(part, before, after).or(found);
+        // A client of containerd chooses the name, and the first part is containerd's namespace.
+        if at == 1 && before == "default" && found.is_none() {
+            found = Some((Runtime::Containerd, (*part).to_owned()));
+        }
     }
     if let Some((runtime, id)) = found {
         let pod = pod.map(Into::into);
@@ -348,6 +381,8 @@ mod tests {
             ),
             ("/system.slice/nerdctl-HEX.scope", "containerd", HEX, false),
             ("/default/HEX", "containerd", HEX, false),
+            ("/default/pg-ctr", "containerd", "pg-ctr", false),
+            ("/system.slice/default/pg-ctr", "", "", false),
             ("/machine.slice/libpod-HEX.scope", "podman", HEX, false),
             ("/machine.slice/libpod-HEX.scope/container", "podman", HEX, false),
             (
@@ -377,6 +412,12 @@ mod tests {
                 "/machine.slice/systemd-nspawn@web.service/supervisor",
                 "systemd",
                 "systemd-nspawn@web.service",
+                false,
+            ),
+            (
+                "/system.slice/container-web.service/payload",
+                "systemd",
+                "container-web.service",
                 false,
             ),
             ("/system.slice/nginx.service/libpod-payload-HEX", "podman", HEX, false),
@@ -409,6 +450,26 @@ mod tests {
                 (format!("{runtime}:{}", fill(id)), pod)
             });
             assert_eq!(found(&fill(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn units_of_machines() {
+        for (path, expected) in [
+            (
+                "/system.slice/container-web.service/payload",
+                &["container-web.service"][..],
+            ),
+            (
+                "/a.slice/a.service/payload/system.slice/b.scope/payload/c.service",
+                &["b.scope", "a.service"],
+            ),
+            ("/a.slice/a.service/supervisor", &[]),
+            ("/a.slice/payload", &[]),
+            ("/payload", &[]),
+            ("/", &[]),
+        ] {
+            assert!(payload_units(path).eq(expected.iter().copied()), "{path}");
         }
     }
 
