@@ -140,6 +140,12 @@ test-build:
 .PHONY: test-package
 test-package:
 	+@vm/package.sh $(named)
+# Tests --all-netns with podman, Docker, containerd, LXC and systemd-nspawn, and the metrics with Prometheus.
+# ONLY starts only containers whose tests have TEXT in their name.
+# make test-containers [KERNEL=debian-13|debian-13-backports] [ONLY=TEXT]
+.PHONY: test-containers
+test-containers:
+	+@vm/containers.sh $(if $(ONLY),--only '$(ONLY)') $(named)
 # Checks that the tests notice the mistakes in tests/mutants/, with ONLY some of them.
 # make test-mutants [ONLY='NAME...']
 .PHONY: test-mutants

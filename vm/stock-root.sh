@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Makes a root of a guest's release without knetstat: Debian's minimal system, the guest's kernel and its
-# headers. With "deb", "rpm" or "arch", makes the root in which the target of `make` with this name runs.
-# Prints its path. Tests that install something use a copy of it.
+# headers. With "deb", "rpm" or "arch", makes the root in which the target of `make` with this name runs;
+# with "containers", one with systemd, container runtimes and Prometheus, without a kernel. Prints its path. Tests that install something use a copy of it.
 #
-# usage: vm/stock-root.sh [--find] KERNEL|deb|rpm|arch
+# usage: vm/stock-root.sh [--find] KERNEL|deb|rpm|arch|containers
 #   --find   make nothing: fail if the root is not in the cache
 
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=vm/bootstrap.sh
 . "$VM/bootstrap.sh"
 
-usage="usage: vm/stock-root.sh [--find] KERNEL|deb|rpm|arch"
+usage="usage: vm/stock-root.sh [--find] KERNEL|deb|rpm|arch|containers"
 if [[ ${1:-} == --find ]]; then
 	FIND=yes
 	shift
@@ -25,6 +25,10 @@ case $name in
 deb) SUITE=$of_build_root PACKAGES="make dpkg-dev debhelper dh-dkms lintian cargo libc6-dev" ;;
 rpm) SUITE=$of_build_root PACKAGES="make rpm rpmlint cargo gcc libc6-dev xz-utils" ;;
 arch) SUITE=$of_build_root PACKAGES="make makepkg pacman-package-manager libarchive-tools cargo gcc libc6-dev xz-utils" ;;
+containers)
+	SUITE=$of_build_root PACKAGES="systemd-sysv dbus-user-session libpam-systemd kmod iproute2 iptables nftables procps hostname python3
+		podman crun uidmap passt docker.io docker-cli lxc systemd-container prometheus prometheus-node-exporter"
+	;;
 *)
 	load_guest "$name"
 	name=$KERNEL
