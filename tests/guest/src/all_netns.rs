@@ -405,7 +405,7 @@ fn what_a_user_sees() -> Result<()> {
             .collect::<Vec<_>>()
     };
     let rows = row(ino);
-    ensure!(rows.len() == 1 && rows[0].starts_with("-  "), "{rows:?}");
+    ensure!(rows.len() == 1 && rows[0].starts_with("?  "), "{rows:?}");
     ensure!(row(closed).is_empty(), "a user may not enter it");
     for part in ["cannot read ", "needs CAP_SYS_ADMIN", "cannot examine "] {
         ensure!(said.notes.contains(part), "{part}: {}", said.notes);

@@ -47,6 +47,7 @@ struct Kept {
     keys: Vec<Key>,
     file: File,
     netns: Option<Rc<Netns>>,
+    may_lack_owners: bool,
     line: Box<[u8]>,
     owners: Vec<Owner>,
 }
@@ -70,6 +71,7 @@ pub fn run(query: &Query, view: &View, printer: &mut dyn Printer) -> Result<Outc
                     keys: view.order.keys(row, owners),
                     file: row.file,
                     netns: row.netns.cloned(),
+                    may_lack_owners: row.may_lack_owners,
                     line: line.into(),
                     owners: owners.to_vec(),
                 });
@@ -85,7 +87,12 @@ pub fn run(query: &Query, view: &View, printer: &mut dyn Printer) -> Result<Outc
     for kept in &kept {
         if let Some(row) = Row::parse(kept.file, &kept.line) {
             let netns = kept.netns.as_ref();
-            printer.row(&Row { netns, ..row }, &kept.line, &kept.owners)?;
+            let row = Row {
+                netns,
+                may_lack_owners: kept.may_lack_owners,
+                ..row
+            };
+            printer.row(&row, &kept.line, &kept.owners)?;
         }
     }
     if outcome.files > 0 {

@@ -388,11 +388,14 @@ impl Column {
                 Some(netns) if netns.has_name() => Cell::Netns(netns),
                 _ => Cell::Unknown(Reason::Netns),
             },
-            Content::Container => place::container(row, owners).map_or(Cell::Nothing, Cell::Place),
-            Content::Cgroup => {
-                let cgroup = place::cgroup(row, owners);
-                cgroup.map_or(Cell::Nothing, |cgroup| Cell::Cgroup(cgroup))
-            }
+            Content::Container => match place::find(row, owners) {
+                Ok(cgroup) => Place::of(cgroup).map_or(Cell::Nothing, Cell::Place),
+                Err(reason) => Cell::Unknown(reason),
+            },
+            Content::Cgroup => match place::find(row, owners) {
+                Ok(cgroup) => Cell::Cgroup(cgroup),
+                Err(reason) => Cell::Unknown(reason),
+            },
             Content::Netid => Cell::Netid(row.file.netid),
             Content::Family => Cell::Family(row.file.family),
             Content::End(side) => Cell::Endpoint(*side.of(row)),
@@ -418,7 +421,10 @@ impl Column {
                 Err(reason) => Cell::Unknown(reason),
             },
             Content::Process | Content::Pid | Content::Processes if owners.is_empty() => {
-                Cell::Nothing
+                match row.may_lack_owners {
+                    true => Cell::Unknown(Reason::Owners),
+                    false => Cell::Nothing,
+                }
             }
             Content::Process | Content::Pid | Content::Processes => Cell::Owners(owners),
         }
@@ -429,7 +435,9 @@ impl Column {
         let name = |owner: &Owner| Key::Process(owner.name().clone());
         let pid = |owner: &Owner| Key::Number(owner.pid().into());
         match (self.content(), self.cell(row, owners)) {
-            (Some(Content::Pid), _) => owners.iter().map(pid).min().unwrap_or(Key::Nothing),
+            (Some(Content::Pid), Cell::Owners(owners)) => {
+                owners.iter().map(pid).min().unwrap_or(Key::Nothing)
+            }
             (_, Cell::Owners(owners)) => owners.iter().map(name).min().unwrap_or(Key::Nothing),
             (None, Cell::Value { text, .. }) => {
                 // Names are text, even if they look like numbers.
@@ -703,12 +711,19 @@ mod tests {
 
     #[test]
     fn several_processes() {
-        let row = Row::parse(TCP, LISTENER.as_bytes()).unwrap();
+        let mut row = Row::parse(TCP, LISTENER.as_bytes()).unwrap();
         let owners = [Owner::new("b", 10, 3), Owner::new("a", 9, 3)];
         let key = |name: &str| Column::parse(name).unwrap().key(&row, &owners);
         assert_eq!(key("process"), Key::Process("a".into()));
         assert_eq!(key("pid"), Key::Number(9));
-        let column = Column::parse("pid").unwrap();
-        assert_eq!(column.key(&row, &[]), Key::Nothing);
+        let none = |row: &Row<'_>, name: &str| Column::parse(name).unwrap().key(row, &[]);
+        for name in ["pid", "process"] {
+            assert_eq!(none(&row, name), Key::Nothing);
+        }
+        // Processes that could not be examined may have it open.
+        row.may_lack_owners = true;
+        for name in ["pid", "process", "processes", "container", "cgroup"] {
+            assert_eq!(none(&row, name), Key::Unknown, "{name}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! The container of a socket.
 
 use crate::model::row::Row;
+use crate::model::truth::Reason;
 use crate::source::cgroup::{Cgroup, Container};
 use crate::source::process::Owner;
 use crate::source::text::word;
@@ -14,6 +15,26 @@ use std::rc::Rc;
 /// network namespace, if they agree.
 pub fn container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<Place<'a>> {
     cgroup(row, owners).and_then(|cgroup| Place::of(cgroup))
+}
+
+/// Like [`cgroup`], but says why it is not known.
+///
+/// # Errors
+///
+/// The reason, as filters have it.
+pub fn find<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Reason> {
+    if let Some(cgroup) = cgroup(row, owners) {
+        return Ok(cgroup);
+    }
+    let others = row.netns.filter(|netns| netns.is_whole);
+    let Some(others) = others.filter(|_| owners.is_empty() && !row.may_lack_owners) else {
+        return Err(Reason::Owners);
+    };
+    // None of them is in a container, or they are in different ones.
+    match &others.cgroups[..] {
+        [only] => Ok(only),
+        _ => Err(Reason::Shared),
+    }
 }
 
 /// The control group that gives the container of a socket; see [`container`].

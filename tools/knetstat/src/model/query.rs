@@ -194,12 +194,15 @@ impl Query {
         outcome: &mut Outcome,
         take: &mut impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<()> {
-        let row = Row::begin(file, line).map(|row| Row { netns, ..row });
+        let mut row = Row::begin(file, line).map(|row| Row { netns, ..row });
         let ino = row.as_ref().and_then(|row| row.ino);
         let holders = Holders {
             known: owners.map_or(&[][..], |owners| owners.of(ino)),
             may_lack: owners.is_some_and(|owners| owners.may_lack(ino)),
         };
+        if let Some(row) = &mut row {
+            row.may_lack_owners = holders.may_lack;
+        }
         let truth = row.as_ref().map_or(Truth::False, |row| {
             let is_in_state = Truth::from(self.states.has(row.state));
             is_in_state.and(|| self.filter.test(row, holders))

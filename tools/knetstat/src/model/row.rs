@@ -138,6 +138,8 @@ pub struct Row<'a> {
     pub file: File,
     /// The network namespace, if namespaces were looked for. Otherwise, it is that of this process.
     pub netns: Option<&'a Rc<Netns>>,
+    /// Whether processes that could not be examined may have the socket open.
+    pub may_lack_owners: bool,
     pub recv_q: i64,
     pub send_q: i64,
     pub local: Endpoint<'a>,
@@ -178,6 +180,7 @@ impl<'a> Row<'a> {
         let mut row = Self {
             file,
             netns: None,
+            may_lack_owners: false,
             recv_q,
             send_q,
             local,

@@ -627,9 +627,9 @@ mod tests {
         assert_eq!(printed(&in_docker, &outside), "blue systemd:nginx.service");
         assert_eq!(
             printed(&example(None, &["a b"], &[]), &[owner()]),
-            r"a\x20b -"
+            r"a\x20b ?"
         );
-        assert_eq!(printed(&example(None, &[], &[]), &[]), "? -");
+        assert_eq!(printed(&example(None, &[], &[]), &[]), "? ?");
     }
 
     #[test]

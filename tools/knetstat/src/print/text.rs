@@ -34,6 +34,7 @@ pub struct TextPrinter<'a> {
 struct Waiting {
     file: File,
     netns: Option<Rc<Netns>>,
+    may_lack_owners: bool,
     line: Box<[u8]>,
     owners: Vec<Owner>,
 }
@@ -85,7 +86,11 @@ impl<'a> TextPrinter<'a> {
         for waiting in std::mem::take(&mut self.waiting) {
             if let Some(row) = Row::parse(waiting.file, &waiting.line) {
                 let netns = waiting.netns.as_ref();
-                let row = Row { netns, ..row };
+                let row = Row {
+                    netns,
+                    may_lack_owners: waiting.may_lack_owners,
+                    ..row
+                };
                 self.layout.row(&mut self.out, &row, &waiting.owners)?;
             }
         }
@@ -109,6 +114,7 @@ impl Printer for TextPrinter<'_> {
             self.waiting.push(Waiting {
                 file: row.file,
                 netns: row.netns.cloned(),
+                may_lack_owners: row.may_lack_owners,
                 line: line.into(),
                 owners: owners.to_vec(),
             });
