@@ -96,9 +96,8 @@ has_module() {
 # these may be missing. From here on, --nodeps leaves them to apt, which has installed them.
 rpm_dependencies() {
 	fails keep rpm_in_copy -i "./$RPM" "./$DKMS_RPM"
-	sed -nE 's/^\t(.*) is needed by (.*)-[^-]*-[^-]*$/\2: \1/p' "$OUTPUT" | sort > "$RUN/unmet"
+	sed -nE 's/^\t(.*) is needed by (.*)-[^-]*-[^-]*$/\2: \1/p' "$OUTPUT" | LC_ALL=C sort > "$RUN/unmet"
 	diff "$RUN/unmet" - <<-END
-		knetstat: rtld(GNU_HASH)
 		knetstat-dkms: /bin/sh
 		knetstat-dkms: /usr/bin/bash
 		knetstat-dkms: dkms
@@ -106,6 +105,7 @@ rpm_dependencies() {
 		knetstat-dkms: make
 		knetstat-dkms: rust >= 1.85
 		knetstat-dkms: rust-src >= 1.85
+		knetstat: rtld(GNU_HASH)
 	END
 }
 
