@@ -79,6 +79,11 @@ mod tests {
 
     #[test]
     fn the_system_knows_this_host() {
+        // A minimal root, in which packages are built, may lack the file.
+        let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+        if !hosts.contains("localhost") {
+            return eprintln!("skipped: /etc/hosts does not have localhost");
+        }
         let found = Hosts::System.resolve("localhost").unwrap();
         assert!(found.iter().all(IpAddr::is_loopback), "{found:?}");
         let numeric = Hosts::System.resolve("127.0.0.1");
