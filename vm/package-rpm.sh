@@ -74,7 +74,7 @@ in_rpm_root() { in_root_at "$RPM_ROOT" build "$@"; }
 # A machine that has what the packages need, and the directories that Fedora's package filesystem has.
 rpm_machine() {
 	in_copy apt-get install -y rpm dkms gcc make rustc rust-src openssl
-	mkdir -p "$COPY"/usr/share/{bash-completion/completions,fish/vendor_completions.d,zsh/site-functions,licenses}
+	mkdir -p "$COPY"/usr/share/{bash-completion/completions,fish/vendor_completions.d,zsh/site-functions,licenses,man/man4}
 	in_copy rpm --initdb
 	list "$COPY" > "$RUN/listed"
 }
