@@ -30,8 +30,10 @@ arch_what_is_missing() {
 
 # In an empty root, whose database has no packages: so -dd.
 arch_installs() {
+	local files
 	mkdir -p "$RUN/arch/root/var/lib/pacman"
-	keep pacman -Udd --noscriptlet "knetstat-$VERSION-1-x86_64".pkg.tar.* "knetstat-dkms-$VERSION-1-any".pkg.tar.*
+	mapfile -t files < <(find "$RUN/arch" -maxdepth 1 -name '*.pkg.tar.*' -printf '%f\n')
+	keep pacman -Udd --noscriptlet "${files[@]}"
 	keep pacman -Qkk knetstat knetstat-dkms
 	[[ $(grep -c ', 0 altered files$' "$OUTPUT") -eq 2 ]]
 	(cd "$RUN/arch/root/usr" && find . ! -type d ! -path './src/*' | LC_ALL=C sort) > "$RUN/files"
@@ -43,6 +45,7 @@ arch_installs() {
 		./share/fish/vendor_completions.d/knetstat.fish
 		./share/licenses/knetstat/LICENSE.dependencies
 		./share/man/man4/knetstat.4.gz
+		./share/man/man5/knetstat-check.5.gz
 		./share/man/man5/knetstat.5.gz
 		./share/man/man8/knetstat.8.gz
 		./share/zsh/site-functions/_knetstat
