@@ -9,4 +9,5 @@ SCALE=emulated
 SUITE=trixie
 IMAGE=linux-image-arm64
 ARCH=arm64
+MINUTES=15
 MEM=2048
