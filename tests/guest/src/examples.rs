@@ -352,10 +352,16 @@ fn comparable(lines: &[String], command: &str) -> Vec<String> {
 }
 
 fn comparable_row(row: &str) -> String {
-    let is_listed = row.starts_with("tcp ") || row.starts_with("udp ");
+    // The queues come before the addresses, behind the protocol if there is one.
+    let mut words = row.split_ascii_whitespace();
+    let address = words.position(|word| word.contains(':'));
+    let queues = match address {
+        Some(at @ (2 | 3)) => at - 2..at,
+        _ => 0..0,
+    };
     let words = row.split_ascii_whitespace().enumerate();
     let words = words.map(|(column, word)| {
-        let is_queue = is_listed && (column == 1 || column == 2);
+        let is_queue = queues.contains(&column);
         match word {
             _ if is_queue && word != "0" => "N".to_owned(),
             _ if column == 0 && is_time(word) => "T".to_owned(),
