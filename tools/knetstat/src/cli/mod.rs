@@ -52,8 +52,8 @@ const BROKEN: u8 = 1;
 const NOT_CHECKED: u8 = 2;
 
 /// The message if `-o` has no names, as in ss.
-const NO_COLUMNS: &str = "-o needs names of columns, such as -o local,state,TCP_NODELAY; see \
-    knetstat --help\n\nIn ss, -o shows timers, which knetstat does not show: leave it out, or use ss -o\n";
+const NO_COLUMNS: &str = "-o needs names of columns, such as -o local,state,TCP_NODELAY; for the \
+    timers that -o shows in ss, use ss -o";
 
 /// What is said if a user of ss may have meant the -o of ss.
 const IN_SS: &str =
@@ -168,6 +168,15 @@ fn query(list: &List, services: &Services) -> Result<Query> {
     })
 }
 
+/// Whether these are rather words for ss: flags, as in -otn, or a filter.
+fn is_from_ss(names: &[String]) -> bool {
+    let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-';
+    match names {
+        [name] => columns::near(name).is_empty() || name.contains(is_odd),
+        _ => false,
+    }
+}
+
 /// The columns that a command line chooses.
 #[derive(Debug)]
 struct Chosen {
@@ -191,8 +200,7 @@ impl Chosen {
         }
         let mut columns = match Column::parse_all(&names) {
             Ok(columns) => columns,
-            // A single name that resembles none may be flags, as in -otn, or a filter.
-            Err(err) if !are_added && names.len() == 1 && columns::near(&names[0]).is_empty() => {
+            Err(err) if !are_added && is_from_ss(&names) => {
                 return misused(format_args!("--columns: {err}\n\n{IN_SS}"));
             }
             Err(err) => return misused(format_args!("--columns: {err}")),
@@ -480,13 +488,12 @@ fn run(cli: &Cli) -> Result<ExitCode> {
 /// Prints the help or the version to standard output, or what is wrong with the command line to
 /// standard error.
 fn instead(err: &clap::Error, color: Color) -> Result<ExitCode> {
-    let mut text = err.render();
+    let text = err.render();
     let is_of_columns = |arg: &str| arg.starts_with("--columns");
     if let Some(ContextValue::String(arg)) = err.get(ContextKind::InvalidArg) {
         if err.kind() == ErrorKind::InvalidValue && is_of_columns(arg) {
-            text = clap::Error::raw(ErrorKind::InvalidValue, NO_COLUMNS)
-                .with_cmd(&Cli::command())
-                .render();
+            say(NO_COLUMNS);
+            return Ok(ExitCode::from(MISUSED));
         }
     }
     let (text, plain) = (text.ansi().to_string(), text.to_string());
