@@ -72,6 +72,7 @@ pub mod model {
     pub mod findings;
     pub mod glance;
     pub mod groups;
+    pub mod kept;
     pub mod options;
     pub mod place;
     pub mod quantity;

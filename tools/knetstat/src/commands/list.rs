@@ -2,18 +2,14 @@
 
 //! `knetstat` without a command: lists sockets.
 
-use crate::model::columns::{are_known, Column, Key, Order};
+use crate::model::columns::{are_known, Column, Order};
+use crate::model::kept::Kept;
 use crate::model::query::{Entry, Outcome, Query};
-use crate::model::row::Row;
 use crate::model::truth::Undecided;
 use crate::print::notes::{bound_note, unknown_note, Notes};
 use crate::print::printer::Printer;
 use crate::print::stdout::say;
-use crate::source::files::File;
-use crate::source::namespaces::Netns;
-use crate::source::process::Owner;
 use anyhow::Result;
-use std::rc::Rc;
 
 /// What is printed of sockets, and in which order.
 #[derive(Debug, Default)]
@@ -42,16 +38,6 @@ impl View {
     }
 }
 
-/// A row that waits until all are known.
-struct Kept {
-    keys: Vec<Key>,
-    file: File,
-    netns: Option<Rc<Netns>>,
-    may_lack_owners: bool,
-    line: Box<[u8]>,
-    owners: Vec<Owner>,
-}
-
 /// Prints the rows that the query selects.
 pub fn run(query: &Query, view: &View, printer: &mut dyn Printer) -> Result<Outcome> {
     let owners = query.owners(view.needs_owners())?;
@@ -67,14 +53,8 @@ pub fn run(query: &Query, view: &View, printer: &mut dyn Printer) -> Result<Outc
                 if view.order.is_empty() {
                     return Ok(printer.row(row, line, owners)?);
                 }
-                kept.push(Kept {
-                    keys: view.order.keys(row, owners),
-                    file: row.file,
-                    netns: row.netns.cloned(),
-                    may_lack_owners: row.may_lack_owners,
-                    line: line.into(),
-                    owners: owners.to_vec(),
-                });
+                let keys = view.order.keys(row, owners);
+                kept.push((keys, Kept::new(row, line, owners)));
             }
             Entry::Unparsed { file, line } => {
                 printer.unparsed(file, line)?;
@@ -83,16 +63,10 @@ pub fn run(query: &Query, view: &View, printer: &mut dyn Printer) -> Result<Outc
         Ok(())
     })?;
     // The sort is stable: equal rows stay in the order of the files.
-    kept.sort_by(|a, b| view.order.compare(&a.keys, &b.keys));
-    for kept in &kept {
-        if let Some(row) = Row::parse(kept.file, &kept.line) {
-            let netns = kept.netns.as_ref();
-            let row = Row {
-                netns,
-                may_lack_owners: kept.may_lack_owners,
-                ..row
-            };
-            printer.row(&row, &kept.line, &kept.owners)?;
+    kept.sort_by(|(a, _), (b, _)| view.order.compare(a, b));
+    for (_, kept) in &kept {
+        if let Some(row) = kept.row() {
+            printer.row(&row, kept.line(), kept.owners())?;
         }
     }
     if outcome.files > 0 {

@@ -3,51 +3,15 @@
 //! Findings of `knetstat check`: the sockets that break a rule, and those that cannot be decided.
 
 use crate::model::filter::Holders;
+use crate::model::kept::Kept;
 use crate::model::row::{Row, State};
 use crate::model::rules::{Comparison, Rule, Rules};
 use crate::model::states::States;
 use crate::model::truth::{Reason, Truth, Undecided};
 use crate::source::files::{File, Netid};
-use crate::source::namespaces::Netns;
-use crate::source::process::{Name, Owner};
+use crate::source::process::Name;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
-use std::rc::Rc;
-
-/// A socket that breaks a rule. One that breaks several is kept once.
-#[derive(Clone, Debug)]
-pub struct Offender {
-    file: File,
-    netns: Option<Rc<Netns>>,
-    line: Rc<[u8]>,
-    owners: Rc<[Owner]>,
-}
-
-impl Offender {
-    fn new(row: &Row<'_>, line: &[u8], owners: &[Owner]) -> Self {
-        Self {
-            file: row.file,
-            netns: row.netns.cloned(),
-            line: line.into(),
-            owners: owners.into(),
-        }
-    }
-
-    /// The row, as it was read.
-    pub fn row(&self) -> Option<Row<'_>> {
-        let row = Row::parse(self.file, &self.line)?;
-        let netns = self.netns.as_ref();
-        Some(Row { netns, ..row })
-    }
-
-    pub fn line(&self) -> &[u8] {
-        &self.line
-    }
-
-    pub fn owners(&self) -> &[Owner] {
-        &self.owners
-    }
-}
 
 /// The sockets that a rule finds.
 #[derive(Debug)]
@@ -55,8 +19,8 @@ pub struct Finding<'r> {
     pub rule: &'r Rule,
     /// The number of offenders.
     pub count: usize,
-    /// The offenders. Empty if they are only counted.
-    pub offenders: Vec<Offender>,
+    /// The offenders. One that breaks several rules is in memory once. Empty if they are only counted.
+    pub offenders: Vec<Kept>,
     pub undecided: Undecided,
 }
 
@@ -76,7 +40,7 @@ struct Candidate {
     place: Place,
     names: BTreeSet<Name>,
     may_lack: bool,
-    offender: Option<Offender>,
+    offender: Option<Kept>,
 }
 
 /// A search for sockets that break rules, in one pass over all rows.
@@ -137,7 +101,7 @@ impl<'r> Search<'r> {
     pub fn add(&mut self, row: &Row<'_>, line: &[u8], holders: Holders<'_>) {
         self.see(row);
         self.checked += 1;
-        let mut kept: Option<Offender> = None;
+        let mut kept: Option<Kept> = None;
         for (index, finding) in self.findings.iter_mut().enumerate() {
             let truth = finding.rule.test(row, holders, self.states);
             finding.undecided.count(truth);
@@ -145,7 +109,7 @@ impl<'r> Search<'r> {
                 continue;
             }
             let offender = self.keeps.then(|| {
-                kept.get_or_insert_with(|| Offender::new(row, line, holders.known))
+                kept.get_or_insert_with(|| Kept::new(row, line, holders.known))
                     .clone()
             });
             if finding.rule.comparison().is_none() {
@@ -244,6 +208,7 @@ pub mod tests {
     use super::*;
     use crate::model::row::tests::{TCP, TCP6, UDP};
     use crate::model::rules::DEFAULT;
+    use crate::source::process::Owner;
     use crate::source::services::Services;
 
     pub fn default_rules() -> Rules {

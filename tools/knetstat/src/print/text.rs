@@ -5,16 +5,15 @@
 use crate::model::columns::{Column, Key};
 use crate::model::counts::Counts;
 use crate::model::event::Event;
+use crate::model::kept::Kept;
 use crate::model::row::Row;
 use crate::model::truth::Undecided;
 use crate::print::layout::Layout;
 use crate::print::printer::Printer;
 use crate::source::files::File;
-use crate::source::namespaces::Netns;
 use crate::source::process::Owner;
 use jiff::ZonedDateTime;
 use std::io::{self, Write};
-use std::rc::Rc;
 
 /// The number of rows that are measured before the first is printed on a terminal.
 const LOOK_AHEAD: usize = 1000;
@@ -26,17 +25,8 @@ pub struct TextPrinter<'a> {
     has_header: bool,
     /// Whether rows or events were printed, so that their columns are settled.
     has_begun: bool,
-    /// The rows that wait for others to be measured.
-    waiting: Vec<Waiting>,
-}
-
-/// A row that was measured but not printed yet.
-struct Waiting {
-    file: File,
-    netns: Option<Rc<Netns>>,
-    may_lack_owners: bool,
-    line: Box<[u8]>,
-    owners: Vec<Owner>,
+    /// The rows that were measured but not printed yet.
+    waiting: Vec<Kept>,
 }
 
 impl<'a> TextPrinter<'a> {
@@ -84,14 +74,8 @@ impl<'a> TextPrinter<'a> {
     fn print_waiting(&mut self) -> io::Result<()> {
         self.begin()?;
         for waiting in std::mem::take(&mut self.waiting) {
-            if let Some(row) = Row::parse(waiting.file, &waiting.line) {
-                let netns = waiting.netns.as_ref();
-                let row = Row {
-                    netns,
-                    may_lack_owners: waiting.may_lack_owners,
-                    ..row
-                };
-                self.layout.row(&mut self.out, &row, &waiting.owners)?;
+            if let Some(row) = waiting.row() {
+                self.layout.row(&mut self.out, &row, waiting.owners())?;
             }
         }
         Ok(())
@@ -111,13 +95,7 @@ impl Printer for TextPrinter<'_> {
     fn row(&mut self, row: &Row<'_>, line: &[u8], owners: &[Owner]) -> io::Result<()> {
         if self.layout.is_for_a_terminal() {
             self.layout.measure(row, owners);
-            self.waiting.push(Waiting {
-                file: row.file,
-                netns: row.netns.cloned(),
-                may_lack_owners: row.may_lack_owners,
-                line: line.into(),
-                owners: owners.to_vec(),
-            });
+            self.waiting.push(Kept::new(row, line, owners));
             if self.waiting.len() < LOOK_AHEAD {
                 return Ok(());
             }
@@ -136,7 +114,7 @@ impl Printer for TextPrinter<'_> {
         if !self.has_begun {
             // All rows are known.
             let waiting = self.waiting.iter();
-            let rows = waiting.filter_map(|waiting| Row::parse(waiting.file, &waiting.line));
+            let rows = waiting.filter_map(Kept::row);
             self.layout.drop_idle(rows);
         }
         self.print_waiting()?;
