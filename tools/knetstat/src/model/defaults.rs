@@ -227,7 +227,7 @@ impl Defaults {
 
 /// The options of rows that differ from their defaults.
 #[derive(Debug)]
-pub struct Differences(Vec<OnceCell<Defaults>>);
+pub struct Differences(Vec<OnceCell<Box<Defaults>>>);
 
 impl Default for Differences {
     fn default() -> Self {
@@ -241,7 +241,7 @@ impl Differences {
         let Some(info) = options::by_name(name) else {
             return false;
         };
-        let defaults = self.0[info.index].get_or_init(|| Defaults::new(info));
+        let defaults = self.0[info.index].get_or_init(|| Box::new(Defaults::new(info)));
         match defaults.of(row) {
             DefaultValue::Known { text, number: n } => {
                 text == value || (n.is_some() && *n == number(value))
