@@ -6,11 +6,12 @@ use crate::model::columns::are_known;
 use crate::model::counts::Counts;
 use crate::model::groups::Groups;
 use crate::model::query::{Entry, Outcome, Query};
+use crate::model::row::Row;
 use crate::model::truth::Undecided;
 use crate::print::notes::{unknown_note, Notes};
 use crate::print::printer::Printer;
 use crate::print::stdout::say;
-use crate::source::process::Owners;
+use crate::source::process::{Owner, Owners};
 use anyhow::Result;
 
 /// Prints the counts of the sockets that the query selects. With `each_process`, processes of the
@@ -18,17 +19,8 @@ use anyhow::Result;
 pub fn run(query: &Query, each_process: bool, printer: &mut dyn Printer) -> Result<Outcome> {
     let owners = query.owners(true)?;
     let mut counts = Counts::new(each_process, query.all_netns);
-    let outcome = query.read(owners.as_ref(), |entry| {
-        if let Entry::Row {
-            row,
-            owners,
-            passes: true,
-            ..
-        } = entry
-        {
-            counts.add(row, owners);
-        }
-        Ok(())
+    let outcome = each(query, owners.as_ref(), |row, owners| {
+        counts.add(row, owners);
     })?;
     printer.counts(&counts, outcome.files > 0)?;
     end(query, outcome, owners.as_ref(), printer)
@@ -38,18 +30,9 @@ pub fn run(query: &Query, each_process: bool, printer: &mut dyn Printer) -> Resu
 pub fn by(query: &Query, mut groups: Groups, printer: &mut dyn Printer) -> Result<Outcome> {
     let owners = query.owners(groups.needs_owners())?;
     let mut unknown = Undecided::default();
-    let outcome = query.read(owners.as_ref(), |entry| {
-        if let Entry::Row {
-            row,
-            owners,
-            passes: true,
-            ..
-        } = entry
-        {
-            unknown.count(are_known(&groups.columns, row, owners));
-            groups.add(row, owners);
-        }
-        Ok(())
+    let outcome = each(query, owners.as_ref(), |row, owners| {
+        unknown.count(are_known(&groups.columns, row, owners));
+        groups.add(row, owners);
     })?;
     printer.groups(&groups.columns, &groups.counts())?;
     let outcome = end(query, outcome, owners.as_ref(), printer)?;
@@ -57,6 +40,26 @@ pub fn by(query: &Query, mut groups: Groups, printer: &mut dyn Printer) -> Resul
         say(unknown_note(&unknown));
     }
     Ok(outcome)
+}
+
+/// Passes each socket that the query selects to `count`, with the processes that have it open.
+fn each(
+    query: &Query,
+    owners: Option<&Owners>,
+    mut count: impl FnMut(&Row<'_>, &[Owner]),
+) -> Result<Outcome> {
+    query.read(owners, |entry| {
+        if let Entry::Row {
+            row,
+            owners,
+            passes: true,
+            ..
+        } = entry
+        {
+            count(row, owners);
+        }
+        Ok(())
+    })
 }
 
 /// Prints what is missing from the counts.

@@ -102,6 +102,18 @@ impl Sums {
     }
 }
 
+/// Adds the sums of each kind to those in `all`.
+fn add_all(all: &mut BTreeMap<Kind, Sums>, more: &BTreeMap<Kind, Sums>) {
+    for (kind, sums) in more {
+        all.entry(*kind).or_default().add(sums);
+    }
+}
+
+/// The number of sockets of all kinds.
+fn sockets(sums: &BTreeMap<Kind, Sums>) -> u64 {
+    sums.values().map(|sums| sums.sockets).sum()
+}
+
 /// The protocol, family and state of a series, by their indices in [`File::ALL`] and [`State::ALL`].
 pub type Kind = (usize, usize);
 
@@ -171,10 +183,9 @@ impl Groups {
 
     /// The number of sockets in each group, the highest first.
     pub fn counts(&self) -> Vec<(u64, &[Key])> {
-        let count = |series: &BTreeMap<Kind, Sums>| series.values().map(|sums| sums.sockets).sum();
         let groups = self.groups.iter();
-        let mut counts: Vec<(u64, _)> = groups
-            .map(|(keys, series)| (count(series), keys.as_slice()))
+        let mut counts: Vec<_> = groups
+            .map(|(keys, series)| (sockets(series), keys.as_slice()))
             .collect();
         counts.sort_unstable_by_key(|(count, keys)| (Reverse(*count), *keys));
         counts
@@ -184,9 +195,6 @@ impl Groups {
     /// groups that are added up in the series [`REST`]. The `limit` groups with the most sockets keep
     /// series of their own.
     pub fn finish(self, limit: usize) -> (Vec<Series>, usize) {
-        let count = |series: &BTreeMap<Kind, Sums>| -> u64 {
-            series.values().map(|sums| sums.sockets).sum()
-        };
         let label = |key: &Key| match key {
             Key::Unknown => UNKNOWN.to_owned(),
             key => key.to_string(),
@@ -194,20 +202,17 @@ impl Groups {
         // Different values may read the same.
         let mut by_label: HashMap<Vec<String>, BTreeMap<Kind, Sums>> = HashMap::new();
         for (keys, series) in self.groups {
-            let of_labels = by_label
-                .entry(keys.iter().map(label).collect())
-                .or_default();
-            for (kind, sums) in series {
-                of_labels.entry(kind).or_default().add(&sums);
-            }
+            let labels = keys.iter().map(label).collect();
+            add_all(by_label.entry(labels).or_default(), &series);
         }
         let mut groups: Vec<_> = by_label.into_iter().collect();
-        groups.sort_by(|(a, first), (b, second)| count(second).cmp(&count(first)).then(a.cmp(b)));
+        groups
+            .sort_by(|(a, first), (b, second)| sockets(second).cmp(&sockets(first)).then(a.cmp(b)));
         let rest = groups.split_off(limit.min(groups.len()));
         let left_out = rest.len();
         let mut sums_of_rest: BTreeMap<Kind, Sums> = BTreeMap::new();
-        for (kind, sums) in rest.into_iter().flat_map(|(_, series)| series) {
-            sums_of_rest.entry(kind).or_default().add(&sums);
+        for (_, series) in &rest {
+            add_all(&mut sums_of_rest, series);
         }
         groups.sort_by(|(a, _), (b, _)| a.cmp(b));
         if left_out > 0 {
@@ -215,11 +220,7 @@ impl Groups {
             // A process may have this name. Two series of the same labels are not valid.
             match groups.iter_mut().find(|(other, _)| *other == labels) {
                 None => groups.push((labels, sums_of_rest)),
-                Some((_, sums_of_same)) => {
-                    for (kind, sums) in sums_of_rest {
-                        sums_of_same.entry(kind).or_default().add(&sums);
-                    }
-                }
+                Some((_, sums_of_same)) => add_all(sums_of_same, &sums_of_rest),
             }
         }
         let series = groups.into_iter().flat_map(|(values, series)| {

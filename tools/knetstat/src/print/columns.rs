@@ -104,6 +104,11 @@ impl Shown {
         }
     }
 
+    /// Whether these are the processes as `-p` shows them.
+    pub fn is_of_processes(&self) -> bool {
+        self.column.content() == Some(Content::Processes)
+    }
+
     /// Whether events have this column, too. They lack what changes without an event.
     fn is_in_events(&self) -> bool {
         !matches!(

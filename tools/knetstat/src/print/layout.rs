@@ -89,15 +89,13 @@ impl Layout {
         let shown = self.columns.shown(of_events);
         let columns: usize = shown.map(|shown| shown.width + 1).sum();
         if !self.is_chosen && self.width.is_some_and(|width| before + columns > width + 1) {
-            let is_it = |shown: &Shown| shown.column.content() == Some(Content::Processes);
-            self.columns.0.retain(|shown| !is_it(shown));
+            self.columns.0.retain(|shown| !shown.is_of_processes());
         }
     }
 
     /// Whether the processes are a column, and not behind the options.
     fn has_process_column(&self) -> bool {
-        let is_it = |shown: &Shown| shown.column.content() == Some(Content::Processes);
-        self.columns.0.iter().any(is_it)
+        self.columns.0.iter().any(Shown::is_of_processes)
     }
 
     /// The processes, if they are printed behind the options.
