@@ -159,7 +159,7 @@ mod tests {
             ["netid,state"]
         );
         assert!(completed(&["metrics", "--by", "sta"]).is_empty());
-        // What is offered is accepted.
+        // Completion offers no name that the command refuses.
         assert_eq!(completed(&["summary", "--by", "proc"]), ["process"]);
         assert!(completed(&["summary", "--by", "+sta"]).is_empty());
         assert_eq!(completed(&["metrics", "--by", "proc"]), ["process"]);

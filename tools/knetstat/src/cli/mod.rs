@@ -55,7 +55,7 @@ const NOT_CHECKED: u8 = 2;
 const NO_COLUMNS: &str = "-o needs names of columns, such as -o local,state,TCP_NODELAY; for the \
     timers that -o shows in ss, use ss -o";
 
-/// What is said if a user of ss may have meant the -o of ss.
+/// The hint for users of ss, where -o has another meaning.
 const IN_SS: &str =
     "In ss, -o shows timers, which knetstat does not show: leave it out, or use ss -o";
 

@@ -11,7 +11,7 @@ use crate::print::printer::Printer;
 use crate::print::stdout::say;
 use anyhow::Result;
 
-/// What is printed of sockets, and in which order.
+/// The parts of a list that a user chooses: its columns and its order.
 #[derive(Debug, Default)]
 pub struct View {
     /// Whether owners are printed.

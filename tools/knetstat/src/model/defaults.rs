@@ -246,7 +246,7 @@ impl Differences {
             DefaultValue::Known { text, number: n } => {
                 text == value || (n.is_some() && *n == number(value))
             }
-            // What is not known is shown.
+            // There is no default to compare with, so the row shows the option.
             DefaultValue::Nothing | DefaultValue::Absent | DefaultValue::Unknown => false,
         }
     }

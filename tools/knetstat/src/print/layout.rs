@@ -110,8 +110,8 @@ impl Layout {
         self.arrange();
     }
 
-    /// Leaves out what says nothing in these rows, which are all: the diagnostics if there are none,
-    /// and the protocol if there is one.
+    /// Leaves out the diagnostics if none of these rows has any, and the protocol if all have the same.
+    /// The rows are those of the whole list.
     pub fn drop_idle<'r>(&mut self, rows: impl Iterator<Item = Row<'r>> + Clone) {
         if self.is_chosen {
             return;
@@ -707,7 +707,7 @@ mod tests {
                 .unwrap()
                 .to_owned()
         };
-        // What is not known to be a default stays.
+        // NEW stays, because its default is not known.
         assert_eq!(list(&mut layout), "SO_REUSEADDR=1,NEW=0,uid=7");
         layout.asked = vec![Rc::new(Defaults::new(find("SO_KEEPALIVE").unwrap()))];
         assert_eq!(
