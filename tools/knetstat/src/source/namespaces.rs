@@ -201,10 +201,12 @@ fn found(opened: io::Result<fs::File>) -> io::Result<Option<fs::File>> {
     }
 }
 
-/// Whether this error of a file in `/proc` means that its process has ended.
+/// Whether this error means that the process of a file in `/proc` has ended, or that a file which kept
+/// a namespace is another one now.
 fn is_gone(err: &io::Error) -> bool {
+    let code = err.raw_os_error();
     err.kind() == io::ErrorKind::NotFound
-        || matches!(err.raw_os_error(), Some(libc::ESRCH | libc::EINVAL))
+        || matches!(code, Some(libc::ESRCH | libc::EINVAL | libc::ENOTDIR))
 }
 
 /// A file of the module in the namespace of this thread.

@@ -9,7 +9,8 @@ use nix::sched::{setns, CloneFlags};
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -40,6 +41,9 @@ pub fn enter(name: &str) -> Result<()> {
         }
         Err(err) if err.kind() == io::ErrorKind::NotFound => {
             bail!("there is no network namespace {name}; list all names: ip netns list")
+        }
+        Err(err) if err.raw_os_error() == Some(libc::EINVAL) => {
+            bail!("{name} is not a network namespace; list all names: ip netns list")
         }
         file => file.with_context(|| format!("cannot open the network namespace {name}"))?,
     };
@@ -77,7 +81,7 @@ pub fn find(
         }
         // Only a thread that has entered the namespace can read its files.
         let enter_and_look = || {
-            let file = File::open(&path).ok()?;
+            let file = open(&path).ok()?;
             setns(file, CloneFlags::CLONE_NEWNET).ok()?;
             has_it(Path::new("/proc/thread-self/net")).then_some(())
         };
@@ -135,15 +139,24 @@ pub fn inode_of(text: &str) -> io::Result<Option<u64>> {
     }
 }
 
-/// Opens a network namespace.
+/// Opens a network namespace. Another file is not opened, because that can block or do something: a
+/// descriptor of a process in `/proc`, and a path, may mean a pipe or a device by now.
 ///
 /// # Errors
 ///
-/// If there is no such file, or if this process may not see the namespace.
+/// If there is no such file, or if this process may not see the namespace. `EINVAL` if it is another
+/// kind of file.
 pub fn open(path: &Path) -> io::Result<File> {
-    let opened = File::open(path)?;
-    visible(path, &opened.metadata()?)?;
-    Ok(opened)
+    let place = File::options()
+        .read(true)
+        .custom_flags(libc::O_PATH)
+        .open(path)?;
+    let found = place.metadata()?;
+    visible(path, &found)?;
+    if found.dev() != fs::metadata("/proc/self/ns/net")?.dev() {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
 }
 
 /// The metadata of a network namespace.
@@ -180,4 +193,25 @@ pub fn path_of(name: &str) -> PathBuf {
 fn entries(directory: &str) -> impl Iterator<Item = String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    /// A pipe without a writer would block a process that opens it.
+    #[test]
+    fn other_files() {
+        assert!(open(Path::new("/proc/self/ns/net")).is_ok());
+        let pipe = std::env::temp_dir().join(format!("knetstat-pipe-{}", std::process::id()));
+        mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+        let opened = open(&pipe);
+        fs::remove_file(&pipe).unwrap();
+        for refused in [opened, open(Path::new("/dev/null")), open(Path::new("/"))] {
+            let code = refused.map_err(|err| err.raw_os_error());
+            assert_eq!(code.err(), Some(Some(libc::EINVAL)));
+        }
+    }
 }
