@@ -32,6 +32,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("all_netns::containers", containers),
         Case::new("all_netns::defaults_of_each_namespace", defaults),
         Case::new("all_netns::watched", watched),
+        Case::new("all_netns::since_a_copy", since_a_copy),
         Case::new("all_netns::at_the_same_time", at_the_same_time),
         // A knetstat of another test would be in the namespace that this user may not enter.
         Case::alone("all_netns::what_a_user_sees", what_a_user_sees),
@@ -110,18 +111,19 @@ fn number(line: &str, before: &str) -> Option<u64> {
     rest[..end].parse().ok()
 }
 
+/// The inode of the socket in a line of JSON. It follows the user.
+fn socket_of(line: &str) -> Option<u64> {
+    let (_, rest) = line.rsplit_once(r#""uid":"#)?;
+    number(rest, r#""ino":"#)
+}
+
 /// The namespaces of each socket, by its inode.
 fn listed(args: &[&str]) -> Result<BTreeMap<u64, Vec<u64>>> {
     let said = said_by(&[], &[&["-ln", "--all-netns", "--json"], args].concat())?;
     let mut found: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     for line in said.out.lines() {
         let netns = number(line, r#""netns":{"ino":"#).with_context(|| line.to_owned())?;
-        // The inode of the socket follows its user.
-        let ino = line.rsplit_once(r#""ino":"#).and_then(|_| {
-            let (_, rest) = line.rsplit_once(r#""uid":"#)?;
-            number(rest, r#""ino":"#)
-        });
-        if let Some(ino) = ino.filter(|ino| *ino != 0) {
+        if let Some(ino) = socket_of(line).filter(|ino| *ino != 0) {
             found.entry(ino).or_default().push(netns);
         }
     }
@@ -533,4 +535,166 @@ fn watched() -> Result<()> {
     in_namespace_of(Some(&namespace), || Ok(()))?;
     drop((namespace, watch));
     Ok(())
+}
+
+/// The events since a copy of all namespaces: of one that a process keeps, of one that only a name
+/// keeps, of one that is gone, and of one that is new. A copy of one namespace is another thing.
+fn since_a_copy() -> Result<()> {
+    fs::create_dir_all("/run/netns")?;
+    let with_process = || -> Result<_> {
+        let sockets = sockets()?;
+        let found = inodes(&sockets)?;
+        let listener = sockets[0].try_clone()?;
+        Ok((Process::with(sockets)?, listener, found))
+    };
+    let (process, listener, [(changed, netns), (unchanged, _)]) = in_fresh(with_process)?;
+    let path = PathBuf::from("/run/netns").join(name("named"));
+    let (mounted, sockets, [(closed, _), (kept, _)]) = in_fresh(|| {
+        let sockets = sockets()?;
+        let found = inodes(&sockets)?;
+        let thread = format!("/proc/self/task/{}/ns/net", nix::unistd::gettid());
+        Ok((Mounted::new(path, &thread)?, sockets, found))
+    })?;
+    let (ended, ended_listener, [(gone, _), _]) = in_fresh(with_process)?;
+
+    let files = ["all", "user", "one"].map(|what| Copied(Path::new("/tmp").join(name(what))));
+    let [all, user, one] = files.each_ref().map(|file| file.0.to_str().unwrap());
+    let everywhere = ["copy", "--all-netns"];
+    for (by, args, file) in [
+        (&[][..], &everywhere[..], all),
+        (&NOBODY, &everywhere, user),
+        (&[], &["copy"], one),
+    ] {
+        let said = said_by(by, args)?;
+        ensure!(said.status == Some(0), "{by:?}: {}", said.notes);
+        // Root sees each namespace, and the user does not.
+        let has_all = !said.out.contains("net:[?]");
+        ensure!(
+            has_all != by.contains(&"setpriv"),
+            "{by:?}: {}",
+            said.notes
+        );
+        fs::write(file, said.out)?;
+    }
+    // Each namespace once, with what its files show.
+    let copy = fs::read_to_string(all)?;
+    let line = format!("net:[{netns}]\n");
+    let (before, after) = copy.split_once(&line).context(line.clone())?;
+    ensure!(
+        !before.contains(&line) && !after.contains(&line),
+        "{line} is there twice"
+    );
+    let files = ["udpstat", "udp6stat", "tcpstat", "tcp6stat"];
+    let paths = files.map(|file| format!("/proc/{}/net/{file}", process.id()));
+    let text = paths
+        .iter()
+        .map(fs::read_to_string)
+        .collect::<Result<String, _>>()?;
+    ensure!(
+        after.starts_with(&text),
+        "{text}is not what follows {line}{after}"
+    );
+    let of_user = fs::read_to_string(user)?;
+    ensure!(!of_user.contains(&line), "{of_user}");
+
+    listener.set_keepalive(true)?;
+    let [first, second] = sockets;
+    drop((first, ended, ended_listener));
+    let (fresh, fresh_listener, [(new, _), _]) = in_fresh(with_process)?;
+    let events = |by: &[&str], file: &str, filter: &[&str]| -> Result<_> {
+        let args = ["-an", "--json", "--all-netns", "--since", file];
+        let said = said_by(by, &[&args, filter].concat())?;
+        ensure!(said.status == Some(0), "{}", said.notes);
+        let mut found: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+        for line in said.out.lines() {
+            let text = |before| {
+                let (_, rest) = line.split_once(before)?;
+                Some(rest.split('"').next()?.to_owned())
+            };
+            let event = text(r#""event":""#).with_context(|| line.to_owned())?;
+            let name = text(r#","name":""#);
+            let netns = name.or_else(|| Some(number(line, r#""netns":{"ino":"#)?.to_string()));
+            let what = format!("{event} {}", netns.unwrap_or_default());
+            found
+                .entry(socket_of(line).unwrap_or_default())
+                .or_default()
+                .push(what);
+        }
+        Ok((found, said.notes))
+    };
+    let (found, notes) = events(&[], all, &[])?;
+    let named = name("named");
+    for (ino, what) in [
+        (changed, format!("changed {netns}")),
+        (closed, format!("went {named}")),
+    ] {
+        let event = found.get(&ino).map(Vec::as_slice);
+        ensure!(
+            event == Some(&[what.clone()][..]),
+            "{what}: {event:?}\n{found:?}\n{notes}"
+        );
+    }
+    for (ino, what) in [(gone, "went "), (new, "came ")] {
+        let event = found.get(&ino).map_or(&[][..], Vec::as_slice);
+        ensure!(
+            event.len() == 1 && event[0].starts_with(what),
+            "{what}: {event:?}"
+        );
+    }
+    for ino in [unchanged, kept] {
+        ensure!(
+            !found.contains_key(&ino),
+            "nothing has happened to {ino}: {found:?}"
+        );
+    }
+    ensure!(!notes.contains("not compared"), "{notes}");
+    // The filter tests the name that the namespace of a closed socket has.
+    let (of_name, _) = events(&[], all, &["netns", "=", &named])?;
+    ensure!(of_name.keys().eq([&closed]), "{of_name:?}");
+    // What one of the two could not see did not happen.
+    for (by, file) in [(&NOBODY[..], all), (&[], user), (&NOBODY, user)] {
+        let (found, notes) = events(by, file, &[])?;
+        for ino in [changed, unchanged, closed, kept, gone, new] {
+            ensure!(
+                !found.contains_key(&ino),
+                "{by:?} {file}: {ino} in {found:?}"
+            );
+        }
+        ensure!(
+            notes.contains("are not compared, because"),
+            "{by:?} {file}: {notes}"
+        );
+    }
+    for (args, why) in [
+        (&["--since", all][..], "a copy of all network namespaces"),
+        (
+            &["--all-netns", "--since", one],
+            "a copy of one network namespace",
+        ),
+        (
+            &["--all-netns", "--since", "/dev/null"],
+            "not a copy of the files",
+        ),
+    ] {
+        let refused = said_by(&[], args)?;
+        let is_refused = refused.status == Some(1) && refused.out.is_empty();
+        ensure!(
+            is_refused && refused.notes.contains(why),
+            "{args:?}: {}",
+            refused.notes
+        );
+    }
+    let said = said_by(&[], &["-anH", "--since", one])?;
+    ensure!(said.status == Some(0), "{}", said.notes);
+    drop((process, mounted, second, fresh, fresh_listener));
+    Ok(())
+}
+
+/// A file that is removed with its test.
+struct Copied(PathBuf);
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }

@@ -10,7 +10,8 @@
 //!   |
 //! cli         command line: arguments, help, completion; runs a command
 //!   |
-//! commands    one file for each command: list, summary, check, metrics, watch, since, explain
+//! commands    one file for each command: list, summary, check, metrics, copy,
+//!   |         watch, since, explain
 //!   |
 //! print       printer (a trait), its implementations text and json, layout and columns of text,
 //!   |         color, explanation, findings of rules, openmetrics, format (text or JSON), notes on
@@ -40,6 +41,7 @@
 pub mod cli;
 pub mod commands {
     pub mod check;
+    pub mod copy;
     pub mod explain;
     pub mod list;
     pub mod metrics;

@@ -48,11 +48,12 @@ pub struct Cli {
     pub watch: Option<Duration>,
     /// Print each socket that has come, gone or changed since FILE was made
     ///
-    /// FILE is a copy of the module's files: cat /proc/net/tcp*stat /proc/net/udp*stat > FILE. `-`
-    /// is a copy on standard input. It must be from the current boot and the same network
-    /// namespace, because sockets are matched by inode, and made with the same rights. The output
-    /// is that of --watch without `began`; each event shows the time at which it was seen.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["watch", "all_netns"])]
+    /// FILE is a copy of the module's files: knetstat copy > FILE. `-` is a copy on standard input. It
+    /// must be from the current boot and the same network namespace, because sockets are matched by
+    /// inode, and made with the same rights. With --all-netns, it is a copy of all namespaces: knetstat
+    /// copy --all-netns > FILE. The output is that of --watch without `began`; each event shows the
+    /// time at which it was seen.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "watch")]
     pub since: Option<PathBuf>,
     /// Show these columns: names from the list below, and options, separated by commas
     ///
@@ -124,6 +125,12 @@ pub enum Command {
     /// reason, source, offenders, undecided and reasons.
     #[command(after_help = CHECK_STATUS)]
     Check(Check),
+    /// Print the files of the module as they are, to be compared later with --since
+    ///
+    /// The copy has all files of one network namespace, as cat prints them, or with --all-netns those
+    /// of each namespace after a line net:[INODE]. A line net:[?] stands for namespaces that could not
+    /// be examined.
+    Copy(Copy),
     /// Print numbers for monitoring, in the text format of OpenMetrics
     ///
     /// The metrics count the sockets in all states by protocol, family and state, and add up their
@@ -151,6 +158,23 @@ pub struct Summary {
     pub by: Vec<String>,
     #[command(flatten)]
     pub list: List,
+}
+
+/// The arguments of `copy`.
+#[derive(Args, Debug)]
+pub struct Copy {
+    /// Copy the files of another network namespace, given by name, by the ID of a process in it, or by
+    /// path
+    #[arg(
+        short = 'N',
+        long,
+        value_name = "NAME",
+        add = ArgValueCompleter::new(complete::namespaces)
+    )]
+    pub net: Option<String>,
+    /// Copy the files of all network namespaces
+    #[arg(long, conflicts_with = "net")]
+    pub all_netns: bool,
 }
 
 /// The arguments of `metrics`.
@@ -499,7 +523,8 @@ mod tests {
             let typed = typed.replace("\\-", "-");
             let typed = typed.strip_prefix(['$', '#']).expect(&typed);
             let words = shlex::split(typed).expect(typed);
-            let words = words.split(|word| word == "|").next().unwrap();
+            let mut parts = words.split(|word| word == "|" || word == ">");
+            let words = parts.next().unwrap();
             let cli = Cli::try_parse_from(joined(words.iter().map(OsString::from)))
                 .unwrap_or_else(|err| panic!("{typed}: {err}"));
             assert_eq!(words[0], "knetstat");
@@ -508,6 +533,7 @@ mod tests {
                 Some(Command::Summary(args)) => &args.list.filter,
                 Some(Command::Check(check)) => &check.list.filter,
                 Some(Command::Metrics(metrics)) => &metrics.list.filter,
+                Some(Command::Copy(_)) => &Vec::new(),
                 Some(Command::Explain { names }) => {
                     let found = crate::model::spelling::lookup(names);
                     assert!(found.is_ok(), "{found:?}");

@@ -106,6 +106,7 @@ mod tests {
                 Some(Command::Summary(args)) => args.list.filter,
                 Some(Command::Check(check)) => check.list.filter,
                 Some(Command::Metrics(metrics)) => metrics.list.filter,
+                Some(Command::Copy(_)) => continue,
                 Some(Command::Explain { names }) => {
                     assert!(!options::find_all(&names[0]).is_empty(), "{typed}");
                     continue;

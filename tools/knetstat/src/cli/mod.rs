@@ -7,9 +7,9 @@ pub mod complete;
 pub mod habits;
 pub mod help;
 
-use crate::cli::args::{Check, Cli, Command, List, Metrics, Summary};
+use crate::cli::args::{Check, Cli, Command, Copy, List, Metrics, Summary};
 use crate::commands::list::View;
-use crate::commands::{check, explain, list, metrics, since, summary, watch};
+use crate::commands::{check, copy, explain, list, metrics, since, summary, watch};
 use crate::model::columns::{self, Column, Content, Order};
 use crate::model::filter::{Filter, Scope};
 use crate::model::groups::{self, Groups};
@@ -402,6 +402,23 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     })
 }
 
+/// Runs `copy`.
+fn run_copy(args: &Copy, mut out: impl Write) -> Result<ExitCode> {
+    if let Some(name) = &args.net {
+        netns::enter(name)?;
+    }
+    let query = Query {
+        files: File::ALL.to_vec(),
+        states: States::ALL,
+        filter: Filter::default(),
+        is_strict: false,
+        threads: false,
+        all_netns: args.all_netns,
+    };
+    copy::run(&query, &mut out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Runs `metrics`.
 fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
     let list = &args.list;
@@ -476,6 +493,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     let stdout = Box::new(BufWriter::with_capacity(BUFFER, stdout));
     match (&cli.command, &cli.since) {
         (Some(Command::Check(args)), _) => run_check(args, stdout),
+        (Some(Command::Copy(args)), _) => run_copy(args, stdout),
         (Some(Command::Metrics(args)), _) => run_metrics(args, stdout),
         (Some(Command::Summary(args)), _) => run_summary(args, stdout),
         (_, Some(copy)) => with_printer(&cli.list, stdout, |query, printer| {

@@ -8,10 +8,10 @@ use crate::model::options::{self, Info};
 use crate::model::query::{Outcome, Query};
 use crate::model::row::Row;
 use crate::model::tracker::Tracker;
-use crate::print::notes::{unparsed_note, Notes};
+use crate::print::notes::{counted, unparsed_note, Notes};
 use crate::print::printer::Printer;
 use crate::print::stdout::say;
-use crate::source::copy::Copy;
+use crate::source::copy::{Copy, Namespaces};
 use crate::source::files::{self, File};
 use crate::source::{netns, rights};
 use anyhow::{bail, ensure, Context, Result};
@@ -37,7 +37,15 @@ pub fn run(
     );
     let mut tracker = Tracker::default();
     let mut comparison = Comparison::default();
-    let read = tracker.read_copy(reader, query, |row| comparison.copied(row));
+    let mut namespaces = Namespaces::default();
+    if query.all_netns {
+        // The names of those in the copy, before the filter tests them.
+        query
+            .owners(false)?
+            .iter()
+            .for_each(|owners| namespaces.found(owners));
+    }
+    let read = tracker.read_copy(reader, query, &mut namespaces, |row| comparison.copied(row));
     read.with_context(|| name.clone())?;
     let unparsed = tracker.outcome.unparsed;
     if unparsed > 0 {
@@ -45,6 +53,7 @@ pub fn run(
         say(format_args!("{name}: {note}"));
     }
     let owners = query.owners(processes)?;
+    owners.iter().for_each(|owners| namespaces.found(owners));
     let events = tracker.read_and_show(query, owners.as_ref(), |row| comparison.found(row))?;
     if comparison.left == 0 {
         // Sockets that are not selected can still prove where the copy comes from.
@@ -56,17 +65,21 @@ pub fn run(
             })?;
         }
     }
-    check_origin(&name, before_boot, &comparison)?;
+    check_origin(&name, before_boot, &comparison, query.all_netns)?;
     let doubts = comparison.doubts(rights::is_net_admin(), |name| {
         options::by_name(name).is_some_and(Info::is_hidden_here)
     });
     report_doubts(&name, &doubts);
     let doubtful: Vec<_> = doubts.iter().map(|(option, _)| *option).collect();
 
-    let events = events
+    let mut events: Vec<_> = events
         .into_iter()
-        .filter_map(|event| event.without_changes_of(&doubtful));
-    let with_owners = events.map(|event| {
+        .filter_map(|event| event.without_changes_of(&doubtful))
+        .collect();
+    let found = events.len();
+    events.retain(|event| is_certain(event, &mut namespaces));
+    report_hidden(&name, found - events.len());
+    let with_owners = events.into_iter().map(|event| {
         let of_event = match (&event, &owners) {
             // The copy does not contain owners.
             (Event::Went { now: None, .. }, _) | (_, None) => Vec::new(),
@@ -83,6 +96,29 @@ pub fn run(
     Ok(tracker.outcome)
 }
 
+/// Whether both reads have shown the network namespace of an event, so that it has happened.
+fn is_certain(event: &Event, namespaces: &mut Namespaces) -> bool {
+    let Some(netns) = event.latest().row().and_then(|row| row.netns) else {
+        return true;
+    };
+    match event {
+        Event::Came(_) => namespaces.were_copied(netns),
+        Event::Went { now: None, .. } => namespaces.are_readable(netns),
+        _ => true,
+    }
+}
+
+/// Tells how many sockets are in only one of the two reads for another reason than an event.
+fn report_hidden(name: &str, sockets: usize) {
+    if sockets > 0 {
+        let sockets = counted(sockets, "socket is", "sockets are");
+        say(format_args!(
+            "{name}: {sockets} not compared, because the network namespace could not be examined when \
+            the copy was made, or cannot be now; run both as root"
+        ));
+    }
+}
+
 /// Fails if the copy is of another network namespace, or from before the last boot. Prints a note if
 /// it may be.
 ///
@@ -94,6 +130,7 @@ fn check_origin(
     name: &str,
     before_boot: Option<SystemTime>,
     comparison: &Comparison,
+    all_netns: bool,
 ) -> Result<()> {
     let time = before_boot.map(|time| match ZonedDateTime::try_from(time) {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
@@ -116,10 +153,13 @@ fn check_origin(
         let ino = Row::parse(file, line).and_then(|row| row.ino);
         ino.is_some_and(|ino| comparison.has(ino))
     };
-    if let Some(other) = netns::find(&File::ALL, is_copied) {
-        bail!(
-            "{name}: a copy of another network namespace; to compare it with that one: -N {other}"
-        );
+    if !all_netns {
+        if let Some(other) = netns::find(&File::ALL, is_copied) {
+            bail!(
+                "{name}: a copy of another network namespace; to compare it with that one: -N \
+                {other}"
+            );
+        }
     }
     if let Some(time) = time {
         bail!(
@@ -127,9 +167,13 @@ fn check_origin(
             date is wrong: touch {name}"
         );
     }
+    let place = match all_netns {
+        true => "on this machine",
+        false => "in this network namespace",
+    };
     say(format_args!(
-        "{name}: none of its sockets exists any more ({sockets}); was it made in this network \
-        namespace, and since the last boot?"
+        "{name}: none of its sockets exists any more ({sockets}); was it made {place}, and since the \
+        last boot?"
     ));
     Ok(())
 }

@@ -7,10 +7,11 @@ use crate::model::glance::Glance;
 use crate::model::row::Row;
 use crate::model::states::States;
 use crate::model::truth::{Truth, Undecided};
-use crate::source::files::{self, File, Needle};
+use crate::source::copy::Namespaces;
+use crate::source::files::{self, Copied, File, Needle};
 use crate::source::namespaces::Netns;
 use crate::source::process::{Detail, Owner, Owners};
-use anyhow::Result;
+use anyhow::{ensure, Result};
 use std::io::BufRead;
 use std::rc::Rc;
 
@@ -27,6 +28,12 @@ pub struct Query {
     /// Whether the sockets of all network namespaces are read.
     pub all_netns: bool,
 }
+
+/// The errors for a copy that the query does not fit.
+const OF_ALL: &str = "a copy of all network namespaces; compare it with them: add --all-netns";
+const OF_ONE: &str =
+    "a copy of one network namespace; leave --all-netns out, or make a copy of all: \
+    knetstat copy --all-netns > FILE";
 
 /// Facts about a read of the files.
 #[derive(Clone, Copy, Debug, Default)]
@@ -148,30 +155,49 @@ impl Query {
     }
 
     /// Passes each line of a copy of the files to `take`. A copy contains no owners. `show` gets the
-    /// rows of all files, even of those that are not selected.
+    /// rows of all files, even of those that are not selected. `namespaces` gets those of the copy.
     ///
     /// # Errors
     ///
-    /// Those of [`files::read_copy`], and those of `take`.
+    /// Those of [`files::read_copy`], and those of `take`. If the copy is of all network namespaces
+    /// and the query is not, or the reverse.
     pub fn read_copy(
         &self,
         copy: impl BufRead,
+        namespaces: &mut Namespaces,
         mut show: impl FnMut(&Row<'_>),
         mut take: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        files::read_copy(copy, |file, line| match self.files.contains(&file) {
-            true => self.pass((file, None), line, None, &mut outcome, &mut |entry| {
-                if let Entry::Row { row, .. } = entry {
-                    show(row);
+        let mut netns = None;
+        files::read_copy(copy, |line| {
+            let (file, line) = match line {
+                Copied::Netns(ino) => {
+                    ensure!(self.all_netns, OF_ALL);
+                    netns = namespaces.add(ino);
+                    return Ok(());
                 }
-                take(entry)
-            }),
-            false => {
+                Copied::Row(file, line) => (file, line),
+            };
+            ensure!(netns.is_some() || !self.all_netns, OF_ONE);
+            if !self.files.contains(&file) {
                 Row::parse(file, line).iter().for_each(&mut show);
-                Ok(())
+                return Ok(());
             }
+            self.pass(
+                (file, netns.as_ref()),
+                line,
+                None,
+                &mut outcome,
+                &mut |entry| {
+                    if let Entry::Row { row, .. } = entry {
+                        show(row);
+                    }
+                    take(entry)
+                },
+            )
         })?;
+        ensure!(!self.all_netns || namespaces.is_of_copy(), OF_ONE);
         Ok(outcome)
     }
 
@@ -255,7 +281,8 @@ mod tests {
             });
             Ok(())
         };
-        query.read_copy(copy.as_bytes(), |_| shown += 1, take)?;
+        let mut namespaces = Namespaces::default();
+        query.read_copy(copy.as_bytes(), &mut namespaces, |_| shown += 1, take)?;
         // It gets the rows of all files, which are parsed.
         let is_row = |line: &&str| line.starts_with('0');
         assert_eq!(shown, copy.lines().filter(is_row).count());

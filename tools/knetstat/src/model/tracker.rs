@@ -12,6 +12,7 @@
 use crate::model::event::{continues, ends, Event, Key, Snapshot};
 use crate::model::query::{Entry, Outcome, Query};
 use crate::model::row::Row;
+use crate::source::copy::Namespaces;
 use crate::source::process::Owners;
 use anyhow::Result;
 use smallvec::SmallVec;
@@ -83,10 +84,11 @@ impl Tracker {
         &mut self,
         copy: impl BufRead,
         query: &Query,
+        namespaces: &mut Namespaces,
         show: impl FnMut(&Row<'_>),
     ) -> Result<Vec<Event>> {
         let mut reading = Reading::new(self);
-        let outcome = query.read_copy(copy, show, |entry| reading.entry(entry))?;
+        let outcome = query.read_copy(copy, namespaces, show, |entry| reading.entry(entry))?;
         let events = reading.end();
         self.outcome = outcome;
         Ok(events)

@@ -3,10 +3,10 @@
 //! The files of the module in `/proc/net`, or a copy of them, line by line.
 
 use crate::source::proc_mount;
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use memchr::memmem::Finder;
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::str;
 
@@ -17,8 +17,7 @@ const NET: &str = "/proc/self/net";
 const BUFFER: usize = 128 << 10;
 
 /// The error for a copy without a header.
-const NO_COPY: &str =
-    "not a copy of the files; make one: cat /proc/net/tcp*stat /proc/net/udp*stat > FILE";
+const NO_COPY: &str = "not a copy of the files; make one: knetstat copy > FILE";
 
 /// One of the four files of the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +93,9 @@ impl File {
         File::new(Netid::Tcp, Family::Inet6),
     ];
 
+    /// The file that each kernel has.
+    pub const ALWAYS: File = File::new(Netid::Tcp, Family::Inet);
+
     const fn new(netid: Netid, family: Family) -> Self {
         Self { netid, family }
     }
@@ -135,12 +137,26 @@ pub fn read(
     needle: Option<&Needle>,
     take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<bool> {
-    let is_there = read_in(Path::new(NET), file, needle, take)?;
-    if !is_there && !is_loaded() {
+    let opened = open_own(file)?;
+    let is_there = opened.is_some();
+    if let Some(opened) = opened {
+        read_opened(opened, file, needle, take)?;
+    }
+    Ok(is_there)
+}
+
+/// Opens a file in the network namespace of this process. `None` if it does not exist.
+///
+/// # Errors
+///
+/// If the module is not loaded.
+pub fn open_own(file: File) -> Result<Option<fs::File>> {
+    let opened = open(Path::new(NET), file)?;
+    if opened.is_none() && !is_loaded() {
         proc_mount::open()?;
         bail!("the module knetstat is not loaded; as root: modprobe knetstat");
     }
-    Ok(is_there)
+    Ok(opened)
 }
 
 /// Like [`read`], but reads a file in the `net` directory of another process. A missing file is no
@@ -219,34 +235,97 @@ fn each_line(
     Ok(())
 }
 
-/// Passes each row of a copy of the files to `take`, without its line feed. In a copy, which cat(1)
-/// makes, the files follow each other.
+/// A line of a copy of the files, without its line feed.
+#[derive(Debug)]
+pub enum Copied<'a> {
+    /// The files that follow are of the network namespace with this inode. `None` if the copy lacks
+    /// a namespace.
+    Netns(Option<u64>),
+    /// A row of a file.
+    Row(File, &'a [u8]),
+}
+
+/// Passes each line of a copy of the files to `take`, except headers. In a copy, which cat(1) makes,
+/// the files follow each other. In a copy of several network namespaces, the files of each follow a
+/// line that names it, as the link `/proc/PID/ns/net` does.
 ///
 /// # Errors
 ///
 /// If the copy cannot be read, is not a copy of the files, or is cut off.
 pub fn read_copy(
     mut copy: impl BufRead,
-    mut take: impl FnMut(File, &[u8]) -> Result<()>,
+    mut take: impl FnMut(Copied<'_>) -> Result<()>,
 ) -> Result<()> {
-    let mut netid = None;
+    let (mut netid, mut is_copy) = (None, false);
     let mut line = Vec::new();
     while copy.read_until(b'\n', &mut line)? > 0 {
         let whole = line
             .strip_suffix(b"\n")
             .context("the last line is incomplete; make the copy again")?;
         if let Some(header) = Netid::of_header(whole) {
-            netid = Some(header);
+            (netid, is_copy) = (Some(header), true);
+        } else if let Some(netns) = netns_of_line(whole) {
+            (netid, is_copy) = (None, true);
+            take(Copied::Netns(netns))?;
         } else {
             let file = File {
                 netid: netid.context(NO_COPY)?,
                 family: Family::of_line(whole),
             };
-            take(file, whole)?;
+            take(Copied::Row(file, whole))?;
         }
         line.clear();
     }
-    netid.map(|_| ()).context(NO_COPY)
+    ensure!(is_copy, NO_COPY);
+    Ok(())
+}
+
+/// Writes the line that names a network namespace in a copy.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_netns(out: &mut impl Write, ino: Option<u64>) -> io::Result<()> {
+    match ino {
+        Some(ino) => writeln!(out, "net:[{ino}]"),
+        None => writeln!(out, "{UNKNOWN_NETNS}"),
+    }
+}
+
+/// The line of a copy that stands for network namespaces which the copy lacks.
+const UNKNOWN_NETNS: &str = "net:[?]";
+
+/// What a line of a copy says about network namespaces; see [`Copied::Netns`]. `None` if it says
+/// nothing.
+fn netns_of_line(line: &[u8]) -> Option<Option<u64>> {
+    let line = str::from_utf8(line).ok()?;
+    match linked_netns(line) {
+        None if line != UNKNOWN_NETNS => None,
+        ino => Some(ino),
+    }
+}
+
+/// The inode of a network namespace in the target of a link: 4026531840 in `net:[4026531840]`.
+pub fn linked_netns(target: &str) -> Option<u64> {
+    let ino = target.strip_prefix("net:[")?.strip_suffix(']')?;
+    ino.parse().ok()
+}
+
+/// Copies a file that was opened, with its header.
+///
+/// # Errors
+///
+/// Those of the file and of `out`.
+pub fn copy(mut opened: fs::File, out: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match opened.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(len) => out.write_all(&buffer[..len])?,
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err) => return Err(err),
+        }
+    }
 }
 
 /// Whether the module is loaded.
@@ -291,6 +370,22 @@ mod tests {
         let line = b"     0      0 :::5353                 :::*                    SO_REUSEADDR=1";
         assert_eq!(Family::of_line(line), Family::Inet6);
         assert_eq!(Family::of_line(b""), Family::Inet);
+    }
+
+    #[test]
+    fn namespaces() {
+        assert_eq!(linked_netns("net:[4026531840]"), Some(4_026_531_840));
+        for other in ["", "net:[]", "net:[x]", "mnt:[1]", "socket:[1]", "net:[1] "] {
+            assert_eq!(linked_netns(other), None, "{other}");
+            assert_eq!(netns_of_line(other.as_bytes()), None, "{other}");
+        }
+        for ino in [Some(4_026_531_840), None] {
+            let mut line = Vec::new();
+            write_netns(&mut line, ino).unwrap();
+            let line = line.strip_suffix(b"\n").unwrap();
+            assert_eq!(netns_of_line(line), Some(ino));
+        }
+        assert_eq!(netns_of_line(ROW.as_bytes()), None);
     }
 
     proptest! {

@@ -9,7 +9,7 @@
 //! `/proc/PID/ns/net`, needs the right to examine the process.
 
 use crate::source::cgroup::{Cgroup, Container};
-use crate::source::files::{Family, File, Netid};
+use crate::source::files::{linked_netns, File};
 use crate::source::netns;
 use elsa::FrozenMap;
 use nix::sched::{setns, CloneFlags};
@@ -26,11 +26,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::thread;
 
-/// The file of the module that identifies a namespace. It always exists.
-const FILE: File = File {
-    netid: Netid::Tcp,
-    family: Family::Inet,
-};
+/// The file of the module that identifies a namespace.
+const FILE: File = File::ALWAYS;
 
 /// A network namespace.
 #[derive(Debug, Default)]
@@ -92,6 +89,14 @@ impl Hash for Netns {
 }
 
 impl Netns {
+    /// A namespace that does not exist any more.
+    pub fn gone(ino: u64) -> Self {
+        Self {
+            ino: Some(ino),
+            ..Self::default()
+        }
+    }
+
     /// A number that no other namespace has at the same time.
     pub fn id(&self) -> u64 {
         self.ino.or(self.file).unwrap_or_default()
@@ -218,15 +223,6 @@ fn inode(path: &Path) -> Option<u64> {
     Some(fs::metadata(path).ok()?.ino())
 }
 
-/// The inode in the target of a link: 4026531840 in `net:[4026531840]`.
-pub fn linked(target: &str) -> Option<u64> {
-    target
-        .strip_prefix("net:[")?
-        .strip_suffix(']')?
-        .parse()
-        .ok()
-}
-
 /// A search for namespaces that is under way.
 #[derive(Debug, Default)]
 pub struct Search {
@@ -279,7 +275,7 @@ impl Search {
         if netns.ino.is_none() {
             let link = readlinkat(proc, format!("{directory}/ns/net"), Vec::new());
             let target = link.ok().and_then(|target| target.into_string().ok());
-            netns.ino = target.as_deref().and_then(linked);
+            netns.ino = target.as_deref().and_then(linked_netns);
         }
         if let Some(cgroup) = cgroup {
             if !netns.cgroups.contains(cgroup) {
@@ -313,7 +309,7 @@ impl Search {
         self.mounts.insert(key);
         for line in String::from_utf8_lossy(&text).lines() {
             let mut fields = line.split(' ');
-            let Some((ino, point)) = fields.nth(3).and_then(linked).zip(fields.next()) else {
+            let Some((ino, point)) = fields.nth(3).and_then(linked_netns).zip(fields.next()) else {
                 continue;
             };
             let point = unescaped(point);
@@ -422,14 +418,6 @@ pub mod tests {
             is_whole: true,
             ..Netns::default()
         })
-    }
-
-    #[test]
-    fn links() {
-        assert_eq!(linked("net:[4026531840]"), Some(4_026_531_840));
-        for other in ["", "net:[]", "net:[x]", "mnt:[1]", "socket:[1]", "net:[1] "] {
-            assert_eq!(linked(other), None, "{other}");
-        }
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn own(name: &str) -> &'static Info {
 }
 
 /// A filter.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Filter {
     /// The states that `state` and `exclude` select, if the filter has these words.
     pub states: Option<States>,

@@ -8,7 +8,8 @@
 //! kcmp(2) says whether two threads share a table, so each table is read once.
 
 use crate::source::cgroup::Cgroup;
-use crate::source::namespaces::{linked, Search};
+use crate::source::files::linked_netns;
+use crate::source::namespaces::Search;
 use crate::source::proc_mount::open_directory;
 use crate::source::process::name::{Name, Names};
 use crate::source::process::owner::{Owner, Task};
@@ -227,7 +228,7 @@ impl<'a> Scan<'a> {
             };
             let target = str::from_utf8(target).unwrap_or_default();
             let Some(ino) = inode(target) else {
-                if let Some((search, ino)) = self.namespaces.as_mut().zip(linked(target)) {
+                if let Some((search, ino)) = self.namespaces.as_mut().zip(linked_netns(target)) {
                     let path = format!("/proc/{}/task/{tid}/fd/{fd}", subject.pid);
                     search.kept(ino, path.into());
                 }
