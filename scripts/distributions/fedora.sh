@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154
 #
-# A distribution; scripts/lib.sh says what each fact is for. Others are related to this one, such as
-# RHEL and Rocky Linux.
+# A distribution; scripts/lib.sh says what each fact is for. Others are related to this one: RHEL,
+# CentOS Stream, AlmaLinux, Rocky Linux, Oracle Linux, Amazon Linux 2023.
 
 MANAGER=dnf
 RUST_PACKAGES=(rust rust-src)
@@ -17,12 +17,21 @@ METADATA_SOURCE=
 install_command() { as_root dnf install "$@"; }
 reinstall_command() { as_root dnf reinstall "$@"; }
 
-# The flavour of a kernel is at the end of its release: 6.12.0-55.el10.x86_64+rt.
+# The flavour of a kernel is at the end of its release: 6.12.0-55.el10.x86_64+rt. Some releases name it in
+# the middle: Oracle's UEK, and the realtime kernels of RHEL 9.0 to 9.2 (5.14.0-70.13.1.rt21.83.el9_0.x86_64).
+# Amazon's newer kernels have their version in the package's name (6.12.20-23.97.amzn2023.x86_64).
 headers_package() {
+	local flavour=
 	case $1 in
-	*+*) echo "kernel-${1##*+}-devel-${1%+*}" ;;
-	*) echo "kernel-devel-$1" ;;
+	*uek.*) flavour=-uek ;;
+	*.rt[0-9]*) flavour=-rt ;;
+	6.1.*.amzn*) ;;
+	*.amzn*) flavour=$(version_of "$1") ;;
 	esac
+	case $1 in
+	*+*) flavour+=-${1##*+} ;;
+	esac
+	echo "kernel$flavour-devel-${1%+*}"
 }
 
 cross_gcc_package() { echo "gcc-${1//_/-}"; }

@@ -4,8 +4,9 @@
 //! out as each has them, and what is said if they are missing.
 
 use crate::machine::{
-    fails, project, standalone, Machine, ARCH, DEBIAN_12, DEBIAN_13, FEDORA, MANJARO, MINT_22,
-    ROCKY, RUSTC_TEXT, TUMBLEWEED, UBUNTU_24_04, UBUNTU_26_04,
+    fails, project, standalone, Machine, ALMA_9_6, AMAZON, ARCH, DEBIAN_12, DEBIAN_13, FEDORA,
+    MANJARO, MINT_22, ORACLE_9_4, RHEL_9_0, ROCKY, RUSTC_TEXT, TUMBLEWEED, UBUNTU_24_04,
+    UBUNTU_26_04,
 };
 use std::{fs, os::unix::fs::symlink, path::Path};
 
@@ -181,6 +182,43 @@ fn no_headers() {
             ROCKY,
             "6.12.0-55.el10.x86_64+rt",
             "dnf install kernel-rt-devel-6.12.0-55.el10.x86_64",
+        ),
+        (
+            ALMA_9_6,
+            "5.14.0-570.32.1.el9_6.aarch64+64k",
+            "dnf install kernel-64k-devel-5.14.0-570.32.1.el9_6.aarch64",
+        ),
+        // The realtime kernel had its own releases before RHEL 9.3.
+        (
+            RHEL_9_0,
+            "5.14.0-70.13.1.rt21.83.el9_0.x86_64",
+            "dnf install kernel-rt-devel-5.14.0-70.13.1.rt21.83.el9_0.x86_64",
+        ),
+        (
+            RHEL_9_0,
+            "5.14.0-70.13.1.rt21.83.el9_0.x86_64+debug",
+            "dnf install kernel-rt-debug-devel-5.14.0-70.13.1.rt21.83.el9_0.x86_64",
+        ),
+        // Oracle has RHEL's kernel and its own.
+        (
+            ORACLE_9_4,
+            "5.14.0-427.42.1.el9_4.x86_64",
+            "dnf install kernel-devel-5.14.0-427.42.1.el9_4.x86_64",
+        ),
+        (
+            ORACLE_9_4,
+            "5.15.0-206.153.7.el9uek.x86_64",
+            "dnf install kernel-uek-devel-5.15.0-206.153.7.el9uek.x86_64",
+        ),
+        (
+            AMAZON,
+            "6.1.141-155.222.amzn2023.x86_64",
+            "dnf install kernel-devel-6.1.141-155.222.amzn2023.x86_64",
+        ),
+        (
+            AMAZON,
+            "6.12.20-23.97.amzn2023.x86_64",
+            "dnf install kernel6.12-devel-6.12.20-23.97.amzn2023.x86_64",
         ),
         (ARCH, "7.2.1-arch1-1", "pacman -S linux-headers"),
         (ARCH, "6.12.9-1-lts", "pacman -S linux-lts-headers"),

@@ -39,6 +39,11 @@ pub const MINT_22: &str =
     "ID=linuxmint\nID_LIKE=\"ubuntu debian\"\nVERSION_ID=\"22\"\nUBUNTU_CODENAME=noble\n";
 pub const FEDORA: &str = "ID=fedora\nVERSION_ID=44\n";
 pub const ROCKY: &str = "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"10.1\"\n";
+pub const ALMA_9_6: &str = "ID=\"almalinux\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.6\"\n";
+pub const ORACLE_9_4: &str =
+    "ID=\"ol\"\nID_LIKE=\"fedora\"\nVARIANT_ID=\"server\"\nVERSION_ID=\"9.4\"\n";
+pub const RHEL_9_0: &str = "ID=\"rhel\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"9.0\"\n";
+pub const AMAZON: &str = "ID=\"amzn\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"2023\"\n";
 pub const ARCH: &str = "ID=arch\nBUILD_ID=rolling\n";
 pub const MANJARO: &str = "ID=manjaro\nID_LIKE=arch\n";
 pub const TUMBLEWEED: &str = "ID=\"opensuse-tumbleweed\"\nID_LIKE=\"opensuse suse\"\n";
