@@ -14,7 +14,34 @@ RPMBUILD_PACKAGE=rpm-build
 MAKEPKG_PACKAGES=(pacman)
 METADATA_SOURCE=
 
-install_command() { as_root dnf install "$@"; }
+# rhel: the version of RHEL or of what was made from it, such as 9.6. CentOS Stream has 9, and Fedora and
+# Amazon Linux have none.
+rhel() {
+	case " $(os_release ID) $(os_release ID_LIKE) " in
+	*" rhel "* | *" ol "*) os_release VERSION_ID ;;
+	esac
+}
+
+# glibc_repository: where RHEL and its relatives have glibc-static. It is not enabled there.
+glibc_repository() {
+	local version
+	version=$(rhel)
+	version=${version%%.*}
+	[ -n "$version" ] || return 0
+	case $(os_release ID) in
+	rhel) echo "codeready-builder-for-rhel-$version-$(uname -m)-rpms" ;;
+	ol) echo "ol${version}_codeready_builder" ;;
+	*) echo crb ;;
+	esac
+}
+
+install_command() {
+	local repository=
+	case " $* " in
+	*" $LIBC_PACKAGE "*) repository=$(glibc_repository) ;;
+	esac
+	as_root dnf install ${repository:+"--enablerepo=$repository"} "$@"
+}
 reinstall_command() { as_root dnf reinstall "$@"; }
 
 # The flavour of a kernel is at the end of its release: 6.12.0-55.el10.x86_64+rt. Some releases name it in

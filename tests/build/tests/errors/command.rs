@@ -3,8 +3,8 @@
 //! `make tool` and `make install-tool`, which run `scripts/command.sh`, if something is missing.
 
 use crate::machine::{
-    fails, project, write, Machine, ARCH, DEBIAN_11, DEBIAN_12, DEBIAN_13, FEDORA, MINT_22,
-    TUMBLEWEED, UBUNTU_24_04, UBUNTU_26_04,
+    fails, project, write, Machine, ALMA_9_6, AMAZON, ARCH, CENTOS_10, DEBIAN_11, DEBIAN_12,
+    DEBIAN_13, FEDORA, MINT_22, ORACLE_9_4, RHEL_9_7, TUMBLEWEED, UBUNTU_24_04, UBUNTU_26_04,
 };
 use std::{
     fs,
@@ -155,6 +155,22 @@ fn nothing_to_link_with() {
     let machine = machine();
     machine.os_release(FEDORA);
     machine.script("cc", "echo libc.a");
+    fails(
+        &make(&machine, &["tool"]),
+        &["libc.a is missing", "dnf install glibc-static"],
+    );
+    // Where it is in a repository that is not enabled.
+    for (os, repository) in [
+        (ALMA_9_6, "crb"),
+        (CENTOS_10, "crb"),
+        (RHEL_9_7, "codeready-builder-for-rhel-9-x86_64-rpms"),
+        (ORACLE_9_4, "ol9_codeready_builder"),
+    ] {
+        machine.os_release(os);
+        let install = format!("dnf install --enablerepo={repository} glibc-static");
+        fails(&make(&machine, &["tool"]), &["libc.a is missing", &install]);
+    }
+    machine.os_release(AMAZON);
     fails(
         &make(&machine, &["tool"]),
         &["libc.a is missing", "dnf install glibc-static"],

@@ -40,9 +40,11 @@ pub const MINT_22: &str =
 pub const FEDORA: &str = "ID=fedora\nVERSION_ID=44\n";
 pub const ROCKY: &str = "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"10.1\"\n";
 pub const ALMA_9_6: &str = "ID=\"almalinux\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.6\"\n";
+pub const CENTOS_10: &str = "ID=\"centos\"\nID_LIKE=\"rhel fedora\"\nVERSION_ID=\"10\"\n";
 pub const ORACLE_9_4: &str =
     "ID=\"ol\"\nID_LIKE=\"fedora\"\nVARIANT_ID=\"server\"\nVERSION_ID=\"9.4\"\n";
 pub const RHEL_9_0: &str = "ID=\"rhel\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"9.0\"\n";
+pub const RHEL_9_7: &str = "ID=\"rhel\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"9.7\"\n";
 pub const AMAZON: &str = "ID=\"amzn\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"2023\"\n";
 pub const ARCH: &str = "ID=arch\nBUILD_ID=rolling\n";
 pub const MANJARO: &str = "ID=manjaro\nID_LIKE=arch\n";
