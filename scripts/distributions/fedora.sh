@@ -74,3 +74,13 @@ tool_package() {
 rust_library_of() { :; }
 metadata_command() { :; }
 newest_kernel() { :; }
+
+# RHEL gets a newer rustc in each minor release. A machine may stay on one that has none from 1.85 on, and
+# a machine that does not stay gets the newest one. rust-toolset contains rustc and cargo.
+case $(rhel) in
+9.[0-6] | 10.0)
+	RUST_PACKAGES=()
+	CARGO_PACKAGE=
+	RUST_INSTEAD="$(install_command rust-toolset rust-src), or, if that rustc is older than $oldest_rustc: rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)"
+	;;
+esac

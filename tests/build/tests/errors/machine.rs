@@ -45,10 +45,14 @@ pub const ORACLE_9_4: &str =
     "ID=\"ol\"\nID_LIKE=\"fedora\"\nVARIANT_ID=\"server\"\nVERSION_ID=\"9.4\"\n";
 pub const RHEL_9_0: &str = "ID=\"rhel\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"9.0\"\n";
 pub const RHEL_9_7: &str = "ID=\"rhel\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"9.7\"\n";
+pub const RHEL_10_0: &str = "ID=\"rhel\"\nID_LIKE=\"centos fedora\"\nVERSION_ID=\"10.0\"\n";
 pub const AMAZON: &str = "ID=\"amzn\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"2023\"\n";
 pub const ARCH: &str = "ID=arch\nBUILD_ID=rolling\n";
 pub const MANJARO: &str = "ID=manjaro\nID_LIKE=arch\n";
 pub const TUMBLEWEED: &str = "ID=\"opensuse-tumbleweed\"\nID_LIKE=\"opensuse suse\"\n";
+
+const RHEL_RUST: &str = "dnf install rust-toolset rust-src, or, if that rustc is older than 1.85: \
+    rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)";
 
 /// Distributions, the command that installs a compiler that is new enough and its sources, and the
 /// command that installs only the sources.
@@ -91,6 +95,22 @@ pub const RELEASES: &[(&str, &str, &str)] = &[
     ),
     (FEDORA, "dnf install rust rust-src", "dnf install rust-src"),
     (ROCKY, "dnf install rust rust-src", "dnf install rust-src"),
+    (
+        CENTOS_10,
+        "dnf install rust rust-src",
+        "dnf install rust-src",
+    ),
+    (
+        RHEL_9_7,
+        "dnf install rust rust-src",
+        "dnf install rust-src",
+    ),
+    (AMAZON, "dnf install rust rust-src", "dnf install rust-src"),
+    // Their compilers are too old, and a machine may stay on such a release.
+    (RHEL_9_0, RHEL_RUST, RHEL_RUST),
+    (RHEL_10_0, RHEL_RUST, RHEL_RUST),
+    (ALMA_9_6, RHEL_RUST, RHEL_RUST),
+    (ORACLE_9_4, RHEL_RUST, RHEL_RUST),
     (ARCH, "pacman -S rust rust-src", "pacman -S rust-src"),
     // It has no package of the sources.
     (
