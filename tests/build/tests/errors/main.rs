@@ -17,6 +17,7 @@ mod metadata;
 mod module_script;
 mod packages;
 mod probes;
+mod rhel;
 mod standalone;
 
 use machine::Machine;

@@ -118,6 +118,39 @@ fn linux_5_10() {
     );
 }
 
+/// Ubuntu 22.04. The table of listeners by port left with an update of Linux 5.15.
+#[test]
+fn linux_5_15() {
+    let headers: Headers<'_> = &[
+        (
+            "linux/proc_fs.h",
+            "extern void *PDE_DATA(const struct inode *);",
+        ),
+        (
+            "linux/udp.h",
+            "unsigned char no_check6_tx:1, gro_enabled:1;",
+        ),
+        (
+            "net/inet_hashtables.h",
+            "struct inet_listen_hashbucket *lhash2;",
+        ),
+        ("net/sock.h", "kuid_t sock_i_uid(struct sock *sk);"),
+        ("net/sock.h", "u8 sk_prefer_busy_poll;"),
+        ("net/sock.h", "int sk_bind_phc;"),
+        ("net/tcp.h", "bool cap_net_admin);"),
+    ];
+    let names = ["BIND_PHC", "PDE_DATA", "SOCK_I_UID", "SO_PREFER_BUSY_POLL"];
+    finds(headers, &names);
+    let first: Headers<'_> = &[(
+        "net/inet_hashtables.h",
+        "struct inet_listen_hashbucket listening_hash[INET_LHTABLE_SIZE];",
+    )];
+    finds(
+        &[headers, first].concat(),
+        &[&names[..], &["LISTENING_HASH"]].concat(),
+    );
+}
+
 /// A pointer for what is a structure in older and newer kernels: between the kernel's commits "tcp:
 /// allocate tcp_death_row outside of struct netns_ipv4" and "tcp: Don't allocate tcp_death_row outside
 /// of struct netns_ipv4.", which came before Linux 6.1.
@@ -138,64 +171,30 @@ fn a_pointer_to_the_death_row() {
     );
 }
 
-/// The kernels of RHEL 9 have a version between those of Debian 11 and 12. Release after release, they got
-/// fields of later kernels, some of them as macros that keep the layout.
+/// RHEL's macros that keep the layout of a structure for modules: a field in one of them counts.
 #[test]
-fn rhel_9() {
-    let common: Headers<'_> = &[
-        ("net/sock.h", "kuid_t sock_i_uid(struct sock *sk);"),
-        ("net/sock.h", "RH_KABI_EXTEND(u8 sk_prefer_busy_poll)"),
-        ("net/sock.h", "RH_KABI_USE(1, u32 sk_reserved_mem)"),
-        ("net/sock.h", "int sk_bind_phc;"),
-        (
-            "linux/udp.h",
-            "unsigned char no_check6_tx:1, gro_enabled:1;",
-        ),
-    ];
-    let names = [
-        "SOCK_I_UID",
-        "SO_PREFER_BUSY_POLL",
-        "SO_RESERVE_MEM",
-        "BIND_PHC",
-    ];
-    // 9.0
+fn fields_in_macros() {
     finds(
         &[
-            common,
-            &[
-                (
-                    "linux/proc_fs.h",
-                    "extern void *PDE_DATA(const struct inode *);",
-                ),
-                ("net/inet_hashtables.h", "listening_hash[INET_LHTABLE_SIZE]"),
-            ],
-        ]
-        .concat(),
-        &[&names[..], &["LISTENING_HASH", "PDE_DATA"]].concat(),
-    );
-    // 9.2 and 9.4
-    let later: Headers<'_> = &[
-        ("net/sock.h", "u8 sk_txrehash;"),
-        ("net/tls.h", "u8 zerocopy_sendfile:1;"),
-        ("net/tls.h", "u8 rx_no_pad:1;"),
-    ];
-    let later_names = ["SO_TXREHASH", "TLS_ZEROCOPY_SENDFILE", "TLS_RX_NO_PAD"];
-    finds(
-        &[common, later].concat(),
-        &[&names[..], &later_names].concat(),
-    );
-    // 9.6
-    finds(
-        &[
-            common,
-            later,
-            &[(
+            (
+                "net/sock.h",
+                "RH_KABI_EXCLUDE(struct sock_reuseport *sk_reuseport_cb)",
+            ),
+            ("net/sock.h", "RH_KABI_FILL_HOLE(u8 sk_txrehash)"),
+            ("net/sock.h", "RH_KABI_EXTEND(u8 sk_prefer_busy_poll)"),
+            ("net/sock.h", "RH_KABI_USE(1, u32 sk_reserved_mem)"),
+            ("net/sock.h", "RH_KABI_RESERVE(2)"),
+            (
                 "net/netns/ipv4.h",
-                "RH_KABI_EXTEND(struct udp_table *udp_table)",
-            )],
-        ]
-        .concat(),
-        &[&names[..], &later_names, &["UDP_TABLE_OF_NET"]].concat(),
+                "RH_KABI_USE(3, struct udp_table *udp_table)",
+            ),
+        ],
+        &[
+            "SO_PREFER_BUSY_POLL",
+            "SO_RESERVE_MEM",
+            "SO_TXREHASH",
+            "UDP_TABLE_OF_NET",
+        ],
     );
 }
 
