@@ -140,10 +140,15 @@ fn in_user_mode_linux() {
 /// The module would be killed at its first callback.
 #[test]
 fn functions_without_types() {
-    let machine = standalone("1.85.0");
+    let mut machine = standalone("1.85.0");
     for option in ["CFI", "CFI_CLANG"] {
         machine.config_without_rust(&format!("X86_64=y\nCONFIG_{option}=y"));
         machine.fails(&["CONFIG_CFI", "make RUST=kernel"]);
+        for rust in ["RUST=own", "RUST=standalone"] {
+            machine.args.push(rust.into());
+            machine.fails(&["CONFIG_CFI", "make RUST=kernel"]);
+            machine.args.pop();
+        }
     }
     machine.config_without_rust("X86_64=y\nCONFIG_ARCH_SUPPORTS_CFI_CLANG=y\nCONFIG_CC_IS_GCC=y");
     machine.builds_with("bin/rustc");
