@@ -213,7 +213,7 @@ options! {
     }
     #[cfg(knetstat_has = "SO_TXREHASH")]
     tcp (rare) => {
-        SO_TXREHASH: sock.sk_txrehash unless (cx.defaults.txrehash);
+        SO_TXREHASH: sock.sk_txrehash unless (cx.defaults.txrehash), set sk.txrehash();
     }
 
     // IPPROTO_TCP

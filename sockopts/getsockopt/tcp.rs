@@ -21,6 +21,16 @@ use crate::sockets::sock::{
 };
 
 impl Tcp<'_> {
+    /// SO_TXREHASH. Some kernels, such as that of RHEL 9.2, store `SOCK_TXREHASH_DEFAULT` in a fresh
+    /// socket: it follows the sysctl when it starts to listen, see `inet_csk_listen_start()`.
+    #[cfg(knetstat_has = "SO_TXREHASH")]
+    pub(crate) fn txrehash(&self) -> Option<u8> {
+        unless(
+            bindings::SOCK_TXREHASH_DEFAULT as u8,
+            get!(self, sock.sk_txrehash),
+        )
+    }
+
     /// TCP_NODELAY.
     pub(crate) fn nodelay(&self) -> bool {
         u32::from(get!(self, tcp_sock.nonagle)) & bindings::TCP_NAGLE_OFF != 0
