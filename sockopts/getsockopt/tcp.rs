@@ -65,6 +65,10 @@ impl Tcp<'_> {
 
     /// TCP_MAXSEG in bytes, if the process limited it. On a listener it is the limit, on a
     /// connection the size of its segments.
+    ///
+    /// For a listener, getsockopt(2) returns 536 on kernels without the commit "tcp: Return user_mss
+    /// for TCP_MAXSEG in CLOSE/LISTEN state if user_mss set", such as those of RHEL 9. No header
+    /// tells, and the limit is what the process set.
     pub(crate) fn maxseg(&self) -> Option<u32> {
         let limit = unless(0, get!(self, tcp_sock.rx_opt.user_mss))?;
         if self.is_under_repair() {
