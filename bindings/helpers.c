@@ -44,11 +44,26 @@ void knetstat_spin_lock_bh(spinlock_t *lock)
  * For locks, such as those of lhash2, that other code takes with BHs on. That code switches BHs off
  * under the lock, as sock_i_ino() does. On PREEMPT_RT, switching them off takes a lock, too, and
  * the order must be the same everywhere. See inet_unhash(). knetstat_spin_unlock_bh() undoes both.
+ *
+ * For the locks of listening_hash, the order depends on the kernel, and no header tells which one it
+ * is. Linux 5.10.262 has this order. RHEL 9.0 has the other one, except in /proc/net/tcp and
+ * sock_diag. On PREEMPT_RT, this fits both: it waits for one of the two only while it has neither.
  */
 void knetstat_spin_lock_then_bh_disable(spinlock_t *lock)
 {
+#if defined(KNETSTAT_HAS_LISTENING_HASH) && defined(CONFIG_PREEMPT_RT)
+	local_bh_disable();
+	while (!spin_trylock(lock)) {
+		local_bh_enable();
+		/* Sleeps until the owner is done. */
+		spin_lock(lock);
+		spin_unlock(lock);
+		local_bh_disable();
+	}
+#else
 	spin_lock(lock);
 	local_bh_disable();
+#endif
 }
 
 void knetstat_spin_unlock_bh(spinlock_t *lock)

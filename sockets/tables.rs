@@ -505,6 +505,11 @@ impl TcpTable<'_> {
         // `lhash2` (`inet_hash2()`), then `reuseport_lock` and `sk_callback_lock`
         // (`reuseport_add_sock()`, `sock_i_uid()`), and these two switch BHs off. On PREEMPT_RT,
         // the order is that of [`Bhs::After`], too. Rows take only `sk_callback_lock` of these.
+        //
+        // Kernels without the commit "tcp: Don't acquire inet_listen_hashbucket::lock with disabled
+        // BH.", such as that of RHEL 9.0, switch BHs off before `inet_hash()` and `inet_unhash()`
+        // take the lock. No softirq takes it there either. On PREEMPT_RT,
+        // `knetstat_spin_lock_then_bh_disable()` fits both orders.
         Chain {
             first: first.cast(),
             lock: lock.cast::<bindings::spinlock_t>().cast_mut(),
