@@ -13,6 +13,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/architectures.sh
+. "$scripts/architectures.sh"
 
 kdir=${1:-${KDIR:?}}
 release=${2:-${KVER:-$(uname -r)}}
@@ -91,6 +93,17 @@ um=$(config_value "$autoconf" UML)
 machine=$(uname -m)
 # headers_say NAME: the architecture or the C compiler that Debian's headers name.
 headers_say() { sed -n "s/^override $1 = \([a-z0-9_-]*\)\$/\1/p" "$kdir/.kernelvariables" 2>/dev/null || true; }
+# kernel_architecture: find_architecture for the kernel.
+kernel_architecture() {
+	local option
+	while read -r _ _ _ option _; do
+		if [ "$(config_value "$autoconf" "$option")" = y ]; then
+			find_architecture "$option"
+			return
+		fi
+	done < <(architectures)
+	return 1
+}
 # for_arch NAME MACHINE ARCH: ends the script unless modules can be built here for the architecture NAME,
 # which uname calls MACHINE and Kbuild calls ARCH.
 for_arch() {
@@ -111,14 +124,12 @@ for_arch() {
 }
 if [ "$um" = y ]; then
 	:
-elif [ "$(config_value "$autoconf" X86_64)" = y ]; then
-	for_arch amd64 x86_64 x86
-elif [ "$(config_value "$autoconf" ARM64)" = y ]; then
-	for_arch arm64 aarch64 arm64
+elif kernel_architecture; then
+	for_arch "$arch_debian" "$arch_machine" "$arch_kbuild"
 elif [ "$(config_value "$autoconf" 64BIT)" != y ]; then
-	die "Linux $kdir_release is a 32-bit kernel; knetstat is for amd64 and arm64"
+	die "Linux $kdir_release is a 32-bit kernel; knetstat is for $(architecture_names)"
 elif [ "$RUST" = standalone ]; then
-	die "Linux $kdir_release is for another architecture; knetstat is for amd64 and arm64"
+	die "Linux $kdir_release is for another architecture; knetstat is for $(architecture_names)"
 fi
 
 # clang instruments only C code for KMSAN, so KMSAN takes all that Rust code writes for uninitialized.

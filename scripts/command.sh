@@ -15,15 +15,14 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/architectures.sh
+. "$scripts/architectures.sh"
 cd "$scripts/../tools"
 
 # The machine that it is built for, by Rust's name.
 machine=${ARCH:-$(uname -m)}
-case $machine in
-x86_64 | x86 | amd64) target=x86_64-unknown-linux-gnu ;;
-arm64 | aarch64) target=aarch64-unknown-linux-gnu ;;
-*) die "the command is for amd64 and arm64, not for $machine" ;;
-esac
+find_architecture "$machine" || die "the command is for $(architecture_names), not for $machine"
+target=$arch_rust
 built=${CARGO_TARGET_DIR:-target}/$target/release/knetstat
 
 # cargos: the installed cargos; those with a version in their names, as in Ubuntu, last.

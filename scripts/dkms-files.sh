@@ -17,7 +17,7 @@ copy_sources() {
 		Kbuild Makefile ./*.rs abstractions sockets sockopts \
 		bindings/*.rs bindings/*.c bindings/*.h bindings/*.awk bindings/*.mk \
 		rust/*.rs rust/*.c rust/*.lds rust/*.mk rust/kernel \
-		scripts/check-kdir.sh scripts/default-kdir.sh scripts/distributions scripts/dkms-build.sh \
+		scripts/architectures.sh scripts/check-kdir.sh scripts/default-kdir.sh scripts/distributions scripts/dkms-build.sh \
 		scripts/lib.sh scripts/supported-kernels scripts/version.sh | tar -x -p -C "$1"
 }
 

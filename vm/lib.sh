@@ -11,6 +11,8 @@ set -euo pipefail
 
 VM=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 TOP=$(dirname "$VM")
+# shellcheck source=scripts/architectures.sh
+. "$TOP/scripts/architectures.sh"
 CACHE=${KNETSTAT_CACHE:-/var/cache/knetstat}
 # The build root; vm/root.sh makes it and prints its path.
 ROOT=
@@ -48,7 +50,7 @@ die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 #              root, which has a kernel installed
 #   FROM       the suite of its kernel, if that is not SUITE
 #   IMAGE      the package that depends on the newest kernel image there
-#   ARCH       the architecture, as Debian names it: amd64 (the default) or arm64
+#   ARCH       the architecture, as Debian names it: amd64 (the default), or another in vm/machines/qemu.sh
 #   RUSTUP     "yes" if that release has no rustc that is new enough, so that rustup installs one
 #   METADATA   "yes" if its modules are built with the kernel's own Rust, whose metadata are made
 # A symbolic link is another name for a guest.

@@ -23,17 +23,14 @@ load_guest "$2"
 
 ROOT=$("$VM/root.sh")
 check_host
-case $ARCH in
-amd64)
-	root=$ROOT target=$CARGO_AMD64
-	;;
-arm64)
+find_architecture "$ARCH"
+root=$ROOT target=$arch_rust
+if [[ $ARCH != amd64 ]]; then
 	# The root for its modules also has the compilers for programs.
 	DIR=$("$VM/kernel.sh" "$KERNEL")
-	root=$(machine_root) target=aarch64-unknown-linux-gnu
-	export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-	;;
-esac
+	root=$(machine_root)
+	export "CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<< "$target")_LINKER=$arch_machine-linux-gnu-gcc"
+fi
 lock_use
 cargo_settings
 

@@ -15,22 +15,27 @@
 # shellcheck disable=SC2034
 OUT=/vm/.guest/out TTY=/dev/hvc0
 
-# For each architecture: the emulator and its machine, the kernel's console, and arguments for make. If it is
-# not the build root's: apt's suffix for its packages, and the packages of DIR/root that compile for it
-# and run it.
+# For each architecture: the emulator and its machine, the kernel's console, and, if it is not the build
+# root's, the packages of the emulator.
 case $ARCH in
 amd64)
-	QEMU=(qemu-system-x86_64 -machine "q35,memory-backend=mem") CONSOLE=ttyS0
-	MAKE_ARCH=() FOREIGN='' FOREIGN_PACKAGES=''
+	QEMU=(qemu-system-x86_64 -machine "q35,memory-backend=mem") CONSOLE=ttyS0 QEMU_PACKAGES=
 	# On a busy host, the first ticks of the timer come too late, and the kernel would panic.
 	BOOT_ARGS="no_timer_check${BOOT_ARGS:+ $BOOT_ARGS}"
 	;;
 arm64)
 	QEMU=(qemu-system-aarch64 -machine "virt,memory-backend=mem") CONSOLE=ttyAMA0
-	MAKE_ARCH=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-) FOREIGN=:arm64
-	FOREIGN_PACKAGES="gcc-aarch64-linux-gnu qemu-system-arm virtiofsd cargo libstd-rust-dev:arm64 libc6-dev-arm64-cross"
+	QEMU_PACKAGES=qemu-system-arm
 	;;
 esac
+# Arguments for make. If the architecture is not the build root's: apt's suffix for its packages, and the
+# packages of DIR/root that compile for it and run it.
+MAKE_ARCH=() FOREIGN='' FOREIGN_PACKAGES=''
+if [[ -n $QEMU_PACKAGES ]]; then
+	find_architecture "$ARCH"
+	MAKE_ARCH=(ARCH="$arch_kbuild" CROSS_COMPILE="$arch_machine-linux-gnu-") FOREIGN=:$ARCH
+	FOREIGN_PACKAGES="gcc-$arch_machine-linux-gnu $QEMU_PACKAGES virtiofsd cargo libstd-rust-dev:$ARCH libc6-dev-$ARCH-cross"
+fi
 FLAVOUR=${IMAGE#linux-image-}
 # Modules for a root over virtiofs with an overlay. Their dependencies are added; built-in ones are ignored.
 INITRAMFS_MODULES="virtio_pci virtio_console virtiofs overlay"

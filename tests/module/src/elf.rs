@@ -64,7 +64,7 @@ pub struct Function {
 /// A module.
 pub struct Module {
     path: PathBuf,
-    architecture: Architecture,
+    pub architecture: Architecture,
     pub sections: Vec<Section>,
     pub functions: Vec<Function>,
     /// The symbols that the kernel or other modules must have.
@@ -156,10 +156,6 @@ impl Module {
             undefined,
             globals,
         })
-    }
-
-    pub fn is_arm64(&self) -> bool {
-        self.architecture == Architecture::Aarch64
     }
 
     /// The name of its file, for messages.

@@ -19,10 +19,11 @@ mod kernel;
 mod metadata;
 mod x86;
 
-use anyhow::{Context, Result};
+use anyhow::{bail, Context, Result};
 use elf::Module;
 use kernel::Kernel;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use object::Architecture;
 use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -54,9 +55,10 @@ fn main() -> Result<ExitCode> {
         c: Module::read(path("KNETSTAT_C_KO")?)?,
         kernel: Kernel::read(path("KNETSTAT_KDIR")?)?,
     });
-    let code = match subject.ours.is_arm64() {
-        true => arm64::CLAIMS,
-        false => x86::CLAIMS,
+    let code = match subject.ours.architecture {
+        Architecture::X86_64 => x86::CLAIMS,
+        Architecture::Aarch64 => arm64::CLAIMS,
+        other => bail!("no claims about code for {other:?}"),
     };
     let trials = [code, metadata::CLAIMS].concat().into_iter();
     let trials = trials.map(|(name, claim)| {
