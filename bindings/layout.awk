@@ -59,9 +59,9 @@ pass == 1 && /^[A-Za-z_.$][A-Za-z0-9_.$]*:/ {
 }
 pass == 1 && ($1 == ".zero" || $1 == ".skip" || $1 == ".space") { offset += $2; next }
 pass == 1 && ($1 == ".byte") { datum(1, $2); next }
-pass == 1 && ($1 == ".value" || $1 == ".short" || $1 == ".hword" || $1 == ".2byte") { datum(2, $2); next }
+pass == 1 && ($1 == ".value" || $1 == ".short" || $1 == ".hword" || $1 == ".half" || $1 == ".2byte") { datum(2, $2); next }
 pass == 1 && ($1 == ".long" || $1 == ".word" || $1 == ".4byte") { datum(4, $2); next }
-pass == 1 && ($1 == ".quad" || $1 == ".xword" || $1 == ".8byte") { datum(8, $2); next }
+pass == 1 && ($1 == ".quad" || $1 == ".xword" || $1 == ".dword" || $1 == ".8byte") { datum(8, $2); next }
 pass == 1 && /^\t\.section|^\t\.text|^\t\.data/ { symbol = ""; next }
 pass == 1 { next }
 

@@ -53,6 +53,11 @@ standalone_flags += $(call standalone_config,ARM64_PTR_AUTH_KERNEL,-Zbranch-prot
 # The kernel's C code keeps the pointer to its shadow call stack in x18.
 standalone_flags += $(call standalone_config,SHADOW_CALL_STACK,-Zfixed-x18)
 endif
+ifdef CONFIG_ARCH_RV64I
+# Its code model is medany, and its ABI lp64, without registers for floating point.
+standalone_target := riscv64imac-unknown-none-elf
+standalone_flags += $(if $(CONFIG_RISCV_ISA_C),,-Ctarget-feature=-c)
+endif
 standalone_flags += --target $(obj)/rust/target.json
 
 # rustc's description of the target, with these features.

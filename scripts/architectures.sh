@@ -10,6 +10,7 @@ architectures() {
 	cat <<-END
 		amd64    x86    x86_64   X86_64      x86_64-unknown-linux-gnu
 		arm64    arm64  aarch64  ARM64       aarch64-unknown-linux-gnu
+		riscv64  riscv  riscv64  ARCH_RV64I  riscv64gc-unknown-linux-gnu
 	END
 }
 

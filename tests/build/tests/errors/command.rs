@@ -57,23 +57,32 @@ fn builds() {
 }
 
 #[test]
-fn builds_for_arm64() {
-    let machine = machine();
-    let args = ["tool", "ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"];
+fn builds_for_other_architectures() {
+    for (arch, gcc, target) in [
+        (
+            "arm64",
+            "aarch64-linux-gnu-gcc",
+            "aarch64-unknown-linux-gnu",
+        ),
+        (
+            "riscv",
+            "riscv64-linux-gnu-gcc",
+            "riscv64gc-unknown-linux-gnu",
+        ),
+    ] {
+        let machine = machine();
+        let arch = format!("ARCH={arch}");
+        let cross_compile = format!("CROSS_COMPILE={}", gcc.strip_suffix("gcc").unwrap());
+        let args = ["tool", &arch, &cross_compile];
+        fails(&make(&machine, &args), &[&format!("{gcc} is missing")]);
+        machine.script(gcc, "echo /usr/lib/libc.a");
+        let said = said(&make(&machine, &args));
+        assert!(said.contains(&format!("--target {target}")), "{said}");
+        assert!(said.contains("GNU_LINKER="), "{said}");
+    }
     fails(
-        &make(&machine, &args),
-        &["aarch64-linux-gnu-gcc is missing"],
-    );
-    machine.script("aarch64-linux-gnu-gcc", "echo /usr/lib/libc.a");
-    let said = said(&make(&machine, &args));
-    assert!(
-        said.contains("--target aarch64-unknown-linux-gnu"),
-        "{said}"
-    );
-    assert!(said.contains("GNU_LINKER="), "{said}");
-    fails(
-        &make(&machine, &["tool", "ARCH=riscv"]),
-        &["for amd64 and arm64, not for riscv"],
+        &make(&machine(), &["tool", "ARCH=s390"]),
+        &["for amd64, arm64 and riscv64, not for s390"],
     );
 }
 

@@ -33,6 +33,24 @@ fn on_its_own_machine() {
 }
 
 #[test]
+fn riscv64() {
+    let mut machine = standalone("1.85.0");
+    machine.config_without_rust("RISCV=y\nCONFIG_ARCH_RV64I=y\nCONFIG_CC_IS_GCC=y");
+    machine.fails(&[
+        "is for riscv64, and this machine is x86_64",
+        "building for riscv64 here needs ARCH=riscv CROSS_COMPILE=riscv64-linux-gnu-",
+    ]);
+    machine.args.push("ARCH=riscv".into());
+    machine.args.push("CROSS_COMPILE=riscv64-linux-gnu-".into());
+    machine.fails(&["apt install gcc-riscv64-linux-gnu"]);
+
+    let machine = standalone("1.85.0");
+    machine.config_without_rust("RISCV=y\nCONFIG_ARCH_RV64I=y\nCONFIG_CC_IS_GCC=y");
+    machine.uname(RUNNING, "riscv64");
+    machine.builds_with("bin/rustc");
+}
+
+#[test]
 fn nothing_is_said() {
     arm64_on_amd64().fails(&[
         "is for arm64, and this machine is x86_64",
@@ -139,12 +157,12 @@ fn debian() {
 
 #[test]
 fn of_32_bits() {
-    for option in ["X86_32=y", "ARM=y"] {
+    for option in ["X86_32=y", "ARM=y", "RISCV=y\nCONFIG_ARCH_RV32I=y"] {
         let machine = standalone("1.85.0");
         write(
             machine.path("kdir/include/config/auto.conf"),
             &format!("CONFIG_{option}\nCONFIG_CC_IS_GCC=y\n"),
         );
-        machine.fails(&["is a 32-bit kernel", "amd64 and arm64"]);
+        machine.fails(&["is a 32-bit kernel", "amd64, arm64 and riscv64"]);
     }
 }
