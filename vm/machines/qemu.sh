@@ -95,7 +95,7 @@ make_guest() {
 		mkdir -p /tmp/apt/lists/partial /tmp/apt/cache/archives/partial "$guest"
 		: > /tmp/apt/status
 		apt=(apt-get -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o APT::Sandbox::User=root
-			-o Dir::State=/tmp/apt -o Dir::State::status=/tmp/apt/status -o Dir::Cache=/tmp/apt/cache)
+			-o Dir::Etc::SourceParts=- -o Dir::State=/tmp/apt -o Dir::State::status=/tmp/apt/status -o Dir::Cache=/tmp/apt/cache)
 		"${apt[@]}" update
 		"${apt[@]}" install -y --download-only "?essential" "$@"
 		# As base-files has them: whatever is unpacked goes through these.
@@ -192,6 +192,8 @@ machine_make() {
 	if [[ -n $SUITE ]]; then
 		need_debootstrap
 		step_bootstrap "$DIR/root" "$SUITE" "$KERNEL"
+		# An index that is not needed may be missing for this architecture, or out of step on the mirror.
+		[[ $FROM == *-backports ]] || rm -f "$DIR/root/etc/apt/sources.list.d/backports.list"
 		[[ $FROM != *-security ]] || security_updates "$DIR/root" "$SUITE" "$FROM"
 		step "the $KERNEL kernel, its headers and a compiler, from apt" "${DIR##*/}-packages" '^(Unpacking|Setting up) ' \
 			"$again" release_packages
