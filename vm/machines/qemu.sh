@@ -16,7 +16,8 @@
 OUT=/vm/.guest/out TTY=/dev/hvc0
 
 # For each architecture: the emulator and its machine, the kernel's console, and, if it is not the build
-# root's, the packages of the emulator.
+# root's, the packages of the emulator. Debian calls a kernel vmlinux if it is not compressed.
+VMLINUX=vmlinuz
 case $ARCH in
 amd64)
 	QEMU=(qemu-system-x86_64 -machine "q35,memory-backend=mem") CONSOLE=ttyS0 QEMU_PACKAGES=
@@ -26,6 +27,11 @@ amd64)
 arm64)
 	QEMU=(qemu-system-aarch64 -machine "virt,memory-backend=mem") CONSOLE=ttyAMA0
 	QEMU_PACKAGES=qemu-system-arm
+	;;
+riscv64)
+	QEMU=(qemu-system-riscv64 -machine "virt,memory-backend=mem") CONSOLE=ttyS0
+	# The second is the firmware.
+	QEMU_PACKAGES="qemu-system-riscv opensbi" VMLINUX=vmlinux
 	;;
 esac
 # Arguments for make. If the architecture is not the build root's: apt's suffix for its packages, and the
@@ -46,9 +52,9 @@ machine_root() { if [[ -n $SUITE || -n ${own_root:-} ]]; then printf '%s\n' "$DI
 # machine_release: the release of its kernel, as in uname -r.
 machine_release() {
 	local f
-	f=$(find "$(machine_root)/boot" -maxdepth 1 -name "vmlinuz-*-$FLAVOUR" -printf '%f\n' | sort -V | tail -n 1)
+	f=$(find "$(machine_root)/boot" -maxdepth 1 -name "$VMLINUX-*-$FLAVOUR" -printf '%f\n' | sort -V | tail -n 1)
 	[[ -n $f ]] || die "no kernel image in $(machine_root)/boot; to start afresh: make vm-clean vm-setup"
-	printf '%s\n' "${f#vmlinuz-}"
+	printf '%s\n' "${f#"$VMLINUX-"}"
 }
 
 # release_packages: installs what the README asks an administrator to install.
@@ -232,7 +238,7 @@ make_own_initramfs() (
 
 # boot_files ROOT RELEASE: sets KERNEL_FILE and INITRAMFS (which may be empty), paths in the emulator's root.
 boot_files() {
-	KERNEL_FILE=$1/boot/vmlinuz-$2
+	KERNEL_FILE=$1/boot/$VMLINUX-$2
 	INITRAMFS=$(in_cache "$DIR")/initramfs.cpio
 }
 

@@ -20,8 +20,10 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::OnceLock;
 
-// What `libc` has no names for on this target.
+// What `libc` has no names for on every target.
 const SO_RCVPRIORITY: c_int = 82;
+const SO_TIMESTAMP_NEW: c_int = 63;
+const SO_TIMESTAMPNS_NEW: c_int = 64;
 pub const TCP_AO_ADD_KEY: c_int = 38;
 pub const TCP_IS_MPTCP: c_int = 43;
 const TCP_TX_DELAY: c_int = 37;
