@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! There is one list of architectures, scripts/architectures.sh. All files that must name each of them do.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The output of a function of scripts/architectures.sh.
+fn call(function: &str) -> String {
+    let output = Command::new("bash")
+        .args(["-euc", &format!(". scripts/architectures.sh; {function}")])
+        .current_dir(project())
+        .output()
+        .expect("bash");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn all_files_name_all() {
+    let list = call("architectures");
+    assert!(list.lines().count() > 1, "{list:?}");
+    for line in list.lines() {
+        let names: Vec<&str> = line.split_whitespace().collect();
+        let [debian, _, machine, config, _] = names[..] else {
+            panic!("five names: {line:?}");
+        };
+        for (file, words) in [
+            ("rust/standalone.mk", format!("ifdef CONFIG_{config}\n")),
+            ("vm/machines/qemu.sh", format!("\n{debian})\n")),
+            ("debian/knetstat-dkms.dkms", machine.to_owned()),
+            ("debian/control", format!("linux-headers-{debian} ")),
+            (
+                "debian/tests/control",
+                format!("linux-headers-{debian} [{debian}]"),
+            ),
+        ] {
+            // The archive of the sources has no directory `debian`.
+            let Ok(text) = fs::read_to_string(project().join(file)) else {
+                assert!(file.starts_with("debian/"), "{file} is missing");
+                eprintln!("skipped: there is no {file}");
+                continue;
+            };
+            assert!(text.contains(&words), "{file} lacks {words:?}");
+        }
+    }
+}
+
+#[test]
+fn sentences_name_all() {
+    let names = call("architecture_names");
+    let names = names.trim_end();
+    assert!(names.starts_with("amd64"), "{names:?}");
+    for file in ["README.md", "man/knetstat.4", "docs/package.md"] {
+        let text = fs::read_to_string(project().join(file)).expect(file);
+        assert!(text.contains(names), "{file} lacks {names:?}");
+    }
+}
