@@ -146,6 +146,12 @@ test-package:
 .PHONY: test-containers
 test-containers:
 	+@vm/containers.sh $(if $(ONLY),--only '$(ONLY)') $(named)
+# Builds the module for kernel configurations that no guest has, such as clang's, without IPv6, or with 64K
+# pages, and checks that make refuses those in which it would not work.
+# make test-configs [ONLY='NAME...']
+.PHONY: test-configs
+test-configs:
+	+@vm/configs.sh $(ONLY)
 # Checks that the tests notice the mistakes in tests/mutants/, with ONLY some of them.
 # make test-mutants [ONLY='NAME...']
 .PHONY: test-mutants
