@@ -50,10 +50,12 @@ pub fn output_of(args: &[&str]) -> Result<String> {
     Ok(said.out)
 }
 
-/// The inodes of the sockets that these flags and this filter select. A socket that another test has
-/// just closed has none.
+/// The inodes of the sockets that these flags and this filter select.
 pub fn selected_by(args: &[&str]) -> Result<BTreeSet<u64>> {
     let text = output_of(&[&["-H"], args].concat())?;
-    let inos = text.lines().filter_map(|line| line.rsplit_once("ino="));
-    inos.map(|(_, ino)| Ok(ino.trim().parse()?)).collect()
+    let inos = text.lines().map(|line| {
+        let (_, ino) = line.rsplit_once("ino=").context("a row without ino=")?;
+        Ok(ino.trim().parse()?)
+    });
+    inos.collect()
 }
