@@ -15,10 +15,10 @@ architectures() {
 }
 
 # find_architecture NAME: sets arch_debian, arch_kbuild, arch_machine, arch_config and arch_rust to the names
-# of the architecture to which one of the first four, NAME, belongs. Fails if there is none.
+# of the architecture to which one of the first three, NAME, belongs. Fails if there is none.
 find_architecture() {
 	while read -r arch_debian arch_kbuild arch_machine arch_config arch_rust; do
-		case $1 in "$arch_debian" | "$arch_kbuild" | "$arch_machine" | "$arch_config") return ;; esac
+		case $1 in "$arch_debian" | "$arch_kbuild" | "$arch_machine") return ;; esac
 	done < <(architectures)
 	return 1
 }

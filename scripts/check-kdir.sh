@@ -93,14 +93,11 @@ um=$(config_value "$autoconf" UML)
 machine=$(uname -m)
 # headers_say NAME: the architecture or the C compiler that Debian's headers name.
 headers_say() { sed -n "s/^override $1 = \([a-z0-9_-]*\)\$/\1/p" "$kdir/.kernelvariables" 2>/dev/null || true; }
-# kernel_architecture: find_architecture for the kernel.
+# kernel_architecture: sets the names of the kernel's architecture, as find_architecture does, except that of
+# rustc's target.
 kernel_architecture() {
-	local option
-	while read -r _ _ _ option _; do
-		if [ "$(config_value "$autoconf" "$option")" = y ]; then
-			find_architecture "$option"
-			return
-		fi
+	while read -r arch_debian arch_kbuild arch_machine arch_config _; do
+		[ "$(config_value "$autoconf" "$arch_config")" != y ] || return 0
 	done < <(architectures)
 	return 1
 }
