@@ -55,33 +55,29 @@ ROOT=$("$VM/root.sh")
 check_host
 lock_use
 need_source "$(linux_dir)"
-SCRATCH=$(mktemp -d "$CACHE/run/configs.XXXXXX")
-trap 'rm -rf "$SCRATCH"' EXIT
 
-# write_fragment OPTIONS: the configuration: tests.config and, unless OPTIONS say otherwise, SMP.
-write_fragment() {
-	local options=$1 option smp=(SMP=y NR_CPUS=2)
-	[[ " $options " != *" SMP="* ]] || smp=()
-	for option in "${smp[@]}" $options; do
-		printf 'CONFIG_%s\n' "$option"
-	done > "$SCRATCH/options"
+# fragment OPTIONS: prints the configuration: tests.config and, unless OPTIONS say otherwise, SMP.
+fragment() {
+	local wanted
+	read -ra wanted <<< "$1"
+	[[ " $1 " == *" SMP="* ]] || wanted+=(SMP=y NR_CPUS=2)
 	# An option of tests.config that OPTIONS change, and those that depend on it, are left out.
-	grep -vE "^CONFIG_($(sed -n 's/^CONFIG_\(.*\)=.*/\1/p' "$SCRATCH/options" | paste -sd'|'))(_|=)" \
-		"$VM/tests.config" | cat - "$SCRATCH/options"
+	grep -vE "^CONFIG_($(IFS='|' && echo "${wanted[*]%=*}"))(_|=)" "$VM/tests.config"
+	printf 'CONFIG_%s\n' "${wanted[@]}"
 }
 
 prepare() {
 	note "preparing the kernel $name, $DIR"
 	remove_tree "$DIR"
 	mkdir "$DIR"
-	cp "$SCRATCH/fragment" "$DIR/"
+	fragment "$options" > "$DIR/fragment"
 	step "configuring and preparing $name" "${DIR##*/}" '' "the log is in $CACHE/log" prepare_kernel
 }
 
 prepare_kernel() {
 	make_linux KCONFIG_ALLCONFIG="$(in_cache "$DIR/fragment")" allnoconfig
 	check_config "$DIR/.config" "$DIR/fragment"
-	make_linux -j"$(nproc)" "${LINUX_TARGETS[@]}"
+	build_linux
 }
 
 prune_config() { prune "config-$name" 1; }
@@ -122,14 +118,14 @@ test_config() {
 	LINUX_TARGETS=(modules_prepare)
 	# A kernel that is refused needs no more than its configuration and its release.
 	[[ -z $message ]] || LINUX_TARGETS=(syncconfig include/config/kernel.release)
-	write_fragment "$options" > "$SCRATCH/fragment"
 	DIR=$CACHE/config-$name-$({
 		hash_of < "$ROOT/.versions"
-		cat "$SCRATCH/fragment" "${PATCHES[@]}"
+		fragment "$options"
+		cat "${PATCHES[@]}"
 		printf '%s\n' "$LINUX_ARCH" "${LINUX_TARGETS[@]}" "${MAKE_ARGS[@]}"
-		declare -f make_linux prepare_kernel
+		declare -f make_linux build_linux prepare_kernel
 	} | hash_of)
-	make_once "$DIR" "$DIR" 2 prepare prune_config > "$SCRATCH/dir"
+	make_once "$DIR" "$DIR" 2 prepare prune_config > /dev/null
 	log=$CACHE/log/config-$name-module.log
 	build > "$log" 2>&1 || status=$?
 	if look "$log" "$status" "$message"; then
