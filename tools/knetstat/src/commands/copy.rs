@@ -24,7 +24,8 @@ pub fn run(query: &Query, out: &mut impl Write) -> Result<()> {
         ..Outcome::default()
     };
     let Some(owners) = owners else {
-        return Ok(print(own, out)?);
+        print(own, out)?;
+        return Ok(out.flush()?);
     };
     let mut own = Some(own);
     let mut hidden = 0;
@@ -75,8 +76,7 @@ fn open(netns: &Netns, files: &[File]) -> io::Result<Vec<fs::File>> {
 }
 
 fn print(opened: Vec<fs::File>, out: &mut impl Write) -> io::Result<()> {
-    for file in opened {
-        files::copy(file, out)?;
-    }
-    out.flush()
+    opened
+        .into_iter()
+        .try_for_each(|file| files::copy(file, out))
 }

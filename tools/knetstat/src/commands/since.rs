@@ -40,10 +40,8 @@ pub fn run(
     let mut namespaces = Namespaces::default();
     if query.all_netns {
         // The names of those in the copy, before the filter tests them.
-        query
-            .owners(false)?
-            .iter()
-            .for_each(|owners| namespaces.found(owners));
+        let owners = query.owners(false)?;
+        owners.iter().for_each(|owners| namespaces.found(owners));
     }
     let read = tracker.read_copy(reader, query, &mut namespaces, |row| comparison.copied(row));
     read.with_context(|| name.clone())?;

@@ -6,7 +6,7 @@ use crate::source::proc_mount;
 use anyhow::{bail, ensure, Context, Result};
 use memchr::memmem::Finder;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::str;
 
@@ -316,16 +316,8 @@ pub fn linked_netns(target: &str) -> Option<u64> {
 /// # Errors
 ///
 /// Those of the file and of `out`.
-pub fn copy(mut opened: fs::File, out: &mut impl Write) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        match opened.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(len) => out.write_all(&buffer[..len])?,
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-            Err(err) => return Err(err),
-        }
-    }
+pub fn copy(opened: fs::File, out: &mut impl Write) -> io::Result<()> {
+    io::copy(&mut BufReader::with_capacity(BUFFER, opened), out).map(drop)
 }
 
 /// Whether the module is loaded.

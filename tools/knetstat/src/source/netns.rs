@@ -100,8 +100,7 @@ pub fn find(
 
 /// The names that ip-netns(8) shows, each with the inode of its namespace.
 pub fn names() -> Vec<(String, u64)> {
-    let own = fs::metadata("/proc/self/ns/net");
-    let Ok(device) = own.map(|own| own.dev()) else {
+    let Ok(device) = device() else {
         return Vec::new();
     };
     let named = entries(NAMES).filter_map(|name| {
@@ -130,7 +129,7 @@ pub fn inode_of(text: &str) -> io::Result<Option<u64>> {
     // A link in `/proc` tells the kind of a namespace. Other files are mounts of one.
     let target = fs::read_link(&path).unwrap_or_default();
     let is_of_net = target.as_os_str().is_empty() || target.to_string_lossy().contains("net:[");
-    let device = fs::metadata("/proc/self/ns/net")?.dev();
+    let device = device()?;
     match metadata(&path) {
         Ok(found) if found.dev() == device && is_of_net => Ok(Some(found.ino())),
         Ok(_) => Ok(None),
@@ -153,10 +152,15 @@ pub fn open(path: &Path) -> io::Result<File> {
         .open(path)?;
     let found = place.metadata()?;
     visible(path, &found)?;
-    if found.dev() != fs::metadata("/proc/self/ns/net")?.dev() {
+    if found.dev() != device()? {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
     File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
+}
+
+/// The device of the file system of namespaces.
+fn device() -> io::Result<u64> {
+    Ok(fs::metadata("/proc/self/ns/net")?.dev())
 }
 
 /// The metadata of a network namespace.
