@@ -160,11 +160,10 @@ pub struct Summary {
     pub list: List,
 }
 
-/// The arguments of `copy`.
+/// The flag that selects another network namespace.
 #[derive(Args, Debug)]
-pub struct Copy {
-    /// Copy the files of another network namespace, given by name, by the ID of a process in it, or by
-    /// path
+pub struct OtherNetns {
+    /// Show another network namespace, given by name, by the ID of a process in it, or by path
     #[arg(
         short = 'N',
         long,
@@ -172,6 +171,13 @@ pub struct Copy {
         add = ArgValueCompleter::new(complete::namespaces)
     )]
     pub net: Option<String>,
+}
+
+/// The arguments of `copy`.
+#[derive(Args, Debug)]
+pub struct Copy {
+    #[command(flatten)]
+    pub other: OtherNetns,
     /// Copy the files of all network namespaces
     #[arg(long, conflicts_with = "net")]
     pub all_netns: bool,
@@ -284,14 +290,8 @@ pub struct List {
     /// Print one option per line, and the defaults that the filter assumed
     #[arg(short, long)]
     pub verbose: bool,
-    /// Show another network namespace, given by name, by the ID of a process in it, or by path
-    #[arg(
-        short = 'N',
-        long,
-        value_name = "NAME",
-        add = ArgValueCompleter::new(complete::namespaces)
-    )]
-    pub net: Option<String>,
+    #[command(flatten)]
+    pub other: OtherNetns,
     /// Show the sockets of all network namespaces, with their containers
     ///
     /// There are two more columns, Netns and Container. Netns is the name of the namespace in

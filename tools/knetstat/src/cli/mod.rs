@@ -7,7 +7,7 @@ pub mod complete;
 pub mod habits;
 pub mod help;
 
-use crate::cli::args::{Check, Cli, Command, Copy, List, Metrics, Summary};
+use crate::cli::args::{Check, Cli, Command, Copy, List, Metrics, OtherNetns, Summary};
 use crate::commands::list::View;
 use crate::commands::{check, copy, explain, list, metrics, since, summary, watch};
 use crate::model::columns::{self, Column, Content, Order};
@@ -61,6 +61,13 @@ const IN_SS: &str =
 
 /// The size of the buffer for standard output.
 const BUFFER: usize = 64 << 10;
+
+impl OtherNetns {
+    /// Enters the network namespace, if one is named.
+    fn enter(&self) -> Result<()> {
+        self.net.as_deref().map_or(Ok(()), netns::enter)
+    }
+}
 
 impl List {
     fn files(&self) -> Vec<File> {
@@ -138,9 +145,7 @@ fn query(list: &List, services: &Services) -> Result<Query> {
     if list.habits.protocols.is_some() && (list.tcp || list.udp) {
         return misused("-A selects the protocols; leave -t and -u out");
     }
-    if let Some(name) = &list.net {
-        netns::enter(name)?;
-    }
+    list.other.enter()?;
     // Parse after entering the namespace, because defaults come from it.
     let filter = match Filter::parse_for(list.scope(), &list.filter, services) {
         Ok(filter) => filter,
@@ -404,9 +409,7 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
 
 /// Runs `copy`.
 fn run_copy(args: &Copy, mut out: impl Write) -> Result<ExitCode> {
-    if let Some(name) = &args.net {
-        netns::enter(name)?;
-    }
+    args.other.enter()?;
     let query = Query {
         files: File::ALL.to_vec(),
         states: States::ALL,
