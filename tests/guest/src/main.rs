@@ -38,8 +38,8 @@ mod userfault;
 
 use anyhow::Result;
 use knetstat_guest_tests::{
-    build_tree, features, guest, harness, klog, modules, netns, options, reference, rows, sockets,
-    tls,
+    build_tree, features, grammar, guest, harness, klog, modules, netns, options, reference, rows,
+    sockets, tls,
 };
 use libtest_mimic::Arguments;
 use std::process::ExitCode;

@@ -3,20 +3,24 @@
 //! The rows of our files and those of `/proc/net/{tcp,tcp6,udp,udp6}` are the same, in the same
 //! order.
 
-use crate::guest::wait_for;
+use crate::grammar;
+use crate::guest::{guest, wait_for};
 use crate::harness::Case;
-use crate::netns::in_fresh;
+use crate::netns::{in_fresh, panic_text};
 use crate::reference;
 use crate::reference::compare;
 use crate::rows::{address, File, Row};
 use crate::sockets::{ino, local, row, set_int, Plan};
 use crate::states::{every_tcp_state, Expected, Kind};
-use anyhow::{ensure, Context, Result};
+use anyhow::{anyhow, ensure, Context, Result};
 use nix::unistd::{setfsuid, Uid};
 use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -32,6 +36,9 @@ pub fn cases() -> Vec<Case> {
     }
     cases.push(Case::new("one_to_one::mixed_families", || {
         in_fresh(mixed_families)
+    }));
+    cases.push(Case::new("one_to_one::family_changes", || {
+        in_fresh(family_changes)
     }));
     cases.push(Case::new("one_to_one::owners", || in_fresh(owners)));
     cases.push(Case::new("one_to_one::reuseport_groups", || {
@@ -322,6 +329,66 @@ fn mixed_families() -> Result<()> {
         "wrong UDP rows"
     );
     drop(held);
+    Ok(())
+}
+
+/// IPV6_ADDRFORM turns IPv6 sockets into IPv4 sockets while they are read: no row mixes the two
+/// families, and in the end the rows are those of the kernel's files.
+fn family_changes() -> Result<()> {
+    const IPV6_ADDRFORM: i32 = 1;
+    let become_v4 = |socket: &Socket| -> Result<()> {
+        set_int(socket, libc::IPPROTO_IPV6, IPV6_ADDRFORM, libc::AF_INET).context("IPV6_ADDRFORM")
+    };
+    let is_over = AtomicBool::new(false);
+    let read_until_over = || -> Result<usize> {
+        let mut rows = 0;
+        while !is_over.load(Ordering::Relaxed) {
+            for file in [File::Tcp6, File::Tcp, File::Udp6, File::Udp] {
+                rows += grammar::check_piece(file, &fs::read(file.path())?, true, true)?;
+            }
+        }
+        Ok(rows)
+    };
+    let change = || -> Result<()> {
+        let mut held = Vec::new();
+        for round in 0..guest().scale(400, 100, 100) {
+            let pair = Plan::Mapped.pair()?;
+            let udp = Plan::Mapped.udp()?;
+            udp.connect(&Plan::Mapped.addr(9).into())?;
+            for socket in [&pair.client, &pair.server, &udp] {
+                set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, 0x20)?;
+                set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
+            }
+            for socket in [&pair.client, &pair.server, &udp] {
+                become_v4(socket)?;
+            }
+            if round % 8 == 0 {
+                held.push((pair, udp));
+            }
+        }
+        for (pair, udp) in &held {
+            for (file, socket) in [
+                (File::Tcp, &pair.client),
+                (File::Tcp, &pair.server),
+                (File::Udp, udp),
+            ] {
+                row(file, socket)?;
+            }
+        }
+        for file in [File::Tcp6, File::Tcp, File::Udp6, File::Udp] {
+            compare(file)?;
+        }
+        Ok(())
+    };
+    let (changed, read) = thread::scope(|scope| {
+        let reader = scope.spawn(read_until_over);
+        let changed = change();
+        is_over.store(true, Ordering::Relaxed);
+        (changed, reader.join())
+    });
+    changed?;
+    let rows = read.map_err(|panic| anyhow!(panic_text(&*panic)))??;
+    ensure!(rows > 0, "the reader has seen no row");
     Ok(())
 }
 
