@@ -204,7 +204,8 @@ fn path(text: &str) -> Option<&str> {
 /// The container that a path names, or the unit.
 fn container(path: &str) -> Option<Container> {
     let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let pod = parts.iter().find_map(|part| pod_uid(part));
+    // The innermost pod, too: a node of a cluster may be a container of a pod.
+    let pod = parts.iter().rev().find_map(|part| pod_uid(part));
     let mut found = None;
     for (at, part) in parts.iter().enumerate() {
         let before = at.checked_sub(1).map_or("", |at| parts[at]);
@@ -221,11 +222,14 @@ fn container(path: &str) -> Option<Container> {
         let id = id.into();
         return Some(Container { runtime, id, pod });
     }
-    let is_unit = |part: &&&str| {
+    let is_unit = |(at, part): &(usize, &&str)| {
         let (name, kind) = part.rsplit_once('.').unwrap_or_default();
-        !name.is_empty() && matches!(kind, "service" | "scope" | "socket" | "mount" | "swap")
+        // The manager of a user's units has an `init.scope` below its own unit.
+        let is_manager = *at > 0 && **part == "init.scope";
+        let is_kind = matches!(kind, "service" | "scope" | "socket" | "mount" | "swap");
+        !name.is_empty() && is_kind && !is_manager
     };
-    let unit = parts.iter().rev().find(is_unit)?;
+    let (_, unit) = parts.iter().enumerate().rev().find(is_unit)?;
     Some(Container {
         runtime: Runtime::Systemd,
         id: (*unit).into(),
@@ -379,6 +383,15 @@ mod tests {
                 HEX,
                 true,
             ),
+            // A node that is a container of a pod: the innermost pod counts.
+            (
+                "/kubepods.slice/kubepods-pod11111111_2222_3333_4444_555555555555.slice/\
+                cri-containerd-0123456789012345678901234567890123456789012345678901234567890123.scope/\
+                kubelet.slice/kubelet-kubepods-podUUU.slice/cri-containerd-HEX.scope",
+                "containerd",
+                HEX,
+                true,
+            ),
             ("/system.slice/nerdctl-HEX.scope", "containerd", HEX, false),
             ("/default/HEX", "containerd", HEX, false),
             ("/default/pg-ctr", "containerd", "pg-ctr", false),
@@ -443,6 +456,13 @@ mod tests {
             ("/", "", "", false),
             ("/user.slice", "", "", false),
             ("/init.scope", "systemd", "init.scope", false),
+            // The manager of a user's units is not that of the machine's.
+            (
+                "/user.slice/user-0.slice/user@0.service/init.scope",
+                "systemd",
+                "user@0.service",
+                false,
+            ),
         ] {
             let fill = |text: &str| text.replace("HEX", HEX).replace("UUU", &uid).replace("UID", UID);
             let expected = (!runtime.is_empty()).then(|| {
