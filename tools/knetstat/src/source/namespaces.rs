@@ -15,15 +15,19 @@ use elsa::FrozenMap;
 use nix::sched::{setns, CloneFlags};
 use rustix::fd::OwnedFd;
 use rustix::fs::{readlinkat, statat, AtFlags};
+use rustix::io::Errno;
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::str;
 use std::thread;
 
 /// The file of the module that identifies a namespace.
@@ -42,8 +46,8 @@ pub struct Netns {
     file: Option<u64>,
     /// The processes and threads in it, by their directories in `/proc`.
     members: Vec<String>,
-    /// A file that keeps it.
-    kept_by: Option<PathBuf>,
+    /// The files that keep it. Each of them may go before the namespace does.
+    kept_by: Vec<PathBuf>,
     /// The control groups of the processes in it, each once.
     pub cgroups: Vec<Rc<Cgroup>>,
     /// Whether all processes in it are known.
@@ -136,7 +140,7 @@ impl Netns {
                 return Ok(opened);
             }
         }
-        if self.kept_by.is_none() {
+        if self.kept_by.is_empty() {
             return Ok(None);
         }
         let opened = self.within(|| fs::File::open(of_this_thread(file)));
@@ -232,6 +236,9 @@ pub struct Search {
     keepers: Vec<(u64, PathBuf)>,
     /// The mount namespaces that were looked into, each with the root of a process in it.
     mounts: HashSet<(Vec<u8>, u64, u64)>,
+    /// Whether the namespace of a process could not be found out, as with the mount option hidepid=1
+    /// of `/proc`.
+    is_partial: bool,
 }
 
 impl Search {
@@ -259,7 +266,13 @@ impl Search {
         cgroup: Option<&Rc<Cgroup>>,
     ) -> Option<u64> {
         let path = format!("{directory}/net/{}", FILE.name());
-        let file = statat(proc, path, AtFlags::empty()).ok()?.st_ino;
+        let file = match statat(proc, path, AtFlags::empty()) {
+            Ok(file) => file.st_ino,
+            Err(err) => {
+                self.is_partial |= matches!(err, Errno::ACCESS | Errno::PERM);
+                return None;
+            }
+        };
         if known == Some(file) {
             return known;
         }
@@ -307,18 +320,20 @@ impl Search {
             return;
         };
         self.mounts.insert(key);
-        for line in String::from_utf8_lossy(&text).lines() {
-            let mut fields = line.split(' ');
-            let Some((ino, point)) = fields.nth(3).and_then(linked_netns).zip(fields.next()) else {
+        for line in text.split(|byte| *byte == b'\n') {
+            let mut fields = line.split(|byte| *byte == b' ');
+            let root = fields.nth(3).and_then(|root| str::from_utf8(root).ok());
+            let Some((ino, point)) = root.and_then(linked_netns).zip(fields.next()) else {
                 continue;
             };
-            let point = unescaped(point);
-            self.kept(ino, PathBuf::from(format!("/proc/{pid}/root{point}")));
+            let mut path = format!("/proc/{pid}/root").into_bytes();
+            path.extend(unescaped(point));
+            self.kept(ino, OsString::from_vec(path).into());
         }
     }
 
-    /// The namespaces: that of this process first, then those with names. `is_whole` says whether all
-    /// processes were seen.
+    /// The namespaces: that of this process first, then those with names. `is_whole` says whether
+    /// `/proc` listed all processes.
     pub fn end(mut self, is_whole: bool) -> Vec<Rc<Netns>> {
         let names = netns::names();
         let named = names.into_iter().map(|(name, ino)| {
@@ -334,12 +349,13 @@ impl Search {
         for (ino, path, name) in kept {
             let at = *by_ino
                 .entry(ino)
-                .or_insert_with(|| self.place(ino, path.clone()));
+                .or_insert_with(|| self.place(ino, &path));
             let netns = &mut self.found[at];
-            netns.kept_by.get_or_insert(path);
+            netns.kept_by.push(path);
             netns.names.extend(name);
         }
         let mut found = self.found;
+        let is_whole = is_whole && !self.is_partial;
         for netns in &mut found {
             netns.names.sort_unstable();
             netns.is_whole = is_whole;
@@ -367,14 +383,15 @@ impl Search {
     /// The place of a namespace with this inode, which no process showed. A file keeps it. It may have
     /// been found without its inode, because of a process that this one may not examine, or that ended
     /// meanwhile. Each thread of another knetstat is in such a namespace for a moment.
-    fn place(&mut self, ino: u64, path: PathBuf) -> usize {
+    fn place(&mut self, ino: u64, path: &Path) -> usize {
         let mut netns = Netns {
             ino: Some(ino),
-            kept_by: Some(path),
             ..Netns::default()
         };
         if self.found.iter().any(|netns| netns.ino.is_none()) {
+            netns.kept_by.push(path.to_owned());
             let file = netns.within(|| inode(&of_this_thread(FILE)));
+            netns.kept_by.clear();
             netns.file = file.ok().flatten();
             let known = netns.file.and_then(|file| self.by_file.get(&file));
             if let Some(at) = known.filter(|at| self.found[**at].ino.is_none()) {
@@ -388,9 +405,9 @@ impl Search {
 }
 
 /// A path in `/proc/PID/mountinfo` without its escapes: `\040` is a blank.
-fn unescaped(path: &str) -> String {
+fn unescaped(path: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut rest = path.as_bytes();
+    let mut rest = path;
     while let [first, behind @ ..] = rest {
         let digits = behind.get(..3).filter(|_| *first == b'\\');
         let byte =
@@ -398,7 +415,7 @@ fn unescaped(path: &str) -> String {
         bytes.push(byte.unwrap_or(*first));
         rest = if byte.is_some() { &behind[3..] } else { behind };
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
+    bytes
 }
 
 #[cfg(test)]
@@ -422,8 +439,8 @@ pub mod tests {
 
     #[test]
     fn mount_points() {
-        assert_eq!(unescaped("/run/netns/blue"), "/run/netns/blue");
-        assert_eq!(unescaped(r"/a\040b\134c\12"), r"/a b\c\12");
+        assert_eq!(unescaped(b"/run/netns/blue"), b"/run/netns/blue");
+        assert_eq!(unescaped(br"/a\040b\134c\12"), br"/a b\c\12");
     }
 
     #[test]
