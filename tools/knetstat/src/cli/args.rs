@@ -241,7 +241,8 @@ pub struct Check {
     /// Print one line as a Nagios plugin does, with its exit statuses
     ///
     /// The statuses are 0 (OK), 1 (WARNING), 2 (CRITICAL) and 3 (UNKNOWN). A rule that cannot be
-    /// decided for a socket makes the state UNKNOWN unless another rule is broken.
+    /// decided for a socket makes the state UNKNOWN unless another rule is broken, and so do sockets
+    /// that could not be read.
     #[arg(long, conflicts_with_all = ["json", "verbose"])]
     pub nagios: bool,
     /// Print the rules that come with knetstat, as a file to begin with
@@ -316,7 +317,7 @@ pub struct List {
     /// A filter can test what is not known: an option that is hidden from this user, an option of a
     /// connection of which the kernel keeps only the addresses, or processes that this user may not
     /// examine. Such sockets are left out, and a note says how many and why. With --strict, the exit
-    /// status is then 3.
+    /// status is then 3. It is also 3 if a row cannot be parsed, and if --all-netns may lack sockets.
     #[arg(long)]
     pub strict: bool,
     /// Use colours on a terminal (auto), also elsewhere (always), or never

@@ -42,7 +42,7 @@ use std::time::Duration;
 /// The exit status for a mistake on the command line.
 const MISUSED: u8 = 2;
 
-/// The exit status with `--strict` if the filter could not be decided for some sockets.
+/// The exit status with `--strict` if not all sockets were read, parsed and decided.
 const UNDECIDED: u8 = 3;
 
 /// The exit status of `check` if a rule is broken.
@@ -278,7 +278,7 @@ fn with_printer(
 
 /// The exit status of a command that has read the files.
 fn status(query: &Query, outcome: &Outcome) -> ExitCode {
-    match query.is_strict && outcome.undecided.sockets > 0 {
+    match query.is_strict && !outcome.is_certain() {
         true => ExitCode::from(UNDECIDED),
         false => ExitCode::SUCCESS,
     }

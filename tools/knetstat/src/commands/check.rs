@@ -29,13 +29,10 @@ impl Report<'_> {
         broken.map(|finding| finding.rule.severity).max()
     }
 
-    /// Whether a rule, or the filter of the command line, could not be decided for a socket, or a
-    /// row could not be parsed.
+    /// Whether a rule could not be decided for a socket, or not all sockets were read and decided.
     pub fn is_undecided(&self) -> bool {
         let mut findings = self.findings.iter();
-        findings.any(|finding| finding.undecided.sockets > 0)
-            || self.outcome.undecided.sockets > 0
-            || self.outcome.unparsed > 0
+        findings.any(|finding| finding.undecided.sockets > 0) || !self.outcome.is_certain()
     }
 }
 

@@ -14,7 +14,8 @@ use crate::print::notes::Notes;
 use crate::print::openmetrics::{by_reason, Metrics, RuleNumbers};
 use anyhow::{Context, Result};
 
-/// Reads the files once, and returns the text. Rules that name no state apply to `states`. The `limit` greatest groups have series of their own.
+/// Reads the files once, and returns the text. Rules that name no state apply to `states`. The
+/// `limit` greatest groups have series of their own.
 pub fn run(
     query: &mut Query,
     rules: &Rules,
@@ -68,6 +69,8 @@ pub fn run(
         rules: numbers.collect(),
         undecided: by_reason(&outcome.undecided),
         unparsed: outcome.unparsed as u64,
+        closed: outcome.closed as u64,
+        denied: owners.map_or(0, |owners| owners.unseen.denied) as u64,
     };
     let text = metrics.text().context("the metrics cannot be encoded")?;
     Ok((text, outcome))

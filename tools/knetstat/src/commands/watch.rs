@@ -31,7 +31,7 @@ pub fn run(
     let mut reported = tracker.outcome.undecided;
     printer.undecided(&reported)?;
     loop {
-        if query.is_strict && tracker.outcome.undecided.sockets > 0 || !timer.wait()? {
+        if query.is_strict && !tracker.outcome.is_certain() || !timer.wait()? {
             return Ok(tracker.outcome);
         }
         let mut now = query.owners(false)?;

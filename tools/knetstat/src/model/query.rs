@@ -42,12 +42,22 @@ pub struct Outcome {
     pub files: usize,
     /// The number of network namespaces that could not be read.
     pub closed: usize,
+    /// Whether there may be network namespaces that were not found.
+    pub may_lack_netns: bool,
     /// The number of lines that could not be parsed.
     pub unparsed: usize,
     /// The number of sockets that the query selects.
     pub selected: usize,
     /// The sockets for which the filter could not be decided. They do not pass.
     pub undecided: Undecided,
+}
+
+impl Outcome {
+    /// Whether each socket that was asked for was read, parsed and decided.
+    pub fn is_certain(&self) -> bool {
+        let is_whole = self.closed == 0 && !self.may_lack_netns;
+        is_whole && self.unparsed == 0 && self.undecided.sockets == 0
+    }
 }
 
 /// A line of a file.
@@ -124,6 +134,7 @@ impl Query {
             outcome.files += usize::from(is_there);
         }
         if self.all_netns {
+            outcome.may_lack_netns = owners.is_some_and(|owners| owners.unseen.is_any());
             for netns in namespaces.iter().skip(1) {
                 self.read_other(netns, needle, &mut outcome, &mut pass)?;
             }

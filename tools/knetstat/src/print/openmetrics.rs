@@ -2,7 +2,7 @@
 
 //! The numbers of `knetstat metrics`, in the text format of OpenMetrics.
 
-use crate::model::groups::{Series, Sums, REST};
+use crate::model::groups::{Series, Sums};
 use crate::model::row::State;
 use crate::model::truth::{Reason, Undecided};
 use crate::source::files::{File, Netid};
@@ -45,6 +45,10 @@ pub struct Metrics {
     /// The number of sockets for which the filter cannot be decided, by reason.
     pub undecided: Vec<(&'static str, u64)>,
     pub unparsed: u64,
+    /// The number of network namespaces that could not be read.
+    pub closed: u64,
+    /// The number of processes that could not be examined.
+    pub denied: u64,
 }
 
 /// The number of undecided sockets for each reason.
@@ -121,7 +125,8 @@ impl Metrics {
         labels
     }
 
-    /// Encodes a gauge of one of the sums, for the series that have it.
+    /// Encodes a gauge of one of the sums, for the series that have it. The help does not depend on
+    /// the command line: node_exporter takes files together, and wants one help for each metric.
     fn sums(
         &self,
         encoder: &mut DescriptorEncoder<'_>,
@@ -130,21 +135,12 @@ impl Metrics {
         unit: Option<&Unit>,
         value: fn(File, State, &Sums) -> Option<u64>,
     ) -> fmt::Result {
-        let mut help = Cow::Borrowed(help);
-        if !self.labels.is_empty() {
-            help = format!(
-                "{help}, by {}; the series {REST} is the sum of all but the {} groups with most sockets",
-                self.labels.join(", "),
-                self.limit
-            )
-            .into();
-        }
         let series = self.series.iter().filter_map(|series| {
             let (kind, _, sums) = series;
             let n = value(File::ALL[kind.0], State::ALL[kind.1].0, sums)?;
             Some((self.labels(series), n))
         });
-        gauge(encoder, name, &help, unit, series)
+        gauge(encoder, name, help, unit, series)
     }
 
     /// The text. It ends with `# EOF`.
@@ -262,6 +258,18 @@ impl Collector for Metrics {
             "unparsed_rows",
             "Rows that knetstat cannot parse; their sockets are not counted elsewhere",
             self.unparsed,
+        )?;
+        plain(
+            encoder,
+            "unread_namespaces",
+            "Network namespaces that could not be read; their sockets are not counted elsewhere",
+            self.closed,
+        )?;
+        plain(
+            encoder,
+            "unexamined_processes",
+            "Processes that could not be examined, so that owners and namespaces may be missing",
+            self.denied,
         )
     }
 }
@@ -314,6 +322,8 @@ mod tests {
             }],
             undecided: by_reason(&undecided),
             unparsed: 1,
+            closed: 2,
+            denied: 3,
         };
         metrics.text().unwrap()
     }
@@ -336,6 +346,8 @@ mod tests {
             "knetstat_undecided_sockets{reason=\"hidden\"} 1",
             "knetstat_undecided_sockets{reason=\"cut\"} 0",
             "knetstat_unparsed_rows 1",
+            "knetstat_unread_namespaces 2",
+            "knetstat_unexamined_processes 3",
         ] {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");
         }
@@ -348,6 +360,14 @@ mod tests {
         ] {
             assert!(labelled.lines().any(|other| other == line), "{line}\n{labelled}");
         }
+        // node_exporter takes the files of several commands together.
+        let help = |text: &str| {
+            let lines = text
+                .lines()
+                .filter(|line| line.starts_with("# HELP knetstat_sockets "));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert!(help(&text).len() == 1 && help(&text) == help(&labelled));
         let escaped = example(&["process"], 9);
         assert!(escaped.contains(r#"process="a\\\"b\n{}""#), "{escaped}");
     }
