@@ -154,11 +154,15 @@ impl Defaults {
         if let Some(shown) = row.options.get(self.info.name) {
             return Setting::Value(shown);
         }
-        if !self.info.is_of(row) {
+        let is_kept = !self.info.is_of(row) && self.info.is_kept_from(row);
+        if !self.info.is_of(row) && !is_kept {
             return Setting::Inapplicable;
         }
         if !row.has_options() {
             return Setting::Unknown(Reason::Forgotten);
+        }
+        if is_kept {
+            return Setting::Unknown(Reason::Undisclosed);
         }
         if self.info.is_on_mptcp_socket && row.options.get("TCP_IS_MPTCP") == Some("1") {
             return Setting::Unknown(Reason::Mptcp);
@@ -498,6 +502,34 @@ mod tests {
         );
         assert_eq!(default_of("IP_MULTICAST_ALL", fresh), known("0"));
         assert_eq!(default_of("IPV6_MULTICAST_ALL", fresh), known("1"));
+    }
+
+    /// The kernel writes the fields of these options on connections, so rows of connections lack
+    /// them: that is not known, and not "no".
+    #[test]
+    fn values_that_the_kernel_writes() {
+        const CONNECTION: &str = "0 0 10.0.0.1:7 10.0.0.2:9 ESTB A=1,uid=0,ino=5";
+        const LISTENER: &str = "0 0 10.0.0.1:7 0.0.0.0:* LSTN A=1,uid=0,ino=5";
+        for name in ["SO_INCOMING_CPU", "TCP_WINDOW_CLAMP"] {
+            let defaults = Defaults::new(by_name(name).unwrap());
+            let on =
+                |file, line: &str| match defaults.on(&Row::parse(file, line.as_bytes()).unwrap()) {
+                    Setting::Unknown(reason) => format!("{reason:?}"),
+                    Setting::Inapplicable => "inapplicable".to_owned(),
+                    Setting::Nothing => "nothing".to_owned(),
+                    Setting::Value(text) => text.to_owned(),
+                };
+            assert_eq!(on(TCP, CONNECTION), "Undisclosed", "{name}");
+            assert_eq!(
+                on(TCP, &CONNECTION.replace(" A=1,uid=0,ino=5", "")),
+                "Forgotten",
+                "{name}"
+            );
+            assert_ne!(on(TCP, LISTENER), "Undisclosed", "{name}");
+        }
+        let fastopen = Defaults::new(by_name("TCP_FASTOPEN").unwrap());
+        let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
+        assert!(matches!(fastopen.on(&row), Setting::Inapplicable));
     }
 
     /// If the kernel does not report a default, `man/options.txt` must have it.

@@ -106,6 +106,13 @@ impl Info {
         self.sockets.iter().any(|sockets| is_one_of(row, *sockets))
     }
 
+    /// Whether this socket, a TCP connection, has the option although only rows of listeners show it.
+    /// The kernel writes the value of a connection.
+    pub fn is_kept_from(&self, row: &Row<'_>) -> bool {
+        let is_of_listeners = self.sockets.contains(&Sockets::Listener);
+        is_of_listeners && self.is_unknown_if_connected && row.file.netid == Netid::Tcp
+    }
+
     /// Whether the option has an effect on this socket.
     pub fn has_effect(&self, row: &Row<'_>) -> bool {
         self.needs
