@@ -11,16 +11,18 @@ use crate::command::{output_of, said_by, selected_by, Said};
 use crate::groups::with_optmem;
 use crate::guest::guest;
 use crate::harness::Case;
-use crate::netns::in_fresh;
+use crate::netns::{in_fresh, panic_text};
 use crate::options::{each_name, entries, Answer, Early, Opt, Role, Subject};
 use crate::rights::NOBODY;
 use crate::rows::{File, Row};
 use crate::sockets::{ino, local, Plan};
-use anyhow::{ensure, Context, Result};
+use anyhow::{anyhow, ensure, Context, Result};
 use socket2::{SockAddr, Socket, Type};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -32,6 +34,12 @@ pub fn cases() -> Vec<Case> {
         }),
         Case::new("filter_answers::sysctls_changed_later", || {
             in_fresh(|| every_option(&[], SYSCTLS))
+        }),
+        // Other tests would see this sysctl, too, and have sockets in this namespace.
+        Case::alone("filter_answers::busy_read", busy_read),
+        Case::alone("filter_answers::first_namespace", || every_option(&[], &[])),
+        Case::new("filter_answers::sockets_that_come_and_go", || {
+            in_fresh(sockets_that_come_and_go)
         }),
         Case::new("filter_answers::hidden_options", || {
             in_fresh(hidden_options)
@@ -79,6 +87,72 @@ struct Sample {
 }
 
 /// Sets sysctls that this kernel has.
+/// The sysctl that is the default of SO_BUSY_POLL. It is that of all network namespaces.
+const BUSY_READ: &str = "/proc/sys/net/core/busy_read";
+
+fn busy_read() -> Result<()> {
+    let before = fs::read_to_string(BUSY_READ).context(BUSY_READ)?;
+    fs::write(BUSY_READ, "50")?;
+    let mut wrong = Vec::new();
+    let compared = in_fresh(|| {
+        let samples = samples()?;
+        let mut opts = each_name().filter(|opt| opt.name == "SO_BUSY_POLL");
+        let opt = opts.next().context("no SO_BUSY_POLL")?;
+        let values = samples.iter().filter_map(|sample| value(opt, sample, None));
+        ensure!(values.clone().count() > 0 && values.into_iter().all(|value| value == "50"));
+        compare(opt, &samples, None, &mut wrong)
+    });
+    fs::write(BUSY_READ, before)?;
+    compared?;
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// All sockets here are those of this process. Many come and go while the command examines processes
+/// and reads rows, but it never says that one is of another process, or of none.
+fn sockets_that_come_and_go() -> Result<()> {
+    let is_over = AtomicBool::new(false);
+    let come_and_go = || -> Result<usize> {
+        let mut open = VecDeque::new();
+        let mut count = 0;
+        while !is_over.load(Ordering::Relaxed) {
+            open.push_back(Plan::V4.udp()?);
+            if open.len() > 20 {
+                open.pop_front();
+            }
+            count += 1;
+        }
+        Ok(count)
+    };
+    let ask = || -> Result<()> {
+        for _ in 0..guest().scale(100, 20, 10) {
+            for filter in [
+                "process!=knetstat-guest-tests",
+                "not process=knetstat-guest-tests",
+            ] {
+                let said = said(true, &["-Huan", filter])?;
+                ensure!(
+                    said.status == Some(0) && said.out.is_empty(),
+                    "{filter}: {}{}",
+                    said.out,
+                    said.notes
+                );
+            }
+        }
+        Ok(())
+    };
+    let (asked, came) = thread::scope(|scope| {
+        let other = scope.spawn(come_and_go);
+        let asked = ask();
+        is_over.store(true, Ordering::Relaxed);
+        (asked, other.join())
+    });
+    asked?;
+    let came = came.map_err(|panic| anyhow!(panic_text(&*panic)))??;
+    ensure!(came > 100, "only {came} sockets came");
+    Ok(())
+}
+
 fn set_sysctls(sysctls: &[(&str, &str)]) -> Result<()> {
     for (path, value) in sysctls {
         let path = format!("/proc/sys/net/{path}");
