@@ -17,7 +17,7 @@
 //!   |         color, explanation, findings of rules, openmetrics, format (text or JSON), notes on
 //!   |         standard error, stdout
 //!   |
-//! model       row, glance, place, options, defaults, filter, query (files, states and filter), event,
+//! model       row, glance, place, options, defaults, filter, query (files, states and filter), holders, event,
 //!   |         tracker, comparison, counts, rules, findings, groups of metrics, words and states of
 //!   |         filters, similar, spelling
 //!   |
@@ -74,6 +74,7 @@ pub mod model {
     pub mod findings;
     pub mod glance;
     pub mod groups;
+    pub mod holders;
     pub mod kept;
     pub mod options;
     pub mod place;

@@ -99,8 +99,10 @@ pub fn search_all(
         } = entry
         {
             if passes && selected.contains(&row.file) {
-                let may_lack = owners.as_ref().is_some_and(|all| all.may_lack(row.ino));
-                let holders = Holders { known, may_lack };
+                let holders = Holders {
+                    known,
+                    may_lack: row.may_lack_owners,
+                };
                 take(row, holders);
                 search.add(row, line, holders);
             } else {

@@ -12,7 +12,7 @@ use crate::print::notes::{counted, unparsed_note, Notes};
 use crate::print::printer::Printer;
 use crate::print::stdout::say;
 use crate::source::copy::{Copy, Namespaces};
-use crate::source::files::{self, File};
+use crate::source::files::{self, File, Reads};
 use crate::source::{netns, rights};
 use anyhow::{bail, ensure, Context, Result};
 use jiff::ZonedDateTime;
@@ -56,7 +56,7 @@ pub fn run(
     if comparison.left == 0 {
         // Sockets that are not selected can still prove where the copy comes from.
         for file in File::ALL.iter().filter(|file| !query.files.contains(file)) {
-            files::read(*file, None, |line| {
+            files::read(*file, None, &Reads::default(), |line| {
                 let row = Row::parse(*file, line);
                 row.iter().for_each(|row| comparison.found(row));
                 Ok(())

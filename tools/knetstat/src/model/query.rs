@@ -4,11 +4,12 @@
 
 use crate::model::filter::{Filter, Holders};
 use crate::model::glance::Glance;
+use crate::model::holders::Holding;
 use crate::model::row::Row;
 use crate::model::states::States;
 use crate::model::truth::{Truth, Undecided};
 use crate::source::copy::Namespaces;
-use crate::source::files::{self, Copied, File, Needle};
+use crate::source::files::{self, Copied, File, Needle, Reads};
 use crate::source::namespaces::Netns;
 use crate::source::process::{Detail, Owner, Owners};
 use anyhow::{ensure, Result};
@@ -123,20 +124,26 @@ impl Query {
         let mut outcome = Outcome::default();
         let namespaces = owners.map_or(&[][..], |owners| &owners.namespaces);
         let own = namespaces.first();
+        let owned = owners.map(|owners| Holding::new(owners, self.filter.needs_owners));
+        let reads = Reads::default();
+        let holders_of = |row: &Row<'_>| match &owned {
+            Some(owned) => owned.of(row, row.file, &reads),
+            None => Holders::default(),
+        };
         let mut pass =
             |at: (File, _), line: &[u8], outcome: &mut Outcome| match is_left_out(at.0, line) {
                 true => Ok(()),
-                false => self.pass(at, line, owners, outcome, &mut take),
+                false => self.pass(at, line, holders_of, outcome, &mut take),
             };
         for file in self.files.iter().copied() {
             let take = |line: &[u8]| pass((file, own), line, &mut outcome);
-            let is_there = files::read(file, needle, take)?;
+            let is_there = files::read(file, needle, &reads, take)?;
             outcome.files += usize::from(is_there);
         }
         if self.all_netns {
             outcome.may_lack_netns = owners.is_some_and(|owners| owners.unseen.is_any());
             for netns in namespaces.iter().skip(1) {
-                self.read_other(netns, needle, &mut outcome, &mut pass)?;
+                self.read_other(netns, needle, &reads, &mut outcome, &mut pass)?;
             }
         }
         Ok(outcome)
@@ -147,6 +154,7 @@ impl Query {
         &self,
         netns: &'n Rc<Netns>,
         needle: Option<&Needle>,
+        reads: &Reads,
         outcome: &mut Outcome,
         pass: &mut impl FnMut((File, Option<&'n Rc<Netns>>), &[u8], &mut Outcome) -> Result<()>,
     ) -> Result<()> {
@@ -157,7 +165,7 @@ impl Query {
             };
             // A namespace that is gone has no sockets.
             if let Some(opened) = opened {
-                files::read_opened(opened, file, needle, |line| {
+                files::read_opened(opened, file, needle, reads, |line| {
                     pass((file, Some(netns)), line, outcome)
                 })?;
             }
@@ -198,7 +206,7 @@ impl Query {
             self.pass(
                 (file, netns.as_ref()),
                 line,
-                None,
+                |_| Holders::default(),
                 &mut outcome,
                 &mut |entry| {
                     if let Entry::Row { row, .. } = entry {
@@ -223,20 +231,16 @@ impl Query {
     }
 
     /// Passes a line to `take`, parsed and filtered.
-    fn pass(
+    fn pass<'h>(
         &self,
         (file, netns): (File, Option<&Rc<Netns>>),
         line: &[u8],
-        owners: Option<&Owners>,
+        holders_of: impl Fn(&Row<'_>) -> Holders<'h>,
         outcome: &mut Outcome,
         take: &mut impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<()> {
         let mut row = Row::begin(file, line).map(|row| Row { netns, ..row });
-        let ino = row.as_ref().and_then(|row| row.ino);
-        let holders = Holders {
-            known: owners.map_or(&[][..], |owners| owners.of(ino)),
-            may_lack: owners.is_some_and(|owners| owners.may_lack(ino)),
-        };
+        let holders = row.as_ref().map_or_else(Holders::default, holders_of);
         if let Some(row) = &mut row {
             row.may_lack_owners = holders.may_lack;
         }

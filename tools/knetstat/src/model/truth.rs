@@ -54,7 +54,7 @@ impl Reason {
         (
             Reason::Owners,
             "owners",
-            "processes that could not be examined may have them open",
+            "processes that could not be examined, or that have just closed them, may have them open",
         ),
         (
             Reason::Shared,

@@ -5,8 +5,9 @@
 use crate::source::proc_mount;
 use anyhow::{bail, ensure, Context, Result};
 use memchr::memmem::Finder;
+use std::cell::Cell;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::str;
 
@@ -135,14 +136,39 @@ impl Needle {
 pub fn read(
     file: File,
     needle: Option<&Needle>,
+    reads: &Reads,
     take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<bool> {
     let opened = open_own(file)?;
     let is_there = opened.is_some();
     if let Some(opened) = opened {
-        read_opened(opened, file, needle, take)?;
+        read_opened(opened, file, needle, reads, take)?;
     }
     Ok(is_there)
+}
+
+/// The number of reads of files so far. A fact that was found out after a read is not older than the
+/// rows of that read.
+#[derive(Debug, Default)]
+pub struct Reads(Cell<u64>);
+
+impl Reads {
+    pub fn count(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// A file whose reads are counted.
+struct Counted<'r> {
+    file: fs::File,
+    reads: &'r Reads,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reads.0.set(self.reads.0.get() + 1);
+        self.file.read(buffer)
+    }
 }
 
 /// Opens a file in the network namespace of this process. `None` if it does not exist.
@@ -170,7 +196,7 @@ pub fn read_in(
     let Some(opened) = open(directory, file)? else {
         return Ok(false);
     };
-    read_opened(opened, file, needle, take)?;
+    read_opened(opened, file, needle, &Reads::default(), take)?;
     Ok(true)
 }
 
@@ -179,8 +205,13 @@ pub fn read_opened(
     opened: fs::File,
     file: File,
     needle: Option<&Needle>,
+    reads: &Reads,
     take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
+    let opened = Counted {
+        file: opened,
+        reads,
+    };
     let mut reader = BufReader::with_capacity(BUFFER, opened);
     // Skip the header.
     reader.skip_until(b'\n').with_context(|| file.name())?;

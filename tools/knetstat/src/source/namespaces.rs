@@ -101,6 +101,11 @@ impl Netns {
         }
     }
 
+    /// Whether it is that of this process.
+    pub fn is_own(&self) -> bool {
+        self.is_own
+    }
+
     /// A number that no other namespace has at the same time.
     pub fn id(&self) -> u64 {
         self.ino.or(self.file).unwrap_or_default()
@@ -347,9 +352,7 @@ impl Search {
             by_ino.extend(netns.ino.map(|ino| (ino, at)));
         }
         for (ino, path, name) in kept {
-            let at = *by_ino
-                .entry(ino)
-                .or_insert_with(|| self.place(ino, &path));
+            let at = *by_ino.entry(ino).or_insert_with(|| self.place(ino, &path));
             let netns = &mut self.found[at];
             netns.kept_by.push(path);
             netns.names.extend(name);

@@ -30,6 +30,7 @@ pub struct Owners {
     pub unseen: Unseen,
     /// The network namespaces, if they were looked for: that of this process first.
     pub namespaces: Vec<Rc<Netns>>,
+    detail: Detail,
 }
 
 impl Owners {
@@ -66,7 +67,17 @@ impl Owners {
             owners,
             unseen,
             namespaces,
+            detail,
         })
+    }
+
+    /// Examines all processes once more.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Owners::scan`].
+    pub fn again(&self) -> Result<Self> {
+        Self::scan(self.detail)
     }
 
     /// The owners of a socket. An inode of 0 has none.

@@ -66,7 +66,7 @@ pub enum NetnsName {
 }
 
 /// The processes that have the socket of a row open.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Holders<'a> {
     /// Those that were found.
     pub known: &'a [Owner],
