@@ -167,7 +167,7 @@ test-load:
 # make test-volume [KERNEL=NAME] [FAULT=leak-memory|leak-namespace]
 test-volume:
 	+@vm/volume.sh $(if $(FAULT),--fault '$(FAULT)') $(named)
-# Runs each fuzz target for so many seconds.
+# Runs each fuzz target for the given number of seconds.
 # make fuzz [SECONDS=60]
 .PHONY: fuzz
 fuzz:

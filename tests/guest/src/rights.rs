@@ -296,7 +296,7 @@ fn sockets() -> Result<Held> {
             let all = table().iter().filter(|opt| opt.is_on(plan, role));
             for opt in all.filter(|opt| !APART.contains(&opt.name)) {
                 if let Some(value) = opt.tries.first() {
-                    // What is refused is in no row.
+                    // A value that the kernel refuses is in no row.
                     let _ = subject.give(opt, value);
                 }
             }
