@@ -13,6 +13,7 @@ use arbitrary::Arbitrary;
 use knetstat::model::filter::{Filter, Holders};
 use knetstat::model::options;
 use knetstat::model::row::{Row, State};
+use knetstat::model::words::WORDS;
 use knetstat::print::json::JsonPrinter;
 use knetstat::print::layout::Layout;
 use knetstat::print::printer::Printer;
@@ -204,19 +205,12 @@ const COMPARED: [(&str, &str); 7] = [
 
 const OPERATORS: [&str; 6] = ["=", "!=", "<", "<=", ">", ">="];
 
-const WORDS: [&str; 60] = [
-    "state",
-    "exclude",
+/// Other words of filters than those of the parser's table: operators, operands and states.
+const OPERANDS: [&str; 38] = [
     "all",
     "established",
     "listening",
-    "src",
-    "dst",
-    "sport",
-    "dport",
-    "dev",
     "lo",
-    "fwmark",
     "0x1/0x3",
     "inet:any",
     "inet6::22",
@@ -224,7 +218,6 @@ const WORDS: [&str; 60] = [
     "*%lo",
     "localhost",
     "LISTEN",
-    "cgroup",
     "autobound",
     "=",
     "!=",
@@ -234,10 +227,7 @@ const WORDS: [&str; 60] = [
     "<=",
     "(",
     ")",
-    "not",
     "!",
-    "and",
-    "or",
     "&",
     "||",
     ":ssh",
@@ -246,15 +236,8 @@ const WORDS: [&str; 60] = [
     "1.2.3.4/8",
     "*",
     "*:80",
-    "diag",
     "diag=no-ack",
     "diag!=own-window",
-    "process",
-    "pid",
-    "uid",
-    "ino",
-    "backlog",
-    "drops",
     "'x'",
     "\"",
     "=0",
@@ -262,15 +245,17 @@ const WORDS: [&str; 60] = [
     ">1s",
     "nginx",
     "cubic",
-    "container",
-    "cgroup",
-    "netns",
 ];
 
 impl Word<'_> {
     fn text(self) -> String {
         match self {
-            Word::Known(index) => WORDS[usize::from(index) % WORDS.len()].to_owned(),
+            Word::Known(index) => {
+                let index = usize::from(index) % (WORDS.len() + OPERANDS.len());
+                let name = WORDS.get(index).map(|word| word.name);
+                name.unwrap_or_else(|| OPERANDS[index - WORDS.len()])
+                    .to_owned()
+            }
             Word::Option(index) => name(index).to_owned(),
             Word::Number(n) => n.to_string(),
             Word::Text(text) => text.to_owned(),

@@ -102,6 +102,57 @@ fn the_map_has_the_top_level() {
     }
 }
 
+/// Where a row of the table names a file and something in it, both exist.
+#[test]
+fn the_table_names_what_exists() {
+    let text = read(&project().join("CONTRIBUTING.md"));
+    let (_, table) = text
+        .split_once("\n## Where to do what\n")
+        .expect("the table");
+    let (table, _) = table.split_once("\n### ").expect("the next section");
+    let mut count = 0;
+    for row in table.lines().filter(|line| line.starts_with('|')) {
+        let spans: Vec<_> = row.split('`').skip(1).step_by(2).collect();
+        let is_path = |span: &str| !span.contains(' ') && span.contains(['/', '.']);
+        // A path is one from the top level, from the command's sources, or beside the one before it.
+        let mut files: Vec<PathBuf> = Vec::new();
+        for span in spans.iter().filter(|span| is_path(span)) {
+            let folders = ["", "tools/knetstat/src"].map(PathBuf::from).into_iter();
+            let beside = files
+                .last()
+                .and_then(|file| file.parent())
+                .map(Path::to_owned);
+            // In the name of a file to add, a word in capitals stands for the name.
+            let span = span.replace("NAME", "debian");
+            let found = folders.chain(beside).map(|folder| folder.join(&span));
+            let mut found =
+                found.filter(|path| path.is_absolute() || project().join(path).exists());
+            files.push(
+                found
+                    .next()
+                    .unwrap_or_else(|| panic!("{span} does not exist: {row}")),
+            );
+        }
+        files.retain(|file| project().join(file).is_file());
+        let is_name = |span: &str| {
+            span.contains('_')
+                || span.contains("::")
+                || span.starts_with(|c: char| c.is_uppercase())
+        };
+        for span in spans.iter().filter(|span| !is_path(span) && is_name(span)) {
+            let name = span.rsplit("::").next().expect("a name");
+            let has_it = |file: &PathBuf| read(&project().join(file)).contains(name);
+            let is_placeholder = ["NAME", "ID"].contains(span);
+            assert!(
+                is_placeholder || files.iter().any(has_it),
+                "no {span} there: {row}"
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 8, "only {count} names");
+}
+
 #[test]
 fn reports_of_vulnerabilities_go_to_the_maintainers() {
     let Ok(control) = fs::read_to_string(project().join("debian/control")) else {

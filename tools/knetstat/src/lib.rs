@@ -29,14 +29,7 @@
 //! A file imports only from its own layer and from layers below. Imports form no cycle.
 //! `tests/host/tests/layers.rs` checks this.
 //!
-//! Tests compare knetstat(8) with flags, commands, filter words and JSON keys:
-//!
-//! | to add | edit |
-//! |---|---|
-//! | a flag or a command | `cli/args.rs`, `commands/`, knetstat(8) |
-//! | a filter word | an entry of `WORDS` in `model/words.rs`, knetstat(8) |
-//! | a column | an entry of `NAMES` in `model/columns.rs`, its width in `print/columns.rs`, knetstat(8) |
-//! | a JSON key | a field in `print/json.rs`, knetstat(8) |
+//! CONTRIBUTING.md says where to add what.
 
 pub mod cli;
 pub mod commands {
