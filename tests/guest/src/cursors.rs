@@ -29,11 +29,11 @@ const PORT: u16 = 40_000;
 /// The port that UDP sockets connect to. Nothing is sent there.
 const PEER: u16 = 9;
 
-/// The size of a buffer that has room for a window. A read(2) returns one at most.
-const WINDOW: usize = 1 << 20;
+/// The size of a read(2) that has room for a whole buffer of the module. It returns one at most.
+const LARGE_READ: usize = 1 << 20;
 
-/// The buffer of a shell or of the C library.
-const BUFFER: usize = 4096;
+/// The size of a read(2) by a shell or the C library.
+const SMALL_READ: usize = 4096;
 
 /// A time in which RCU frees the sockets that were closed, so that new ones get their memory.
 const GRACE_PERIOD: Duration = Duration::from_millis(100);
@@ -153,7 +153,7 @@ impl Kind {
     }
 }
 
-/// Sets options that make the row of a socket longer, so that fewer sockets fill a window.
+/// Sets options that make the row of a socket longer, so that fewer sockets fill a buffer.
 pub fn lengthen(plan: Plan, socket: &Socket) -> Result<()> {
     const IPV6_RECVPATHMTU: i32 = 60;
     const IPV6_RECVORIGDSTADDR: i32 = 74;
@@ -294,18 +294,18 @@ struct Reading {
 
 const READINGS: &[Reading] = &[
     Reading {
-        name: "moves_after_the_first_window",
-        size: WINDOW,
+        name: "moves_after_the_first_buffer",
+        size: LARGE_READ,
         each: false,
     },
     Reading {
-        name: "moves_after_every_window",
-        size: WINDOW,
+        name: "moves_after_every_buffer",
+        size: LARGE_READ,
         each: true,
     },
     Reading {
         name: "moves_after_every_4_kib",
-        size: BUFFER,
+        size: SMALL_READ,
         each: true,
     },
 ];
@@ -529,7 +529,7 @@ fn every_move(kind: &'static Kind, reading: &Reading) -> Result<()> {
     let mut tried = 0;
     // With KASAN and lockdep, UDP sockets move slowly: a minute for each kind.
     let checks_itself = matches!(guest().scale, Scale::Checked | Scale::Slowest);
-    let only_quick = reading.size == BUFFER || reading.each && !kind.is_tcp && checks_itself;
+    let only_quick = reading.size == SMALL_READ || reading.each && !kind.is_tcp && checks_itself;
     for moving in MOVES {
         if only_quick && !moving.is_quick() {
             continue;

@@ -38,23 +38,15 @@ pub struct Guest {
 impl Guest {
     fn from_env() -> Result<Self> {
         let var = |name| std::env::var(name).with_context(|| format!("{name} is not set"));
-        let name = var("KNETSTAT_KERNEL")?;
-        let scale = match std::env::var("KNETSTAT_SCALE").as_deref() {
-            Ok("fast") => Scale::Fast,
-            Ok("checked") => Scale::Checked,
-            Ok("emulated") => Scale::Emulated,
-            Ok("slowest") => Scale::Slowest,
-            Ok(other) if !other.is_empty() => {
-                bail!("KNETSTAT_SCALE={other} is none of fast, checked, emulated, slowest")
-            }
-            _ => match name.as_str() {
-                "uml" => Scale::Fast,
-                "debug" => Scale::Checked,
-                _ => Scale::Emulated,
-            },
+        let scale = match var("KNETSTAT_SCALE")?.as_str() {
+            "fast" => Scale::Fast,
+            "checked" => Scale::Checked,
+            "emulated" => Scale::Emulated,
+            "slowest" => Scale::Slowest,
+            other => bail!("KNETSTAT_SCALE={other} is none of fast, checked, emulated, slowest"),
         };
         Ok(Self {
-            name,
+            name: var("KNETSTAT_KERNEL")?,
             scale,
             ko: var("KNETSTAT_KO")?.into(),
             dir: var("KNETSTAT_DIR")?.into(),

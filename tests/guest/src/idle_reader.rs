@@ -28,11 +28,11 @@ use std::time::Duration;
 /// The port of every socket of a crowd, and that of L2TP.
 const PORT: u16 = 1701;
 
-/// The number of sockets of a crowd. Their rows take more than two windows.
+/// The number of sockets of a crowd. Their rows take more than two buffers.
 const CROWD: usize = 3000;
 
-/// The size of a buffer that has room for a window. A read(2) returns one at most.
-const WINDOW: usize = 1 << 20;
+/// The size of a read(2) that has room for a whole buffer of the module. It returns one at most.
+const BUFFER: usize = 1 << 20;
 
 /// The seconds within which the kernel frees a socket without references.
 const PROMPT: u64 = 1;
@@ -78,16 +78,16 @@ const RESTS: &[Rest] = &[
         reads: &[4096],
     },
     Rest {
-        name: "after a window",
-        reads: &[WINDOW],
+        name: "after a buffer",
+        reads: &[BUFFER],
     },
     Rest {
-        name: "4 KiB behind a window",
-        reads: &[WINDOW, 4096],
+        name: "4 KiB behind a buffer",
+        reads: &[BUFFER, 4096],
     },
     Rest {
-        name: "after two windows",
-        reads: &[WINDOW, WINDOW],
+        name: "after two buffers",
+        reads: &[BUFFER, BUFFER],
     },
 ];
 
@@ -142,7 +142,7 @@ impl Reader {
     /// Reads to the end. Only sockets of the crowd may be listed, and none twice.
     fn go_on(mut self, crowd: &BTreeSet<u64>) -> Result<()> {
         loop {
-            let lines = read_lines(&mut self.from, WINDOW)?;
+            let lines = read_lines(&mut self.from, BUFFER)?;
             if lines.is_empty() {
                 break;
             }
@@ -262,7 +262,7 @@ fn fill(from: &Socket, to: &Socket) -> Result<()> {
 }
 
 /// All sockets of a crowd are closed, each with an unread datagram. The receive buffers of those
-/// around the end of a window are full.
+/// around the end of a buffer are full.
 fn unread_datagrams_are_freed(rest: &Rest) -> Result<()> {
     let group = match InGroup::enter("knetstat-idle-reader") {
         Ok(group) => Some(group),
@@ -280,9 +280,9 @@ fn unread_datagrams_are_freed(rest: &Rest) -> Result<()> {
 
     let reader = Reader::at(File::Udp, rest)?;
     let mut ends = Vec::new();
-    for windows in 1..=rest.reads.len() {
-        let reads = &[WINDOW; 2][..windows];
-        let name = "windows";
+    for buffers in 1..=rest.reads.len() {
+        let reads = &[BUFFER; 2][..buffers];
+        let name = "buffers";
         let shown = Reader::at(File::Udp, &Rest { name, reads })?.shown;
         ends.extend(shown.last().copied());
     }
@@ -446,12 +446,12 @@ impl Drop for L2tp {
 /// The local address of the tunnel's socket.
 const TUNNEL: &str = "127.0.0.1:1701";
 
-/// Reads a window that ends at the tunnel's socket. To get there, creates and closes sockets that
+/// Reads a buffer that ends at the tunnel's socket. To get there, creates and closes sockets that
 /// come before it.
 fn end_at_tunnel(newer: &mut Vec<Socket>, first: usize) -> Result<fs::File> {
     for _ in 0..20 {
         let mut from = fs::File::open(File::Udp.path())?;
-        let lines = read_lines(&mut from, WINDOW)?;
+        let lines = read_lines(&mut from, BUFFER)?;
         let locals: Vec<_> = lines
             .lines()
             .skip(1)
@@ -466,7 +466,7 @@ fn end_at_tunnel(newer: &mut Vec<Socket>, first: usize) -> Result<fs::File> {
             newer.push(udp(first + newer.len())?);
         }
     }
-    bail!("no window ends at the tunnel's socket")
+    bail!("no buffer ends at the tunnel's socket")
 }
 
 /// A reader stops at the socket of a tunnel. The tunnel is deleted, then the modules are unloaded,

@@ -44,7 +44,7 @@ pub fn cases() -> Vec<Case> {
             no_memory_for_a_namespace,
         ),
         Case::alone("lifecycle::no_memory_to_read", no_memory_to_read),
-        Case::alone("lifecycle::windows_are_freed", windows_are_freed),
+        Case::alone("lifecycle::buffers_are_freed", buffers_are_freed),
         Case::alone("lifecycle::unloads_and_loads_at_the_end", || {
             unload()?;
             nothing_left()?;
@@ -102,8 +102,8 @@ fn unload() -> Result<()> {
 }
 
 /// Files that were read and closed leave no memory behind.
-fn windows_are_freed() -> Result<()> {
-    const WINDOW: u64 = 128;
+fn buffers_are_freed() -> Result<()> {
+    const BUFFER: u64 = 128;
     let count = guest().scale(4000, 2000, 1000);
     let available = || -> Result<u64> {
         let text = fs::read_to_string("/proc/meminfo")?;
@@ -116,10 +116,10 @@ fn windows_are_freed() -> Result<()> {
         fs::File::open(file.path())?.read_exact(&mut [0; 10])?;
     }
     let gone = before.saturating_sub(available()?);
-    let all = count as u64 * WINDOW;
+    let all = count as u64 * BUFFER;
     ensure!(
         gone < all / 2,
-        "{gone} KiB are gone; all windows had {all} KiB"
+        "{gone} KiB are gone; all buffers had {all} KiB"
     );
     Ok(())
 }
