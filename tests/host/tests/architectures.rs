@@ -33,6 +33,8 @@ fn all_files_name_all() {
         for (file, words) in [
             ("rust/standalone.mk", format!("ifdef CONFIG_{config}\n")),
             ("vm/machines/qemu.sh", format!("\n{debian})\n")),
+            ("scripts/packages/knetstat.spec.in", machine.to_owned()),
+            ("scripts/packages/PKGBUILD.in", machine.to_owned()),
             ("debian/knetstat-dkms.dkms", machine.to_owned()),
             ("debian/control", format!("linux-headers-{debian} ")),
             (
@@ -56,7 +58,12 @@ fn sentences_name_all() {
     let names = call("architecture_names");
     let names = names.trim_end();
     assert!(names.starts_with("amd64"), "{names:?}");
-    for file in ["README.md", "man/knetstat.4", "docs/package.md"] {
+    for file in [
+        "README.md",
+        "man/knetstat.4",
+        "docs/comparison.md",
+        "docs/package.md",
+    ] {
         let text = fs::read_to_string(project().join(file)).expect(file);
         assert!(text.contains(names), "{file} lacks {names:?}");
     }
