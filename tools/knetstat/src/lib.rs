@@ -17,8 +17,9 @@
 //!   |         color, explanation, findings of rules, openmetrics, format (text or JSON), notes on
 //!   |         standard error, stdout
 //!   |
-//! model       row, glance, place, options, defaults, filter, query (files, states and filter), holders, event,
-//!   |         tracker, comparison, counts, rules, findings, groups of metrics, words and states of
+//! model       row, glance, place, options, defaults, filter, query (files, states and filter), holders,
+//!   |         reach (whether a query can select anything), event, tracker, comparison, counts, rules,
+//!   |         findings, groups of metrics, words and states of
 //!   |         filters, similar, spelling
 //!   |
 //! source      files of the module, copy of the files, fresh sockets, process, cgroup, services,
@@ -73,6 +74,7 @@ pub mod model {
     pub mod place;
     pub mod quantity;
     pub mod query;
+    pub mod reach;
     pub mod row;
     pub mod rules;
     pub mod similar;

@@ -4,7 +4,7 @@
 
 use crate::model::row::{Row, State};
 use crate::model::similar::{best, likeness};
-use crate::source::files::{Family, Netid};
+use crate::source::files::{Family, File, Netid};
 use crate::source::rights;
 pub use knetstat_man::{Answer, Hidden, Kind, Sockets};
 use std::borrow::Cow;
@@ -77,14 +77,14 @@ pub fn all() -> &'static [Info] {
     OPTIONS
 }
 
-/// Whether the socket of a row is one of these.
-fn is_one_of(row: &Row<'_>, sockets: Sockets) -> bool {
-    let is_udp = row.file.netid == Netid::Udp;
-    let is_inet6 = row.file.family == Family::Inet6;
+/// Whether a socket of this file in this state is one of these.
+pub fn is_one_of(file: File, state: State, sockets: Sockets) -> bool {
+    let is_udp = file.netid == Netid::Udp;
+    let is_inet6 = file.family == Family::Inet6;
     match sockets {
         Sockets::Any => true,
         Sockets::Tcp => !is_udp,
-        Sockets::Listener => row.state == State::Listen,
+        Sockets::Listener => state == State::Listen,
         Sockets::Udp => is_udp,
         Sockets::Inet6 => is_inet6,
         Sockets::Udp6 => is_udp && is_inet6,
@@ -103,7 +103,8 @@ impl Info {
 
     /// Whether the row of such a socket can show this option.
     pub fn is_of(&self, row: &Row<'_>) -> bool {
-        self.sockets.iter().any(|sockets| is_one_of(row, *sockets))
+        let mut sockets = self.sockets.iter();
+        sockets.any(|sockets| is_one_of(row.file, row.state, *sockets))
     }
 
     /// Whether this socket, a TCP connection, has the option although only rows of listeners show it.

@@ -76,6 +76,13 @@ pub enum Field {
 }
 
 impl Field {
+    /// The word of filters.
+    pub fn name(self) -> &'static str {
+        let mut words = WORDS.iter();
+        let word = words.find(|word| word.meaning == Meaning::Number(self));
+        word.expect("a word for each field").name
+    }
+
     /// The number of a row. `None` if such a socket does not have it.
     ///
     /// # Errors

@@ -2,7 +2,10 @@
 
 //! Notes on standard error about what is missing from the output.
 
+use crate::model::filter::Part;
+use crate::model::options::Sockets;
 use crate::model::query::{Outcome, Query};
+use crate::model::reach::{unreachable, Missing, Unreachable};
 use crate::model::row::State;
 use crate::model::states::States;
 use crate::model::tracker::Tracker;
@@ -90,6 +93,62 @@ pub fn bound_note(query: &Query, outcome: &Outcome) -> Option<&'static str> {
     )
 }
 
+/// A word for sockets.
+fn sockets_of(part: Part) -> String {
+    let words = part.sockets.iter().map(|sockets| match sockets {
+        Sockets::Any => "sockets",
+        Sockets::Tcp => "TCP sockets",
+        Sockets::Listener => "listeners",
+        Sockets::Udp => "UDP sockets",
+        Sockets::Inet6 => "IPv6 sockets",
+        Sockets::Udp6 => "UDP sockets over IPv6",
+    });
+    words.collect::<Vec<_>>().join(" and ")
+}
+
+/// The flags that add sockets to a query. `has_states` is whether the filter selects the states, so
+/// that flags do not.
+fn flags_for(missing: &Missing, has_states: bool) -> String {
+    let netid = missing.netid.map(|netid| match netid {
+        Netid::Tcp => "-t",
+        Netid::Udp => "-u",
+    });
+    let inet6 = missing.inet6.then_some("-6");
+    let mut flags: Vec<_> = netid.into_iter().chain(inet6).map(str::to_owned).collect();
+    if let Some(states) = missing.states {
+        let all = State::ALL.iter().filter(|(state, ..)| states.has(*state));
+        let is_listening = states.without(States::LISTENING) == States::NONE;
+        flags.push(match (has_states, is_listening) {
+            (true, _) => {
+                let names: Vec<_> = all.map(|(_, _, name)| format!("state {name}")).collect();
+                format!("'{}' to the states", names.join(" "))
+            }
+            (false, true) => "-l or -a".to_owned(),
+            (false, false) => "-a".to_owned(),
+        });
+    }
+    flags.join(" and ")
+}
+
+/// The note that the query can select no socket, with the reason and what to add. `None` if it can.
+pub fn unreachable_note(query: &Query) -> Option<String> {
+    let Unreachable { parts, missing } = unreachable(query)?;
+    let reasons = parts.iter().map(|part| {
+        let sockets = sockets_of(*part);
+        format!("only {sockets} have {}", part.name)
+    });
+    let reasons: Vec<_> = reasons.collect();
+    let reason = match reasons.is_empty() {
+        true => "no socket can have all that it tests".to_owned(),
+        false => reasons.join(", and "),
+    };
+    let has_states = query.filter.states.is_some();
+    let add = missing.map_or(String::new(), |missing| {
+        format!("; add {}", flags_for(&missing, has_states))
+    });
+    Some(format!("the filter selects no socket: {reason}{add}"))
+}
+
 /// The note that owners may be missing, with the reasons and with what helps. `None` if all
 /// processes were examined.
 fn owners_note(unseen: &Unseen, missing: &str) -> Option<String> {
@@ -162,6 +221,10 @@ impl<'a> Notes<'a> {
         if undecided.sockets > 0 {
             say(undecided_note(undecided));
         }
+        // Selected rows prove that a newer module shows more than this command knows.
+        if self.outcome.selected == 0 {
+            unreachable_note(self.query).iter().for_each(say);
+        }
         let mut defaults = self.query.filter.options.iter();
         if let Some(failure) = defaults.find_map(|defaults| defaults.failure()) {
             say(failure);
@@ -179,9 +242,60 @@ impl<'a> Notes<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{owners_note, undecided_note, unparsed_note};
+    use super::{owners_note, undecided_note, unparsed_note, unreachable_note};
+    use crate::model::filter::Filter;
+    use crate::model::query::Query;
+    use crate::model::states::States;
     use crate::model::truth::{Reason, Truth, Undecided};
+    use crate::source::files::{Family, File, Netid};
     use crate::source::process::{Sight, Unseen};
+    use crate::source::services::Services;
+
+    #[test]
+    fn filters_that_select_nothing() {
+        let tcp = |file: &File| file.netid == Netid::Tcp;
+        let ipv4 = |file: &File| file.family == Family::Inet;
+        let all = |_: &File| true;
+        for (filter, is_read, expected) in [
+            (
+                "recv-q > backlog",
+                &tcp as &dyn Fn(&File) -> bool,
+                Some("only listeners have backlog; add -l or -a"),
+            ),
+            ("drops>0", &tcp, Some("only UDP sockets have drops; add -u")),
+            (
+                "state established TCP_FASTOPEN",
+                &all,
+                Some("only listeners have TCP_FASTOPEN; add 'state listening' to the states"),
+            ),
+            (
+                "IPV6_V6ONLY backlog>0",
+                &ipv4,
+                Some(
+                    "only IPv6 sockets have IPV6_V6ONLY, and only listeners have backlog; add -6 \
+                    and -l or -a",
+                ),
+            ),
+            (
+                "state all backlog>0 drops>0",
+                &all,
+                Some("no socket can have all that it tests"),
+            ),
+            ("backlog>0 or uid=0", &tcp, None),
+        ] {
+            let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
+            let query = Query {
+                files: File::ALL.into_iter().filter(is_read).collect(),
+                states: filter.states.unwrap_or(States::DEFAULT),
+                filter,
+                is_strict: false,
+                threads: false,
+                all_netns: false,
+            };
+            let expected = expected.map(|reason| format!("the filter selects no socket: {reason}"));
+            assert_eq!(unreachable_note(&query), expected);
+        }
+    }
 
     fn unseen(denied: usize, uncertain: usize, sight: Sight) -> Unseen {
         Unseen {

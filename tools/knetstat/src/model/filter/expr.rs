@@ -7,11 +7,12 @@ use crate::model::filter::host::Host;
 use crate::model::filter::op::Op;
 use crate::model::filter::value::Pattern;
 use crate::model::glance::Glance;
-use crate::model::options::Kind;
-use crate::model::row::Row;
+use crate::model::options::{is_one_of, Kind, Sockets};
+use crate::model::row::{Row, State};
 use crate::model::truth::{Reason, Reasons, Truth};
 use crate::model::words::{Field, Side};
 use crate::source::cgroup::Cgroup;
+use crate::source::files::File;
 use crate::source::process::Owner;
 use crate::source::text::unescape;
 use std::rc::Rc;
@@ -63,6 +64,42 @@ pub struct Test {
 pub enum NetnsName {
     Ino(u64),
     Name(String),
+}
+
+/// A part of a row that only some sockets have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub name: &'static str,
+    /// The sockets that have it.
+    pub sockets: &'static [Sockets],
+}
+
+impl Part {
+    /// Whether a socket of this file in this state can have it.
+    pub fn is_of(self, file: File, state: State) -> bool {
+        let mut sockets = self.sockets.iter();
+        sockets.any(|sockets| is_one_of(file, state, *sockets))
+    }
+
+    fn of_field(field: Field) -> Option<Self> {
+        let sockets: &[_] = match field {
+            Field::Backlog => &[Sockets::Listener],
+            Field::Drops => &[Sockets::Udp],
+            Field::Uid | Field::Ino | Field::RecvQ | Field::SendQ => return None,
+        };
+        let name = field.name();
+        Some(Self { name, sockets })
+    }
+
+    /// `None` if the row of a socket without the option may lack it because its value is not known.
+    fn of_option(defaults: &Defaults) -> Option<Self> {
+        let info = defaults.info;
+        let is_of_listeners = info.sockets.contains(&Sockets::Listener);
+        (!is_of_listeners || !info.is_unknown_if_connected).then_some(Self {
+            name: info.name,
+            sockets: info.sockets,
+        })
+    }
 }
 
 /// The processes that have the socket of a row open.
@@ -131,6 +168,58 @@ impl Expr {
             Expr::Not(inner) => !inner.evaluate(test),
             part => test(part),
         }
+    }
+
+    /// The parts of a row without which a condition is false. Several only in a comparison of two
+    /// fields.
+    fn parts(&self) -> Vec<Part> {
+        match self {
+            Expr::Diag | Expr::Sign(Op::Eq, _) => vec![Part {
+                name: "diag",
+                sockets: &[Sockets::Tcp],
+            }],
+            Expr::Number(field, _, operand) => {
+                let other = match operand {
+                    Operand::Field(other) => Part::of_field(*other),
+                    Operand::Number(_) => None,
+                };
+                Part::of_field(*field).into_iter().chain(other).collect()
+            }
+            Expr::IsOn(defaults) => Part::of_option(defaults).into_iter().collect(),
+            Expr::Option(test) => Part::of_option(&test.defaults).into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Adds the parts of rows that its conditions test, each once.
+    pub fn add_parts(&self, parts: &mut Vec<Part>) {
+        match self {
+            Expr::And(left, right) | Expr::Or(left, right) => {
+                left.add_parts(parts);
+                right.add_parts(parts);
+            }
+            Expr::Not(inner) => inner.add_parts(parts),
+            condition => {
+                for part in condition.parts() {
+                    if !parts.contains(&part) {
+                        parts.push(part);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a socket of this file in this state can meet it: it is false if the socket lacks what
+    /// it tests, and unknown otherwise.
+    pub fn can_be_met(&self, file: File, state: State) -> Truth {
+        self.evaluate(&|condition| match condition
+            .parts()
+            .iter()
+            .all(|part| part.is_of(file, state))
+        {
+            true => UNSEEN,
+            false => Truth::False,
+        })
     }
 
     /// Whether a row meets it.

@@ -32,12 +32,13 @@ mod value;
 
 use crate::model::filter::error::Error;
 use crate::model::filter::expr::Expr;
-pub use crate::model::filter::expr::Holders;
+pub use crate::model::filter::expr::{Holders, Part};
 pub use crate::model::filter::parser::{Filter, Scope};
 pub use crate::model::filter::value::Pattern;
 use crate::model::glance::Glance;
-use crate::model::row::Row;
+use crate::model::row::{Row, State};
 use crate::model::truth::Truth;
+use crate::source::files::File;
 use crate::source::services::Services;
 
 impl Filter {
@@ -65,6 +66,21 @@ impl Filter {
         self.expr.as_ref().and_then(Expr::port)
     }
 
+    /// The parts of rows that it tests and that only some sockets have.
+    pub fn parts(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        if let Some(expr) = &self.expr {
+            expr.add_parts(&mut parts);
+        }
+        parts
+    }
+
+    /// Whether a socket of this file in this state can pass the filter. Does not test the state.
+    pub fn can_select(&self, file: File, state: State) -> bool {
+        let expr = self.expr.as_ref();
+        expr.is_none_or(|expr| expr.can_be_met(file, state) != Truth::False)
+    }
+
     /// Whether a row passes the filter, as far as a glance shows. Does not test the state.
     pub fn glance(&self, glance: &Glance<'_>) -> Truth {
         let expr = self.expr.as_ref();
@@ -82,10 +98,9 @@ impl Filter {
 mod tests {
     use super::*;
     use crate::model::row::tests::{LISTENER, TCP, TCP6, UDP};
-    use crate::model::row::State;
     use crate::model::states::States;
     use crate::model::truth::Reason;
-    use crate::source::files::{Family, File};
+    use crate::source::files::Family;
     use crate::source::hosts::Hosts;
     use crate::source::namespaces::tests::example;
     use crate::source::process::Owner;

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether a query can select a socket at all. Some fields and options are only on sockets of some
+//! protocols, families and states, which the query may exclude.
+
+use crate::model::filter::Part;
+use crate::model::groups::may_have;
+use crate::model::query::Query;
+use crate::model::row::State;
+use crate::model::states::States;
+use crate::source::files::{Family, File, Netid};
+
+/// The reason why a query can select no socket.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// The parts of rows that the filter tests and that no selected socket has.
+    pub parts: Vec<Part>,
+    /// The sockets to add to the query, so that it can select some. `None` if no socket can pass the
+    /// filter.
+    pub missing: Option<Missing>,
+}
+
+/// The sockets that a query lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The protocol, if the query lacks the right one.
+    pub netid: Option<Netid>,
+    /// Whether the query lacks IPv6.
+    pub inet6: bool,
+    /// The states, if the query lacks all of the right ones.
+    pub states: Option<States>,
+}
+
+impl Missing {
+    /// The number of things to add to the query.
+    fn size(&self) -> usize {
+        usize::from(self.netid.is_some())
+            + usize::from(self.inet6)
+            + usize::from(self.states.is_some())
+    }
+}
+
+/// All kinds of sockets.
+fn kinds() -> impl Iterator<Item = (File, State)> {
+    let of_file = |file| State::ALL.map(|(state, ..)| (file, state));
+    let all = File::ALL.into_iter().flat_map(of_file);
+    all.filter(|(file, state)| may_have(*file, *state))
+}
+
+/// Returns why a query can select no socket, or `None` if it can.
+pub fn unreachable(query: &Query) -> Option<Unreachable> {
+    let filter = &query.filter;
+    let is_read = |file: File| query.files.contains(&file);
+    let selected: Vec<_> = kinds()
+        .filter(|(file, state)| is_read(*file) && query.states.has(*state))
+        .collect();
+    let can_select = |(file, state): &(File, State)| filter.can_select(*file, *state);
+    if selected.is_empty() || selected.iter().any(can_select) {
+        return None;
+    }
+    let is_missing = |part: &Part| {
+        let mut selected = selected.iter();
+        !selected.any(|(file, state)| part.is_of(*file, *state))
+    };
+    let parts = filter.parts().into_iter().filter(is_missing).collect();
+    let is_of_family = |file: File| filter.family.is_none_or(|family| family == file.family);
+    let possible = || kinds().filter(|kind| is_of_family(kind.0) && can_select(kind));
+    let missing_of = |(file, state): (File, State)| {
+        let mut files = query.files.iter();
+        let has_netid = files.any(|other| other.netid == file.netid);
+        let has_family = query.files.iter().any(|other| other.family == file.family);
+        let states = possible().filter(|(other, _)| *other == file);
+        let states = states.fold(States::NONE, |all, (_, state)| all.and(States::of(state)));
+        Missing {
+            netid: (!has_netid).then_some(file.netid),
+            inet6: !has_family && file.family == Family::Inet6,
+            states: (!query.states.has(state)).then_some(states),
+        }
+    };
+    let missing = possible().map(missing_of).min_by_key(Missing::size);
+    Some(Unreachable { parts, missing })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::filter::Filter;
+    use crate::model::row::tests::{TCP, TCP6, UDP, UDP6};
+    use crate::source::services::Services;
+
+    fn query(files: &[File], states: States, filter: &str) -> Query {
+        let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
+        let is_of_family = |file: &&File| filter.family.is_none_or(|family| family == file.family);
+        Query {
+            files: files.iter().filter(is_of_family).copied().collect(),
+            states: filter.states.unwrap_or(states),
+            filter,
+            is_strict: false,
+            threads: false,
+            all_netns: false,
+        }
+    }
+
+    #[test]
+    fn filters_that_select_nothing() {
+        const STATES: States = States::DEFAULT;
+        let none = Missing {
+            netid: None,
+            inet6: false,
+            states: None,
+        };
+        let listeners = Missing {
+            states: Some(States::of(State::Listen)),
+            ..none
+        };
+        let udp = Missing {
+            netid: Some(Netid::Udp),
+            ..none
+        };
+        let inet6 = Missing {
+            inet6: true,
+            ..none
+        };
+        let tcp = &[TCP, TCP6][..];
+        for (files, states, filter, parts, missing) in [
+            (
+                tcp,
+                STATES,
+                "recv-q > backlog",
+                &["backlog"][..],
+                Some(listeners),
+            ),
+            (
+                tcp,
+                STATES,
+                "backlog>0 and uid=0",
+                &["backlog"],
+                Some(listeners),
+            ),
+            (
+                tcp,
+                STATES,
+                "TCP_FASTOPEN",
+                &["TCP_FASTOPEN"],
+                Some(listeners),
+            ),
+            (
+                tcp,
+                STATES,
+                "TCP_FASTOPEN=5",
+                &["TCP_FASTOPEN"],
+                Some(listeners),
+            ),
+            (
+                tcp,
+                STATES,
+                "state established backlog=1",
+                &["backlog"],
+                Some(listeners),
+            ),
+            (
+                &File::ALL,
+                STATES,
+                "backlog>0",
+                &["backlog"],
+                Some(listeners),
+            ),
+            (tcp, States::ALL, "drops>0", &["drops"], Some(udp)),
+            (tcp, STATES, "drops>0", &["drops"], Some(udp)),
+            (
+                &[UDP, UDP6],
+                States::ALL,
+                "TCP_NODELAY",
+                &["TCP_NODELAY"],
+                Some(Missing {
+                    netid: Some(Netid::Tcp),
+                    ..none
+                }),
+            ),
+            (
+                &[UDP, UDP6],
+                STATES,
+                "diag=no-ack",
+                &["diag"],
+                Some(Missing {
+                    netid: Some(Netid::Tcp),
+                    ..none
+                }),
+            ),
+            (
+                &[UDP, UDP6],
+                STATES,
+                "backlog>0",
+                &["backlog"],
+                Some(Missing {
+                    netid: Some(Netid::Tcp),
+                    ..listeners
+                }),
+            ),
+            (&[TCP], STATES, "IPV6_V6ONLY", &["IPV6_V6ONLY"], Some(inet6)),
+            (
+                &[TCP],
+                STATES,
+                "IPV6_V6ONLY TCP_FASTOPEN",
+                &["IPV6_V6ONLY", "TCP_FASTOPEN"],
+                Some(Missing {
+                    inet6: true,
+                    ..listeners
+                }),
+            ),
+            // The filter itself excludes IPv6.
+            (
+                &File::ALL,
+                STATES,
+                "src inet:any and IPV6_V6ONLY",
+                &["IPV6_V6ONLY"],
+                None,
+            ),
+            (&File::ALL, States::ALL, "backlog>0 and drops>0", &[], None),
+        ] {
+            let found = unreachable(&query(files, states, filter)).expect(filter);
+            let names: Vec<_> = found.parts.iter().map(|part| part.name).collect();
+            assert_eq!(names, parts, "{filter}");
+            assert_eq!(found.missing, missing, "{filter}");
+        }
+        for (files, states, filter) in [
+            (tcp, States::LISTENING, "recv-q > backlog"),
+            (tcp, States::ALL, "backlog>0"),
+            (tcp, STATES, "state listening backlog>0"),
+            (tcp, STATES, "not backlog>0"),
+            (tcp, STATES, "backlog>0 or TCP_NODELAY"),
+            (tcp, STATES, "diag!=no-ack"),
+            (&[UDP], STATES, "diag!=no-ack"),
+            (&[UDP], STATES, "drops>0"),
+            (tcp, STATES, "uid=0"),
+            (tcp, STATES, ""),
+            (&[TCP6], STATES, "IPV6_V6ONLY"),
+            (tcp, STATES, "state time-wait TCP_NODELAY"),
+        ] {
+            assert_eq!(unreachable(&query(files, states, filter)), None, "{filter}");
+        }
+    }
+
+    /// What the advice adds is enough.
+    #[test]
+    fn advice_helps() {
+        for info in crate::model::options::all() {
+            for (files, states) in [
+                (&[TCP][..], States::DEFAULT),
+                (&[UDP], States::DEFAULT),
+                (&[UDP6], States::LISTENING),
+            ] {
+                let mut query = query(files, states, info.name);
+                let Some(Unreachable { parts, missing }) = unreachable(&query) else {
+                    continue;
+                };
+                assert_eq!(parts.len(), 1);
+                let missing = missing.expect(info.name);
+                if let Some(netid) = missing.netid {
+                    let more = query.files.iter().map(|file| File { netid, ..*file });
+                    query.files.extend(more.collect::<Vec<_>>());
+                }
+                if missing.inet6 {
+                    let family = Family::Inet6;
+                    let more = query.files.iter().map(|file| File { family, ..*file });
+                    query.files.extend(more.collect::<Vec<_>>());
+                }
+                query.states = query.states.and(missing.states.unwrap_or(States::NONE));
+                assert_eq!(unreachable(&query), None, "{}", info.name);
+            }
+        }
+    }
+}
