@@ -651,7 +651,12 @@ fn bound_sockets() -> Result<()> {
     let port = local(&bound)?.port();
     let filter = format!("sport = :{port}");
     let note = "bound, but neither listens nor is connected";
-    for (flags, has_note) in [("-Htan", true), ("-Htln", false), ("-Huan", false)] {
+    for (flags, has_note) in [
+        ("-Htan", true),
+        ("-Htln", true),
+        ("-Htn", false),
+        ("-Huan", false),
+    ] {
         let found = said(true, &[flags, &filter])?;
         ensure!(
             found.rows() == 0 && found.notes.contains(note) == has_note,
@@ -660,6 +665,8 @@ fn bound_sockets() -> Result<()> {
             found.notes
         );
     }
+    let counted = said(true, &["summary", "-Htln", &filter])?;
+    ensure!(counted.notes.contains(note), "{}", counted.notes);
     bound.listen(5)?;
     let found = said(true, &["-Htan", &filter])?;
     ensure!(

@@ -8,7 +8,7 @@ use crate::model::groups::Groups;
 use crate::model::query::{Entry, Outcome, Query};
 use crate::model::row::Row;
 use crate::model::truth::Undecided;
-use crate::print::notes::{unknown_note, Notes};
+use crate::print::notes::{bound_note, unknown_note, Notes};
 use crate::print::printer::Printer;
 use crate::print::stdout::say;
 use crate::source::process::{Owner, Owners};
@@ -77,5 +77,8 @@ fn end(
         owners,
     }
     .print();
+    if let Some(note) = bound_note(query, &outcome) {
+        say(note);
+    }
     Ok(outcome)
 }

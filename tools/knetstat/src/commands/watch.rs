@@ -5,7 +5,7 @@
 use crate::model::event::Event;
 use crate::model::query::{Outcome, Query};
 use crate::model::tracker::Tracker;
-use crate::print::notes::{undecided_note, Notes};
+use crate::print::notes::{bound_note, undecided_note, Notes};
 use crate::print::printer::Printer;
 use crate::print::stdout::say;
 use crate::source::files::is_loaded;
@@ -27,6 +27,9 @@ pub fn run(
     tracker.read(query, owners.as_ref())?;
     printer.began(tracker.count())?;
     Notes::of(&tracker, query, owners.as_ref()).print();
+    if let Some(note) = bound_note(query, &tracker.outcome) {
+        say(note);
+    }
     // The reasons that were reported.
     let mut reported = tracker.outcome.undecided;
     printer.undecided(&reported)?;

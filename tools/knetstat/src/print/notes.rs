@@ -83,9 +83,9 @@ fn reasons(undecided: &Undecided) -> String {
 /// port and selects no socket.
 pub fn bound_note(query: &Query, outcome: &Outcome) -> Option<&'static str> {
     let is_of_tcp = query.files.iter().any(|file| file.netid == Netid::Tcp);
-    // `-l` selects closed sockets for the sake of UDP.
-    let wants_closed = query.states.has(State::Close) && query.states != States::LISTENING;
-    let may_be_bound = is_of_tcp && wants_closed;
+    // A query for connections does not ask for an owner of the port that is not connected.
+    let asks_for_owner = query.states.has(State::Close) || query.states.has(State::Listen);
+    let may_be_bound = is_of_tcp && asks_for_owner;
     let found_none = outcome.selected + outcome.undecided.sockets + outcome.unparsed == 0;
     (may_be_bound && found_none && query.filter.asks_for_local_port()).then_some(
         "no socket is shown; a TCP socket that is bound, but neither listens nor is connected, is in \
@@ -242,14 +242,52 @@ impl<'a> Notes<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{owners_note, undecided_note, unparsed_note, unreachable_note};
+    use super::{bound_note, owners_note, undecided_note, unparsed_note, unreachable_note};
     use crate::model::filter::Filter;
-    use crate::model::query::Query;
+    use crate::model::query::{Outcome, Query};
     use crate::model::states::States;
     use crate::model::truth::{Reason, Truth, Undecided};
     use crate::source::files::{Family, File, Netid};
     use crate::source::process::{Sight, Unseen};
     use crate::source::services::Services;
+
+    /// After EADDRINUSE, people ask for listeners or for all sockets, not for connections.
+    #[test]
+    fn ports_that_only_a_bound_socket_has() {
+        let tcp: &[_] = &[File::ALWAYS];
+        let udp = &[File {
+            netid: Netid::Udp,
+            family: Family::Inet,
+        }];
+        for (files, states, filter, selected, has_note) in [
+            (tcp, States::ALL, "sport = :8080", 0, true),
+            (tcp, States::LISTENING, "sport = :8080", 0, true),
+            (tcp, States::LISTENING, "state listening src :8080", 0, true),
+            (tcp, States::LISTENING, "sport = :8080", 1, false),
+            (tcp, States::LISTENING, "sport = :8080 uid=0", 0, false),
+            (tcp, States::DEFAULT, "sport = :8080", 0, false),
+            (udp, States::ALL, "sport = :8080", 0, false),
+        ] {
+            let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
+            let query = Query {
+                files: files.to_vec(),
+                states: filter.states.unwrap_or(states),
+                filter,
+                is_strict: false,
+                threads: false,
+                all_netns: false,
+            };
+            let outcome = Outcome {
+                selected,
+                ..Outcome::default()
+            };
+            assert_eq!(
+                bound_note(&query, &outcome).is_some(),
+                has_note,
+                "{query:?}"
+            );
+        }
+    }
 
     #[test]
     fn filters_that_select_nothing() {
