@@ -307,7 +307,9 @@ pub struct List {
     /// diag (if not empty), options (if the kernel keeps them), backlog (of listeners), drops (of
     /// UDP sockets that dropped datagrams), uid, ino, and with -p processes (name, pid, fd; with -T
     /// also tid). With --all-netns, there are also netns (ino and, if it has one, name), container
-    /// (runtime, id, and if known pod and hostname) and cgroup. Numbers have no unit. A row that knetstat cannot parse has the keys file and raw.
+    /// (runtime, id, and if known pod and hostname) and cgroup. unknown names those of processes,
+    /// container and cgroup that are not known. Numbers have no unit. A row that knetstat cannot parse
+    /// has the keys file and raw.
     /// If the filter cannot be decided for some sockets, the last object has the keys undecided and
     /// reasons.
     #[arg(long, conflicts_with = "verbose")]

@@ -3,7 +3,7 @@
 //! `knetstat --since`: prints what happened to sockets since a copy of the files was made.
 
 use crate::model::comparison::{Comparison, Doubt};
-use crate::model::event::Event;
+use crate::model::event::{Event, Report};
 use crate::model::options::{self, Info};
 use crate::model::query::{Outcome, Query};
 use crate::model::row::Row;
@@ -78,15 +78,18 @@ pub fn run(
     events.retain(|event| is_certain(event, &mut namespaces));
     report_hidden(&name, found - events.len());
     let with_owners = events.into_iter().map(|event| {
-        let of_event = match (&event, &owners) {
-            // The copy does not contain owners.
-            (Event::Went { now: None, .. }, _) | (_, None) => Vec::new(),
-            (event, Some(owners)) => {
-                let ino = event.latest().row().and_then(|row| row.ino);
-                owners.of(ino).to_vec()
-            }
+        let ino = event.latest().row().and_then(|row| row.ino);
+        // The copy does not contain owners.
+        let known = match event {
+            Event::Went { now: None, .. } => None,
+            _ => owners.as_ref(),
         };
-        (event, of_event)
+        let has_inode = ino.is_some_and(|ino| ino != 0);
+        Report {
+            event,
+            owners: known.map_or(Vec::new(), |known| known.of(ino).to_vec()),
+            may_lack_owners: known.map_or(has_inode, |known| known.may_lack(ino)),
+        }
     });
     printer.events(&with_owners.collect::<Vec<_>>())?;
     printer.undecided(&tracker.outcome.undecided)?;

@@ -2,7 +2,7 @@
 
 //! `knetstat --watch`: prints what happens to sockets from now on.
 
-use crate::model::event::Event;
+use crate::model::event::{Event, Report};
 use crate::model::query::{Outcome, Query};
 use crate::model::tracker::Tracker;
 use crate::print::notes::{bound_note, undecided_note, Notes};
@@ -65,8 +65,11 @@ pub fn run(
                 _ => now.as_ref(),
             };
             let ino = event.latest().row().and_then(|row| row.ino);
-            let of_event = known.map_or(Vec::new(), |known| known.of(ino).to_vec());
-            (event, of_event)
+            Report {
+                event,
+                owners: known.map_or(Vec::new(), |known| known.of(ino).to_vec()),
+                may_lack_owners: known.is_some_and(|known| known.may_lack(ino)),
+            }
         });
         printer.events(&with_owners.collect::<Vec<_>>())?;
         owners = now.or(owners);

@@ -23,13 +23,22 @@ pub struct Process {
     pub tid: Option<i32>,
 }
 
+/// The process or thread that has a socket open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Opener<T> {
+    /// No process has it open.
+    None,
+    /// A process that could not be examined may have it open.
+    Unknown,
+    Known(T),
+}
+
 /// The subject of a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By<'a> {
     All,
     State(Netid, State),
-    /// `None` if no process is known.
-    Process(Option<&'a Process>),
+    Process(Opener<&'a Process>),
     /// `None` if the network namespace is not known.
     Netns(Option<&'a Netns>),
     /// `None` if no container and no unit is known.
@@ -62,7 +71,11 @@ pub struct Counts {
     all: u64,
     /// The counts by [`State`], of TCP and of UDP.
     states: [[u64; State::ALL.len()]; 2],
-    processes: HashMap<Option<Process>, u64>,
+    processes: HashMap<Process, u64>,
+    /// The sockets that no process has open.
+    without_process: u64,
+    /// The sockets of which no process is known, although one may have them open.
+    unknown_process: u64,
     namespaces: HashMap<Option<Rc<Netns>>, u64>,
     /// The counts of containers, each with a control group of it.
     containers: HashMap<Option<Container>, (u64, Option<Rc<Cgroup>>)>,
@@ -120,10 +133,12 @@ impl Counts {
         processes.sort_unstable();
         processes.dedup();
         for process in processes {
-            *self.processes.entry(Some(process)).or_default() += 1;
+            *self.processes.entry(process).or_default() += 1;
         }
-        if owners.is_empty() {
-            *self.processes.entry(None).or_default() += 1;
+        match row.may_lack_owners {
+            _ if !owners.is_empty() => {}
+            true => self.unknown_process += 1,
+            false => self.without_process += 1,
         }
     }
 
@@ -141,10 +156,17 @@ impl Counts {
         let of_state = |(count, netid, state)| (count, By::State(netid, state));
         lines.extend(states.into_iter().map(of_state));
 
-        let mut processes: Vec<_> = self.processes.iter().collect();
-        processes.sort_by_key(|(process, count)| (Reverse(**count), *process));
+        let known = self.processes.iter();
+        let known = known.map(|(process, count)| (Opener::Known(process), *count));
+        let others = [
+            (Opener::None, self.without_process),
+            (Opener::Unknown, self.unknown_process),
+        ];
+        let others = others.into_iter().filter(|(_, count)| *count > 0);
+        let mut processes: Vec<_> = known.chain(others).collect();
+        processes.sort_by_key(|(opener, count)| (Reverse(*count), *opener));
         let processes = processes.into_iter();
-        lines.extend(processes.map(|(process, count)| (*count, By::Process(process.as_ref()))));
+        lines.extend(processes.map(|(opener, count)| (count, By::Process(opener))));
 
         let mut namespaces: Vec<_> = self.namespaces.iter().collect();
         namespaces.sort_by_key(|(netns, count)| {
@@ -221,7 +243,8 @@ pub mod tests {
             .lines()
             .into_iter()
             .filter_map(|(count, by)| match by {
-                By::Process(process) => Some((count, process.cloned())),
+                By::Process(Opener::Known(process)) => Some((count, Some(process.clone()))),
+                By::Process(Opener::None) => Some((count, None)),
                 _ => None,
             })
             .collect();

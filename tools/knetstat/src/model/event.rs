@@ -16,6 +16,7 @@ use crate::model::options;
 use crate::model::row::{Endpoint, Options, Row, State};
 use crate::source::files::{File, Netid};
 use crate::source::namespaces::Netns;
+use crate::source::process::Owner;
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -233,6 +234,26 @@ impl Event {
             } => Some(before),
             _ => None,
         }
+    }
+}
+
+/// An event with the processes that have the socket open.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub event: Event,
+    pub owners: Vec<Owner>,
+    /// Whether processes that could not be examined may have the socket open.
+    pub may_lack_owners: bool,
+}
+
+impl Report {
+    /// The socket as it is now or, if it is gone, as it was last.
+    pub fn row(&self) -> Option<Row<'_>> {
+        let row = self.event.latest().row()?;
+        Some(Row {
+            may_lack_owners: self.may_lack_owners,
+            ..row
+        })
     }
 }
 

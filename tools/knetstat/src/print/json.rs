@@ -6,8 +6,8 @@
 //! knetstat(8), "JSON".
 
 use crate::model::columns::{Cell, Column, Content, Key};
-use crate::model::counts::{By, Counts};
-use crate::model::event::{changes, Change, Event, Snapshot, Value};
+use crate::model::counts::{By, Counts, Opener};
+use crate::model::event::{changes, Change, Report, Snapshot, Value};
 use crate::model::options;
 use crate::model::place::{self, Place};
 use crate::model::row::{Endpoint, Options, Row};
@@ -98,12 +98,13 @@ impl Printer for JsonPrinter<'_> {
         self.out.flush()
     }
 
-    fn events(&mut self, events: &[(Event, Vec<Owner>)]) -> io::Result<()> {
+    fn events(&mut self, events: &[Report]) -> io::Result<()> {
         let time = now();
-        for (event, owners) in events {
-            let Some(row) = event.latest().row() else {
+        for report in events {
+            let Some(row) = report.row() else {
                 continue;
             };
+            let Report { event, owners, .. } = report;
             let before = event.before().and_then(Snapshot::row);
             let object = SocketObject {
                 time: Some(&time),
@@ -377,6 +378,9 @@ pub struct SocketObject<'a> {
     ino: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     processes: Option<&'a [Owner]>,
+    /// The keys above whose values are not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<ChangesObject<'a>>,
 }
@@ -385,6 +389,14 @@ impl<'a> SocketObject<'a> {
     /// The object of a row, with the processes and with the network namespace if these are printed.
     pub fn of(row: &Row<'a>, owners: &'a [Owner], processes: bool, all_netns: bool) -> Self {
         let place = place::container(row, owners).filter(|_| all_netns);
+        let lacks_owners = processes && owners.is_empty() && row.may_lack_owners;
+        let lacks_place = all_netns && place::find(row, owners).is_err();
+        let unknown = [
+            ("processes", lacks_owners),
+            ("container", lacks_place),
+            ("cgroup", lacks_place),
+        ];
+        let unknown = unknown.into_iter().filter(|(_, is_it)| *is_it);
         Self {
             time: None,
             event: None,
@@ -410,6 +422,7 @@ impl<'a> SocketObject<'a> {
             uid: row.uid,
             ino: row.ino,
             processes: processes.then_some(owners),
+            unknown: unknown.map(|(key, _)| key).collect(),
             changes: None,
         }
     }
@@ -612,6 +625,9 @@ struct CountObject<'a> {
     tid: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<OptionsObject<'a>>,
+    /// The keys whose values are not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<&'static str>,
 }
 
 impl<'a> CountObject<'a> {
@@ -627,6 +643,7 @@ impl<'a> CountObject<'a> {
             pid: None,
             tid: None,
             options: None,
+            unknown: Vec::new(),
         };
         match by {
             By::All => {}
@@ -634,12 +651,21 @@ impl<'a> CountObject<'a> {
                 object.netid = Some(netid);
                 object.state = Some(state.long());
             }
-            By::Process(process) => {
-                object.name = Some(process.map(|process| &process.name));
-                object.pid = process.and_then(|process| process.pid);
-                object.tid = process.and_then(|process| process.tid);
+            By::Process(Opener::Known(process)) => {
+                object.name = Some(Some(&process.name));
+                object.pid = process.pid;
+                object.tid = process.tid;
             }
-            By::Netns(netns) => object.netns = Some(netns.map(NetnsObject::of)),
+            By::Process(Opener::Unknown) => {
+                object.name = Some(None);
+                object.unknown = vec!["name"];
+            }
+            By::Process(Opener::None) => object.name = Some(None),
+            By::Netns(None) => {
+                object.netns = Some(None);
+                object.unknown = vec!["netns"];
+            }
+            By::Netns(Some(netns)) => object.netns = Some(Some(NetnsObject::of(netns))),
             By::Container(place) => object.container = Some(place.map(ContainerObject::of)),
             By::Options(options) => object.options = options.map(OptionsObject),
         }
@@ -650,6 +676,7 @@ impl<'a> CountObject<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::event::Event;
     use crate::model::row::tests::{BUSY, TCP, UDP};
     use crate::model::row::State;
     use crate::model::truth::{Reason, Truth};
@@ -693,6 +720,48 @@ mod tests {
         for key in ["options", "ino", "processes"] {
             assert!(found[0].get(key).is_none(), "{found:?}");
         }
+    }
+
+    /// An owner that is not known is not the same as no owner.
+    #[test]
+    fn unknown_owners() {
+        let row = Row::parse(TCP, BUSY.as_bytes()).unwrap();
+        let of = |may_lack_owners, owners: &[Owner], processes| {
+            let row = Row {
+                may_lack_owners,
+                ..row
+            };
+            let object = printed(processes, |printer| printer.row(&row, b"", owners)).remove(0);
+            (
+                object.get("processes").is_some(),
+                object.get("unknown").cloned(),
+            )
+        };
+        let unknown = Some(serde_json::json!(["processes"]));
+        assert_eq!(of(true, &[], true), (true, unknown));
+        assert_eq!(of(false, &[], true), (true, None));
+        assert_eq!(of(true, &[owner()], true), (true, None));
+        assert_eq!(of(true, &[], false), (false, None));
+        let mut counts = Counts::new(false, false);
+        for may_lack_owners in [true, true, false] {
+            let row = Row {
+                may_lack_owners,
+                ..row
+            };
+            counts.add(&row, &[]);
+        }
+        let found = printed(false, |printer| printer.counts(&counts, true));
+        let of_process: Vec<_> = found
+            .iter()
+            .filter(|count| count["by"] == "process")
+            .collect();
+        assert_eq!(
+            of_process,
+            [
+                &serde_json::json!({"count": 2, "by": "process", "name": null, "unknown": ["name"]}),
+                &serde_json::json!({"count": 1, "by": "process", "name": null}),
+            ]
+        );
     }
 
     /// jq, which keeps numbers as doubles, loses no digit of any value.
@@ -750,7 +819,12 @@ mod tests {
         let snapshot = |line: &str| Snapshot::of(&Row::parse(TCP, line.as_bytes()).unwrap());
         let (before, now) = (snapshot(A), snapshot(&b));
         let object = |event: Event, processes: bool| {
-            let events = [(event, Vec::new())];
+            let report = Report {
+                event,
+                owners: Vec::new(),
+                may_lack_owners: false,
+            };
+            let events = [report];
             let mut found = printed(processes, |printer| printer.events(&events)).remove(0);
             let time = found["time"].as_str().unwrap();
             let parsed: jiff::Timestamp = time.parse().expect(time);
@@ -1025,19 +1099,25 @@ mod tests {
             ..row
         };
         let event = Event::changed(snapshot, Snapshot::of(&row)).unwrap();
-        let events = [(event, Vec::new())];
+        let events = [Report {
+            event,
+            owners: Vec::new(),
+            may_lack_owners: true,
+        }];
         let mut counts = crate::model::counts::tests::example(true);
         counts.add(&row, &[Owner::thread("x", 7, 8, 3)]);
         let mut out = Vec::new();
         let netns = example(Some(5), &["blue"], &["/lxc.payload.web"]);
         let in_netns = Row {
             netns: Some(&netns),
+            may_lack_owners: true,
             ..row
         };
         let mut printer = JsonPrinter::new(Box::new(&mut out), true, true);
         printer.row(&in_netns, b"", &[]).unwrap();
         drop(printer);
         let socket: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(socket["unknown"], serde_json::json!(["processes"]));
         assert_eq!(
             socket["netns"],
             serde_json::json!({"ino": 5, "name": "blue"})

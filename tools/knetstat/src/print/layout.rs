@@ -3,9 +3,9 @@
 //! The layout of text, for a terminal or for a script.
 
 use crate::model::columns::{Column, Content, Key};
-use crate::model::counts::{By, Process};
+use crate::model::counts::{By, Opener, Process};
 use crate::model::defaults::{Defaults, Differences, Setting};
-use crate::model::event::{changes, Change, Event, Snapshot, Value};
+use crate::model::event::{changes, Change, Event, Report, Snapshot, Value};
 use crate::model::row::Row;
 use crate::print::columns::{endpoint, known, width_of, Columns, Shown, Subject, PROCESS};
 use crate::print::processes::{shown, users, word_of};
@@ -98,9 +98,19 @@ impl Layout {
         self.columns.0.iter().any(Shown::is_of_processes)
     }
 
-    /// The processes, if they are printed behind the options.
-    fn behind<'a>(&self, owners: &'a [Owner]) -> Option<&'a [Owner]> {
-        (self.processes && !self.has_process_column()).then_some(owners)
+    /// Whether the processes are printed behind the options.
+    fn has_processes_behind(&self) -> bool {
+        self.processes && !self.has_process_column()
+    }
+
+    /// The processes of a row, if they are printed behind the options: `-` if there are none, and `?`
+    /// if they are not known.
+    fn behind(&self, row: &Row<'_>, owners: &[Owner]) -> Option<String> {
+        self.has_processes_behind().then(|| match owners {
+            [] if row.may_lack_owners => "?".to_owned(),
+            [] => "-".to_owned(),
+            owners => users(owners),
+        })
     }
 
     /// Shows these columns. If they are `chosen`, the options and the processes do not follow them.
@@ -191,10 +201,10 @@ impl Layout {
     /// The titles that follow the columns, of which the line has the titles. Empty if they do not fit
     /// on the line: then neither do lists of options.
     fn last_titles(&self, before: &str) -> &'static str {
-        let titles = match (self.is_chosen, self.behind(&[])) {
+        let titles = match (self.is_chosen, self.has_processes_behind()) {
             (true, _) => "",
-            (_, Some(_)) => "Options Process",
-            (_, None) => "Options",
+            (_, true) => "Options Process",
+            (_, false) => "Options",
         };
         match self.width {
             Some(width) if before.len() + titles.len() > width => "",
@@ -261,13 +271,14 @@ impl Layout {
             self.line.push('\n');
             return out.write_all(self.line.as_bytes());
         }
+        let users = self.behind(row, owners);
         if self.verbose {
-            self.users_only(owners);
+            self.users_only(users.as_deref());
             self.one_a_line(row);
             return out.write_all(self.line.as_bytes());
         }
         let list = self.list_of(row);
-        self.list(&list, self.behind(owners));
+        self.list(&list, users.as_deref());
         out.write_all(self.line.as_bytes())
     }
 
@@ -298,20 +309,19 @@ impl Layout {
     }
 
     /// Ends the line with the processes. The options follow on lines of their own.
-    fn users_only(&mut self, owners: &[Owner]) {
+    fn users_only(&mut self, users: Option<&str>) {
         self.line.truncate(self.line.trim_end().len());
-        if let Some(owners) = self.behind(owners).filter(|owners| !owners.is_empty()) {
+        if let Some(users) = users.filter(|users| *users != "-") {
             self.line.push(' ');
-            self.styled(PROCESS, &users(owners));
+            self.styled(PROCESS, users);
         }
         self.line.push('\n');
     }
 
-    /// Ends the line with a list and, if `owners` is set, the processes.
-    fn list(&mut self, list: &str, owners: Option<&[Owner]>) {
-        let users = owners.map_or(String::new(), users);
+    /// Ends the line with a list and, if `users` is set, the processes.
+    fn list(&mut self, list: &str, users: Option<&str>) {
         let list = if list.is_empty() { "-" } else { list };
-        let behind = owners.map_or(0, |_| 1 + users.len().max(1));
+        let behind = users.map_or(0, |users| 1 + users.len());
         let before = match self.line.is_ascii() {
             true => self.line.len() - self.unseen,
             // This leaves out the escape sequences.
@@ -321,20 +331,21 @@ impl Layout {
         match self.width.filter(|width| columns > *width) {
             // The list does not fit: print it below the line.
             Some(width) => {
-                if before + width_of(&users) > width {
+                let users = users.filter(|users| *users != "-").unwrap_or_default();
+                if before + width_of(users) > width {
                     self.line.truncate(self.line.trim_end().len());
                     self.line += "\n        ";
                 }
-                self.styled(PROCESS, &users);
+                self.styled(PROCESS, users);
                 self.line.truncate(self.line.trim_end().len());
                 self.line.push('\n');
                 self.line += &wrapped(list, width);
             }
             None => {
                 self.line += list;
-                if owners.is_some() {
+                if let Some(users) = users {
                     self.line.push(' ');
-                    self.styled(PROCESS, if users.is_empty() { "-" } else { &users });
+                    self.styled(PROCESS, users);
                 }
             }
         }
@@ -353,16 +364,11 @@ impl Layout {
     }
 
     /// Prints an event, with the options of the socket or with its changes.
-    pub fn event(
-        &mut self,
-        out: &mut dyn Write,
-        time: &str,
-        event: &Event,
-        owners: &[Owner],
-    ) -> io::Result<()> {
-        let Some(row) = event.latest().row() else {
+    pub fn event(&mut self, out: &mut dyn Write, time: &str, report: &Report) -> io::Result<()> {
+        let Some(row) = report.row() else {
             return Ok(());
         };
+        let Report { event, owners, .. } = report;
         self.start();
         let _ = write!(self.line, "{time} ");
         let style = match event {
@@ -376,13 +382,14 @@ impl Layout {
         let before = event.before().and_then(Snapshot::row);
         let found = before.map(|before| changes(&before, &row));
         let found = found.unwrap_or_default();
-        let shown = self.behind(owners);
+        let users = self.behind(&row, owners);
+        let users = users.as_deref();
         let changes: Vec<_> = found
             .iter()
             .map(|change| self.change(&row, change))
             .collect();
         if self.verbose {
-            self.users_only(owners);
+            self.users_only(users);
             for change in &changes {
                 let _ = writeln!(self.line, "        {change}");
             }
@@ -391,9 +398,9 @@ impl Layout {
             }
         } else if changes.is_empty() {
             let list = self.list_of(&row);
-            self.list(&list, shown);
+            self.list(&list, users);
         } else {
-            self.list(&changes.join(","), shown);
+            self.list(&changes.join(","), users);
         }
         out.write_all(self.line.as_bytes())
     }
@@ -506,16 +513,17 @@ impl Layout {
             By::State(netid, state) => {
                 write!(self.line, "state   {} {}", netid.name(), state.label())
             }
-            By::Process(None) => write!(self.line, "process -"),
-            By::Process(Some(Process { name, pid, tid })) => {
+            By::Process(Opener::None) => write!(self.line, "process -"),
+            By::Process(Opener::Unknown) => write!(self.line, "process ?"),
+            By::Process(Opener::Known(Process { name, pid, tid })) => {
                 let number =
                     |name, n: Option<i32>| n.map_or(String::new(), |n| format!(" {name}={n}"));
                 let (pid, tid) = (number("pid", *pid), number("tid", *tid));
                 write!(self.line, "process {}{pid}{tid}", shown(name))
             }
-            By::Netns(None) => write!(self.line, "netns   -"),
+            By::Netns(None) => write!(self.line, "netns   ?"),
             By::Netns(Some(netns)) => {
-                let name = netns.name().map_or("-".to_owned(), |name| word(&name));
+                let name = netns.name().map_or("?".to_owned(), |name| word(&name));
                 write!(self.line, "netns   {name}")
             }
             By::Container(None) => write!(self.line, "container -"),
@@ -628,6 +636,42 @@ mod tests {
             r"a\x20b ?"
         );
         assert_eq!(printed(&example(None, &[], &[]), &[]), "? ?");
+    }
+
+    /// `?` stands for an owner that is not known, and `-` for none, wherever the processes are.
+    #[test]
+    fn unknown_owners() {
+        const LINE: &str = "0 0 1.2.3.4:5 1.2.3.4:6 ESTB A=1,uid=0,ino=7";
+        let row = Row::parse(TCP, LINE.as_bytes()).unwrap();
+        for (may_lack_owners, sign) in [(true, "?"), (false, "-")] {
+            let row = Row {
+                may_lack_owners,
+                ..row
+            };
+            let last_word = |layout: &mut Layout| {
+                let mut out = Vec::new();
+                layout.row(&mut out, &row, &[]).unwrap();
+                let text = String::from_utf8(out).unwrap();
+                let first = text.lines().next().unwrap().trim_end().to_owned();
+                first.rsplit(' ').next().unwrap().to_owned()
+            };
+            assert_eq!(last_word(&mut Layout::new(None, true, false)), sign);
+            let mut chosen = Layout::new(None, true, false);
+            chosen.set_columns(vec![Column::of_processes()], true);
+            assert_eq!(last_word(&mut chosen), sign);
+            let verbose = last_word(&mut Layout::new(None, true, true));
+            assert_eq!(verbose == "?", may_lack_owners, "{verbose}");
+            let report = Report {
+                event: Event::Came(Snapshot::of(&row)),
+                owners: Vec::new(),
+                may_lack_owners,
+            };
+            let mut out = Vec::new();
+            let mut layout = Layout::new(None, true, false);
+            layout.event(&mut out, "0", &report).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.ends_with(&format!(" {sign}\n")), "{text}");
+        }
     }
 
     #[test]
@@ -970,22 +1014,24 @@ mod tests {
             .replace("uid=0", "uid=9");
         let event = Event::changed(snapshot(A), snapshot(&b)).unwrap();
         let mut layout = Layout::new(None, true, true);
-        let owner = Owner::new("x", 7, 3);
-        let mut print = |event: &Event| {
+        let mut print = |event: Event| {
+            let report = Report {
+                event,
+                owners: vec![Owner::new("x", 7, 3)],
+                may_lack_owners: false,
+            };
             let mut out = Vec::new();
-            layout
-                .event(&mut out, "0", event, std::slice::from_ref(&owner))
-                .unwrap();
+            layout.event(&mut out, "0", &report).unwrap();
             String::from_utf8(out).unwrap()
         };
-        let text = print(&event);
+        let text = print(event);
         let (first, rest) = text.split_once('\n').unwrap();
         assert!(
             first.ends_with(" ESTB users:((\"x\",pid=7,fd=3))"),
             "{first}"
         );
         assert_eq!(rest, "        TCP_NODELAY=0->1\n        uid=0->9\n");
-        let text = print(&Event::Came(snapshot(A)));
+        let text = print(Event::Came(snapshot(A)));
         assert!(
             text.ends_with("\n        SO_LINGER=5s\n        uid=0\n        ino=7\n"),
             "{text}"

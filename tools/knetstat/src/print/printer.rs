@@ -4,7 +4,7 @@
 
 use crate::model::columns::{Column, Key};
 use crate::model::counts::Counts;
-use crate::model::event::Event;
+use crate::model::event::Report;
 use crate::model::row::Row;
 use crate::model::truth::Undecided;
 use crate::source::files::File;
@@ -26,7 +26,7 @@ pub trait Printer {
     fn began(&mut self, sockets: usize) -> io::Result<()>;
 
     /// Prints events, each with the owners of its socket.
-    fn events(&mut self, events: &[(Event, Vec<Owner>)]) -> io::Result<()>;
+    fn events(&mut self, events: &[Report]) -> io::Result<()>;
 
     /// Prints counts of sockets, with a header only if `has_files`.
     fn counts(&mut self, counts: &Counts, has_files: bool) -> io::Result<()>;

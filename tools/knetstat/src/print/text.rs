@@ -4,7 +4,7 @@
 
 use crate::model::columns::{Column, Key};
 use crate::model::counts::Counts;
-use crate::model::event::Event;
+use crate::model::event::Report;
 use crate::model::kept::Kept;
 use crate::model::row::Row;
 use crate::model::truth::Undecided;
@@ -128,16 +128,16 @@ impl Printer for TextPrinter<'_> {
         self.out.flush()
     }
 
-    fn events(&mut self, events: &[(Event, Vec<Owner>)]) -> io::Result<()> {
+    fn events(&mut self, events: &[Report]) -> io::Result<()> {
         let time = self.now();
-        for (event, owners) in events {
-            if let Some(row) = event.latest().row() {
-                self.layout.measure(&row, owners);
+        for report in events {
+            if let Some(row) = report.row() {
+                self.layout.measure(&row, &report.owners);
             }
         }
         self.begin_events(&time)?;
-        for (event, owners) in events {
-            self.layout.event(&mut self.out, &time, event, owners)?;
+        for report in events {
+            self.layout.event(&mut self.out, &time, report)?;
         }
         self.out.flush()
     }
