@@ -2,6 +2,7 @@
 
 //! The names of processes: what the kernel keeps, and what reveals the rest.
 
+use crate::source::text::unescape;
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
@@ -118,14 +119,21 @@ impl Names {
         }
     }
 
-    /// Whether this is one of the names. If the kernel has cut a name and nothing reveals the rest,
-    /// each name that begins with what it has kept is one.
+    /// Whether this is one of the names, as it is or with the escapes of text output. If the kernel has
+    /// cut a name and nothing reveals the rest, each name that begins with what it has kept is one.
     pub fn has(&self, name: &str) -> bool {
+        let is_text = |kept: &Name| kept.to_text() == name;
+        self.has_bytes(name.as_bytes())
+            || self.kept.iter().any(is_text)
+            || (name.contains('\\') && self.has_bytes(&unescape(name)))
+    }
+
+    fn has_bytes(&self, name: &[u8]) -> bool {
         self.kept.iter().any(|kept| {
-            if *kept.0 == *name.as_bytes() || kept.to_text() == name {
+            if *kept.0 == *name {
                 return true;
             }
-            if kept.0.len() != KEPT || !name.as_bytes().starts_with(&kept.0) {
+            if kept.0.len() != KEPT || !name.starts_with(&kept.0) {
                 return false;
             }
             let mut whole = self
@@ -133,7 +141,7 @@ impl Names {
                 .iter()
                 .filter(|whole| whole.starts_with(&kept.0))
                 .peekable();
-            whole.peek().is_none() || whole.any(|whole| **whole == *name.as_bytes())
+            whole.peek().is_none() || whole.any(|whole| **whole == *name)
         })
     }
 }
@@ -219,6 +227,30 @@ mod tests {
         assert!(names.has("abcdefghijklm\u{fffd}"));
         let name = Name::from(&b"\xff\"\n"[..]);
         assert_eq!(serde_json::to_string(&name).unwrap(), "\"\u{fffd}\\\"\\n\"");
+    }
+
+    /// A name is found by what text output shows, too.
+    #[test]
+    fn names_with_escapes() {
+        for (name, shown) in [
+            (&b"a\"b"[..], r"a\x22b"),
+            (b"a b,c", r"a\x20b\x2cc"),
+            (b"a\\b", r"a\x5cb"),
+            (b"\xff\n", r"\xff\x0a"),
+            (br"a\x22b", r"a\x22b"),
+            (br"a\x22b", r"a\x5cx22b"),
+        ] {
+            let found = Names::of(name.into());
+            assert!(found.has(shown), "{shown}");
+            assert!(!found.has(&format!("{shown}x")), "{shown}");
+        }
+        let long = names(
+            "a \"quoted\" name",
+            "/bin/a \"quoted\" name that is long",
+            &[],
+        );
+        assert!(long.has(r"a\x20\x22quoted\x22\x20name\x20that\x20is\x20long"));
+        assert!(!names("a b", "", &[]).has(r"a\x21b"));
     }
 
     proptest! {
