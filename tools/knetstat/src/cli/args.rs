@@ -221,7 +221,7 @@ pub struct Metrics {
     pub rules: Option<OsString>,
     /// Replace FILE instead of printing to standard output
     ///
-    /// A reader of FILE sees the old contents or the new ones, never a part.
+    /// A reader of FILE sees the old contents or the new ones, never a part. `-` is standard output.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     #[command(flatten)]
@@ -325,7 +325,7 @@ pub struct List {
     /// Use colours on a terminal (auto), also elsewhere (always), or never
     ///
     /// With `auto`, the environment can switch colours off: NO_COLOR unless it is empty, CLICOLOR=0,
-    /// and TERM=dumb. JSON never has colours.
+    /// and TERM=dumb. JSON never has colours. --no-color is the same as --color=never.
     #[arg(
         long,
         value_name = "WHEN",
@@ -349,11 +349,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a number from 0.01 to 86400".to_owned())
 }
 
-/// Joins `--watch 0.5` to `--watch=0.5`.
+/// Rewrites what clap would not understand: `--watch 0.5` to `--watch=0.5`, and `--no-color` to
+/// `--color=never`.
 ///
-/// The definition of the flag accepts the latter only. Otherwise clap would take the first word of
-/// a filter for the number of seconds.
-pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// The definition of `--watch` accepts the former only with `=`. Otherwise clap would take the first
+/// word of a filter for the number of seconds.
+pub fn rewritten(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
     let mut is_over = false;
     for arg in args {
@@ -364,6 +365,7 @@ pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
                 last.push("=");
                 last.push(arg);
             }
+            _ if !is_over && arg == "--no-color" => joined.push("--color=never".into()),
             _ => joined.push(arg),
         }
     }
@@ -528,7 +530,7 @@ mod tests {
             let words = shlex::split(typed).expect(typed);
             let mut parts = words.split(|word| word == "|" || word == ">");
             let words = parts.next().unwrap();
-            let cli = Cli::try_parse_from(joined(words.iter().map(OsString::from)))
+            let cli = Cli::try_parse_from(rewritten(words.iter().map(OsString::from)))
                 .unwrap_or_else(|err| panic!("{typed}: {err}"));
             assert_eq!(words[0], "knetstat");
             let filter = match &cli.command {

@@ -448,14 +448,20 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
     };
     let (limit, groups) = (args.limit.into(), Groups::new(labels));
     let (text, outcome) = metrics::run(&mut query, &rules, list.states(), groups, limit)?;
-    match &args.output {
+    write_to(args.output.as_deref(), &text, &mut out)?;
+    Ok(status(&query, &outcome))
+}
+
+/// Writes a text to a file or, if none or `-` is named, to standard output.
+fn write_to(file: Option<&Path>, text: &str, stdout: &mut impl Write) -> Result<()> {
+    match file.filter(|file| *file != Path::new("-")) {
         Some(file) => replace(file, text.as_bytes())?,
         None => {
-            out.write_all(text.as_bytes())?;
-            out.flush()?;
+            stdout.write_all(text.as_bytes())?;
+            stdout.flush()?;
         }
     }
-    Ok(status(&query, &outcome))
+    Ok(())
 }
 
 /// Runs `check`. A status of 1 means that a rule is broken, so errors have another one.
@@ -544,7 +550,7 @@ fn run_arguments(args: &[OsString]) -> Result<ExitCode> {
         Ok(false) => {}
         Err(err) => return instead(&err, Color::Auto),
     }
-    let args = args::joined(args.iter().cloned());
+    let args = args::rewritten(args.iter().cloned());
     match Cli::try_parse_from(&args) {
         Ok(cli) => run(&cli),
         Err(err) => {
@@ -624,6 +630,39 @@ mod tests {
         }
     }
 
+    /// `--no-color` and `-` for standard output, as other commands have them.
+    #[test]
+    fn conventions() {
+        for (words, expected) in [
+            ("--no-color", Color::Never),
+            ("-t --no-color sport 22", Color::Never),
+            ("summary --no-color", Color::Never),
+            ("check --no-color", Color::Never),
+            ("metrics --no-color", Color::Never),
+            // The last one counts.
+            ("--color=always --no-color", Color::Never),
+            ("--no-color --color=always", Color::Always),
+            ("-- --no-color", Color::Auto),
+        ] {
+            let args = format!("knetstat {words}");
+            let args = args::rewritten(args.split(' ').map(OsString::from));
+            let cli = Cli::try_parse_from(&args).unwrap_or_else(|err| panic!("{err}"));
+            let list = match &cli.command {
+                Some(Command::Summary(args)) => &args.list,
+                Some(Command::Check(args)) => &args.list,
+                Some(Command::Metrics(args)) => &args.list,
+                _ => &cli.list,
+            };
+            assert_eq!(list.color, expected, "{words}");
+            assert_eq!(Color::of_arguments(&args), expected, "{words}");
+        }
+        for file in [None, Some(Path::new("-"))] {
+            let mut out = Vec::new();
+            write_to(file, "text", &mut out).unwrap();
+            assert_eq!(out, b"text");
+        }
+    }
+
     #[test]
     fn lists_that_are_not_shown_or_counted() {
         let cli = parse(&["-o", "+options,uid"]);
@@ -688,7 +727,7 @@ mod tests {
         assert_eq!(names(parse(&["-4"])), ["udpstat", "tcpstat"]);
         let watched = |args: &[&str]| {
             let args = std::iter::once(&"knetstat").chain(args);
-            let cli = Cli::try_parse_from(args::joined(args.map(|arg| (*arg).into())));
+            let cli = Cli::try_parse_from(args::rewritten(args.map(|arg| (*arg).into())));
             cli.ok().map(|cli| {
                 let seconds = cli.watch.map(|interval| interval.as_secs_f64());
                 (seconds, cli.list.filter.len())
