@@ -5,7 +5,7 @@
 use crate::cli::habits::Habits;
 use crate::cli::{complete, help};
 use crate::print::color::Color;
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Arg, Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::ArgValueCompleter;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -349,27 +349,93 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a number from 0.01 to 86400".to_owned())
 }
 
-/// Rewrites what clap would not understand: `--watch 0.5` to `--watch=0.5`, and `--no-color` to
-/// `--color=never`.
+/// Rewrites what clap would not understand: `--watch 0.5` to `--watch=0.5`, `--no-color` to
+/// `--color=never`, and `-n summary` to `summary -n`.
 ///
 /// The definition of `--watch` accepts the former only with `=`. Otherwise clap would take the first
 /// word of a filter for the number of seconds.
 pub fn rewritten(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut joined: Vec<OsString> = Vec::new();
+    let mut rewritten: Vec<OsString> = Vec::new();
     let mut is_over = false;
     for arg in args {
         is_over |= arg == "--";
         let is_number = arg.to_str().is_some_and(|arg| arg.parse::<f64>().is_ok());
-        match joined.last_mut() {
+        match rewritten.last_mut() {
             Some(last) if !is_over && is_number && *last == "--watch" => {
                 last.push("=");
                 last.push(arg);
             }
-            _ if !is_over && arg == "--no-color" => joined.push("--color=never".into()),
-            _ => joined.push(arg),
+            _ if !is_over && arg == "--no-color" => rewritten.push("--color=never".into()),
+            _ => rewritten.push(arg),
         }
     }
-    joined
+    if let Some(at) = command_behind_flags(&rewritten) {
+        rewritten[1..=at].rotate_right(1);
+    }
+    rewritten
+}
+
+/// The place of the name of a command that follows only flags, as with `alias knetstat='knetstat -n'`.
+/// `None` if the command lacks one of the flags.
+fn command_behind_flags(args: &[OsString]) -> Option<usize> {
+    let parent = Cli::command();
+    let mut flags = Vec::new();
+    let mut at = 1;
+    let command = loop {
+        let text = args.get(at)?.to_str()?;
+        if text == "--" {
+            return None;
+        }
+        let Some(found) = flags_of(&parent, text) else {
+            break parent.find_subcommand(text)?;
+        };
+        let (last, has_value) = found.last().copied()?;
+        // Otherwise, the value is a part of the argument.
+        let value_follows = last.get_action().takes_values() && !last.is_require_equals_set();
+        at += 1 + usize::from(value_follows && !has_value);
+        flags.extend(found.into_iter().map(|(flag, _)| flag));
+    };
+    let has = |flag: &&Arg| {
+        let mut others = command.get_arguments();
+        others.any(|other| other.get_id() == flag.get_id())
+    };
+    (at > 1 && flags.iter().all(has)).then_some(at)
+}
+
+/// The flags in an argument, each with whether its value is there, too. `None` if the argument is no
+/// flag, and empty if it is one that the command lacks.
+fn flags_of<'a>(command: &'a clap::Command, text: &str) -> Option<Vec<(&'a Arg, bool)>> {
+    if let Some(long) = text.strip_prefix("--") {
+        let (name, value) = match long.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (long, None),
+        };
+        let is_it = |arg: &&Arg| {
+            let mut aliases = arg.get_all_aliases().unwrap_or_default().into_iter();
+            arg.get_long() == Some(name) || aliases.any(|alias| alias == name)
+        };
+        let found = command.get_arguments().find(is_it);
+        return Some(
+            found
+                .map(|arg| (arg, value.is_some()))
+                .into_iter()
+                .collect(),
+        );
+    }
+    let letters = text.strip_prefix('-').filter(|rest| !rest.is_empty())?;
+    let mut found = Vec::new();
+    for (place, letter) in letters.char_indices() {
+        let mut args = command.get_arguments();
+        let Some(arg) = args.find(|arg| arg.get_short() == Some(letter)) else {
+            return Some(Vec::new());
+        };
+        let is_last = letters.len() == place + letter.len_utf8();
+        found.push((arg, !is_last));
+        if arg.get_action().takes_values() {
+            break;
+        }
+    }
+    Some(found)
 }
 
 /// Tests that compare knetstat(8) with the arguments.
@@ -378,7 +444,6 @@ mod tests {
     use super::*;
     use crate::model::filter::Filter;
     use crate::source::services::Services;
-    use clap::{Arg, CommandFactory};
     use std::collections::BTreeSet;
 
     const PAGE: &str = include_str!("../../../../man/knetstat.8");
@@ -486,6 +551,71 @@ mod tests {
         let names: BTreeSet<_> = found.iter().copied().collect();
         assert_eq!(found.len(), names.len(), "the page has a command twice");
         assert_eq!(names, commands.collect::<BTreeSet<_>>());
+    }
+
+    /// The parser of filters knows all commands, whose names people type too late.
+    #[test]
+    fn commands_that_do_not_come_first() {
+        for command in built().get_subcommands() {
+            let name = command.get_name();
+            let err = Filter::parse(&[name.to_owned()], &Services::parse(""));
+            let err = err.unwrap_err().to_string();
+            let expected = format!("{name} must be the first argument\n");
+            assert!(err.starts_with(&expected), "{err}");
+        }
+    }
+
+    /// A command may follow flags, as with an alias, if it has these flags.
+    #[test]
+    fn commands_behind_flags() {
+        let rewritten = |line: &str| {
+            let args = line.split(' ').map(OsString::from);
+            let args = rewritten(std::iter::once("knetstat".into()).chain(args));
+            let words = args[1..].iter().map(|arg| arg.to_str().unwrap());
+            words.collect::<Vec<_>>().join(" ")
+        };
+        for (line, expected) in [
+            ("-n summary", "summary -n"),
+            ("-n summary -t sport 22", "summary -n -t sport 22"),
+            ("-tan -N blue summary", "summary -tan -N blue"),
+            ("-tanNblue summary", "summary -tanNblue"),
+            ("-N blue copy", "copy -N blue"),
+            ("--net=blue copy > x", "copy --net=blue > x"),
+            ("--net blue metrics", "metrics --net blue"),
+            ("--all-netns copy", "copy --all-netns"),
+            (
+                "--numeric-ports check rules.toml",
+                "check --numeric-ports rules.toml",
+            ),
+            ("--no-color check", "check --color=never"),
+            ("-f inet summary", "summary -f inet"),
+            ("-We summary", "summary -We"),
+        ] {
+            assert_eq!(rewritten(line), expected);
+            let args = expected.split(' ').filter(|word| !"> x".contains(word));
+            let cli = Cli::try_parse_from(std::iter::once("knetstat").chain(args));
+            assert!(cli.unwrap().command.is_some(), "{expected}");
+        }
+        for line in [
+            "summary -n",
+            // These commands lack the flag.
+            "-n copy",
+            "-n explain nodelay",
+            "--watch=1 summary",
+            "-o uid summary",
+            "--nope summary",
+            // These are values and words of the filter.
+            "-N summary",
+            "-o summary",
+            "--since copy",
+            "sport 22 summary",
+            "-n -- summary",
+            "-n state summary",
+            "-n",
+            "-",
+        ] {
+            assert_eq!(rewritten(line), line);
+        }
     }
 
     /// The page and the help name the options that the kernel changes, and no others.

@@ -29,7 +29,7 @@ const MAX_TOKENS: usize = 10_000;
 const MAX_DEPTH: usize = 100;
 
 /// Words that are commands if they come first.
-const COMMANDS: [&str; 4] = ["check", "explain", "metrics", "summary"];
+const COMMANDS: [&str; 5] = ["check", "copy", "explain", "metrics", "summary"];
 
 /// Words that people try, and what they may mean.
 const GUESSES: [(&str, &str); 23] = [
