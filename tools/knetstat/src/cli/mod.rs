@@ -137,8 +137,9 @@ fn misused<T>(err: impl Display) -> Result<T> {
     Err(Misuse(err.to_string()).into())
 }
 
-/// The query of a command line. Enters the network namespace that `--net` names.
-fn query(list: &List, services: &Services) -> Result<Query> {
+/// Enters the network namespace that `--net` names, and returns the names of its ports: the range
+/// from which the kernel chooses ports belongs to the namespace.
+fn enter(list: &List) -> Result<Services> {
     if let Some(text) = &list.habits.refused {
         return misused(text);
     }
@@ -146,7 +147,12 @@ fn query(list: &List, services: &Services) -> Result<Query> {
         return misused("-A selects the protocols; leave -t and -u out");
     }
     list.other.enter()?;
-    // Parse after entering the namespace, because defaults come from it.
+    Ok(Services::load())
+}
+
+/// The query of a command line, in the network namespace that [`enter`] has entered: defaults come
+/// from it.
+fn query(list: &List, services: &Services) -> Result<Query> {
     let filter = match Filter::parse_for(list.scope(), &list.filter, services) {
         Ok(filter) => filter,
         Err(err) => return misused(err),
@@ -269,7 +275,7 @@ fn with_printer(
     out: Box<dyn Write + '_>,
     run: impl FnOnce(&Query, &mut dyn Printer) -> Result<Outcome>,
 ) -> Result<ExitCode> {
-    let services = Services::load();
+    let services = enter(list)?;
     let query = query(list, &services)?;
     let mut printer = format(list, &query, None, services).printer(out);
     let outcome = run(&query, &mut *printer)?;
@@ -292,7 +298,7 @@ fn begins_filter(name: &str, list: &List) -> bool {
 /// Runs `knetstat` without a command.
 fn run_list(cli: &Cli, out: Box<dyn Write + '_>) -> Result<ExitCode> {
     let list = &cli.list;
-    let services = Services::load();
+    let services = enter(list)?;
     let mut query = match (query(list, &services), &cli.columns[..]) {
         (Err(err), [name]) if err.is::<Misuse>() && begins_filter(name, list) => {
             return misused(format_args!(
@@ -329,7 +335,7 @@ fn run_summary(args: &Summary, out: Box<dyn Write + '_>) -> Result<ExitCode> {
             summary::run(query, each_process, printer)
         });
     }
-    let services = Services::load();
+    let services = enter(list)?;
     let mut query = query(list, &services)?;
     let columns = match Column::parse_all(&args.by) {
         Ok(columns) => columns,
@@ -375,7 +381,7 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let list = &args.list;
-    let services = Services::load();
+    let services = enter(list)?;
     let mut query = query(list, &services)?;
     // Each rule selects states.
     query.states = match (query.filter.states, list.listening && !list.all) {
@@ -428,7 +434,7 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
     if list.json {
         return misused("metrics has one format; leave --json out");
     }
-    let services = Services::load();
+    let services = enter(list)?;
     let mut query = query(list, &services)?;
     let states = query.filter.states.unwrap_or(match list.listening {
         true => list.states(),
@@ -598,6 +604,45 @@ mod tests {
     fn parse(args: &[&str]) -> Cli {
         Cli::try_parse_from(std::iter::once(&"knetstat").chain(args))
             .unwrap_or_else(|err| panic!("{err}"))
+    }
+
+    /// The name of the test that runs in a network namespace of its own.
+    const OTHER: &str = "cli::tests::in_another_namespace";
+
+    #[test]
+    #[ignore = "runs in a user namespace that owns its network namespace"]
+    fn in_another_namespace() {
+        const RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+        std::fs::write(RANGE, "40000 40001").unwrap();
+        let script = format!("echo 2000 2001 > {RANGE} && echo && exec cat");
+        let mut other = std::process::Command::new("unshare");
+        other.args(["-n", "sh", "-c", &script]);
+        other.stdin(std::process::Stdio::piped());
+        let mut other = other.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut line = [0];
+        io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut line).unwrap();
+        let pid = other.id().to_string();
+        let cli = parse(&["-N", &pid, "autobound"]);
+        let services = enter(&cli.list).unwrap();
+        assert_eq!(services.ephemeral(), Some((2000, 2001)));
+        let err = query(&cli.list, &services).unwrap_err().to_string();
+        assert!(!err.contains("40000"), "{err}");
+        drop(other.stdin.take());
+        other.wait().unwrap();
+    }
+
+    /// The ports of the namespace that is looked at count, not those of the caller's.
+    #[test]
+    fn ports_of_another_namespace() {
+        let unshare = || std::process::Command::new("unshare");
+        let is_allowed = unshare().args(["-rn", "true"]).status();
+        if !is_allowed.is_ok_and(|status| status.success()) {
+            return eprintln!("skipped: unshare -rn fails");
+        }
+        let mut test = unshare();
+        test.arg("-rn").arg(std::env::current_exe().unwrap());
+        let status = test.args(["--exact", "--ignored", OTHER]).status();
+        assert!(status.unwrap().success());
     }
 
     /// A user of ss learns that -o is something else here.
