@@ -44,6 +44,9 @@ pub fn cases() -> Vec<Case> {
         Case::new("filter_answers::hidden_options", || {
             in_fresh(hidden_options)
         }),
+        Case::new("filter_answers::hidden_options_since", || {
+            in_fresh(hidden_options_since)
+        }),
         Case::new("filter_answers::forgotten_options", || {
             in_fresh(forgotten_options)
         }),
@@ -576,6 +579,44 @@ fn hidden_options() -> Result<()> {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         is_undecided(false, &words, "without CAP_NET_ADMIN")?;
     }
+    Ok(())
+}
+
+/// A mark that was hidden from the reader of a copy, or is hidden from the one who compares, makes no
+/// event of a socket that has always had it.
+fn hidden_options_since() -> Result<()> {
+    let marked = Plan::V4.tcp()?;
+    marked.set_mark(7)?;
+    let listener = Plan::V4.listener(5)?;
+    let to = local(&listener)?;
+    marked.connect(&SockAddr::from(to))?;
+    let (_server, _) = listener.accept()?;
+    let at = format!("dport = :{}", to.port());
+    let file = std::env::temp_dir().join(format!("knetstat-since-{}", to.port()));
+    let name = file.to_str().context("a path")?;
+    for (copied_by_root, compared_by_root) in [(false, true), (true, false), (true, true)] {
+        let copy = said(copied_by_root, &["copy"])?;
+        ensure!(copy.status == Some(0), "{}", copy.notes);
+        fs::write(&file, copy.out)?;
+        for filter in ["SO_MARK", "not SO_MARK", "SO_MARK=7", "SO_MARK!=7"] {
+            let args = ["-Htan", "--since", name, at.as_str(), filter];
+            let found = said(compared_by_root, &args)?;
+            ensure!(
+                found.rows() == 0 && found.status == Some(0),
+                "{filter}, copied by root: {copied_by_root}, compared by root: \
+                {compared_by_root}: {} {}",
+                found.out,
+                found.notes
+            );
+            let is_doubtful = found.notes.contains("cannot decide the filter");
+            ensure!(
+                is_doubtful != (copied_by_root && compared_by_root),
+                "{filter}: {}",
+                found.notes
+            );
+        }
+    }
+    fs::remove_file(&file)?;
     Ok(())
 }
 

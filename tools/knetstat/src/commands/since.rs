@@ -2,7 +2,7 @@
 
 //! `knetstat --since`: prints what happened to sockets since a copy of the files was made.
 
-use crate::model::comparison::{Comparison, Doubt};
+use crate::model::comparison::{tests_hidden, withhold, Comparison, Doubt};
 use crate::model::event::{Event, Report};
 use crate::model::options::{self, Info};
 use crate::model::query::{Outcome, Query};
@@ -13,11 +13,87 @@ use crate::print::printer::Printer;
 use crate::print::stdout::say;
 use crate::source::copy::{Copy, Namespaces};
 use crate::source::files::{self, File, Reads};
+use crate::source::process::Owners;
 use crate::source::{netns, rights};
 use anyhow::{bail, ensure, Context, Result};
 use jiff::ZonedDateTime;
+use std::io::BufRead;
 use std::path::Path;
 use std::time::SystemTime;
+
+/// A copy and a read of the files, compared.
+struct Compared {
+    tracker: Tracker,
+    comparison: Comparison,
+    namespaces: Namespaces,
+    /// The number of rows of the copy that could not be parsed.
+    unparsed: usize,
+    owners: Option<Owners>,
+    events: Vec<Event>,
+}
+
+/// Reads a copy, and then the files.
+fn compare(copy: impl BufRead, name: &str, query: &Query, processes: bool) -> Result<Compared> {
+    let mut tracker = Tracker::default();
+    let mut comparison = Comparison::default();
+    let mut namespaces = Namespaces::default();
+    if query.all_netns {
+        // The names of those in the copy, before the filter tests them.
+        let owners = query.owners(false)?;
+        owners.iter().for_each(|owners| namespaces.found(owners));
+    }
+    let read = tracker.read_copy(copy, query, &mut namespaces, |row| comparison.copied(row));
+    read.with_context(|| name.to_owned())?;
+    let unparsed = tracker.outcome.unparsed;
+    let owners = query.owners(processes)?;
+    owners.iter().for_each(|owners| namespaces.found(owners));
+    let events = tracker.read_and_show(query, owners.as_ref(), |row| comparison.found(row))?;
+    Ok(Compared {
+        tracker,
+        comparison,
+        namespaces,
+        unparsed,
+        owners,
+        events,
+    })
+}
+
+/// The options of which nobody can tell whether they have changed.
+fn doubts_about(comparison: &Comparison) -> Vec<(&'static str, Doubt)> {
+    let is_hidden_here = |name: &str| options::by_name(name).is_some_and(Info::is_hidden_here);
+    comparison.doubts(rights::is_net_admin(), is_hidden_here)
+}
+
+/// Like [`compare`], and returns the doubts. If the filter tests an option that one of the two reads
+/// may not have shown, that option is unknown in both.
+fn compare_fairly(
+    mut copy: impl BufRead,
+    name: &str,
+    query: &Query,
+    processes: bool,
+) -> Result<(Compared, Vec<(&'static str, Doubt)>)> {
+    if !tests_hidden(&query.filter) {
+        let compared = compare(copy, name, query, processes)?;
+        let doubts = doubts_about(&compared.comparison);
+        return Ok((compared, doubts));
+    }
+    // Only after both reads is it known what they show, so the copy may be read again.
+    let mut copied = Vec::new();
+    copy.read_to_end(&mut copied)
+        .with_context(|| name.to_owned())?;
+    let mut all: Vec<(_, _)> = Vec::new();
+    loop {
+        let compared = compare(copied.as_slice(), name, query, processes)?;
+        for doubt in doubts_about(&compared.comparison) {
+            if !all.contains(&doubt) {
+                all.push(doubt);
+            }
+        }
+        if !withhold(&query.filter, &all) {
+            return Ok((compared, all));
+        }
+    }
+}
 
 /// Prints what happened since the copy was made, with the owners of sockets if `processes` is set.
 pub fn run(
@@ -35,24 +111,19 @@ pub fn run(
         !query.filter.needs_owners && !query.filter.needs_cgroups,
         "{name}: a copy contains no processes; remove process, pid, container and cgroup from the filter"
     );
-    let mut tracker = Tracker::default();
-    let mut comparison = Comparison::default();
-    let mut namespaces = Namespaces::default();
-    if query.all_netns {
-        // The names of those in the copy, before the filter tests them.
-        let owners = query.owners(false)?;
-        owners.iter().for_each(|owners| namespaces.found(owners));
-    }
-    let read = tracker.read_copy(reader, query, &mut namespaces, |row| comparison.copied(row));
-    read.with_context(|| name.clone())?;
-    let unparsed = tracker.outcome.unparsed;
+    let (compared, doubts) = compare_fairly(reader, &name, query, processes)?;
+    let Compared {
+        tracker,
+        mut comparison,
+        mut namespaces,
+        unparsed,
+        owners,
+        events,
+    } = compared;
     if unparsed > 0 {
         let note = unparsed_note(unparsed, "left out");
         say(format_args!("{name}: {note}"));
     }
-    let owners = query.owners(processes)?;
-    owners.iter().for_each(|owners| namespaces.found(owners));
-    let events = tracker.read_and_show(query, owners.as_ref(), |row| comparison.found(row))?;
     if comparison.left == 0 {
         // Sockets that are not selected can still prove where the copy comes from.
         for file in File::ALL.iter().filter(|file| !query.files.contains(file)) {
@@ -64,9 +135,6 @@ pub fn run(
         }
     }
     check_origin(&name, before_boot, &comparison, query.all_netns)?;
-    let doubts = comparison.doubts(rights::is_net_admin(), |name| {
-        options::by_name(name).is_some_and(Info::is_hidden_here)
-    });
     report_doubts(&name, &doubts);
     let doubtful: Vec<_> = doubts.iter().map(|(option, _)| *option).collect();
 
@@ -189,7 +257,7 @@ fn report_doubts(name: &str, doubts: &[(&str, Doubt)]) {
             _ if options.is_empty() => {}
             Doubt::Copy => say(format_args!(
                 "{name}: no socket in it shows {options}, but sockets do now; it may have been made \
-                without CAP_NET_ADMIN, so this change is not reported"
+                without CAP_NET_ADMIN, so this change is not reported; make the copy as root"
             )),
             Doubt::Now => say(format_args!(
                 "{name}: sockets in it show {options}, which needs CAP_NET_ADMIN; changes of this \

@@ -5,6 +5,7 @@
 //! A copy of the files has no header of ours. It may be of another network namespace, from before
 //! the last boot, or made with other rights, without which some options are hidden.
 
+use crate::model::filter::Filter;
 use crate::model::options::{self, Hidden};
 use crate::model::row::Row;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -36,6 +37,26 @@ pub enum Doubt {
     Copy,
     /// It is shown on no socket now, because it is hidden from this process.
     Now,
+}
+
+/// Withholds the options from a filter about which there are doubts: what one of the two reads did
+/// not show is then unknown in both, so that the filter makes no event of it. Returns whether an
+/// option was not withheld before; both reads must then be repeated.
+pub fn withhold(filter: &Filter, doubts: &[(&str, Doubt)]) -> bool {
+    let mut is_new = false;
+    for defaults in filter.options.iter().filter(|one| !one.is_withheld()) {
+        if doubts.iter().any(|(name, _)| *name == defaults.info.name) {
+            defaults.withhold();
+            is_new = true;
+        }
+    }
+    is_new
+}
+
+/// Whether a filter tests an option that some readers do not see.
+pub fn tests_hidden(filter: &Filter) -> bool {
+    let mut options = filter.options.iter();
+    options.any(|defaults| defaults.info.hidden.is_some())
 }
 
 /// The hidden options of a row.
@@ -128,7 +149,13 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::query::Query;
     use crate::model::row::tests::TCP;
+    use crate::model::states::States;
+    use crate::model::tracker::Tracker;
+    use crate::source::copy::Namespaces;
+    use crate::source::rights;
+    use crate::source::services::Services;
 
     /// The doubts about two reads whose sockets have these lists of options.
     fn doubts(
@@ -155,8 +182,75 @@ mod tests {
         comparison.doubts(is_net_admin, |_| is_hidden_here)
     }
 
+    const HEADER: &str = "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options\n";
+
+    /// The events between two copies whose sockets have these lists of options.
+    fn events(filter: &str, copies: [&[&str]; 2], is_withheld: bool) -> Vec<&'static str> {
+        let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
+        let doubts = [("SO_MARK", Doubt::Copy)];
+        assert!(tests_hidden(&filter));
+        if is_withheld {
+            assert!(withhold(&filter, &doubts));
+            assert!(!withhold(&filter, &doubts));
+        }
+        let query = Query {
+            files: vec![TCP],
+            states: States::ALL,
+            filter,
+            is_strict: false,
+            threads: false,
+            all_netns: false,
+        };
+        let mut tracker = Tracker::default();
+        let mut events = Vec::new();
+        for lists in copies {
+            let rows = lists.iter().zip(1..).map(|(list, ino)| {
+                format!("0 0 10.0.0.1:{ino} 10.0.0.2:2 ESTB A=1{list},uid=0,ino={ino}\n")
+            });
+            let copy: String = std::iter::once(HEADER.to_owned()).chain(rows).collect();
+            let mut namespaces = Namespaces::default();
+            let read = tracker.read_copy(copy.as_bytes(), &query, &mut namespaces, |_| ());
+            events = read.unwrap();
+        }
+        events
+            .into_iter()
+            .filter_map(|event| event.without_changes_of(&["SO_MARK"]))
+            .map(|event| event.name())
+            .collect()
+    }
+
+    /// A mark that one of the two readers did not see makes no event.
     #[test]
-    fn rights() {
+    fn filters_on_hidden_options() {
+        const MARK: &str = ",SO_MARK=0x7";
+        for copies in [[&[""][..], &[MARK][..]], [&[MARK], &[""]]] {
+            for filter in [
+                "SO_MARK",
+                "not SO_MARK",
+                "SO_MARK=7",
+                "SO_MARK!=7",
+                "fwmark = 7",
+                "not SO_MARK=7 and sport = :1",
+            ] {
+                assert!(events(filter, copies, true).is_empty(), "{filter}");
+                // Without the right, the default is not known, either.
+                if rights::is_net_admin() {
+                    assert_eq!(events(filter, copies, false).len(), 1, "{filter}");
+                }
+            }
+            // What else the filter tests decides.
+            assert!(events("sport = :1 or SO_MARK", copies, true).is_empty());
+        }
+        for filter in ["sport = :2 or SO_MARK", "not ( SO_MARK sport = :1 )"] {
+            assert_eq!(events(filter, [&[""], &[MARK, ""]], true), ["came"]);
+            assert_eq!(events(filter, [&["", ""], &[MARK]], true), ["went"]);
+        }
+        let other = Filter::parse(&["TCP_NODELAY".to_owned()], &Services::parse("")).unwrap();
+        assert!(!tests_hidden(&other) && !withhold(&other, &[("SO_MARK", Doubt::Now)]));
+    }
+
+    #[test]
+    fn doubts_by_rights() {
         const MARK: &str = "SO_MARK=0x1";
         const ULP: &str = "TCP_ULP=tls";
         let (root, user) = (true, false);

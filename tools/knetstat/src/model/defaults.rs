@@ -17,7 +17,7 @@ use crate::source::files::{Family, File, Netid};
 use crate::source::fresh::{sysctl, FreshSocket, Refusal};
 use crate::source::namespaces::Netns;
 use crate::source::rights;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -123,6 +123,8 @@ pub struct Defaults {
     pub info: &'static Info,
     /// The defaults in the network namespace of this process. Others keep them with their namespace.
     own: InNetns,
+    /// Whether the option counts as hidden, even if a row shows it.
+    is_withheld: Cell<bool>,
     failure: OnceCell<String>,
 }
 
@@ -145,13 +147,15 @@ impl Defaults {
         Self {
             info,
             own: InNetns::default(),
+            is_withheld: Cell::new(false),
             failure: OnceCell::new(),
         }
     }
 
     /// What a row says about the option.
     pub fn on<'a>(&'a self, row: &Row<'a>) -> Setting<'a> {
-        if let Some(shown) = row.options.get(self.info.name) {
+        let shown = row.options.get(self.info.name);
+        if let Some(shown) = shown.filter(|_| !self.is_withheld.get()) {
             return Setting::Value(shown);
         }
         let is_kept = !self.info.is_of(row) && self.info.is_kept_from(row);
@@ -186,7 +190,19 @@ impl Defaults {
         of_netns.unwrap_or(&self.own)
     }
 
+    /// Takes the option for hidden, whatever rows show: in one of several reads, it was.
+    pub fn withhold(&self) {
+        self.is_withheld.set(true);
+    }
+
+    pub fn is_withheld(&self) -> bool {
+        self.is_withheld.get()
+    }
+
     fn is_hidden(&self, netns: Option<&Rc<Netns>>) -> bool {
+        if self.is_withheld() {
+            return true;
+        }
         let is_net_admin = || match netns {
             None => rights::is_net_admin(),
             Some(netns) => netns
