@@ -350,7 +350,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Rewrites what clap would not understand: `--watch 0.5` to `--watch=0.5`, `--no-color` to
-/// `--color=never`, and `-n summary` to `summary -n`.
+/// `--color=never`, and `-n summary` to `summary -n`. A command that never has colours takes
+/// `--no-color`, too.
 ///
 /// The definition of `--watch` accepts the former only with `=`. Otherwise clap would take the first
 /// word of a filter for the number of seconds.
@@ -365,15 +366,31 @@ pub fn rewritten(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
                 last.push("=");
                 last.push(arg);
             }
-            _ if !is_over && arg == "--no-color" => rewritten.push("--color=never".into()),
             _ => rewritten.push(arg),
         }
     }
     if let Some(at) = command_behind_flags(&rewritten) {
         rewritten[1..=at].rotate_right(1);
     }
+    let parent = Cli::command();
+    let name = rewritten.get(1).and_then(|name| name.to_str());
+    let command = name.and_then(|name| parent.find_subcommand(name));
+    let mut flags = command.unwrap_or(&parent).get_arguments();
+    let has_color = flags.any(|flag| flag.get_id() == "color");
+    let mut is_over = false;
+    rewritten.retain_mut(|arg| {
+        is_over |= arg == "--";
+        let is_it = !is_over && arg == NO_COLOR;
+        if is_it && has_color {
+            *arg = "--color=never".into();
+        }
+        !is_it || has_color
+    });
     rewritten
 }
+
+/// The conventional name of `--color=never`.
+const NO_COLOR: &str = "--no-color";
 
 /// The place of the name of a command that follows only flags, as with `alias knetstat='knetstat -n'`.
 /// `None` if the command lacks one of the flags.
@@ -385,6 +402,10 @@ fn command_behind_flags(args: &[OsString]) -> Option<usize> {
         let text = args.get(at)?.to_str()?;
         if text == "--" {
             return None;
+        }
+        if text == NO_COLOR {
+            at += 1;
+            continue;
         }
         let Some(found) = flags_of(&parent, text) else {
             break parent.find_subcommand(text)?;
@@ -588,6 +609,8 @@ mod tests {
                 "check --numeric-ports rules.toml",
             ),
             ("--no-color check", "check --color=never"),
+            ("--no-color copy", "copy"),
+            ("explain --no-color nodelay", "explain nodelay"),
             ("-f inet summary", "summary -f inet"),
             ("-We summary", "summary -We"),
         ] {
