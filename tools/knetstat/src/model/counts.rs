@@ -23,12 +23,12 @@ pub struct Process {
     pub tid: Option<i32>,
 }
 
-/// The process or thread that has a socket open.
+/// A subject that a socket may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Opener<T> {
-    /// No process has it open.
+pub enum Found<T> {
+    /// There is none: no process has the socket open, or the process is in no container.
     None,
-    /// A process that could not be examined may have it open.
+    /// It is not known: a process that could not be examined may have the socket open.
     Unknown,
     Known(T),
 }
@@ -38,11 +38,10 @@ pub enum Opener<T> {
 pub enum By<'a> {
     All,
     State(Netid, State),
-    Process(Opener<&'a Process>),
+    Process(Found<&'a Process>),
     /// `None` if the network namespace is not known.
     Netns(Option<&'a Netns>),
-    /// `None` if no container and no unit is known.
-    Container(Option<Place<'a>>),
+    Container(Found<Place<'a>>),
     /// `None` if the kernel keeps no options.
     Options(Option<Options<'a>>),
 }
@@ -77,8 +76,9 @@ pub struct Counts {
     /// The sockets of which no process is known, although one may have them open.
     unknown_process: u64,
     namespaces: HashMap<Option<Rc<Netns>>, u64>,
-    /// The counts of containers, each with a control group of it.
-    containers: HashMap<Option<Container>, (u64, Option<Rc<Cgroup>>)>,
+    /// The counts of containers, each with a control group of it. `None` is no container.
+    containers: HashMap<Option<Container>, (u64, Rc<Cgroup>)>,
+    unknown_container: u64,
     options: HashMap<Box<str>, u64>,
     without_options: u64,
 }
@@ -114,13 +114,14 @@ impl Counts {
         }
         if self.all_netns {
             *self.namespaces.entry(row.netns.cloned()).or_default() += 1;
-            let cgroup = place::cgroup(row, owners);
-            let container = cgroup.and_then(|cgroup| cgroup.container.clone());
-            let (count, _) = self
-                .containers
-                .entry(container)
-                .or_insert_with(|| (0, cgroup.cloned()));
-            *count += 1;
+            match place::find(row, owners) {
+                Ok(cgroup) => {
+                    let entry = self.containers.entry(cgroup.container.clone());
+                    let (count, _) = entry.or_insert_with(|| (0, Rc::clone(cgroup)));
+                    *count += 1;
+                }
+                Err(_) => self.unknown_container += 1,
+            }
         }
         let each_process = self.each_process;
         let process_of = |owner: &Owner| Process {
@@ -157,16 +158,16 @@ impl Counts {
         lines.extend(states.into_iter().map(of_state));
 
         let known = self.processes.iter();
-        let known = known.map(|(process, count)| (Opener::Known(process), *count));
+        let known = known.map(|(process, count)| (Found::Known(process), *count));
         let others = [
-            (Opener::None, self.without_process),
-            (Opener::Unknown, self.unknown_process),
+            (Found::None, self.without_process),
+            (Found::Unknown, self.unknown_process),
         ];
         let others = others.into_iter().filter(|(_, count)| *count > 0);
         let mut processes: Vec<_> = known.chain(others).collect();
-        processes.sort_by_key(|(opener, count)| (Reverse(*count), *opener));
+        processes.sort_by_key(|(found, count)| (Reverse(*count), *found));
         let processes = processes.into_iter();
-        lines.extend(processes.map(|(opener, count)| (count, By::Process(opener))));
+        lines.extend(processes.map(|(found, count)| (count, By::Process(found))));
 
         let mut namespaces: Vec<_> = self.namespaces.iter().collect();
         namespaces.sort_by_key(|(netns, count)| {
@@ -176,18 +177,25 @@ impl Counts {
             lines.push((*count, By::Netns(netns.as_deref())));
         }
 
-        let mut containers: Vec<_> = self.containers.iter().collect();
-        containers.sort_by_key(|(container, (count, _))| {
-            let container = container.as_ref();
-            (
-                Reverse(*count),
-                container.map(|one| (one.runtime.name(), &one.id)),
-            )
+        let known = self.containers.values().map(|(count, cgroup)| {
+            let place = Place::of(cgroup);
+            (*count, place.map_or(Found::None, Found::Known))
         });
-        for (_, (count, cgroup)) in containers {
-            let place = cgroup.as_deref().and_then(Place::of);
-            lines.push((*count, By::Container(place)));
-        }
+        let unknown = (self.unknown_container, Found::Unknown);
+        let unknown = Some(unknown).filter(|(count, _)| *count > 0);
+        let mut containers: Vec<_> = known.chain(unknown).collect();
+        containers.sort_by_key(|(count, found)| {
+            let id =
+                |place: &Place<'_>| (place.container.runtime.name(), place.container.id.clone());
+            let found = match found {
+                Found::None => Found::None,
+                Found::Unknown => Found::Unknown,
+                Found::Known(place) => Found::Known(id(place)),
+            };
+            (Reverse(*count), found)
+        });
+        let containers = containers.into_iter();
+        lines.extend(containers.map(|(count, found)| (count, By::Container(found))));
 
         let options = self.options.iter();
         let mut options: Vec<_> = options
@@ -243,8 +251,8 @@ pub mod tests {
             .lines()
             .into_iter()
             .filter_map(|(count, by)| match by {
-                By::Process(Opener::Known(process)) => Some((count, Some(process.clone()))),
-                By::Process(Opener::None) => Some((count, None)),
+                By::Process(Found::Known(process)) => Some((count, Some(process.clone()))),
+                By::Process(Found::None) => Some((count, None)),
                 _ => None,
             })
             .collect();
@@ -277,6 +285,7 @@ pub mod tests {
             (&blue, Some("/lxc.payload.web")),
             (&blue, Some("/lxc.payload.web/system.slice/a.service")),
             (&blue, None),
+            (&red, Some("/")),
             (&red, Some("/system.slice/a.service")),
         ] {
             let owner = cgroup.map(|path| Owner::new("a", 7, 3).in_cgroup(path));
@@ -292,18 +301,25 @@ pub mod tests {
             lines
                 .map(|(count, by)| match by {
                     By::Netns(netns) => (*count, netns.and_then(Netns::name)),
-                    By::Container(place) => {
-                        (*count, place.map(|place| place.container.id.to_string()))
+                    By::Container(Found::Known(place)) => {
+                        (*count, Some(place.container.id.to_string()))
                     }
+                    By::Container(Found::Unknown) => (*count, Some("?".to_owned())),
+                    By::Container(Found::None) => (*count, None),
                     _ => unreachable!(),
                 })
                 .collect()
         };
         let named = |count, name: &str| (count, Some(name.to_owned()));
-        assert_eq!(of("netns"), [named(3, "blue"), named(1, "6")]);
+        assert_eq!(of("netns"), [named(3, "blue"), named(2, "6")]);
         assert_eq!(
             of("container"),
-            [named(2, "web"), (1, None), named(1, "a.service")]
+            [
+                named(2, "web"),
+                (1, None),
+                named(1, "?"),
+                named(1, "a.service")
+            ]
         );
     }
 

@@ -6,7 +6,7 @@
 //! knetstat(8), "JSON".
 
 use crate::model::columns::{Cell, Column, Content, Key};
-use crate::model::counts::{By, Counts, Opener};
+use crate::model::counts::{By, Counts, Found};
 use crate::model::event::{changes, Change, Report, Snapshot, Value};
 use crate::model::options;
 use crate::model::place::{self, Place};
@@ -651,22 +651,29 @@ impl<'a> CountObject<'a> {
                 object.netid = Some(netid);
                 object.state = Some(state.long());
             }
-            By::Process(Opener::Known(process)) => {
+            By::Process(Found::Known(process)) => {
                 object.name = Some(Some(&process.name));
                 object.pid = process.pid;
                 object.tid = process.tid;
             }
-            By::Process(Opener::Unknown) => {
+            By::Process(Found::Unknown) => {
                 object.name = Some(None);
                 object.unknown = vec!["name"];
             }
-            By::Process(Opener::None) => object.name = Some(None),
+            By::Process(Found::None) => object.name = Some(None),
             By::Netns(None) => {
                 object.netns = Some(None);
                 object.unknown = vec!["netns"];
             }
             By::Netns(Some(netns)) => object.netns = Some(Some(NetnsObject::of(netns))),
-            By::Container(place) => object.container = Some(place.map(ContainerObject::of)),
+            By::Container(Found::Known(place)) => {
+                object.container = Some(Some(ContainerObject::of(place)));
+            }
+            By::Container(Found::Unknown) => {
+                object.container = Some(None);
+                object.unknown = vec!["container"];
+            }
+            By::Container(Found::None) => object.container = Some(None),
             By::Options(options) => object.options = options.map(OptionsObject),
         }
         object

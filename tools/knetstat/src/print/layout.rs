@@ -3,7 +3,7 @@
 //! The layout of text, for a terminal or for a script.
 
 use crate::model::columns::{Column, Content, Key};
-use crate::model::counts::{By, Opener, Process};
+use crate::model::counts::{By, Found, Process};
 use crate::model::defaults::{Defaults, Differences, Setting};
 use crate::model::event::{changes, Change, Event, Report, Snapshot, Value};
 use crate::model::row::Row;
@@ -513,9 +513,9 @@ impl Layout {
             By::State(netid, state) => {
                 write!(self.line, "state   {} {}", netid.name(), state.label())
             }
-            By::Process(Opener::None) => write!(self.line, "process -"),
-            By::Process(Opener::Unknown) => write!(self.line, "process ?"),
-            By::Process(Opener::Known(Process { name, pid, tid })) => {
+            By::Process(Found::None) => write!(self.line, "process -"),
+            By::Process(Found::Unknown) => write!(self.line, "process ?"),
+            By::Process(Found::Known(Process { name, pid, tid })) => {
                 let number =
                     |name, n: Option<i32>| n.map_or(String::new(), |n| format!(" {name}={n}"));
                 let (pid, tid) = (number("pid", *pid), number("tid", *tid));
@@ -526,8 +526,9 @@ impl Layout {
                 let name = netns.name().map_or("?".to_owned(), |name| word(&name));
                 write!(self.line, "netns   {name}")
             }
-            By::Container(None) => write!(self.line, "container -"),
-            By::Container(Some(place)) => write!(self.line, "container {place}"),
+            By::Container(Found::None) => write!(self.line, "container -"),
+            By::Container(Found::Unknown) => write!(self.line, "container ?"),
+            By::Container(Found::Known(place)) => write!(self.line, "container {place}"),
             By::Options(_) => write!(self.line, "options "),
         };
         match by {
