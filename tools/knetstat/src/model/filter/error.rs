@@ -14,6 +14,15 @@ pub struct Error {
     pub hint: String,
 }
 
+/// The reason why a text is not a value of an option.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The mistake, and the values that may be meant.
+    pub what: String,
+    /// The expected form.
+    pub hint: String,
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |part: &str| part.chars().count();

@@ -24,6 +24,7 @@
 
 mod error;
 mod expr;
+mod flags;
 mod host;
 mod op;
 mod parser;

@@ -3,11 +3,12 @@
 //! The values that a filter compares options with. They are compared as what they are: an address
 //! may be written in any way, and a number in any unit.
 
+use crate::model::filter::error::Rejected;
+use crate::model::filter::flags::Flags;
 use crate::model::filter::host::Prefix;
 use crate::model::filter::op::Op;
 use crate::model::options::{self, Answer, Info, Kind, Unset};
 use crate::model::quantity::Scale;
-use crate::model::similar::{meant, similar};
 use crate::model::truth::{Reason, Truth};
 use crate::source::interfaces;
 use crate::source::text::is_name;
@@ -29,7 +30,7 @@ pub enum Pattern {
     /// A name, with or without the details that follow it.
     Name(String),
     /// Flags that are all set.
-    Flags(Vec<String>),
+    Flags(Flags),
     Interface(String),
     Ports(u16, u16),
     /// Addresses that are all in the list, each with or without its interface.
@@ -42,15 +43,6 @@ pub struct Address {
     /// `None` is any address.
     prefix: Option<Prefix>,
     interface: Option<String>,
-}
-
-/// The reason why a text is not a value of an option.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// The mistake, and the values that may be meant.
-    pub what: String,
-    /// The expected form.
-    pub hint: String,
 }
 
 /// The words for 0 and 1.
@@ -115,7 +107,7 @@ impl Pattern {
             Kind::Mask => masked(text),
             Kind::TrafficClass => code_point(text).or_else(|| masked(text)),
             Kind::Name => is_short_name(text).then(|| Self::Name(text.to_owned())),
-            Kind::Flags => return flags(info, text),
+            Kind::Flags => return Flags::parse(info, text).map(Self::Flags),
             Kind::Interface => interface(text).map(Self::Interface),
             Kind::Ports => ports(text),
             Kind::Address | Kind::Groups => return addresses(info, text),
@@ -153,10 +145,10 @@ impl Pattern {
                 let is_short = details.is_some_and(|(short, _)| is_name(short, name));
                 (is_short || is_name(shown, name)).into()
             }
-            Self::Flags(flags) => {
-                let is_set = |flag: &String| shown.split('|').any(|set| set == flag);
-                flags.iter().all(is_set).into()
-            }
+            Self::Flags(flags) => match flags.are_in(shown) {
+                Some(are_set) => are_set.into(),
+                None => Truth::unknown(Reason::Undisclosed),
+            },
             Self::Interface(name) => is_name(shown, name).into(),
             Self::Ports(low, high) => (port_range(shown) == Some((*low, *high))).into(),
             Self::Addresses(addresses) => addresses.iter().fold(Truth::True, |all, address| {
@@ -274,28 +266,6 @@ fn code_point(text: &str) -> Option<Pattern> {
         value: point << 2,
         mask: CODE_POINT,
     })
-}
-
-fn flags(info: &Info, text: &str) -> Result<Pattern, Rejected> {
-    let flags = text.split('|').map(|typed| {
-        // A number of a clock, or flags that the module has no name for.
-        if typed.contains(':') || typed.starts_with("0x") || typed.starts_with("CLOCK_") {
-            return Ok(typed.to_owned());
-        }
-        let upper = typed.to_ascii_uppercase();
-        let bare = upper.strip_prefix("SOF_TIMESTAMPING_").unwrap_or(&upper);
-        match info.flags.iter().find(|flag| **flag == bare) {
-            Some(flag) => Ok((*flag).to_owned()),
-            None => {
-                let near = similar(bare, info.flags.iter().copied());
-                Err(Rejected {
-                    what: format!("{typed:?} is not a flag of {}{}", info.name, meant(&near)),
-                    hint: format!("expected: {}", info.flags.join(", ")),
-                })
-            }
-        }
-    });
-    flags.collect::<Result<_, _>>().map(Pattern::Flags)
 }
 
 /// The name of an interface, which may be given by its index. The index 0 means none.
