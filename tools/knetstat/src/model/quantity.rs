@@ -2,7 +2,8 @@
 
 //! Numbers with units, as people type them: `64k`, `1.5s`, `10mbit`.
 
-use crate::model::options::{number, Kind};
+use crate::model::options::{number, Info, Kind};
+use std::ops::RangeInclusive;
 
 /// A suffix and its factor, in the base unit of a kind.
 type Unit = (&'static str, i128);
@@ -136,10 +137,59 @@ impl Scale {
     }
 }
 
+/// The numbers of a C type.
+const INT: RangeInclusive<i128> = i32::MIN as i128..=i32::MAX as i128;
+const POSITIVE_INT: RangeInclusive<i128> = 0..=i32::MAX as i128;
+const UNSIGNED: RangeInclusive<i128> = 0..=u32::MAX as i128;
+const U8: RangeInclusive<i128> = 0..=u8::MAX as i128;
+const U16: RangeInclusive<i128> = 0..=u16::MAX as i128;
+
+/// The numbers that an option can have, in the unit of rows: those that setsockopt(2) takes and
+/// those that a row or getsockopt(2) may show.
+pub fn range(info: &Info) -> RangeInclusive<i128> {
+    match (info.name, info.kind, info.value) {
+        // -1 is a value of its own: the kernel's choice, or none.
+        ("IP_TTL" | "IP_MULTICAST_TTL" | "IPV6_UNICAST_HOPS" | "IPV6_MULTICAST_HOPS", ..) => {
+            -1..=u8::MAX.into()
+        }
+        ("TCP_LINGER2", ..) => -1..=i32::MAX.into(),
+        // The kernel takes any `int`.
+        ("SO_PRIORITY" | "SO_PEEK_OFF" | "SO_INCOMING_CPU" | "SO_LINGER", ..) => INT,
+        // An `int` of the process, or the `unsigned int` of the sysctl.
+        ("TCP_NOTSENT_LOWAT", ..) => *INT.start()..=*UNSIGNED.end(),
+        // `IP_PMTUDISC_OMIT` is the last.
+        ("IP_MTU_DISCOVER" | "IPV6_MTU_DISCOVER", ..) => 0..=5,
+        ("UDP_SEGMENT", ..) | (_, _, "packets") => U16,
+        (_, Kind::TrafficClass, _) | (_, _, "number" | "probes") => U8,
+        (_, Kind::Mask, _) => UNSIGNED,
+        (_, Kind::BytesPerSecond, _) => 0..=u64::MAX.into(),
+        // A `struct timeval`.
+        (_, Kind::Milliseconds, "nms") => 0..=i64::MAX.into(),
+        _ => POSITIVE_INT,
+    }
+}
+
+/// A range of numbers, for errors.
+pub fn in_words(range: &RangeInclusive<i128>, kind: Kind) -> String {
+    let (low, high) = (range.start(), range.end());
+    match kind {
+        Kind::Mask | Kind::TrafficClass => format!("a number from {low} to {high:#x}"),
+        Kind::Bytes => format!("{low} to {high} bytes"),
+        Kind::BytesPerSecond => format!("{low} to {high} bytes per second"),
+        Kind::Microseconds => format!("{low} to {high} us"),
+        Kind::Milliseconds => format!("{low} to {high} ms"),
+        Kind::Seconds => format!("{low} to {high} s"),
+        _ => format!("a number from {low} to {high}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::options::{all, by_name, Unset};
     use proptest::prelude::*;
+    use rustix::net::{socket, AddressFamily, SocketType};
+    use std::os::fd::AsRawFd;
 
     #[test]
     fn what_people_type() {
@@ -191,6 +241,87 @@ mod tests {
             (Kind::Count, "٣"),
         ] {
             assert_eq!(Scale::of(kind).parse(text), None, "{kind:?} {text}");
+        }
+    }
+
+    /// Sets an option of a fresh socket. Returns whether the kernel takes the number.
+    fn is_taken(info: &Info, number: i32) -> bool {
+        let domain = match info.level {
+            "IPPROTO_IPV6" => AddressFamily::INET6,
+            _ => AddressFamily::INET,
+        };
+        let kind = match info.level {
+            "SOL_UDP" => SocketType::DGRAM,
+            _ => SocketType::STREAM,
+        };
+        let Ok(socket) = socket(domain, kind, None) else {
+            eprintln!("skipped: {}: no socket", info.name);
+            return false;
+        };
+        // SAFETY: The pointer is to an `i32`, which lives through the call, and the length is its
+        // size.
+        let result = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                info.level_number,
+                info.number,
+                (&raw const number).cast(),
+                size_of::<i32>() as u32,
+            )
+        };
+        result == 0
+    }
+
+    /// No number outside of the range is one that this kernel takes.
+    #[test]
+    fn ranges_of_this_kernel() {
+        for info in all() {
+            // The kernel takes any `int` for these, and keeps a number within the range.
+            let is_limited = matches!(
+                info.name,
+                "SO_RCVBUF"
+                    | "SO_SNDBUF"
+                    | "SO_RCVLOWAT"
+                    | "SO_MARK"
+                    | "SO_MAX_PACING_RATE"
+                    | "TCP_DEFER_ACCEPT"
+                    | "TCP_LINGER2"
+                    | "TCP_WINDOW_CLAMP"
+                    | "IP_TOS"
+                    | "IPV6_MTU"
+                    | "IPV6_TCLASS"
+            );
+            if is_limited || !info.kind.is_number() || info.kind == Kind::Flag {
+                continue;
+            }
+            for number in [-2, -1, 0, 1, 5, 6, 255, 256, 65_535, 65_536, i32::MAX] {
+                if !range(info).contains(&number.into()) {
+                    assert!(!is_taken(info, number), "{}={number}", info.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ranges() {
+        for (name, low, high) in [
+            ("IP_TTL", -1, 255),
+            ("IPV6_UNICAST_HOPS", -1, 255),
+            ("IP_TOS", 0, 255),
+            ("SO_MARK", 0, 4_294_967_295),
+            ("SO_PEEK_OFF", -2_147_483_648, 2_147_483_647),
+            ("SO_RCVBUF", 0, 2_147_483_647),
+            ("TCP_KEEPCNT", 0, 255),
+            ("SO_MAX_PACING_RATE", 0, 18_446_744_073_709_551_615),
+        ] {
+            assert_eq!(range(by_name(name).unwrap()), low..=high, "{name}");
+        }
+        // A filter can name each default.
+        for info in all().iter().filter(|info| info.kind.is_number()) {
+            if let Unset::Value(text) = info.unset {
+                let default = number(text).unwrap();
+                assert!(range(info).contains(&default), "{}", info.name);
+            }
         }
     }
 

@@ -616,6 +616,14 @@ mod tests {
             ("recv-q > x", "\"x\" is not a number"),
             ("recv-q", "recv-q takes an operator and a number"),
             ("pid=backlog", "pid takes a number"),
+            ("uid=-1", "\"-1\" is not a value of uid\n    uid=-1\n        ^^\nexpected: a number from 0 to 4294967295"),
+            ("uid=4294967296", "\"4294967296\" is not a value of uid"),
+            ("pid=-5", "\"-5\" is not a value of pid"),
+            ("pid=0x100000000", "\"0x100000000\" is not a value of pid"),
+            ("recv-q > -1", "\"-1\" is not a value of recv-q"),
+            ("drops=10g", "\"10g\" is not a value of drops"),
+            ("ino=18446744073709551616", "\"18446744073709551616\" is not a value of ino"),
+            ("fwmark = 0/0x100000000", "\"0/0x100000000\" is not a value of SO_MARK"),
         ] {
             let err = parse(filter).unwrap_err().to_string();
             assert!(err.starts_with(what), "{err}");

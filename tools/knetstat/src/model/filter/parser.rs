@@ -9,8 +9,8 @@ use crate::model::filter::host::{Host, Prefix};
 use crate::model::filter::op::{Op, OPS};
 use crate::model::filter::tokens::{sign, tokens, Token};
 use crate::model::filter::value::Pattern;
-use crate::model::options::{self, Info};
-use crate::model::quantity::Scale;
+use crate::model::options::{self, Info, Kind};
+use crate::model::quantity::{in_words, Scale};
 use crate::model::similar::{meant, similar};
 use crate::model::states::{self, States};
 use crate::model::words::{self, Field, Meaning, Side, SIGNS, WORDS};
@@ -20,7 +20,7 @@ use crate::source::netns;
 use crate::source::services::Services;
 use crate::source::text::{is_name, word};
 use crate::source::users;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::rc::Rc;
 
 /// The limits of a filter. Both are high for a person, and bound the recursion of the parser and of
@@ -410,7 +410,10 @@ impl Parser<'_> {
             }
             Meaning::Pid => {
                 self.needs_owners = true;
-                let (op, operand) = self.operand(name, place, &|text| Scale::COUNT.parse(text))?;
+                // `pid_t`
+                let range = 0..=i32::MAX.into();
+                let parse = |text: &str| Scale::COUNT.parse(text);
+                let (op, operand) = self.operand(name, place, range, &parse)?;
                 match operand {
                     Operand::Number(n) => Ok(Expr::Pid(op, n)),
                     Operand::Field(_) => {
@@ -444,11 +447,12 @@ impl Parser<'_> {
                 Ok(Expr::Cgroup(op, path.to_owned()))
             }
             Meaning::Number(field) => {
-                let (op, operand) = self.operand(name, place, &|text| match field {
+                let parse = |text: &str| match field {
                     Field::Uid => Scale::COUNT.parse(text).or_else(|| users::id(text)),
                     Field::RecvQ | Field::SendQ => Scale::BYTES.parse(text),
                     _ => Scale::COUNT.parse(text),
-                })?;
+                };
+                let (op, operand) = self.operand(name, place, range_of(field), &parse)?;
                 Ok(Expr::Number(field, op, operand))
             }
             Meaning::State | Meaning::Exclude => {
@@ -665,11 +669,12 @@ impl Parser<'_> {
         is_address.then(|| format!("src {word} or dst {word}"))
     }
 
-    /// Parses an operator, and a number or the name of another number of the row.
+    /// Parses an operator, and a number in this range or the name of another number of the row.
     fn operand(
         &mut self,
         name: &str,
         place: Range<usize>,
+        range: RangeInclusive<i128>,
         parse: &dyn Fn(&str) -> Option<i128>,
     ) -> Result<(Op, Operand), Error> {
         let Some(op) = self.op()? else {
@@ -685,7 +690,12 @@ impl Parser<'_> {
             return Ok((op, Operand::Field(field)));
         }
         match parse(&value.text) {
-            Some(n) => Ok((op, Operand::Number(n))),
+            Some(n) if range.contains(&n) => Ok((op, Operand::Number(n))),
+            Some(_) => {
+                let what = format!("{:?} is not a value of {name}", value.text);
+                let hint = format!("expected: {}", in_words(&range, Kind::Count));
+                self.error(value.place, what, hint)
+            }
             None if name == "uid" => {
                 let what = format!("there is no user {:?}", value.text);
                 self.error(
@@ -876,6 +886,16 @@ impl Parser<'_> {
                 let what = format!("cannot resolve the host {name:?}: {reason}");
                 self.error(place, what, hint)
             }
+        }
+    }
+}
+
+/// The numbers that a field of the row can have, by its C type.
+fn range_of(field: Field) -> RangeInclusive<i128> {
+    match field {
+        Field::Ino => 0..=u64::MAX.into(),
+        Field::Uid | Field::Backlog | Field::Drops | Field::RecvQ | Field::SendQ => {
+            0..=u32::MAX.into()
         }
     }
 }

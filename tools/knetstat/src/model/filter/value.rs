@@ -8,7 +8,7 @@ use crate::model::filter::flags::Flags;
 use crate::model::filter::host::Prefix;
 use crate::model::filter::op::Op;
 use crate::model::options::{self, Answer, Info, Kind, Unset};
-use crate::model::quantity::Scale;
+use crate::model::quantity::{in_words, range, Scale};
 use crate::model::truth::{Reason, Truth};
 use crate::source::interfaces;
 use crate::source::text::is_name;
@@ -104,8 +104,8 @@ impl Pattern {
     pub fn parse(info: &Info, text: &str) -> Result<Self, Rejected> {
         let parsed = match info.kind {
             Kind::Flag => flag(info, text),
-            Kind::Mask => masked(text),
-            Kind::TrafficClass => code_point(text).or_else(|| masked(text)),
+            Kind::Mask => masked(info, text),
+            Kind::TrafficClass => code_point(text).or_else(|| masked(info, text)),
             Kind::Name => is_short_name(text).then(|| Self::Name(text.to_owned())),
             Kind::Flags => return Flags::parse(info, text).map(Self::Flags),
             Kind::Interface => interface(text).map(Self::Interface),
@@ -114,6 +114,7 @@ impl Pattern {
             _ => {
                 let scale = Scale::of(info.kind);
                 let base = scale.parse(text);
+                let base = base.filter(|base| is_in_range(info, *base));
                 base.map(|base| Self::Number {
                     base,
                     factor: scale.factor,
@@ -190,6 +191,11 @@ impl Rejected {
                 let values: Vec<_> = flag_values(info).map(|n| n.to_string()).collect();
                 format!("expected: {}, on or off", values.join(", "))
             }
+            _ if is_out_of_range(info, text) => {
+                let is_mask = matches!(info.kind, Kind::Mask | Kind::TrafficClass);
+                let or_mask = if is_mask { ", and a mask up to it" } else { "" };
+                format!("expected: {}{or_mask}", in_words(&range(info), info.kind))
+            }
             Kind::Mask | Kind::TrafficClass if is_outside_of_mask(text) => {
                 "expected: a number or a number and a mask, which must have all bits of the number"
                     .to_owned()
@@ -205,7 +211,10 @@ impl Rejected {
             Kind::Name | Kind::Interface => {
                 format!("expected: a name of at most {LONGEST_NAME} bytes")
             }
-            Kind::Ports => "expected: two ports, such as 40000-40100".to_owned(),
+            Kind::Ports => {
+                "expected: two ports up to 65535, the lower one first, such as 40000-40100"
+                    .to_owned()
+            }
             Kind::Flags | Kind::Address | Kind::Groups => String::new(),
             kind => format!(
                 "expected: {name} = {}, for example {}",
@@ -240,6 +249,21 @@ fn flag(info: &Info, text: &str) -> Option<Pattern> {
         .then_some(Pattern::Number { base: n, factor: 1 })
 }
 
+/// Whether an option can have a number, which is in the base unit of its scale.
+fn is_in_range(info: &Info, base: i128) -> bool {
+    let factor = Scale::of(info.kind).factor;
+    let range = range(info);
+    (range.start() * factor..=range.end() * factor).contains(&base)
+}
+
+/// Whether a text is a number, or a number and its mask, but not one that the option can have.
+fn is_out_of_range(info: &Info, text: &str) -> bool {
+    let has_mask = matches!(info.kind, Kind::Mask | Kind::TrafficClass);
+    let parts = text.split('/').take(if has_mask { 2 } else { 1 });
+    let mut numbers = parts.filter_map(|part| Scale::of(info.kind).parse(part));
+    info.kind != Kind::Flag && info.kind.is_number() && numbers.any(|base| !is_in_range(info, base))
+}
+
 /// A number and its mask.
 fn value_and_mask(text: &str) -> Option<(u64, u64)> {
     let number = |text| Scale::COUNT.parse(text).and_then(|n| u64::try_from(n).ok());
@@ -254,9 +278,10 @@ fn is_outside_of_mask(text: &str) -> bool {
     value_and_mask(text).is_some_and(|(value, mask)| value & mask != value)
 }
 
-fn masked(text: &str) -> Option<Pattern> {
+fn masked(info: &Info, text: &str) -> Option<Pattern> {
     let (value, mask) = value_and_mask(text)?;
-    (value & mask == value).then_some(Pattern::Masked { value, mask })
+    let is_possible = value & mask == value && !is_out_of_range(info, text);
+    is_possible.then_some(Pattern::Masked { value, mask })
 }
 
 fn code_point(text: &str) -> Option<Pattern> {
@@ -288,12 +313,18 @@ fn is_short_name(text: &str) -> bool {
 
 fn port_range(text: &str) -> Option<(u16, u16)> {
     let (low, high) = text.split_once('-')?;
+    // `parse` would accept a sign.
+    let is_sign = |byte: u8| !byte.is_ascii_digit();
+    if [low, high].iter().any(|text| text.bytes().any(is_sign)) {
+        return None;
+    }
     Some((low.parse().ok()?, high.parse().ok()?))
 }
 
+/// The ports of a range, as the kernel takes them: 0 stands for the limit of the namespace.
 fn ports(text: &str) -> Option<Pattern> {
     let (low, high) = port_range(text)?;
-    Some(Pattern::Ports(low, high))
+    (low == 0 || high == 0 || low <= high).then_some(Pattern::Ports(low, high))
 }
 
 /// The prefix that contains all addresses which the option can have.
@@ -522,7 +553,32 @@ mod tests {
                 "0x1f/0xf0",
                 "expected: a number or a number and a mask",
             ),
-            ("SO_MARK", "-1", "expected: a number or a number and a mask"),
+            (
+                "SO_MARK",
+                "-1",
+                "expected: a number from 0 to 0xffffffff, and a mask",
+            ),
+            ("SO_MARK", "0x1ffffffff", "expected: a number from 0 to 0x"),
+            (
+                "SO_MARK",
+                "0/0x100000000",
+                "expected: a number from 0 to 0x",
+            ),
+            ("IP_TOS", "0x1ff", "expected: a number from 0 to 0xff, and"),
+            ("IP_TOS", "0xb8/0x1ff", "expected: a number from 0 to 0xff,"),
+            ("IP_TTL", "300", "expected: a number from -1 to 255"),
+            ("IP_TTL", "-2", "expected: a number from -1 to 255"),
+            ("IP_MINTTL", "-1", "expected: a number from 0 to 255"),
+            ("TCP_KEEPCNT", "256", "expected: a number from 0 to 255"),
+            ("SO_RCVBUF", "2G", "expected: 0 to 2147483647 bytes"),
+            ("SO_RCVBUF", "-1", "expected: 0 to 2147483647 bytes"),
+            ("TCP_KEEPIDLE", "-1s", "expected: 0 to 2147483647 s"),
+            ("SO_RCVTIMEO", "-1ms", "expected: 0 to 9223372036854775807"),
+            (
+                "SO_MAX_PACING_RATE",
+                "0xfffffffffffffffff",
+                "expected: SO_MAX_PACING_RATE = rate, for example",
+            ),
             ("IP_TOS", "expedited", "expected: a code point"),
             (
                 "TCP_CONGESTION",
@@ -535,6 +591,21 @@ mod tests {
                 "expected: a name of at most 15",
             ),
             ("IP_LOCAL_PORT_RANGE", "40000", "expected: two ports"),
+            (
+                "IP_LOCAL_PORT_RANGE",
+                "0-65536",
+                "expected: two ports up to 65535",
+            ),
+            (
+                "IP_LOCAL_PORT_RANGE",
+                "5-4",
+                "expected: two ports up to 65535",
+            ),
+            (
+                "IP_LOCAL_PORT_RANGE",
+                "+4-5",
+                "expected: two ports up to 65535",
+            ),
             ("SO_TXTIME", "DEADLINE", "expected: CLOCK_REALTIME"),
             ("IP_MULTICAST_IF", "fe80::1", "for example: 192.0.2.1,"),
             (
@@ -588,18 +659,20 @@ mod tests {
             }
         }
 
-        /// A number of a row is accepted as it is, and equals itself.
+        /// A number of a row is accepted as it is, and equals itself. Others are rejected.
         #[test]
-        fn any_number(n: u32) {
+        fn any_number(n in prop_oneof![any::<i64>(), -2_i64..70_000]) {
             for info in options::all().iter().filter(|info| info.kind != Kind::Flag) {
                 let shown = match info.value {
                     "nms" => format!("{n}ms"),
                     "ns" => format!("{n}s"),
-                    "hexadecimal" => format!("{n:#x}"),
+                    "hexadecimal" if n >= 0 => format!("{n:#x}"),
                     _ => n.to_string(),
                 };
-                if info.kind.is_number() {
-                    prop_assert_eq!(test(info.name, EQ, &shown, &shown), Truth::True);
+                match range(info).contains(&n.into()) {
+                    _ if !info.kind.is_number() => {}
+                    true => prop_assert_eq!(test(info.name, EQ, &shown, &shown), Truth::True),
+                    false => prop_assert!(parse(info.name, &shown).is_err()),
                 }
             }
         }
