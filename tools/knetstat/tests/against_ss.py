@@ -442,7 +442,8 @@ def odd_values():
         one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode() + b"\0")
         one.bind(("0.0.0.0", 7300 + i))
         keep.append(one)
-    check("a part of a name", found("SO_BINDTODEVICE=eth0") == (0, 0))
+    for words in ["SO_BINDTODEVICE=eth0", "dev eth0", "IP_ADD_MEMBERSHIP=%eth0", "IP_UNICAST_IF=eth0"]:
+        check(f"a part of a name: {words}", found(*words.split()) == (2, 0), found(*words.split()))
     for i, name in enumerate(names):
         for words in [[f"SO_BINDTODEVICE='{name}'"], ["dev", f"'{name}'"], ["dev", "=", str(socket.if_nametoindex(name))],
                       ["src", f"'*%{name}'"]]:

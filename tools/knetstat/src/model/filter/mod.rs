@@ -26,6 +26,7 @@ mod error;
 mod expr;
 mod flags;
 mod host;
+mod interface;
 mod op;
 mod parser;
 mod tokens;
@@ -551,9 +552,24 @@ mod tests {
             err.starts_with("there is no network namespace \"nosuch\""),
             "{err}"
         );
-        let index = Filter::parse_for(Scope::All, &["dev 3".to_owned()], &services());
-        let err = index.unwrap_err().to_string();
-        assert!(err.starts_with("the indexes of interfaces differ"), "{err}");
+        // Each namespace may have another interface of this index, or none of this name.
+        for filter in [
+            "dev 3",
+            "dev != 3",
+            "src *%3",
+            "SO_BINDTODEVICE=3",
+            "IP_UNICAST_IF=3",
+            "IPV6_MULTICAST_IF=3",
+            "IP_MULTICAST_IF=%3",
+            "IP_ADD_MEMBERSHIP=224.0.0.251+224.0.0.252%3",
+        ] {
+            let index = Filter::parse_for(Scope::All, &[filter.to_owned()], &services());
+            let err = index.unwrap_err().to_string();
+            assert!(err.starts_with("the indexes of interfaces differ"), "{err}");
+            let name = filter.replace('3', "nosuch");
+            let name = Filter::parse_for(Scope::All, &[name], &services());
+            assert!(name.is_ok(), "{filter}: {name:?}");
+        }
     }
 
     #[test]
@@ -678,6 +694,12 @@ mod tests {
             ("src > 1.1.1.1", "src takes only = or !=\n    src > 1.1.1.1\n        ^"),
             ("dev nosuch", "there is no interface \"nosuch\"\n    dev nosuch\n        ^^^^^^\n`ip link` lists"),
             ("dev > lo", "dev takes only = or !="),
+            ("SO_BINDTODEVICE=nosuch", "there is no interface \"nosuch\"\n    SO_BINDTODEVICE=nosuch\n                    ^^^^^^\n\
+                `ip link` lists"),
+            ("IP_UNICAST_IF=nosuch", "there is no interface \"nosuch\""),
+            ("IP_MULTICAST_IF=%nosuch", "there is no interface \"nosuch\""),
+            ("IPV6_ADD_MEMBERSHIP=ff02::fb%nosuch", "there is no interface \"nosuch\""),
+            ("dev sixteen-or-more!", "\"sixteen-or-more!\" is longer than the name of an interface"),
             ("src [fe80::1]%nosuch", "there is no interface \"nosuch\""),
             ("src [fe80::1]%", "\"[fe80::1]%\" is not an address"),
             ("fwmark = x", "\"x\" is not a value of SO_MARK"),

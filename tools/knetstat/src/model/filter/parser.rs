@@ -6,6 +6,7 @@ use crate::model::defaults::Defaults;
 use crate::model::filter::error::Error;
 use crate::model::filter::expr::{Expr, NetnsName, Operand, Test};
 use crate::model::filter::host::{Host, Prefix};
+pub use crate::model::filter::interface::Scope;
 use crate::model::filter::op::{Op, OPS};
 use crate::model::filter::tokens::{sign, tokens, Token};
 use crate::model::filter::value::Pattern;
@@ -92,14 +93,6 @@ pub struct Filter {
     pub needs_owners: bool,
     /// Whether it names control groups or containers.
     pub needs_cgroups: bool,
-}
-
-/// The network namespaces whose sockets a filter selects from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// That of this process.
-    Own,
-    All,
 }
 
 /// Parses a filter.
@@ -391,7 +384,7 @@ impl Parser<'_> {
             Meaning::Device => {
                 let op = self.equality(name, "")?;
                 let value = self.operand_of("an interface")?;
-                self.device(op, &value.text, value.place)
+                self.test(own("SO_BINDTODEVICE"), op, &value)
             }
             Meaning::Mark => {
                 let op = self.equality(name, "")?;
@@ -528,7 +521,11 @@ impl Parser<'_> {
         let (host, device) = self.host(&value)?;
         let mut host = Expr::Host(side, host);
         if let Some(device) = device {
-            let device = self.device(Op::Eq, &device, value.place)?;
+            let device = Token {
+                text: device,
+                ..value
+            };
+            let device = self.test(own("SO_BINDTODEVICE"), Op::Eq, &device)?;
             host = Expr::And(Box::new(host), Box::new(device));
         }
         Ok(match op {
@@ -560,33 +557,6 @@ impl Parser<'_> {
             None => condition,
             Some(_) => Expr::And(Box::new(any), Box::new(condition)),
         })
-    }
-
-    /// Whether the socket is bound to an interface, given by name or index.
-    fn device(&mut self, op: Op, typed: &str, place: Range<usize>) -> Result<Expr, Error> {
-        let is_index = typed.parse::<u32>().is_ok();
-        let name = match self.scope {
-            Scope::All if is_index && typed.parse() != Ok(0) => {
-                let what = "the indexes of interfaces differ between network namespaces";
-                return self.error(place, what, "use the name of the interface");
-            }
-            Scope::All => None,
-            Scope::Own => {
-                let index = interfaces::index_of(typed);
-                if index.is_none() && !is_index {
-                    let what = format!("there is no interface {typed:?}");
-                    return self.error(place, what, "`ip link` lists the interfaces");
-                }
-                // The name may be an alternative one; rows show the other.
-                index.and_then(interfaces::name_of)
-            }
-        };
-        let token = Token {
-            text: name.unwrap_or_else(|| typed.to_owned()),
-            place,
-            is_quoted: true,
-        };
-        self.test(own("SO_BINDTODEVICE"), op, &token)
     }
 
     /// The place of the token that was taken last.
@@ -745,7 +715,7 @@ impl Parser<'_> {
 
     /// A comparison of an option with a value.
     fn test(&mut self, info: &'static Info, op: Op, value: &Token) -> Result<Expr, Error> {
-        match Pattern::parse(info, &value.text) {
+        match Pattern::parse_for(self.scope, info, &value.text) {
             Ok(pattern) => Ok(Expr::Option(Test {
                 defaults: self.defaults(info),
                 op,

@@ -6,11 +6,11 @@
 use crate::model::filter::error::Rejected;
 use crate::model::filter::flags::Flags;
 use crate::model::filter::host::Prefix;
+use crate::model::filter::interface::{resolve, Scope};
 use crate::model::filter::op::Op;
 use crate::model::options::{self, Answer, Info, Kind, Unset};
 use crate::model::quantity::{in_words, range, Scale};
 use crate::model::truth::{Reason, Truth};
-use crate::source::interfaces;
 use crate::source::text::is_name;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -89,28 +89,41 @@ const CODE_POINTS: [(&str, u64); 25] = [
 /// The bits of the TOS field that are the code point. ECN uses the others.
 const CODE_POINT: u64 = 0xfc;
 
-/// The largest length of the name of an interface, congestion control or upper layer protocol.
+/// The largest length of the name of a congestion control or upper layer protocol.
 const LONGEST_NAME: usize = 15;
 
 /// The begin of the entry that counts the groups that a list lacks.
 const MORE: &str = "more:";
 
 impl Pattern {
-    /// Parses a value of an option.
+    /// Parses a value of an option that is not compared: interfaces need not exist.
     ///
     /// # Errors
     ///
     /// If the text cannot be a value of this option.
     pub fn parse(info: &Info, text: &str) -> Result<Self, Rejected> {
+        Self::parse_in(None, info, text)
+    }
+
+    /// Parses a value of an option of sockets in these network namespaces.
+    ///
+    /// # Errors
+    ///
+    /// If the text cannot be a value of this option there.
+    pub fn parse_for(scope: Scope, info: &Info, text: &str) -> Result<Self, Rejected> {
+        Self::parse_in(Some(scope), info, text)
+    }
+
+    fn parse_in(scope: Option<Scope>, info: &Info, text: &str) -> Result<Self, Rejected> {
         let parsed = match info.kind {
             Kind::Flag => flag(info, text),
             Kind::Mask => masked(info, text),
             Kind::TrafficClass => code_point(text).or_else(|| masked(info, text)),
             Kind::Name => is_short_name(text).then(|| Self::Name(text.to_owned())),
             Kind::Flags => return Flags::parse(info, text).map(Self::Flags),
-            Kind::Interface => interface(text).map(Self::Interface),
+            Kind::Interface => return resolve(scope, text).map(Self::Interface),
             Kind::Ports => ports(text),
-            Kind::Address | Kind::Groups => return addresses(info, text),
+            Kind::Address | Kind::Groups => return addresses(scope, info, text),
             _ => {
                 let scale = Scale::of(info.kind);
                 let base = scale.parse(text);
@@ -208,14 +221,12 @@ impl Rejected {
                 a mask, such as 0xb8 or 0xb8/0xfc"
                     .to_owned()
             }
-            Kind::Name | Kind::Interface => {
-                format!("expected: a name of at most {LONGEST_NAME} bytes")
-            }
+            Kind::Name => format!("expected: a name of at most {LONGEST_NAME} bytes"),
             Kind::Ports => {
                 "expected: two ports up to 65535, the lower one first, such as 40000-40100"
                     .to_owned()
             }
-            Kind::Flags | Kind::Address | Kind::Groups => String::new(),
+            Kind::Flags | Kind::Interface | Kind::Address | Kind::Groups => String::new(),
             kind => format!(
                 "expected: {name} = {}, for example {}",
                 info.value,
@@ -293,18 +304,6 @@ fn code_point(text: &str) -> Option<Pattern> {
     })
 }
 
-/// The name of an interface, which may be given by its index. The index 0 means none.
-fn interface(text: &str) -> Option<String> {
-    let by_index = text.parse().ok().map(|index| match index {
-        0 => String::new(),
-        // Rows show this name if there is no such interface.
-        _ => interfaces::name_of(index).unwrap_or_else(|| format!("if{index}")),
-    });
-    // A name can be longer with the escapes of a row.
-    let is_name = text.contains('\\') || text.len() <= LONGEST_NAME;
-    by_index.or_else(|| is_name.then(|| text.to_owned()))
-}
-
 /// Whether the text up to the details is short enough for a name.
 fn is_short_name(text: &str) -> bool {
     let name = text.split_once('|').map_or(text, |(name, _)| name);
@@ -337,42 +336,45 @@ fn range_of(info: &Info) -> Prefix {
     }
 }
 
-fn addresses(info: &Info, text: &str) -> Result<Pattern, Rejected> {
+/// Parses one address or group. `None` if it is not one of this range.
+fn address(scope: Option<Scope>, range: Prefix, typed: &str) -> Option<Result<Address, Rejected>> {
+    let (typed, interface) = match typed.split_once('%') {
+        Some((_, "" | "0")) => return None,
+        Some((typed, name)) => (typed, Some(name)),
+        None => (typed, None),
+    };
+    let prefix = match typed {
+        "" | "*" => None,
+        typed => Some(Prefix::parse(typed)?),
+    };
+    let is_possible = prefix.is_none_or(|prefix| range.overlaps(prefix));
+    if !is_possible || (prefix.is_none() && interface.is_none()) {
+        return None;
+    }
+    let interface = interface.map(|name| resolve(scope, name)).transpose();
+    Some(interface.map(|interface| Address { prefix, interface }))
+}
+
+fn addresses(scope: Option<Scope>, info: &Info, text: &str) -> Result<Pattern, Rejected> {
     let range = range_of(info);
-    let addresses = text.split('+').map(|typed| {
-        let (typed, interface_) = match typed.split_once('%') {
-            Some((typed, name)) => (typed, Some(name)),
-            None => (typed, None),
-        };
-        let interface_ = match interface_ {
-            Some(name) => Some(interface(name).filter(|name| !name.is_empty())?),
-            None => None,
-        };
-        let prefix = match typed {
-            "" | "*" => None,
-            typed => Some(Prefix::parse(typed)?),
-        };
-        let is_possible = prefix.is_none_or(|prefix| range.overlaps(prefix));
-        (is_possible && (prefix.is_some() || interface_.is_some())).then_some(Address {
-            prefix,
-            interface: interface_,
-        })
-    });
-    let addresses = addresses.collect::<Option<_>>();
-    addresses.map(Pattern::Addresses).ok_or_else(|| {
+    let typed = text.split('+');
+    let addresses: Option<Vec<_>> = typed.map(|typed| address(scope, range, typed)).collect();
+    let Some(addresses) = addresses else {
         let (what, example) = match (info.kind, range.address) {
             (Kind::Groups, IpAddr::V4(_)) => ("an IPv4 multicast group", "224.0.0.251"),
             (Kind::Groups, IpAddr::V6(_)) => ("an IPv6 multicast group", "ff02::fb"),
             _ => ("an IPv4 address", "192.0.2.1"),
         };
         let len = if range.address.is_ipv4() { 24 } else { 16 };
-        Rejected {
+        return Err(Rejected {
             what: format!("{text:?} is not {what}"),
             hint: format!(
                 "for example: {example}, {example}%eth0, %eth0 or the prefix {example}/{len}"
             ),
-        }
-    })
+        });
+    };
+    let addresses = addresses.into_iter().collect::<Result<_, _>>();
+    addresses.map(Pattern::Addresses)
 }
 
 impl Address {
@@ -411,7 +413,8 @@ mod tests {
     const EQ: Op = Op::Eq;
 
     fn parse(name: &str, typed: &str) -> Result<Pattern, Rejected> {
-        Pattern::parse(by_name(name).unwrap(), typed)
+        // The interfaces of these tests need not exist.
+        Pattern::parse_for(Scope::All, by_name(name).unwrap(), typed)
     }
 
     fn test(name: &str, op: Op, typed: &str, shown: &str) -> Truth {
@@ -452,8 +455,6 @@ mod tests {
             ("SO_BINDTODEVICE", "größe", r"gr\xc3\xb6\xc3\x9fe", true),
             ("SO_BINDTODEVICE", r"a\x2cb", r"a\x2cb", true),
             ("SO_BINDTODEVICE", "a,b", r"a\x2cb", true),
-            ("SO_BINDTODEVICE", "1", "lo", true),
-            ("SO_BINDTODEVICE", "4294967295", "if4294967295", true),
             (
                 "SO_TXTIME",
                 "deadline_mode",
@@ -537,6 +538,26 @@ mod tests {
     }
 
     #[test]
+    fn interfaces_of_this_namespace() {
+        for (name, typed, shown) in [
+            ("SO_BINDTODEVICE", "1", "lo"),
+            ("SO_BINDTODEVICE", "4294967295", "if4294967295"),
+            ("IPV6_UNICAST_IF", "lo", "lo"),
+            ("IP_MULTICAST_IF", "%1", "0.0.0.0%lo"),
+            ("IP_ADD_MEMBERSHIP", "224.0.0.251%1", "224.0.0.251%lo"),
+            (
+                "IP_ADD_MEMBERSHIP",
+                "%if4294967295",
+                "224.0.0.1%if4294967295",
+            ),
+        ] {
+            let info = by_name(name).unwrap();
+            let pattern = Pattern::parse_for(Scope::Own, info, typed).unwrap();
+            assert_eq!(pattern.test(EQ, shown), Truth::True, "{name}={typed}");
+        }
+    }
+
+    #[test]
     fn other_texts_are_rejected() {
         for (name, typed, hint) in [
             ("TCP_NODELAY", "5", "expected: 0, 1, on or off"),
@@ -590,6 +611,7 @@ mod tests {
                 "sixteen-or-more!",
                 "expected: a name of at most 15",
             ),
+            ("IP_ADD_MEMBERSHIP", "%0", "for example: 224.0.0.251"),
             ("IP_LOCAL_PORT_RANGE", "40000", "expected: two ports"),
             (
                 "IP_LOCAL_PORT_RANGE",
