@@ -433,7 +433,7 @@ def odd_values():
     for typed in ["nonsense", "224.0.0.251", "ff02::g", "ff02::fb/129", "10.0.0.1"]:
         check(f"group {typed}", found(f"IPV6_ADD_MEMBERSHIP={typed}") == (2, 0))
     one.close()
-    names = ["eth0|x", "größe", "a,b"]
+    names = ["eth0|x", "größe", "a,b", "a+b", "100"]
     keep = []
     for i, name in enumerate(names):
         made = run("ip", "link", "add", "name", name, "type", "dummy")

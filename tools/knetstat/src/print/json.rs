@@ -8,7 +8,7 @@
 use crate::model::columns::{Cell, Column, Content, Key};
 use crate::model::counts::{By, Counts, Found};
 use crate::model::event::{changes, Change, Report, Snapshot, Value};
-use crate::model::options;
+use crate::model::options::{self, Kind};
 use crate::model::place::{self, Place};
 use crate::model::row::{Endpoint, Options, Row};
 use crate::model::truth::Undecided;
@@ -16,7 +16,7 @@ use crate::print::printer::Printer;
 use crate::source::files::{Family, File, Netid};
 use crate::source::namespaces::Netns;
 use crate::source::process::{Name, Owner};
-use crate::source::text::readable;
+use crate::source::text::{readable, unescape};
 use jiff::ZonedDateTime;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -550,10 +550,34 @@ impl Serialize for OptionValue<'_> {
             false => options::number(self.text),
         };
         match number {
+            None if info.is_some_and(|info| info.kind == Kind::Groups) => {
+                serializer.serialize_str(&readable_groups(self.text))
+            }
             None => serializer.serialize_str(&readable(self.text)),
             Some(n) => serialize_number(n, serializer),
         }
     }
+}
+
+/// A list of groups as text. `+` joins the groups. It stays escaped in the names of interfaces, and
+/// so does the backslash, because a name could be taken for a group otherwise.
+fn readable_groups(list: &str) -> String {
+    const KEPT: [&str; 2] = [r"\x2b", r"\x5c"];
+    let entries = list.split('+').map(|entry| {
+        if std::str::from_utf8(&unescape(entry)).is_err() {
+            return entry.to_owned();
+        }
+        let mut text = String::new();
+        let mut rest = entry;
+        while let Some(at) = KEPT.iter().filter_map(|kept| rest.find(kept)).min() {
+            let (kept, behind) = rest[at..].split_at(KEPT[0].len());
+            text += &readable(&rest[..at]);
+            text += kept;
+            rest = behind;
+        }
+        text + &readable(rest)
+    });
+    entries.collect::<Vec<_>>().join("+")
 }
 
 /// Prints a number; one that JSON cannot hold everywhere is a string of its digits.
@@ -912,6 +936,31 @@ mod tests {
         let row = Row::parse(UDP, line.as_bytes()).unwrap();
         let found = printed(false, |printer| printer.row(&row, b"", &[]));
         assert_eq!(found[0]["options"]["SO_BINDTODEVICE"], "grö,|x");
+        // An interface does not become a group by its name.
+        for (list, expected) in [
+            ("224.0.0.251%lo", "224.0.0.251%lo"),
+            (
+                r"224.0.0.9%x\x2b224.0.0.10%lo",
+                r"224.0.0.9%x\x2b224.0.0.10%lo",
+            ),
+            (
+                r"224.0.0.9%gr\xc3\xb6+224.0.0.10%a\x2cb",
+                "224.0.0.9%grö+224.0.0.10%a,b",
+            ),
+            (
+                r"224.0.0.9%\x5cx2b+224.0.0.10%\xc3\xb6\x2b",
+                r"224.0.0.9%\x5cx2b+224.0.0.10%ö\x2b",
+            ),
+            (
+                r"224.0.0.9%\xff\x2c+224.0.0.10%\x2c",
+                r"224.0.0.9%\xff\x2c+224.0.0.10%,",
+            ),
+        ] {
+            let line = format!("0 0 1.2.3.4:5 0.0.0.0:* IP_ADD_MEMBERSHIP={list},uid=0,ino=1");
+            let row = Row::parse(UDP, line.as_bytes()).unwrap();
+            let found = printed(false, |printer| printer.row(&row, b"", &[]));
+            assert_eq!(found[0]["options"]["IP_ADD_MEMBERSHIP"], expected);
+        }
         let line = r"0 0 1.2.3.4:5 0.0.0.0:* SO_BINDTODEVICE=\xff1,uid=0,ino=1";
         let row = Row::parse(UDP, line.as_bytes()).unwrap();
         let found = printed(false, |printer| printer.row(&row, b"", &[]));

@@ -355,10 +355,34 @@ fn address(scope: Option<Scope>, range: Prefix, typed: &str) -> Option<Result<Ad
     Some(interface.map(|interface| Address { prefix, interface }))
 }
 
+/// The groups of a list that a person typed. The name of an interface may contain a `+`, too: it
+/// ends the group only if another one follows. In a row, the `+` of a name is escaped.
+fn groups(range: Prefix, text: &str) -> Vec<&str> {
+    let is_group = |text: &str| {
+        let end = text.find(['%', '+']).unwrap_or(text.len());
+        let prefix = Prefix::parse(&text[..end]);
+        text.starts_with(['%', '*']) || prefix.is_some_and(|prefix| range.overlaps(prefix))
+    };
+    let mut groups = Vec::new();
+    let mut begin = 0;
+    for (at, _) in text.match_indices('+') {
+        if !text[begin..at].contains('%') || is_group(&text[at + 1..]) {
+            groups.push(&text[begin..at]);
+            begin = at + 1;
+        }
+    }
+    groups.push(&text[begin..]);
+    groups
+}
+
 fn addresses(scope: Option<Scope>, info: &Info, text: &str) -> Result<Pattern, Rejected> {
     let range = range_of(info);
-    let typed = text.split('+');
-    let addresses: Option<Vec<_>> = typed.map(|typed| address(scope, range, typed)).collect();
+    let typed = match info.kind {
+        Kind::Groups => groups(range, text),
+        _ => vec![text],
+    };
+    let addresses = typed.iter().map(|typed| address(scope, range, typed));
+    let addresses: Option<Vec<_>> = addresses.collect();
     let Some(addresses) = addresses else {
         let (what, example) = match (info.kind, range.address) {
             (Kind::Groups, IpAddr::V4(_)) => ("an IPv4 multicast group", "224.0.0.251"),
@@ -427,6 +451,8 @@ mod tests {
     #[test]
     fn values_are_compared_as_what_they_are() {
         let groups = "224.0.0.251%eth0+239.2.0.1%a|b+239.2.0.2%if9";
+        // The module escapes `+` in names.
+        let odd = r"224.0.0.251%a\x2bb+239.2.0.1%a\x2b10+224.0.0.1%c\x2b+224.0.0.2%x\x2b224.0.0.9";
         let groups6 = "ff02::fb%lo";
         for (name, typed, shown, expected) in [
             ("TCP_NODELAY", "on", "1", true),
@@ -490,6 +516,16 @@ mod tests {
             ("IP_ADD_MEMBERSHIP", "239.2.0.2+224.0.0.251", groups, true),
             ("IP_ADD_MEMBERSHIP", "239.2.0.2+224.0.0.252", groups, false),
             ("IP_ADD_MEMBERSHIP", "%if9", groups, true),
+            ("IP_ADD_MEMBERSHIP", "224.0.0.251%a+b", odd, true),
+            ("IP_ADD_MEMBERSHIP", "224.0.0.251%a", odd, false),
+            ("IP_ADD_MEMBERSHIP", "%a+b+%a+10", odd, true),
+            ("IP_ADD_MEMBERSHIP", "239.2.0.1%a+10+224/8%a+b", odd, true),
+            ("IP_ADD_MEMBERSHIP", "%a+b+*%c+", odd, true),
+            ("IP_ADD_MEMBERSHIP", "%a+b+239.2.0.2", odd, false),
+            ("IP_ADD_MEMBERSHIP", r"%x\x2b224.0.0.9", odd, true),
+            ("IP_ADD_MEMBERSHIP", "%x+224.0.0.9", odd, false),
+            ("IP_ADD_MEMBERSHIP", "224.0.0.9", odd, false),
+            ("IP_MULTICAST_IF", "10.0.0.1%a+1", r"10.0.0.1%a\x2b1", true),
             (
                 "IPV6_ADD_MEMBERSHIP",
                 "FF02:0:0:0:0:0:0:00fb",
@@ -638,6 +674,12 @@ mod tests {
             ("IP_ADD_MEMBERSHIP", "ff02::fb", "for example: 224.0.0.251"),
             ("IP_ADD_MEMBERSHIP", "10.0.0.1", "for example: 224.0.0.251"),
             ("IP_ADD_MEMBERSHIP", "", "for example: 224.0.0.251"),
+            (
+                "IP_ADD_MEMBERSHIP",
+                "224.0.0.251+",
+                "for example: 224.0.0.251",
+            ),
+            ("IP_MULTICAST_IF", "10.0.0.1+10.0.0.2", "for example: 192"),
             ("IP_ADD_MEMBERSHIP", "%", "for example: 224.0.0.251"),
             (
                 "IPV6_ADD_MEMBERSHIP",
