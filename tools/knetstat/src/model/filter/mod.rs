@@ -372,6 +372,32 @@ mod tests {
         ));
     }
 
+    /// The kernel is asked for the values of a fresh socket. They may be typed as it returns them.
+    #[test]
+    fn options_that_are_not_set() {
+        let fresh = "0 0 0.0.0.0:5 0.0.0.0:* SO_BROADCAST=0,uid=0,ino=1";
+        for filter in [
+            "SO_TIMESTAMPING=0",
+            "SO_TXTIME=0",
+            "SO_RCVTIMEO=0",
+            "SO_BINDTODEVICE=0",
+            "IP_UNICAST_IF=0",
+            "IP_MULTICAST_IF=0.0.0.0",
+            "IP_LOCAL_PORT_RANGE=0-0",
+        ] {
+            assert!(matches(filter, UDP, fresh), "{filter}");
+            let unequal = filter.replace('=', "!=");
+            assert!(!matches(&unequal, UDP, fresh), "{unequal}");
+        }
+        for filter in [
+            "SO_TIMESTAMPING!=SOFTWARE",
+            "SO_TXTIME!=CLOCK_REALTIME",
+            "IP_MULTICAST_IF!=10.0.0.1",
+        ] {
+            assert!(matches(filter, UDP, fresh), "{filter}");
+        }
+    }
+
     /// A condition on something unknown is neither true nor false, and neither is its negation.
     #[test]
     fn what_is_not_known() {

@@ -176,7 +176,7 @@ impl Pattern {
     }
 
     /// Whether an option without a value meets a comparison. The only value that it may equal is
-    /// the one that setsockopt(2) takes for none.
+    /// the one that setsockopt(2) takes for none, or getsockopt(2) returns for it.
     pub fn test_nothing(&self, op: Op, info: &Info) -> Truth {
         let is_none = match self {
             Self::Number { base: 0, .. } => matches!(
@@ -186,7 +186,10 @@ impl Pattern {
                 }
             ),
             Self::Name(name) | Self::Interface(name) => name.is_empty(),
-            _ => false,
+            Self::Flags(flags) => flags.is_none(),
+            Self::Ports(low, high) => (*low, *high) == (0, 0),
+            Self::Addresses(addresses) => *addresses == [Address::NONE],
+            Self::Number { .. } | Self::Masked { .. } => false,
         };
         match op {
             Op::Eq => is_none.into(),
@@ -402,6 +405,15 @@ fn addresses(scope: Option<Scope>, info: &Info, text: &str) -> Result<Pattern, R
 }
 
 impl Address {
+    /// The address of IP_MULTICAST_IF that is not set.
+    const NONE: Self = Self {
+        prefix: Some(Prefix {
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            len: 32,
+        }),
+        interface: None,
+    };
+
     /// Whether a list of addresses contains this one. A list that is cut may contain it.
     fn is_in_list(&self, list: &str) -> Truth {
         let mut is_cut = false;
@@ -709,6 +721,32 @@ mod tests {
         assert_eq!(of("SO_LINGER", EQ, "0"), Truth::False);
         assert_eq!(of("SO_BINDTODEVICE", EQ, ""), Truth::True);
         assert_eq!(of("SO_BINDTODEVICE", Op::Ne, "lo"), Truth::True);
+        // getsockopt(2) returns these for a fresh socket.
+        for (name, none) in [
+            ("SO_SNDTIMEO", "0"),
+            ("SO_TIMESTAMPING", "0"),
+            ("SO_TIMESTAMPING", "0x0"),
+            ("SO_TXTIME", "0"),
+            ("IP_MULTICAST_IF", "0.0.0.0"),
+            ("IP_LOCAL_PORT_RANGE", "0-0"),
+            ("SO_BINDTODEVICE", "0"),
+            ("IP_UNICAST_IF", "0"),
+        ] {
+            assert_eq!(of(name, EQ, none), Truth::True, "{name}={none}");
+            assert_eq!(of(name, Op::Ne, none), Truth::False, "{name}!={none}");
+        }
+        for (name, value) in [
+            ("SO_TIMESTAMPING", "SOFTWARE"),
+            ("SO_TIMESTAMPING", "bind_phc:0"),
+            ("SO_TXTIME", "CLOCK_REALTIME"),
+            ("IP_MULTICAST_IF", "10.0.0.1"),
+            ("IP_MULTICAST_IF", "0.0.0.0/0"),
+            ("IP_MULTICAST_IF", "0.0.0.0%lo"),
+            ("IP_LOCAL_PORT_RANGE", "0-1"),
+        ] {
+            assert_eq!(of(name, EQ, value), Truth::False, "{name}={value}");
+            assert_eq!(of(name, Op::Ne, value), Truth::True, "{name}!={value}");
+        }
         assert_eq!(of("IP_ADD_MEMBERSHIP", EQ, "224/4"), Truth::False);
         assert_eq!(of("IP_ADD_MEMBERSHIP", Op::Ne, "224/4"), Truth::True);
     }
