@@ -22,6 +22,8 @@ pub enum Pattern {
         base: i128,
         factor: i128,
     },
+    /// A flag that is on, whatever its number, or off.
+    Switch(bool),
     /// The bits of a mask that count, and their value.
     Masked {
         value: u64,
@@ -45,16 +47,16 @@ pub struct Address {
     interface: Option<String>,
 }
 
-/// The words for 0 and 1.
-const SWITCHES: [(&str, i128); 8] = [
-    ("on", 1),
-    ("off", 0),
-    ("yes", 1),
-    ("no", 0),
-    ("true", 1),
-    ("false", 0),
-    ("enabled", 1),
-    ("disabled", 0),
+/// The words for flags that are on or off.
+const SWITCHES: [(&str, bool); 8] = [
+    ("on", true),
+    ("off", false),
+    ("yes", true),
+    ("no", false),
+    ("true", true),
+    ("false", false),
+    ("enabled", true),
+    ("disabled", false),
 ];
 
 /// The names of the differentiated services code points: RFC 2474, 2597, 3246, 5865 and 8622.
@@ -147,6 +149,12 @@ impl Pattern {
                     None => Truth::unknown(Reason::Undisclosed),
                 };
             }
+            Self::Switch(is_on) => {
+                return match options::number(shown) {
+                    Some(number) => op.holds((number != 0).cmp(is_on)).into(),
+                    None => Truth::unknown(Reason::Undisclosed),
+                };
+            }
             Self::Masked { value, mask } => {
                 let number = options::number(shown).and_then(|n| u64::try_from(n).ok());
                 return match number {
@@ -189,7 +197,7 @@ impl Pattern {
             Self::Flags(flags) => flags.is_none(),
             Self::Ports(low, high) => (*low, *high) == (0, 0),
             Self::Addresses(addresses) => *addresses == [Address::NONE],
-            Self::Number { .. } | Self::Masked { .. } => false,
+            Self::Number { .. } | Self::Switch(_) | Self::Masked { .. } => false,
         };
         match op {
             Op::Eq => is_none.into(),
@@ -252,12 +260,10 @@ fn flag_values(info: &Info) -> impl Iterator<Item = i128> + '_ {
 fn flag(info: &Info, text: &str) -> Option<Pattern> {
     let mut switches = SWITCHES.iter();
     let switch = switches.find(|(word, _)| word.eq_ignore_ascii_case(text));
-    let n = match switch {
-        Some((_, n)) => *n,
-        None => {
-            options::number(text).filter(|n| text.parse() == Ok(*n) || text.starts_with("0x"))?
-        }
-    };
+    if let Some((_, is_on)) = switch {
+        return Some(Pattern::Switch(*is_on));
+    }
+    let n = options::number(text).filter(|n| text.parse() == Ok(*n) || text.starts_with("0x"))?;
     flag_values(info)
         .any(|value| value == n)
         .then_some(Pattern::Number { base: n, factor: 1 })
@@ -470,6 +476,12 @@ mod tests {
             ("TCP_NODELAY", "on", "1", true),
             ("TCP_NODELAY", "0x1", "1", true),
             ("SO_REUSEADDR", "2", "2", true),
+            ("SO_REUSEADDR", "1", "2", false),
+            ("SO_REUSEADDR", "on", "2", true),
+            ("SO_REUSEADDR", "off", "2", false),
+            ("SO_REUSEADDR", "off", "0", true),
+            ("TCP_SAVE_SYN", "Yes", "2", true),
+            ("TCP_SAVE_SYN", "no", "1", false),
             ("IP_MULTICAST_LOOP", "off", "0", true),
             ("TCP_KEEPIDLE", "1min", "60", true),
             ("TCP_KEEPIDLE", "59999ms", "59", false),
@@ -557,6 +569,8 @@ mod tests {
         }
         assert!(test("TCP_KEEPIDLE", Op::Gt, "59999ms", "60").is_true());
         assert!(!test("TCP_KEEPIDLE", Op::Ge, "60001ms", "60").is_true());
+        assert!(test("TCP_SAVE_SYN", Op::Ge, "on", "2").is_true());
+        assert!(!test("TCP_SAVE_SYN", Op::Gt, "on", "2").is_true());
         // A newer module may show a value that this version cannot parse.
         let odd = Truth::unknown(Reason::Undisclosed);
         assert_eq!(test("TCP_KEEPIDLE", EQ, "60", "forever"), odd);
