@@ -29,6 +29,7 @@ mod host;
 mod interface;
 mod op;
 mod parser;
+mod protocol;
 mod tokens;
 mod value;
 

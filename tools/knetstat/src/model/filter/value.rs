@@ -8,10 +8,11 @@ use crate::model::filter::flags::Flags;
 use crate::model::filter::host::Prefix;
 use crate::model::filter::interface::{resolve, Scope};
 use crate::model::filter::op::Op;
+use crate::model::filter::protocol::{Protocol, LONGEST_NAME};
 use crate::model::options::{self, Answer, Info, Kind, Unset};
 use crate::model::quantity::{in_words, range, Scale};
 use crate::model::truth::{Reason, Truth};
-use crate::source::text::is_name;
+use crate::source::text::{is_name, unescape};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A value, as a person types it.
@@ -29,8 +30,9 @@ pub enum Pattern {
         value: u64,
         mask: u64,
     },
-    /// A name, with or without the details that follow it.
     Name(String),
+    /// An upper layer protocol, with or without parameters.
+    Protocol(Protocol),
     /// Flags that are all set.
     Flags(Flags),
     Interface(String),
@@ -91,9 +93,6 @@ const CODE_POINTS: [(&str, u64); 25] = [
 /// The bits of the TOS field that are the code point. ECN uses the others.
 const CODE_POINT: u64 = 0xfc;
 
-/// The largest length of the name of a congestion control or upper layer protocol.
-const LONGEST_NAME: usize = 15;
-
 /// The begin of the entry that counts the groups that a list lacks.
 const MORE: &str = "more:";
 
@@ -121,7 +120,10 @@ impl Pattern {
             Kind::Flag => flag(info, text),
             Kind::Mask => masked(info, text),
             Kind::TrafficClass => code_point(text).or_else(|| masked(info, text)),
-            Kind::Name => is_short_name(text).then(|| Self::Name(text.to_owned())),
+            Kind::Name if info.name == "TCP_ULP" => {
+                return Protocol::parse(text).map(Self::Protocol);
+            }
+            Kind::Name => (unescape(text).len() <= LONGEST_NAME).then(|| Self::Name(text.to_owned())),
             Kind::Flags => return Flags::parse(info, text).map(Self::Flags),
             Kind::Interface => return resolve(scope, text).map(Self::Interface),
             Kind::Ports => ports(text),
@@ -162,16 +164,12 @@ impl Pattern {
                     None => Truth::unknown(Reason::Undisclosed),
                 };
             }
-            Self::Name(name) => {
-                let details = shown.split_once('|');
-                let is_short = details.is_some_and(|(short, _)| is_name(short, name));
-                (is_short || is_name(shown, name)).into()
-            }
+            Self::Protocol(protocol) => protocol.is_in(shown).into(),
             Self::Flags(flags) => match flags.are_in(shown) {
                 Some(are_set) => are_set.into(),
                 None => Truth::unknown(Reason::Undisclosed),
             },
-            Self::Interface(name) => is_name(shown, name).into(),
+            Self::Name(name) | Self::Interface(name) => is_name(shown, name).into(),
             Self::Ports(low, high) => (port_range(shown) == Some((*low, *high))).into(),
             Self::Addresses(addresses) => addresses.iter().fold(Truth::True, |all, address| {
                 all.and(|| address.is_in_list(shown))
@@ -194,6 +192,7 @@ impl Pattern {
                 }
             ),
             Self::Name(name) | Self::Interface(name) => name.is_empty(),
+            Self::Protocol(protocol) => protocol.is_none(),
             Self::Flags(flags) => flags.is_none(),
             Self::Ports(low, high) => (*low, *high) == (0, 0),
             Self::Addresses(addresses) => *addresses == [Address::NONE],
@@ -311,12 +310,6 @@ fn code_point(text: &str) -> Option<Pattern> {
         value: point << 2,
         mask: CODE_POINT,
     })
-}
-
-/// Whether the text up to the details is short enough for a name.
-fn is_short_name(text: &str) -> bool {
-    let name = text.split_once('|').map_or(text, |(name, _)| name);
-    name.len() <= LONGEST_NAME
 }
 
 fn port_range(text: &str) -> Option<(u16, u16)> {
@@ -499,6 +492,15 @@ mod tests {
             ("IPV6_TCLASS", "cs5", "0x28", false),
             ("TCP_ULP", "tls", "tls|version:1.3", true),
             ("TCP_ULP", "tls|version:1.3", "tls|version:1.3", true),
+            (
+                "TCP_ULP",
+                "tls|version:1.3",
+                "tls|version:1.3|cipher:aes-gcm-128|rxconf:sw|txconf:sw",
+                true,
+            ),
+            ("TCP_CONGESTION", "bbr", "bbr", true),
+            ("TCP_CONGESTION", "a", "a|b", false),
+            ("TCP_CONGESTION", "a|b", "a|b", true),
             ("TCP_ULP", "version:1.3", "tls|version:1.3", false),
             ("SO_BINDTODEVICE", "eth0", "eth0|x", false),
             ("SO_BINDTODEVICE", "eth0|x", "eth0|x", true),
@@ -664,6 +666,11 @@ mod tests {
             ),
             ("IP_TOS", "expedited", "expected: a code point"),
             (
+                "TCP_ULP",
+                "sixteen-or-more!",
+                "expected: a name of at most 15",
+            ),
+            (
                 "TCP_CONGESTION",
                 "sixteen-or-more!",
                 "expected: a name of at most 15",
@@ -734,6 +741,8 @@ mod tests {
         // A linger time of 0 resets the connection, which is not the default.
         assert_eq!(of("SO_LINGER", EQ, "0"), Truth::False);
         assert_eq!(of("SO_BINDTODEVICE", EQ, ""), Truth::True);
+        assert_eq!(of("TCP_ULP", EQ, ""), Truth::True);
+        assert_eq!(of("TCP_ULP", EQ, "tls"), Truth::False);
         assert_eq!(of("SO_BINDTODEVICE", Op::Ne, "lo"), Truth::True);
         // getsockopt(2) returns these for a fresh socket.
         for (name, none) in [
