@@ -12,7 +12,7 @@ use crate::model::row::{Row, State};
 use crate::model::truth::{Reason, Reasons, Truth};
 use crate::model::words::{Field, Side};
 use crate::source::cgroup::Cgroup;
-use crate::source::files::File;
+use crate::source::files::{File, Netid};
 use crate::source::process::Owner;
 use crate::source::text::unescape;
 use std::rc::Rc;
@@ -382,7 +382,11 @@ fn is_on(defaults: &Defaults, row: &Row<'_>) -> Truth {
 
 impl Test {
     fn test(&self, row: &Row<'_>) -> Truth {
+        let is_tcp = row.file.netid == Netid::Tcp;
         match self.defaults.on(row) {
+            Setting::Value(text) if self.defaults.info.is_traffic_class && is_tcp => {
+                self.pattern.test_without_ecn(self.op, text)
+            }
             Setting::Value(text) => self.pattern.test(self.op, text),
             Setting::Nothing => self.pattern.test_nothing(self.op, self.defaults.info),
             Setting::Inapplicable => Truth::False,

@@ -373,6 +373,24 @@ mod tests {
         ));
     }
 
+    /// The kernel sets the ECN bits of a TCP socket by itself. Those of a UDP socket are the
+    /// process's.
+    #[test]
+    fn traffic_classes() {
+        let tcp = "0 0 192.0.2.1:22 198.51.100.7:40001 ESTB IP_TOS=0xba,uid=0,ino=5";
+        let udp = "0 0 0.0.0.0:5 0.0.0.0:* IP_TOS=0xba,uid=0,ino=1";
+        for (filter, of_tcp, of_udp) in [
+            ("IP_TOS=0xb8", true, false),
+            ("IP_TOS!=0xb8", false, true),
+            ("IP_TOS=0xba", true, true),
+            ("IP_TOS=ef", true, true),
+            ("IP_TOS=0x2/0x3", true, true),
+        ] {
+            assert_eq!(matches(filter, TCP, tcp), of_tcp, "{filter}");
+            assert_eq!(matches(filter, UDP, udp), of_udp, "{filter}");
+        }
+    }
+
     /// The kernel is asked for the values of a fresh socket. They may be typed as it returns them.
     #[test]
     fn options_that_are_not_set() {

@@ -90,6 +90,9 @@ const CODE_POINTS: [(&str, u64); 25] = [
     ("cs7", 56),
 ];
 
+/// The mask of a number without one.
+const ALL: u64 = u64::MAX;
+
 /// The bits of the TOS field that are the code point. ECN uses the others.
 const CODE_POINT: u64 = 0xfc;
 
@@ -123,7 +126,9 @@ impl Pattern {
             Kind::Name if info.name == "TCP_ULP" => {
                 return Protocol::parse(text).map(Self::Protocol);
             }
-            Kind::Name => (unescape(text).len() <= LONGEST_NAME).then(|| Self::Name(text.to_owned())),
+            Kind::Name => {
+                (unescape(text).len() <= LONGEST_NAME).then(|| Self::Name(text.to_owned()))
+            }
             Kind::Flags => return Flags::parse(info, text).map(Self::Flags),
             Kind::Interface => return resolve(scope, text).map(Self::Interface),
             Kind::Ports => ports(text),
@@ -179,6 +184,19 @@ impl Pattern {
             Op::Ne => !is_same,
             _ => is_same,
         }
+    }
+
+    /// Like [`Pattern::test`], for a TOS field or traffic class of a TCP socket. The kernel changes its
+    /// ECN bits, so they count only if a mask names them.
+    pub fn test_without_ecn(&self, op: Op, shown: &str) -> Truth {
+        let Self::Masked { value, mask: ALL } = self else {
+            return self.test(op, shown);
+        };
+        Self::Masked {
+            value: value & CODE_POINT,
+            mask: CODE_POINT,
+        }
+        .test(op, shown)
     }
 
     /// Whether an option without a value meets a comparison. The only value that it may equal is
@@ -288,7 +306,7 @@ fn value_and_mask(text: &str) -> Option<(u64, u64)> {
     let number = |text| Scale::COUNT.parse(text).and_then(|n| u64::try_from(n).ok());
     Some(match text.split_once('/') {
         Some((value, mask)) => (number(value)?, number(mask)?),
-        None => (number(text)?, u64::MAX),
+        None => (number(text)?, ALL),
     })
 }
 
@@ -576,6 +594,32 @@ mod tests {
         // A newer module may show a value that this version cannot parse.
         let odd = Truth::unknown(Reason::Undisclosed);
         assert_eq!(test("TCP_KEEPIDLE", EQ, "60", "forever"), odd);
+    }
+
+    /// The last two bits are those of ECN (RFC 3168), which the kernel sets on TCP sockets.
+    #[test]
+    fn traffic_classes_on_tcp() {
+        for (typed, op, shown, expected) in [
+            ("0xb8", EQ, "0xba", true),
+            ("0xb8", EQ, "0xb8", true),
+            ("0xb9", EQ, "0xba", true),
+            ("0xb8", EQ, "0xbc", false),
+            ("0xb8", Op::Ne, "0xbb", false),
+            ("0xb8", Op::Gt, "0xbb", false),
+            ("0xb8", Op::Ge, "0xbb", true),
+            ("0", EQ, "0x2", true),
+            ("ef", EQ, "0xba", true),
+            // A mask says which bits count.
+            ("0x2/0x3", EQ, "0xba", true),
+            ("0x1/0x3", EQ, "0xba", false),
+            ("0xb8/0xff", EQ, "0xba", false),
+        ] {
+            for name in ["IP_TOS", "IPV6_TCLASS"] {
+                let pattern = parse(name, typed).unwrap();
+                let found = pattern.test_without_ecn(op, shown);
+                assert_eq!(found, expected.into(), "{typed} {op:?} {shown}");
+            }
+        }
     }
 
     #[test]
