@@ -252,13 +252,29 @@ fn exception(opt: &Opt, sample: &Sample, row: &Row) -> Option<&'static str> {
         "IPV6_MTU" => Some("getsockopt(2) returns the MTU of the path"),
         "TCP_NOTSENT_LOWAT" => Some("getsockopt(2) returns 0 for the sysctl"),
         "TCP_QUICKACK" => Some("the kernel switches it"),
-        "IP_TOS"
-            if sample.subject.role.is_tcp()
-                && value(opt, sample, None).is_none_or(|value| value != "0x0") =>
-        {
-            Some("the kernel has set the bits of ECN")
-        }
         _ => None,
+    }
+}
+
+/// Whether getsockopt(2) returns this if nothing is set, so that the option has no value.
+fn is_nothing(opt: &Opt, value: &str) -> bool {
+    match opt.answer {
+        Answer::Timestamping => value == "0",
+        Answer::Range => value == "0-0",
+        _ => matches!(value, "''" | "0ms"),
+    }
+}
+
+/// Whether two values of an option are the same on this sample. On TCP sockets, the kernel sets the
+/// bits of ECN.
+fn is_same(opt: &Opt, sample: &Sample, one: &str, other: &str) -> bool {
+    let number = |text: &str| {
+        let digits = text.strip_prefix("0x")?;
+        u32::from_str_radix(digits, 16).ok().map(|class| class & !3)
+    };
+    match opt.name {
+        "IP_TOS" | "IPV6_TCLASS" if sample.subject.role.is_tcp() => number(one) == number(other),
+        _ => one == other,
     }
 }
 
@@ -296,11 +312,15 @@ fn value(opt: &Opt, sample: &Sample, given: Option<&str>) -> Option<String> {
                 text
             })
         }
-        // A flag without a name, or no flag at all.
-        Answer::Timestamping | Answer::TxTime | Answer::AddressIndex | Answer::Range
-            if given.is_none() =>
-        {
-            None
+        // The clock and the interface of an option that is not set cannot be told from others.
+        Answer::TxTime | Answer::AddressIndex if given.is_none() => None,
+        Answer::Timestamping => {
+            let text = opt.text(&sample.subject.socket, None).ok()??;
+            Some(if text.is_empty() {
+                "0".to_owned()
+            } else {
+                text
+            })
         }
         _ => opt.text(&sample.subject.socket, given.as_deref()).ok()?,
     }
@@ -354,12 +374,11 @@ fn compare(
             anyhow::Ok(())
         };
     for (value, samples) in &values {
-        let expected = match value.as_str() {
-            "''" | "0ms" => "-",
-            value => value,
-        };
+        let expected = if is_nothing(opt, value) { "-" } else { value };
         for sample in samples {
-            is_wrong(sample, expected, &|cell| Ok(cell == expected))?;
+            is_wrong(sample, expected, &|cell| {
+                Ok(is_same(opt, sample, cell, expected))
+            })?;
         }
     }
     let is_empty = |cell: &str| matches!(cell, "-" | "?");
@@ -388,7 +407,7 @@ fn compare(
         };
         for (other, samples) in &values {
             for sample in samples {
-                let is_same = other == value;
+                let is_same = is_same(opt, sample, other, value);
                 check(
                     sample,
                     is_same,
@@ -511,9 +530,10 @@ fn explain(sysctls: &[(&str, &str)]) -> Result<()> {
             let Some(value) = value(opt, &sample, None) else {
                 continue;
             };
-            let value = match value.as_str() {
-                "''" | "0ms" => "none",
-                value => value,
+            let value = if is_nothing(opt, &value) {
+                "none"
+            } else {
+                &value
             };
             told += 1;
             if default_in(line, title) != value {
