@@ -248,7 +248,7 @@ impl<'a> Scan<'a> {
         let is_thread = self.detail.threads && tid != pid;
         Rc::new(Task {
             name: match is_thread {
-                true => Name::read(&format!("{pid}/task/{tid}")),
+                true => Name::read(&format!("{pid}/task/{tid}")).unwrap_or_default(),
                 false => name.clone(),
             },
             pid,
@@ -260,13 +260,16 @@ impl<'a> Scan<'a> {
 
     /// The name of a process, and all its names if a filter needs them.
     fn names(&self, pid: i32) -> (Name, Rc<Names>) {
-        let name = Name::read(&pid.to_string());
+        let name = Name::read(&pid.to_string()).unwrap_or_default();
         let mut names = Names::of(name.clone());
         if self.detail.names {
             names.reveal(pid);
             if self.has_threads(pid) {
                 for tid in self.tids(pid).unwrap_or_default() {
-                    names.add(Name::read(&format!("{pid}/task/{tid}")));
+                    // A thread that has ended had another name than none.
+                    if let Some(name) = Name::read(&format!("{pid}/task/{tid}")) {
+                        names.add(name);
+                    }
                 }
             }
         }
