@@ -89,7 +89,6 @@ struct Sample {
     ino: u64,
 }
 
-/// Sets sysctls that this kernel has.
 /// The sysctl that is the default of SO_BUSY_POLL. It is that of all network namespaces.
 const BUSY_READ: &str = "/proc/sys/net/core/busy_read";
 
@@ -156,6 +155,7 @@ fn sockets_that_come_and_go() -> Result<()> {
     Ok(())
 }
 
+/// Sets sysctls that this kernel has.
 fn set_sysctls(sysctls: &[(&str, &str)]) -> Result<()> {
     for (path, value) in sysctls {
         let path = format!("/proc/sys/net/{path}");

@@ -13,6 +13,7 @@ use crate::commands::{check, copy, explain, list, metrics, since, summary, watch
 use crate::model::columns::{self, Column, Content, Order};
 use crate::model::filter::{Filter, Scope};
 use crate::model::groups::{self, Groups};
+use crate::model::holders::Ownerless;
 use crate::model::query::{Outcome, Query};
 use crate::model::rules::{self, Rules};
 use crate::model::states::States;
@@ -97,11 +98,11 @@ impl List {
         File::ALL.into_iter().filter(is_selected).collect()
     }
 
-    /// The network namespaces whose sockets are read.
-    fn scope(&self) -> Scope {
+    /// The network namespaces whose sockets are read: all, or `own`.
+    fn scope(&self, own: Scope) -> Scope {
         match self.all_netns {
             true => Scope::All,
-            false => Scope::Own,
+            false => own,
         }
     }
 
@@ -152,8 +153,8 @@ fn enter(list: &List) -> Result<Services> {
 
 /// The query of a command line, in the network namespace that [`enter`] has entered: defaults come
 /// from it.
-fn query(list: &List, services: &Services) -> Result<Query> {
-    let filter = match Filter::parse_for(list.scope(), &list.filter, services) {
+fn query(list: &List, services: &Services, own: Scope) -> Result<Query> {
+    let filter = match Filter::parse_for(list.scope(own), &list.filter, services) {
         Ok(filter) => filter,
         Err(err) => return misused(err),
     };
@@ -176,6 +177,7 @@ fn query(list: &List, services: &Services) -> Result<Query> {
         is_strict: list.strict,
         threads: list.threads,
         all_netns: list.all_netns,
+        ownerless: Ownerless::default(),
     })
 }
 
@@ -272,11 +274,12 @@ fn format(list: &List, query: &Query, chosen: Option<&Chosen>, services: Service
 /// Runs a command that reads the files, with a printer to `out`.
 fn with_printer(
     list: &List,
+    own: Scope,
     out: Box<dyn Write + '_>,
     run: impl FnOnce(&Query, &mut dyn Printer) -> Result<Outcome>,
 ) -> Result<ExitCode> {
     let services = enter(list)?;
-    let query = query(list, &services)?;
+    let query = query(list, &services, own)?;
     let mut printer = format(list, &query, None, services).printer(out);
     let outcome = run(&query, &mut *printer)?;
     Ok(status(&query, &outcome))
@@ -299,7 +302,7 @@ fn begins_filter(name: &str, list: &List) -> bool {
 fn run_list(cli: &Cli, out: Box<dyn Write + '_>) -> Result<ExitCode> {
     let list = &cli.list;
     let services = enter(list)?;
-    let mut query = match (query(list, &services), &cli.columns[..]) {
+    let mut query = match (query(list, &services, Scope::Own), &cli.columns[..]) {
         (Err(err), [name]) if err.is::<Misuse>() && begins_filter(name, list) => {
             return misused(format_args!(
                 "{err}\n\n-o has taken the word {name} for the name of a column. {IN_SS}"
@@ -331,12 +334,12 @@ fn run_summary(args: &Summary, out: Box<dyn Write + '_>) -> Result<ExitCode> {
     let list = &args.list;
     let each_process = list.has_owners();
     if args.by.is_empty() {
-        return with_printer(list, out, |query, printer| {
+        return with_printer(list, Scope::Own, out, |query, printer| {
             summary::run(query, each_process, printer)
         });
     }
     let services = enter(list)?;
-    let mut query = query(list, &services)?;
+    let mut query = query(list, &services, Scope::Own)?;
     let columns = match Column::parse_all(&args.by) {
         Ok(columns) => columns,
         Err(err) => return misused(format_args!("--by: {err}")),
@@ -359,13 +362,14 @@ fn run_summary(args: &Summary, out: Box<dyn Write + '_>) -> Result<ExitCode> {
 fn watch(list: &List, interval: Duration) -> Result<ExitCode> {
     let interrupt = Interrupt::new()?;
     let out = BufWriter::new(InterruptibleStdout::new(&interrupt)?);
-    with_printer(list, Box::new(out), |query, printer| {
+    with_printer(list, Scope::OwnLater, Box::new(out), |query, printer| {
         watch::run(query, interval, list.has_owners(), &interrupt, printer)
     })
 }
 
-/// The rules of a file, or those of the command.
-fn rules(file: Option<&Path>, services: &Services, scope: Scope) -> Result<Rules> {
+/// The rules of a file, or those of the command. They are for any time, so interfaces may be missing.
+fn rules(file: Option<&Path>, services: &Services, list: &List) -> Result<Rules> {
+    let scope = list.scope(Scope::OwnLater);
     match Rules::load(file, services, scope) {
         Ok(rules) => Ok(rules),
         Err(err) if err.is::<rules::Error>() => misused(format_args!("{err:#}")),
@@ -382,14 +386,14 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     }
     let list = &args.list;
     let services = enter(list)?;
-    let mut query = query(list, &services)?;
+    let mut query = query(list, &services, Scope::Own)?;
     // Each rule selects states.
     query.states = match (query.filter.states, list.listening && !list.all) {
         (Some(states), _) => states,
         (None, true) => States::LISTENING,
         (None, false) => States::ALL,
     };
-    let rules = rules(args.file.as_deref(), &services, list.scope())?;
+    let rules = rules(args.file.as_deref(), &services, list)?;
     let needs = check::Needs {
         states: list.states(),
         processes: list.has_owners(),
@@ -400,7 +404,8 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     let worst = report.worst();
     if args.nagios {
         let state = Nagios::of(worst, report.is_undecided());
-        writeln!(out, "{}", state.line(&report.findings, report.checked))?;
+        let gap = report.outcome.gap();
+        writeln!(out, "{}", state.line(&report.findings, report.checked, gap))?;
         out.flush()?;
         return Ok(ExitCode::from(state.status()));
     }
@@ -423,6 +428,7 @@ fn run_copy(args: &Copy, mut out: impl Write) -> Result<ExitCode> {
         is_strict: false,
         threads: false,
         all_netns: args.all_netns,
+        ownerless: Ownerless::default(),
     };
     copy::run(&query, &mut out)?;
     Ok(ExitCode::SUCCESS)
@@ -435,7 +441,7 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
         return misused("metrics has one format; leave --json out");
     }
     let services = enter(list)?;
-    let mut query = query(list, &services)?;
+    let mut query = query(list, &services, Scope::Own)?;
     let states = query.filter.states.unwrap_or(match list.listening {
         true => list.states(),
         false => States::ALL,
@@ -449,7 +455,7 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
         None => Rules(Vec::new()),
         Some(file) => {
             let file = (!file.is_empty()).then(|| Path::new(file));
-            rules(file, &services, list.scope())?
+            rules(file, &services, list)?
         }
     };
     let (limit, groups) = (args.limit.into(), Groups::new(labels));
@@ -511,7 +517,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         (Some(Command::Copy(args)), _) => run_copy(args, stdout),
         (Some(Command::Metrics(args)), _) => run_metrics(args, stdout),
         (Some(Command::Summary(args)), _) => run_summary(args, stdout),
-        (_, Some(copy)) => with_printer(&cli.list, stdout, |query, printer| {
+        (_, Some(copy)) => with_printer(&cli.list, Scope::Own, stdout, |query, printer| {
             since::run(copy, query, cli.list.has_owners(), printer)
         }),
         (_, None) => run_list(cli, stdout),
@@ -625,7 +631,9 @@ mod tests {
         let cli = parse(&["-N", &pid, "autobound"]);
         let services = enter(&cli.list).unwrap();
         assert_eq!(services.ephemeral(), Some((2000, 2001)));
-        let err = query(&cli.list, &services).unwrap_err().to_string();
+        let err = query(&cli.list, &services, Scope::Own)
+            .unwrap_err()
+            .to_string();
         assert!(!err.contains("40000"), "{err}");
         drop(other.stdin.take());
         other.wait().unwrap();
@@ -711,7 +719,7 @@ mod tests {
     #[test]
     fn lists_that_are_not_shown_or_counted() {
         let cli = parse(&["-o", "+options,uid"]);
-        let query = query(&cli.list, &Services::parse("")).unwrap();
+        let query = query(&cli.list, &Services::parse(""), Scope::Own).unwrap();
         let chosen = Chosen::parse(&cli.columns, &cli.list).unwrap();
         let found = format(&cli.list, &query, chosen.as_ref(), Services::parse(""));
         let Format::Text { mut layout, .. } = found else {

@@ -39,8 +39,8 @@ pub enum Doubt {
     Now,
 }
 
-/// Withholds the options from a filter about which there are doubts: what one of the two reads did
-/// not show is then unknown in both, so that the filter makes no event of it. Returns whether an
+/// Withholds the options from a filter about which there are doubts. If one of the two reads does not
+/// show such an option, it is then unknown in both, and the filter causes no event. Returns whether an
 /// option was not withheld before; both reads must then be repeated.
 pub fn withhold(filter: &Filter, doubts: &[(&str, Doubt)]) -> bool {
     let mut is_new = false;
@@ -149,6 +149,7 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::holders::Ownerless;
     use crate::model::query::Query;
     use crate::model::row::tests::TCP;
     use crate::model::states::States;
@@ -200,6 +201,7 @@ mod tests {
             is_strict: false,
             threads: false,
             all_netns: false,
+            ownerless: Ownerless::default(),
         };
         let mut tracker = Tracker::default();
         let mut events = Vec::new();

@@ -1,109 +1,241 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The processes that have a socket open, also if it came after they were examined.
+//! The owners of sockets, also of sockets that were opened after the processes were examined.
 //!
-//! Owners are found before the files are read, so a socket of a row may be newer. If no process has
-//! it open, the processes are examined again, and the file is read once more. Then a socket that is
-//! still there has no owner, such as one of the kernel. Of a socket that is gone, it is not known.
+//! Owners are found before the files are read, so the socket of a row may be newer. If no process is
+//! known to have it open, the processes are examined again. A socket that is in the files before and
+//! after that has no owner if none was found, such as a socket of the kernel. A socket that is gone by
+//! then may have had one.
 
 use crate::model::filter::Holders;
-use crate::model::row::Row;
-use crate::source::files::{self, File, Reads};
-use crate::source::namespaces::Netns;
 use crate::source::process::Owners;
+use anyhow::Result;
 use elsa::FrozenVec;
+use std::cell::RefCell;
 use std::collections::HashSet;
-use std::rc::Rc;
 
-/// The most times that the processes are examined again. Only a file of many reads with a socket
-/// without an owner in each needs more.
-const MOST: usize = 16;
+/// The most times that the processes are examined again during one read of the files.
+const MOST: usize = 4;
 
-/// The owners of sockets, during one read of the files.
-pub struct Holding<'o> {
-    owners: &'o Owners,
-    /// Whether sockets without an owner are looked for again.
-    is_exact: bool,
-    later: FrozenVec<Box<Later>>,
+/// The inodes of sockets that are known to have no owner, such as those of the kernel. They are kept
+/// from one read of the files to the next.
+#[derive(Debug, Default)]
+pub struct Ownerless(RefCell<HashSet<u64>>);
+
+/// What can be found out again during a read of the files.
+pub trait Again {
+    /// Examines the processes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Owners::scan`].
+    fn owners(&self) -> Result<Owners>;
+
+    /// The sockets in the files whose inodes fulfil a condition.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read.
+    fn sockets(&self, is_wanted: &dyn Fn(u64) -> bool) -> Result<HashSet<u64>>;
+
+    /// The number of reads of files so far.
+    fn reads(&self) -> u64;
 }
 
-/// The owners some time later.
-struct Later {
+/// The owners of sockets during one read of the files.
+pub struct Holding<'o, A> {
+    owners: &'o Owners,
+    ownerless: &'o Ownerless,
+    again: A,
+    rescans: FrozenVec<Box<Rescan>>,
+}
+
+/// Processes that were examined again.
+struct Rescan {
     /// The number of reads before.
     reads: u64,
     owners: Owners,
-    /// The sockets that are in the file after that.
-    inos: HashSet<u64>,
 }
 
-impl<'o> Holding<'o> {
-    pub fn new(owners: &'o Owners, is_exact: bool) -> Self {
+impl<'o, A: Again> Holding<'o, A> {
+    pub fn new(owners: &'o Owners, ownerless: &'o Ownerless, again: A) -> Self {
         Self {
             owners,
-            is_exact,
-            later: FrozenVec::new(),
+            ownerless,
+            again,
+            rescans: FrozenVec::new(),
         }
     }
 
-    /// The owners of the socket in a row of `file`, which came with the last of these reads.
-    pub fn of(&self, row: &Row<'_>, file: File, reads: &Reads) -> Holders<'_> {
-        let ino = row.ino;
-        let holders = Holders {
-            known: self.owners.of(ino),
-            may_lack: self.owners.may_lack(ino),
-        };
-        let is_open = ino.is_some_and(|ino| ino != 0);
-        if !self.is_exact || !holders.known.is_empty() || !is_open || holders.may_lack {
-            return holders;
-        }
-        let found = self.later.iter().map(|later| later.owners.of(ino));
-        if let Some(known) = found.into_iter().find(|known| !known.is_empty()) {
-            return Holders { known, ..holders };
-        }
-        let last = self.later.iter().last();
-        let last = last.filter(|later| later.reads == reads.count());
-        match last.or_else(|| self.again(file, row.netns, reads)) {
-            Some(later) => {
-                let known = later.owners.of(ino);
-                let is_there = ino.is_some_and(|ino| later.inos.contains(&ino));
-                Holders {
-                    known,
-                    may_lack: later.owners.may_lack(ino) || known.is_empty() && !is_there,
-                }
-            }
-            None => Holders {
-                may_lack: true,
-                ..holders
-            },
+    /// The owners of the socket in a row that came with the last read.
+    pub fn of(&self, ino: Option<u64>) -> Holders<'_> {
+        let known = self.owners.of(ino);
+        let may_lack = self.owners.may_lack(ino);
+        match ino.filter(|ino| *ino != 0) {
+            Some(ino) if known.is_empty() && !may_lack => self.of_new(ino),
+            _ => Holders { known, may_lack },
         }
     }
 
-    /// Examines the processes again, and reads the file again. `None` if that fails, or if it was done
-    /// too often.
-    fn again(&self, file: File, netns: Option<&Rc<Netns>>, reads: &Reads) -> Option<&Later> {
-        if self.later.len() == MOST {
-            return None;
-        }
-        let owners = self.owners.again().ok()?;
-        let mut inos = HashSet::new();
-        let mut add = |line: &[u8]| {
-            inos.extend(Row::begin(file, line).and_then(|row| row.ino));
-            Ok(())
+    /// The owners of a socket that had none when the processes were first examined.
+    fn of_new(&self, ino: u64) -> Holders<'_> {
+        let find = || {
+            let mut found = self
+                .rescans
+                .iter()
+                .map(|rescan| rescan.owners.of(Some(ino)));
+            found.find(|known| !known.is_empty())
         };
-        let again = Reads::default();
-        match netns.filter(|netns| !netns.is_own()) {
-            None => {
-                files::read(file, None, &again, &mut add).ok()?;
-            }
-            Some(netns) => {
-                let opened = netns.open(file).ok()??;
-                files::read_opened(opened, file, None, &again, &mut add).ok()?;
-            }
+        let is_ownerless = || self.ownerless.0.borrow().contains(&ino);
+        let mut known = find();
+        if known.is_none() && !is_ownerless() && self.is_newer_than_the_last_scan() {
+            // If this fails, the owner stays unknown.
+            let _ = self.rescan();
+            known = find();
         }
-        Some(self.later.push_get(Box::new(Later {
-            reads: reads.count(),
+        Holders {
+            known: known.unwrap_or_default(),
+            may_lack: known.is_none() && !is_ownerless(),
+        }
+    }
+
+    fn is_newer_than_the_last_scan(&self) -> bool {
+        let reads = self.rescans.iter().last().map(|rescan| rescan.reads);
+        reads != Some(self.again.reads()) && self.rescans.len() < MOST
+    }
+
+    fn rescan(&self) -> Result<()> {
+        let before = self
+            .again
+            .sockets(&|ino| self.owners.of(Some(ino)).is_empty())?;
+        let owners = self.again.owners()?;
+        let after = self.again.sockets(&|ino| before.contains(&ino))?;
+        let is_ownerless =
+            |ino: &u64| owners.of(Some(*ino)).is_empty() && !owners.may_lack(Some(*ino));
+        let found = after.into_iter().filter(is_ownerless);
+        self.ownerless.0.borrow_mut().extend(found);
+        self.rescans.push(Box::new(Rescan {
+            reads: self.again.reads(),
             owners,
-            inos,
-        })))
+        }));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::process::Owner;
+    use anyhow::bail;
+    use std::cell::Cell;
+
+    /// Processes and sockets at each time that they are looked at.
+    struct Script {
+        owned: &'static [&'static [u64]],
+        sockets: &'static [&'static [u64]],
+        scans: Cell<usize>,
+        looks: Cell<usize>,
+        reads: Cell<u64>,
+    }
+
+    fn owners(inos: &[u64]) -> Owners {
+        Owners::example(inos.iter().map(|ino| (*ino, Owner::new("nginx", 7, 3))))
+    }
+
+    impl Again for &Script {
+        fn owners(&self) -> Result<Owners> {
+            let at = self.scans.replace(self.scans.get() + 1);
+            match self.owned.get(at) {
+                Some(inos) => Ok(owners(inos)),
+                None => bail!("no scan"),
+            }
+        }
+
+        fn sockets(&self, is_wanted: &dyn Fn(u64) -> bool) -> Result<HashSet<u64>> {
+            let at = self.looks.replace(self.looks.get() + 1);
+            let all = self.sockets.get(at).copied().unwrap_or_default();
+            Ok(all.iter().copied().filter(|ino| is_wanted(*ino)).collect())
+        }
+
+        fn reads(&self) -> u64 {
+            self.reads.get()
+        }
+    }
+
+    fn script(owned: &'static [&'static [u64]], sockets: &'static [&'static [u64]]) -> Script {
+        Script {
+            owned,
+            sockets,
+            scans: Cell::new(0),
+            looks: Cell::new(0),
+            reads: Cell::new(1),
+        }
+    }
+
+    /// The number of owners, and whether others may be missing.
+    fn found(holders: Holders<'_>) -> (usize, bool) {
+        (holders.known.len(), holders.may_lack)
+    }
+
+    #[test]
+    fn sockets_that_are_newer() {
+        let first = owners(&[1]);
+        let ownerless = Ownerless::default();
+        // 2 was opened by a process, 3 is one of the kernel, and 4 was closed.
+        let script = script(&[&[1, 2]], &[&[1, 2, 3], &[1, 2, 3, 5]]);
+        let holding = Holding::new(&first, &ownerless, &script);
+        for (ino, expected) in [
+            (Some(1), (1, false)),
+            (Some(0), (0, false)),
+            (None, (0, false)),
+            (Some(4), (0, true)),
+            (Some(2), (1, false)),
+            (Some(3), (0, false)),
+            // It came during the scan.
+            (Some(5), (0, true)),
+        ] {
+            assert_eq!(found(holding.of(ino)), expected, "{ino:?}");
+        }
+        assert_eq!(
+            script.scans.get(),
+            1,
+            "one scan is enough for rows of one read"
+        );
+    }
+
+    /// A socket of a later read needs another scan, but one of the kernel does not.
+    #[test]
+    fn later_reads() {
+        let first = owners(&[]);
+        let ownerless = Ownerless::default();
+        let script = script(&[&[], &[6]], &[&[3], &[3], &[3, 6], &[3, 6]]);
+        let holding = Holding::new(&first, &ownerless, &script);
+        assert_eq!(found(holding.of(Some(3))), (0, false));
+        script.reads.set(2);
+        assert_eq!(found(holding.of(Some(3))), (0, false));
+        assert_eq!(script.scans.get(), 1);
+        assert_eq!(found(holding.of(Some(6))), (1, false));
+        assert_eq!(script.scans.get(), 2);
+        // The next read of the files remembers the socket of the kernel.
+        let next = Holding::new(&first, &ownerless, &script);
+        assert_eq!(found(next.of(Some(3))), (0, false));
+        assert_eq!(script.scans.get(), 2);
+    }
+
+    #[test]
+    fn too_many_scans() {
+        let first = owners(&[]);
+        let ownerless = Ownerless::default();
+        let script = script(&[&[], &[], &[], &[], &[], &[]], &[]);
+        let holding = Holding::new(&first, &ownerless, &script);
+        for reads in 1..9 {
+            script.reads.set(reads);
+            assert_eq!(found(holding.of(Some(reads))), (0, true));
+        }
+        assert_eq!(script.scans.get(), MOST);
+        // A scan that fails tells nothing.
+        let none = self::script(&[], &[]);
+        let holding = Holding::new(&first, &ownerless, &none);
+        assert_eq!(found(holding.of(Some(1))), (0, true));
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::model::filter::{Filter, Holders};
 use crate::model::glance::Glance;
-use crate::model::holders::Holding;
+use crate::model::holders::{Again, Holding, Ownerless};
 use crate::model::row::Row;
 use crate::model::states::States;
 use crate::model::truth::{Truth, Undecided};
@@ -13,6 +13,7 @@ use crate::source::files::{self, Copied, File, Needle, Reads};
 use crate::source::namespaces::Netns;
 use crate::source::process::{Detail, Owner, Owners};
 use anyhow::{ensure, Result};
+use std::collections::HashSet;
 use std::io::BufRead;
 use std::rc::Rc;
 
@@ -28,6 +29,8 @@ pub struct Query {
     pub threads: bool,
     /// Whether the sockets of all network namespaces are read.
     pub all_netns: bool,
+    /// Sockets that are known to have no owner.
+    pub ownerless: Ownerless,
 }
 
 /// The errors for a copy that the query does not fit.
@@ -54,10 +57,19 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// What was not read, if anything.
+    pub fn gap(&self) -> Option<&'static str> {
+        match self {
+            _ if self.closed > 0 => Some("some network namespaces could not be read"),
+            _ if self.may_lack_netns => Some("some network namespaces may be missing"),
+            _ if self.unparsed > 0 => Some("some rows could not be parsed"),
+            _ => None,
+        }
+    }
+
     /// Whether each socket that was asked for was read, parsed and decided.
     pub fn is_certain(&self) -> bool {
-        let is_whole = self.closed == 0 && !self.may_lack_netns;
-        is_whole && self.unparsed == 0 && self.undecided.sockets == 0
+        self.gap().is_none() && self.undecided.sockets == 0
     }
 }
 
@@ -75,6 +87,47 @@ pub enum Entry<'a> {
     },
     /// A line that cannot be parsed.
     Unparsed { file: File, line: &'a [u8] },
+}
+
+/// The files of a query, while they are read.
+struct Files<'q> {
+    query: &'q Query,
+    owners: &'q Owners,
+    reads: &'q Reads,
+}
+
+impl Again for Files<'_> {
+    fn owners(&self) -> Result<Owners> {
+        self.owners.again()
+    }
+
+    fn sockets(&self, is_wanted: &dyn Fn(u64) -> bool) -> Result<HashSet<u64>> {
+        let mut found = HashSet::new();
+        let others = match self.query.all_netns {
+            true => self.owners.namespaces.get(1..).unwrap_or_default(),
+            false => &[],
+        };
+        for file in self.query.files.iter().copied() {
+            let mut add = |line: &[u8]| {
+                let ino = Row::begin(file, line).and_then(|row| row.ino);
+                found.extend(ino.filter(|ino| *ino != 0 && is_wanted(*ino)));
+                Ok(())
+            };
+            let reads = Reads::default();
+            files::read(file, None, &reads, &mut add)?;
+            for netns in others {
+                // Whether it can be read at all is said elsewhere.
+                if let Ok(Some(opened)) = netns.open(file) {
+                    files::read_opened(opened, file, None, &reads, &mut add)?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn reads(&self) -> u64 {
+        self.reads.count()
+    }
 }
 
 impl Query {
@@ -124,10 +177,17 @@ impl Query {
         let mut outcome = Outcome::default();
         let namespaces = owners.map_or(&[][..], |owners| &owners.namespaces);
         let own = namespaces.first();
-        let owned = owners.map(|owners| Holding::new(owners, self.filter.needs_owners));
         let reads = Reads::default();
-        let holders_of = |row: &Row<'_>| match &owned {
-            Some(owned) => owned.of(row, row.file, &reads),
+        let holding = owners.map(|owners| {
+            let again = Files {
+                query: self,
+                owners,
+                reads: &reads,
+            };
+            Holding::new(owners, &self.ownerless, again)
+        });
+        let holders_of = |row: &Row<'_>| match &holding {
+            Some(holding) => holding.of(row.ino),
             None => Holders::default(),
         };
         let mut pass =
@@ -284,6 +344,7 @@ mod tests {
             is_strict: false,
             threads: false,
             all_netns: false,
+            ownerless: Ownerless::default(),
         };
         let mut rows = Vec::new();
         let mut shown = 0;
@@ -349,6 +410,7 @@ mod tests {
                 is_strict: false,
                 threads: false,
                 all_netns: false,
+                ownerless: Ownerless::default(),
             };
             let glance = Glance::at(TCP_FILE, line.as_bytes());
             let filter = &query.filter;

@@ -85,6 +85,7 @@ pub fn unreachable(query: &Query) -> Option<Unreachable> {
 mod tests {
     use super::*;
     use crate::model::filter::Filter;
+    use crate::model::holders::Ownerless;
     use crate::model::row::tests::{TCP, TCP6, UDP, UDP6};
     use crate::source::services::Services;
 
@@ -98,6 +99,7 @@ mod tests {
             is_strict: false,
             threads: false,
             all_netns: false,
+            ownerless: Ownerless::default(),
         }
     }
 
@@ -217,6 +219,17 @@ mod tests {
                 None,
             ),
             (&File::ALL, States::ALL, "backlog>0 and drops>0", &[], None),
+            // Connections have it, although their rows do not show it.
+            (
+                &[UDP, UDP6],
+                STATES,
+                "TCP_WINDOW_CLAMP",
+                &["TCP_WINDOW_CLAMP"],
+                Some(Missing {
+                    netid: Some(Netid::Tcp),
+                    ..none
+                }),
+            ),
         ] {
             let found = unreachable(&query(files, states, filter)).expect(filter);
             let names: Vec<_> = found.parts.iter().map(|part| part.name).collect();
@@ -233,6 +246,8 @@ mod tests {
             (&[UDP], STATES, "diag!=no-ack"),
             (&[UDP], STATES, "drops>0"),
             (tcp, STATES, "uid=0"),
+            (tcp, STATES, "TCP_WINDOW_CLAMP>0"),
+            (tcp, STATES, "SO_INCOMING_CPU=3"),
             (tcp, STATES, ""),
             (&[TCP6], STATES, "IPV6_V6ONLY"),
             (tcp, STATES, "state time-wait TCP_NODELAY"),

@@ -252,8 +252,8 @@ impl Nagios {
     }
 
     /// The line of a plugin: the state, the rules that are broken, those that are undecided, and the
-    /// number of offenders of each rule as performance data.
-    pub fn line(self, findings: &[Finding<'_>], checked: usize) -> String {
+    /// number of offenders of each rule as performance data. `gap` is what was not checked.
+    pub fn line(self, findings: &[Finding<'_>], checked: usize, gap: Option<&str>) -> String {
         let mut parts = Vec::new();
         for finding in findings.iter().filter(|finding| finding.count > 0) {
             let sockets = counted(finding.count, "socket", "sockets");
@@ -269,6 +269,7 @@ impl Nagios {
                 counted(checked, "socket", "sockets")
             ));
         }
+        parts.extend(gap.map(str::to_owned));
         let values = findings
             .iter()
             .map(|finding| format!("{}={}", finding.rule.name, finding.count));
@@ -408,7 +409,7 @@ forbid = "TCP_NODELAY"
             let worst = broken.map(|one| one.rule.severity).max();
             let undecided = findings.iter().any(|one| one.undecided.sockets > 0);
             let state = Nagios::of(worst, undecided);
-            (state.status(), state.line(findings, 7))
+            (state.status(), state.line(findings, 7, None))
         };
         assert_eq!(
             line(&findings),

@@ -244,6 +244,7 @@ impl<'a> Notes<'a> {
 mod tests {
     use super::{bound_note, owners_note, undecided_note, unparsed_note, unreachable_note};
     use crate::model::filter::Filter;
+    use crate::model::holders::Ownerless;
     use crate::model::query::{Outcome, Query};
     use crate::model::states::States;
     use crate::model::truth::{Reason, Truth, Undecided};
@@ -276,6 +277,7 @@ mod tests {
                 is_strict: false,
                 threads: false,
                 all_netns: false,
+                ownerless: Ownerless::default(),
             };
             let outcome = Outcome {
                 selected,
@@ -329,6 +331,7 @@ mod tests {
                 is_strict: false,
                 threads: false,
                 all_netns: false,
+                ownerless: Ownerless::default(),
             };
             let expected = expected.map(|reason| format!("the filter selects no socket: {reason}"));
             assert_eq!(unreachable_note(&query), expected);

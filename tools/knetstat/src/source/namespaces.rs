@@ -101,11 +101,6 @@ impl Netns {
         }
     }
 
-    /// Whether it is that of this process.
-    pub fn is_own(&self) -> bool {
-        self.is_own
-    }
-
     /// A number that no other namespace has at the same time.
     pub fn id(&self) -> u64 {
         self.ino.or(self.file).unwrap_or_default()
@@ -468,6 +463,32 @@ pub mod tests {
         assert_eq!(of(&payload).container().unwrap().id.as_ref(), "web");
         let mixed = [payload[0], "/system.slice/b.service"];
         assert!(of(&mixed).container().is_none());
+    }
+
+    /// If one of the files that keep a namespace is gone, another one serves.
+    #[test]
+    fn several_keepers() {
+        let keep = |paths: &[&str]| Netns {
+            ino: inode(Path::new("/proc/self/ns/net")),
+            kept_by: paths.iter().map(PathBuf::from).collect(),
+            ..Netns::default()
+        };
+        let (gone, other, good) = (
+            "/proc/self/fd/9999",
+            "/proc/self/ns/uts",
+            "/proc/self/ns/net",
+        );
+        for paths in [
+            &[good][..],
+            &[gone, good],
+            &[good, gone],
+            &[gone, other, good],
+        ] {
+            assert!(keep(paths).handle().is_ok(), "{paths:?}");
+        }
+        for paths in [&[][..], &[gone], &[other], &[gone, other]] {
+            assert!(keep(paths).handle().is_err(), "{paths:?}");
+        }
     }
 
     /// A search finds the namespace of this process, even without any member.

@@ -98,6 +98,28 @@ impl Owners {
 }
 
 #[cfg(test)]
+impl Owners {
+    /// These owners, of all processes.
+    pub fn example(found: impl IntoIterator<Item = (u64, Owner)>) -> Self {
+        let (inos, owners) = found.into_iter().unzip();
+        let sight = Sight {
+            is_own_namespace: true,
+            is_initial_namespace: true,
+            is_root: true,
+            is_initial_user: true,
+            hidepid: None,
+        };
+        Self {
+            inos,
+            owners,
+            unseen: Unseen::new(sight),
+            namespaces: Vec::new(),
+            detail: Detail::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 pub mod tests {
     use super::*;
     use crate::source::process::scan::inode;

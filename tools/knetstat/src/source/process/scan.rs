@@ -266,7 +266,7 @@ impl<'a> Scan<'a> {
             names.reveal(pid);
             if self.has_threads(pid) {
                 for tid in self.tids(pid).unwrap_or_default() {
-                    // A thread that has ended had another name than none.
+                    // The name of a thread that has ended is not known.
                     if let Some(name) = Name::read(&format!("{pid}/task/{tid}")) {
                         names.add(name);
                     }
