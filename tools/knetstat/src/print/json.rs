@@ -405,7 +405,8 @@ impl<'a> SocketObject<'a> {
                 .filter(|_| all_netns)
                 .map(|netns| NetnsObject::of(netns)),
             container: place.map(ContainerObject::of),
-            cgroup: place::cgroup(row, owners)
+            cgroup: place::find(row, owners)
+                .ok()
                 .filter(|_| all_netns)
                 .map(|cgroup| &*cgroup.path),
             netid: row.file.netid,

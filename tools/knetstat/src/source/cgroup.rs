@@ -225,7 +225,8 @@ fn container(path: &str) -> Option<Container> {
     let is_unit = |(at, part): &(usize, &&str)| {
         let (name, kind) = part.rsplit_once('.').unwrap_or_default();
         // The manager of a user's units has an `init.scope` below its own unit.
-        let is_manager = *at > 0 && **part == "init.scope";
+        let is_of_user = parts[..*at].iter().any(|part| part.starts_with("user@"));
+        let is_manager = is_of_user && **part == "init.scope";
         let is_kind = matches!(kind, "service" | "scope" | "socket" | "mount" | "swap");
         !name.is_empty() && is_kind && !is_manager
     };
@@ -456,6 +457,7 @@ mod tests {
             ("/", "", "", false),
             ("/user.slice", "", "", false),
             ("/init.scope", "systemd", "init.scope", false),
+            ("/../../init.scope", "systemd", "init.scope", false),
             // The manager of a user's units is not that of the machine's.
             (
                 "/user.slice/user-0.slice/user@0.service/init.scope",

@@ -91,13 +91,22 @@ impl Part {
         Some(Self { name, sockets })
     }
 
-    /// `None` if the row of a socket without the option may lack it because its value is not known.
+    /// An option. If the kernel writes it on connections, their rows lack it, but they have it.
     fn of_option(defaults: &Defaults) -> Option<Self> {
         let info = defaults.info;
         let is_of_listeners = info.sockets.contains(&Sockets::Listener);
-        (!is_of_listeners || !info.is_unknown_if_connected).then_some(Self {
+        let sockets = match (
+            is_of_listeners && info.is_unknown_if_connected,
+            info.sockets,
+        ) {
+            (false, sockets) => sockets,
+            (true, [Sockets::Listener]) => &[Sockets::Tcp],
+            // All sockets have it.
+            (true, _) => return None,
+        };
+        Some(Self {
             name: info.name,
-            sockets: info.sockets,
+            sockets,
         })
     }
 }

@@ -14,7 +14,15 @@ const LONGEST_NAME: usize = 15;
 pub enum Scope {
     /// That of this process.
     Own,
+    /// That of this process, from now on: interfaces may still come.
+    OwnLater,
     All,
+}
+
+impl Scope {
+    fn is_own(self) -> bool {
+        self != Self::All
+    }
 }
 
 fn rejected(what: String, hint: &str) -> Rejected {
@@ -36,7 +44,7 @@ fn missing(index: u32) -> String {
 }
 
 /// The name of an interface that is typed as its name, an alternative name, or its index. Empty for
-/// the index 0, which means none. Without a scope, the interface need not exist.
+/// the index 0, which means none. The interface must exist in [`Scope::Own`] only.
 ///
 /// # Errors
 ///
@@ -44,7 +52,7 @@ fn missing(index: u32) -> String {
 pub fn resolve(scope: Option<Scope>, text: &str) -> Result<String, Rejected> {
     // The name may have the escapes of a row. A name that is not UTF-8 cannot be looked up.
     let plain = String::from_utf8(unescape(text).into_owned()).ok();
-    if scope == Some(Scope::Own) {
+    if scope.is_some_and(Scope::is_own) {
         let names = [Some(text), plain.as_deref()];
         let mut found = names
             .iter()
@@ -61,7 +69,7 @@ pub fn resolve(scope: Option<Scope>, text: &str) -> Result<String, Rejected> {
             let what = "the indexes of interfaces differ between network namespaces".to_owned();
             return Err(rejected(what, "use the name of the interface"));
         }
-        (Some(index), Some(Scope::Own)) => {
+        (Some(index), Some(Scope::Own | Scope::OwnLater)) => {
             return Ok(interfaces::name_of(index).unwrap_or_else(|| missing(index)));
         }
         (Some(index), None) => return Ok(missing(index)),
@@ -103,7 +111,7 @@ mod tests {
         ] {
             assert_eq!(own(typed).as_deref(), Ok(name), "{typed}");
         }
-        for scope in [None, Some(Scope::All)] {
+        for scope in [None, Some(Scope::OwnLater), Some(Scope::All)] {
             for name in [
                 "lo",
                 "nosuch",

@@ -470,7 +470,7 @@ impl Parser<'_> {
 
     /// Parses a network namespace, named as for the flag `-N` or by its inode.
     fn netns(&mut self, name: &str, place: Range<usize>) -> Result<Expr, Error> {
-        if self.scope == Scope::Own {
+        if self.scope != Scope::All {
             let what = format!("{name} selects among all network namespaces; add --all-netns");
             return self.error(place, what, "for the sockets of one: -N NAME");
         }

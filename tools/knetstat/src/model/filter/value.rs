@@ -192,8 +192,14 @@ impl Pattern {
         let Self::Masked { value, mask: ALL } = self else {
             return self.test(op, shown);
         };
+        let is_equality = matches!(op, Op::Eq | Op::Ne);
         Self::Masked {
-            value: value & CODE_POINT,
+            // The order is that of what was typed: no value without these bits is at least 1.
+            value: if is_equality {
+                value & CODE_POINT
+            } else {
+                *value
+            },
             mask: CODE_POINT,
         }
         .test(op, shown)
@@ -608,6 +614,8 @@ mod tests {
             ("0xb8", Op::Gt, "0xbb", false),
             ("0xb8", Op::Ge, "0xbb", true),
             ("0", EQ, "0x2", true),
+            ("1", Op::Ge, "0x0", false),
+            ("1", Op::Lt, "0x2", true),
             ("ef", EQ, "0xba", true),
             // A mask says which bits count.
             ("0x2/0x3", EQ, "0xba", true),
@@ -702,7 +710,7 @@ mod tests {
             ("SO_RCVBUF", "2G", "expected: 0 to 2147483647 bytes"),
             ("SO_RCVBUF", "-1", "expected: 0 to 2147483647 bytes"),
             ("TCP_KEEPIDLE", "-1s", "expected: 0 to 2147483647 s"),
-            ("SO_RCVTIMEO", "-1ms", "expected: 0 to 9223372036854775807"),
+            ("SO_RCVTIMEO", "-1ms", "expected: 0 to 18446744073709551615"),
             (
                 "SO_MAX_PACING_RATE",
                 "0xfffffffffffffffff",
