@@ -33,6 +33,10 @@ const COMM: &str = "/proc/self/comm";
 
 const PAGE: &str = include_str!("../../../man/knetstat.5");
 
+/// The page of the command, and the rules that an example reads.
+const COMMAND_PAGE: &str = include_str!("../../../man/knetstat.8");
+const RULES: &str = include_str!("../../../contrib/prometheus/rules.toml");
+
 /// The shells and awks that the commands run with. BusyBox's shell is not among them: its own find,
 /// ip and nsenter can do less.
 const TOOLS: [(&[&str], &str); 3] = [
@@ -109,7 +113,84 @@ pub fn cases() -> Vec<Case> {
             }));
         }
     }
+    // It writes files with names that are on the page.
+    cases.push(Case::alone("examples::of_the_command", || {
+        in_fresh(of_the_command)
+    }));
     cases
+}
+
+/// Each example of knetstat(8) runs, and shows the connections of this test if it asks for such.
+fn of_the_command() -> Result<()> {
+    let mut stage = Stage::new("mawk")?;
+    let mut addresses = Vec::new();
+    for (i, port) in (0..).zip([5432, 3306]) {
+        let listener = stage.listener(port, plain)?;
+        let [client, _] =
+            stage.connection(&listener, i, |socket| Ok(socket.set_tcp_nodelay(true)?))?;
+        addresses.push(
+            client
+                .local_addr()?
+                .as_socket()
+                .context("no address")?
+                .to_string(),
+        );
+    }
+    let (_, section) = COMMAND_PAGE
+        .split_once("\n.Sh EXAMPLES\n")
+        .context("no section")?;
+    let (section, _) = section.split_once("\n.Sh ").context("no end")?;
+    let lines = section.lines().filter_map(|line| line.strip_prefix(".Dl "));
+    let path = format!("{}:{}", stage.bin.display(), std::env::var("PATH")?);
+    let mut count = 0;
+    for line in lines {
+        let line = line
+            .replace("\\-", "-")
+            .replace("/etc/knetstat/rules.toml", "/tmp/rules.toml");
+        let (_, command) = line.split_once(' ').context("no prompt")?;
+        // jq is not everywhere; filter_answers and against_ss.py look at the JSON.
+        let command = command.split(" | jq").next().unwrap_or(command);
+        let is_watch = command.contains("--watch");
+        let command = match is_watch {
+            true => format!("timeout -s INT 3 {command}"),
+            false => command.to_owned(),
+        };
+        fs::write("/tmp/rules.toml", RULES)?;
+        let output = Command::new("bash")
+            .args(["-c", &command])
+            .env("PATH", &path)
+            .output()?;
+        let status = output.status.code();
+        let expected: &[i32] = match () {
+            () if is_watch => &[0, 124],
+            // Connections of this test break rules.
+            () if command.contains(" check ") => &[1, 2],
+            () => &[0],
+        };
+        let text = String::from_utf8(output.stdout)?;
+        let notes = String::from_utf8(output.stderr)?;
+        ensure!(
+            status.is_some_and(|status| expected.contains(&status)) && notes.is_empty(),
+            "{command}: {status:?}: {notes}{text}"
+        );
+        let asks = |word: &str| command.contains(word) && !command.contains("metrics");
+        let is_of_database = asks(":5432") || asks("-o local");
+        ensure!(
+            !is_of_database || text.contains(&addresses[0]),
+            "{command}: {} is missing: {text}",
+            addresses[0]
+        );
+        ensure!(
+            !command.contains("explain") || text.contains("TCP_USER_TIMEOUT"),
+            "{command}: {text}"
+        );
+        count += 1;
+    }
+    ensure!(count > 15, "only {count} examples");
+    for file in ["/tmp/before", "/tmp/rules.toml"] {
+        fs::remove_file(file)?;
+    }
+    Ok(())
 }
 
 fn each_has_its_test() -> Result<()> {
