@@ -6,7 +6,7 @@
 //! `/proc/PID/ns/net`.
 
 use crate::command::{command_by, output_of, said_by, selected_by};
-use crate::guest::wait_for;
+use crate::guest::{guest, wait_for};
 use crate::harness::Case;
 use crate::netns::{in_fresh, in_namespace_of};
 use crate::rights::NOBODY;
@@ -37,6 +37,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("all_netns::at_the_same_time", at_the_same_time),
         // A knetstat of another test would be in the namespace that this user may not enter.
         Case::alone("all_netns::what_a_user_sees", what_a_user_sees),
+        Case::alone("all_netns::hidepid", || in_fresh(hidepid)),
     ]
 }
 
@@ -362,6 +363,41 @@ fn containers() -> Result<()> {
             counts.lines().any(|found| found.trim_start() == line),
             "{line}: {counts}"
         );
+    }
+    Ok(())
+}
+
+/// With hidepid=1, a user sees that there are processes of others, and nothing of them. The control
+/// group of the processes that he sees is not that of all sockets.
+fn hidepid() -> Result<()> {
+    let sockets = sockets()?;
+    let group = Group::create("knetstat-user.service")?;
+    let program = guest().dir.join("knetstat");
+    let script = format!(
+        "echo $$ > {}/cgroup.procs && exec {} {} -anH --all-netns",
+        group.0.display(),
+        NOBODY.join(" "),
+        program.display()
+    );
+    let remount = |mode: u8| {
+        let options = format!("remount,hidepid={mode}");
+        Command::new("mount")
+            .args(["-o", &options, "/proc"])
+            .status()
+    };
+    for mode in [0, 1, 2] {
+        ensure!(remount(mode)?.success(), "hidepid={mode}");
+        let output = Command::new("sh").args(["-c", &script]).output();
+        ensure!(remount(0)?.success(), "hidepid=0");
+        let output = output?;
+        let text = String::from_utf8(output.stdout)?;
+        for (ino, _) in inodes(&sockets)? {
+            let end = format!("ino={ino}");
+            let row = text.lines().find(|line| line.ends_with(&end));
+            let row = row.with_context(|| format!("hidepid={mode}: no {ino}: {text}"))?;
+            let place = row.split_ascii_whitespace().nth(1);
+            ensure!(matches!(place, Some("?" | "-")), "hidepid={mode}: {row}");
+        }
     }
     Ok(())
 }
