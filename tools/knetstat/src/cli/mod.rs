@@ -29,7 +29,7 @@ use crate::source::interrupt::Interrupt;
 use crate::source::netns;
 use crate::source::replacement::replace;
 use crate::source::services::Services;
-use anyhow::{bail, Result};
+use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
@@ -160,7 +160,7 @@ fn query(list: &List, services: &Services, own: Scope) -> Result<Query> {
     };
     let states = filter.states.unwrap_or_else(|| list.states());
     if states == States::NONE {
-        bail!("the filter excludes every state, so it selects no socket");
+        return misused("the filter excludes every state, so it selects no socket");
     }
     let mut files = list.files();
     if files.is_empty() {
@@ -410,7 +410,11 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
         return Ok(ExitCode::from(state.status()));
     }
     let format = format(list, &query, None, services);
-    findings::print(&report.findings, report.checked, format, &mut out)?;
+    match findings::print(&report.findings, report.checked, format, &mut out) {
+        // The verdict does not depend on who reads the rest.
+        Err(err) if err.kind() != io::ErrorKind::BrokenPipe => return Err(err.into()),
+        _ => {}
+    }
     Ok(match worst {
         Some(_) => ExitCode::from(BROKEN),
         None if query.is_strict && report.is_undecided() => ExitCode::from(UNDECIDED),

@@ -70,7 +70,7 @@ pub fn run(
         undecided: by_reason(&outcome.undecided),
         unparsed: outcome.unparsed as u64,
         closed: outcome.closed as u64,
-        denied: owners.map_or(0, |owners| owners.unseen.denied) as u64,
+        may_lack_owners: owners.is_some_and(|owners| owners.unseen.is_any()),
     };
     let text = metrics.text().context("the metrics cannot be encoded")?;
     Ok((text, outcome))

@@ -144,7 +144,8 @@ pub fn run(
         .collect();
     let found = events.len();
     events.retain(|event| is_certain(event, &mut namespaces));
-    report_hidden(&name, found - events.len());
+    let hidden = found - events.len();
+    report_hidden(&name, hidden);
     let with_owners = events.into_iter().map(|event| {
         let ino = event.latest().row().and_then(|row| row.ino);
         // The copy does not contain owners.
@@ -162,7 +163,11 @@ pub fn run(
     printer.events(&with_owners.collect::<Vec<_>>())?;
     printer.undecided(&tracker.outcome.undecided)?;
     Notes::of(&tracker, query, owners.as_ref()).print();
-    Ok(tracker.outcome)
+    Ok(Outcome {
+        unparsed: tracker.outcome.unparsed + unparsed,
+        may_lack_netns: tracker.outcome.may_lack_netns || hidden > 0,
+        ..tracker.outcome
+    })
 }
 
 /// Whether both reads have shown the network namespace of an event, so that it has happened.

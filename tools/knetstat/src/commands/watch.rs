@@ -65,10 +65,13 @@ pub fn run(
                 _ => now.as_ref(),
             };
             let ino = event.latest().row().and_then(|row| row.ino);
+            let found = known.map_or(Vec::new(), |known| known.of(ino).to_vec());
+            // A socket may be gone before its owners are looked for.
+            let is_lost = || found.is_empty() && query.ownerless.may_lack(ino);
             Report {
                 event,
-                owners: known.map_or(Vec::new(), |known| known.of(ino).to_vec()),
-                may_lack_owners: known.is_some_and(|known| known.may_lack(ino)),
+                may_lack_owners: known.is_some_and(|known| known.may_lack(ino) || is_lost()),
+                owners: found,
             }
         });
         printer.events(&with_owners.collect::<Vec<_>>())?;

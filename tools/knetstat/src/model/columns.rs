@@ -440,12 +440,18 @@ impl Column {
             }
             (_, Cell::Owners(owners)) => owners.iter().map(name).min().unwrap_or(Key::Nothing),
             (None, Cell::Value { text, .. }) => {
+                let is_class = self.option().is_some_and(|info| info.is_traffic_class);
+                let without_ecn = (is_class && row.file.netid == Netid::Tcp)
+                    .then(|| options::without_ecn(text))
+                    .flatten();
+                let text = without_ecn.as_deref().unwrap_or(text);
                 // Names are text, even if they look like numbers.
                 let is_number = self.option().is_none_or(|info| info.kind.is_number());
                 let number = options::number(text).filter(|_| is_number);
                 let of_number = |n| Key::Value(n, text.to_owned());
                 number.map_or_else(|| Key::Shown(text.to_owned()), of_number)
             }
+            (Some(Content::Options), _) => Key::List(options::settings(row).into_owned()),
             (_, cell) => Key::of(cell),
         }
     }

@@ -52,16 +52,18 @@ pub struct Search<'r> {
     /// Whether the offenders are kept, and not only counted.
     keeps: bool,
     candidates: Vec<Candidate>,
-    /// The ports of the IPv4 sockets that listen or are not connected, by network namespace.
+    /// The ports of the sockets that receive IPv4 and listen or are not connected, by network
+    /// namespace.
     ipv4: HashSet<(u64, Netid, u16)>,
     checked: usize,
 }
 
-/// Whether a socket can receive IPv4 because of its address.
-fn has_ipv4_address(row: &Row<'_>) -> bool {
-    match row.local.address {
-        IpAddr::V4(_) => true,
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some(),
+/// Whether a socket receives IPv4 from other hosts: because of its address, or because it is bound to
+/// `::` without IPV6_V6ONLY.
+fn receives_ipv4(row: &Row<'_>) -> bool {
+    match row.local.address.to_canonical() {
+        IpAddr::V4(v4) => !v4.is_loopback(),
+        IpAddr::V6(v6) => v6.is_unspecified() && row.options.get("IPV6_V6ONLY") == Some("0"),
     }
 }
 
@@ -91,7 +93,7 @@ impl<'r> Search<'r> {
 
     /// Takes a row that is not tested, but that others are compared with.
     pub fn see(&mut self, row: &Row<'_>) {
-        if matches!(row.state, State::Listen | State::Close) && has_ipv4_address(row) {
+        if matches!(row.state, State::Listen | State::Close) && receives_ipv4(row) {
             let port = (netns(row), row.file.netid, row.local.port);
             self.ipv4.insert(port);
         }
@@ -130,7 +132,7 @@ impl<'r> Search<'r> {
                 names: holders
                     .known
                     .iter()
-                    .map(|owner| owner.name().clone())
+                    .map(|owner| owner.process_name().clone())
                     .collect(),
                 may_lack: holders.may_lack,
                 offender,
@@ -369,11 +371,21 @@ pub mod tests {
         // A socket of the same port that receives IPv4, in either order.
         let twin = other.replace(":23", ":22");
         let mapped =
-            "0 0 ::ffff:127.0.0.1:22 :::* LSTN SO_REUSEPORT=0,IPV6_V6ONLY=0,backlog=1,uid=0,ino=7";
-        for (file, twin) in [(TCP, twin.as_str()), (TCP6, mapped)] {
+            "0 0 ::ffff:192.0.2.1:22 :::* LSTN SO_REUSEPORT=0,IPV6_V6ONLY=0,backlog=1,uid=0,ino=7";
+        for (file, twin) in [(TCP, twin.as_str()), (TCP6, mapped), (TCP6, both.as_str())] {
             let (twin, only) = ((file, twin, &[][..], false), (TCP6, only, &[][..], false));
             assert_eq!(found(&[twin, only]), []);
             assert_eq!(found(&[only, twin]), []);
+        }
+        // Other hosts cannot connect to this one.
+        let loopback = twin.replace("0.0.0.0:22", "127.0.0.1:22");
+        for (file, twin) in [
+            (TCP, loopback),
+            (TCP6, mapped.replace("192.0.2.1", "127.0.0.1")),
+        ] {
+            let twin = (file, twin.as_str(), &[][..], false);
+            let only = (TCP6, only, &[][..], false);
+            assert_eq!(found(&[twin, only]), one("ipv6-only-listener", 1, 0));
         }
         // The twin is seen if only IPv6 is checked.
         let rules = default_rules();

@@ -22,6 +22,13 @@ const MOST: usize = 4;
 #[derive(Debug, Default)]
 pub struct Ownerless(RefCell<HashSet<u64>>);
 
+impl Ownerless {
+    /// Whether a socket may have an owner that is not known, if none was found.
+    pub fn may_lack(&self, ino: Option<u64>) -> bool {
+        ino.is_some_and(|ino| ino != 0 && !self.0.borrow().contains(&ino))
+    }
+}
+
 /// What can be found out again during a read of the files.
 pub trait Again {
     /// Examines the processes.

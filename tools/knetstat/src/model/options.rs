@@ -189,6 +189,12 @@ pub fn number(value: &str) -> Option<i128> {
 /// The bits of ECN in a byte of traffic class.
 const ECN: i128 = 3;
 
+/// The value of a byte of traffic class without the bits of ECN, as a row shows it. `None` for other
+/// values.
+pub fn without_ecn(value: &str) -> Option<String> {
+    number(value).map(|class| format!("{:#x}", class & !ECN))
+}
+
 /// The list of a row without the state that the kernel changes by itself: some options, and the ECN
 /// bits of IP_TOS and IPV6_TCLASS on TCP sockets.
 pub fn settings<'a>(row: &Row<'a>) -> Cow<'a, str> {

@@ -121,6 +121,10 @@ impl Scale {
         if whole.is_empty() || digits.ends_with('.') || fraction.contains('.') {
             return None;
         }
+        // ss takes a number that begins with 0 for an octal one.
+        if whole.len() > 1 && whole.starts_with('0') {
+            return None;
+        }
         let factor = match unit.trim_start() {
             "" => self.factor,
             unit => {
@@ -235,6 +239,9 @@ mod tests {
             (Kind::Bytes, "--1"),
             (Kind::Bytes, "1 2"),
             (Kind::Bytes, "0x"),
+            (Kind::Bytes, "010"),
+            (Kind::Mask, "010"),
+            (Kind::Seconds, "-01"),
             (Kind::Bytes, "0x-1"),
             (Kind::Seconds, "1M1"),
             (Kind::Seconds, "0.0000000001s"),

@@ -519,7 +519,7 @@ impl Layout {
                 let number =
                     |name, n: Option<i32>| n.map_or(String::new(), |n| format!(" {name}={n}"));
                 let (pid, tid) = (number("pid", *pid), number("tid", *tid));
-                write!(self.line, "process {}{pid}{tid}", shown(name))
+                write!(self.line, "process {}{pid}{tid}", known(shown(name)))
             }
             By::Netns(None) => write!(self.line, "netns   ?"),
             By::Netns(Some(netns)) => {

@@ -47,8 +47,8 @@ pub struct Metrics {
     pub unparsed: u64,
     /// The number of network namespaces that could not be read.
     pub closed: u64,
-    /// The number of processes that could not be examined.
-    pub denied: u64,
+    /// Whether there may be owners that are not known.
+    pub may_lack_owners: bool,
 }
 
 /// The number of undecided sockets for each reason.
@@ -167,7 +167,7 @@ impl Collector for Metrics {
         self.sums(
             encoder,
             "receive_queue",
-            "Bytes that processes have not read yet, without listeners",
+            "Bytes in the Recv-Q column, without listeners: unread data of TCP, the memory of unread UDP datagrams",
             Some(&Unit::Bytes),
             |_, state, sums| only(state != State::Listen, sums.received),
         )?;
@@ -267,9 +267,9 @@ impl Collector for Metrics {
         )?;
         plain(
             encoder,
-            "unexamined_processes",
-            "Processes that could not be examined, so that owners and namespaces may be missing",
-            self.denied,
+            "owners_may_be_missing",
+            "1 if owners and network namespaces may be missing, because not all processes could be examined",
+            self.may_lack_owners.into(),
         )
     }
 }
@@ -323,7 +323,7 @@ mod tests {
             undecided: by_reason(&undecided),
             unparsed: 1,
             closed: 2,
-            denied: 3,
+            may_lack_owners: true,
         };
         metrics.text().unwrap()
     }
@@ -347,7 +347,7 @@ mod tests {
             "knetstat_undecided_sockets{reason=\"cut\"} 0",
             "knetstat_unparsed_rows 1",
             "knetstat_unread_namespaces 2",
-            "knetstat_unexamined_processes 3",
+            "knetstat_owners_may_be_missing 1",
         ] {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");
         }

@@ -5,6 +5,7 @@
 use crate::model::row::Endpoint;
 use crate::source::files::Family;
 use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
 
 /// The end of a connection, as a filter describes it. What is `None` may be anything.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Prefix {
         let max = if address.is_ipv4() { 32 } else { 128 };
         let len = match len {
             Some(len) if max == 32 && len.contains('.') => mask_len(len)?,
-            Some(len) => len.parse().ok().filter(|len| *len <= max)?,
+            Some(len) => decimal(len).filter(|len| *len <= max)?,
             None => max,
         };
         Some(Self { address, len })
@@ -105,6 +106,13 @@ fn mask_len(text: &str) -> Option<u8> {
     is_mask.then(|| len.try_into().ok())?
 }
 
+/// A number in decimal. A leading 0 would make it octal in ss and in inet_aton(3).
+pub fn decimal<T: FromStr>(text: &str) -> Option<T> {
+    let is_decimal = text == "0" || !text.starts_with('0');
+    let is_number = is_decimal && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok())?
+}
+
 /// An IPv4 address whose last parts are missing and 0.
 fn abbreviated(text: &str) -> Option<IpAddr> {
     let mut bytes = [0; 4];
@@ -113,8 +121,7 @@ fn abbreviated(text: &str) -> Option<IpAddr> {
         let Some(part) = parts.next() else {
             break;
         };
-        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
-        *byte = is_number.then(|| part.parse().ok())??;
+        *byte = decimal(part)?;
     }
     parts.next().is_none().then(|| bytes.into())
 }

@@ -3,6 +3,7 @@
 //! Interfaces in filters, by name or index.
 
 use crate::model::filter::error::Rejected;
+use crate::model::filter::host::decimal;
 use crate::source::interfaces;
 use crate::source::text::unescape;
 
@@ -32,12 +33,6 @@ fn rejected(what: String, hint: &str) -> Rejected {
     }
 }
 
-/// A number in decimal, without a sign.
-fn index(text: &str) -> Option<u32> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| text.parse().ok())?
-}
-
 /// The name that rows show for an interface that no longer exists.
 fn missing(index: u32) -> String {
     format!("if{index}")
@@ -63,7 +58,7 @@ pub fn resolve(scope: Option<Scope>, text: &str) -> Result<String, Rejected> {
             return Ok(name);
         }
     }
-    match (index(text), scope) {
+    match (decimal(text), scope) {
         (Some(0), _) => return Ok(String::new()),
         (Some(_), Some(Scope::All)) => {
             let what = "the indexes of interfaces differ between network namespaces".to_owned();
@@ -80,7 +75,7 @@ pub fn resolve(scope: Option<Scope>, text: &str) -> Result<String, Rejected> {
         let hint = "expected: a name of at most 15 bytes, which `ip link` lists before altname";
         return Err(rejected(what, hint));
     }
-    let is_missing = text.strip_prefix("if").and_then(index).is_some();
+    let is_missing = text.strip_prefix("if").and_then(decimal::<u32>).is_some();
     if scope == Some(Scope::Own) && !text.is_empty() && !is_missing && plain.is_some() {
         let what = format!("there is no interface {text:?}");
         return Err(rejected(what, "`ip link` lists the interfaces"));
@@ -102,7 +97,6 @@ mod tests {
             ("lo", "lo"),
             (r"\x6co", "lo"),
             ("1", "lo"),
-            ("01", "lo"),
             ("0", ""),
             ("", ""),
             ("4294967295", "if4294967295"),
@@ -137,6 +131,7 @@ mod tests {
             ),
             (Some(Scope::Own), "-1", "there is no interface \"-1\""),
             (Some(Scope::Own), "4294967296", "there is no interface"),
+            (Some(Scope::Own), "01", "there is no interface \"01\""),
             (Some(Scope::Own), "ifx", "there is no interface \"ifx\""),
             (Some(Scope::Own), r"a\x2cb", "there is no interface"),
             (Some(Scope::All), "2", "the indexes of interfaces differ"),

@@ -112,6 +112,11 @@ impl Names {
         }
     }
 
+    /// The name of the process itself.
+    pub fn first(&self) -> Option<&Name> {
+        self.kept.first()
+    }
+
     /// Adds the name of a thread.
     pub fn add(&mut self, name: Name) {
         if !self.kept.contains(&name) {

@@ -68,6 +68,11 @@ impl Owner {
         &self.task.name
     }
 
+    /// The name of the process, also if the owner is a thread.
+    pub fn process_name(&self) -> &Name {
+        self.task.names.first().unwrap_or(&self.task.name)
+    }
+
     pub fn pid(&self) -> i32 {
         self.task.pid
     }
