@@ -353,8 +353,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// `--color=never`, and `-n summary` to `summary -n`. A command that never has colours takes
 /// `--no-color`, too.
 ///
-/// The definition of `--watch` accepts the former only with `=`. Otherwise clap would take the first
-/// word of a filter for the number of seconds.
+/// `--watch` is defined to take a number only behind `=`. Otherwise clap would take the first word of a
+/// filter for the number of seconds.
 pub fn rewritten(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut rewritten: Vec<OsString> = Vec::new();
     let mut is_over = false;
