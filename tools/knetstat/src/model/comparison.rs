@@ -149,7 +149,6 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::holders::Ownerless;
     use crate::model::query::Query;
     use crate::model::row::tests::TCP;
     use crate::model::states::States;
@@ -194,15 +193,7 @@ mod tests {
             assert!(withhold(&filter, &doubts));
             assert!(!withhold(&filter, &doubts));
         }
-        let query = Query {
-            files: vec![TCP],
-            states: States::ALL,
-            filter,
-            is_strict: false,
-            threads: false,
-            all_netns: false,
-            ownerless: Ownerless::default(),
-        };
+        let query = Query::example(&[TCP], States::ALL, filter);
         let mut tracker = Tracker::default();
         let mut events = Vec::new();
         for lists in copies {

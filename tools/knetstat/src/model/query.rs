@@ -57,7 +57,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What was not read, if anything.
+    /// The reason why not all sockets were read, if there is one.
     pub fn gap(&self) -> Option<&'static str> {
         match self {
             _ if self.closed > 0 => Some("some network namespaces could not be read"),
@@ -326,6 +326,22 @@ impl Query {
 }
 
 #[cfg(test)]
+impl Query {
+    /// A query of these files with a filter, which may select other states.
+    pub fn example(files: &[File], states: States, filter: Filter) -> Self {
+        Self {
+            files: files.to_vec(),
+            states: filter.states.unwrap_or(states),
+            filter,
+            is_strict: false,
+            threads: false,
+            all_netns: false,
+            ownerless: Ownerless::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::row::tests::TCP as TCP_FILE;
@@ -337,15 +353,11 @@ mod tests {
 
     /// The file and the local port of each row of a copy, and whether the row passes.
     fn rows(copy: &str, files: &[File]) -> Result<Vec<String>> {
-        let query = Query {
-            files: files.to_vec(),
-            states: States::ALL,
-            filter: Filter::parse(&["sport < :9".to_owned()], &Services::parse("")).unwrap(),
-            is_strict: false,
-            threads: false,
-            all_netns: false,
-            ownerless: Ownerless::default(),
-        };
+        let query = Query::example(
+            files,
+            States::ALL,
+            Filter::parse(&["sport < :9".to_owned()], &Services::parse("")).unwrap(),
+        );
         let mut rows = Vec::new();
         let mut shown = 0;
         let take = |line: Entry<'_>| {
@@ -403,15 +415,7 @@ mod tests {
             ("dport = :8", "0 0 10.0.0.1:x 10.0.0.2:9 NEW B", true),
         ] {
             let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
-            let query = Query {
-                files: vec![TCP_FILE],
-                states: filter.states.unwrap_or(States::ALL),
-                filter,
-                is_strict: false,
-                threads: false,
-                all_netns: false,
-                ownerless: Ownerless::default(),
-            };
+            let query = Query::example(&[TCP_FILE], States::ALL, filter);
             let glance = Glance::at(TCP_FILE, line.as_bytes());
             let filter = &query.filter;
             assert_eq!(query.rejects(&glance), expected, "{filter:?}: {line}");

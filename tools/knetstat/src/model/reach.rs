@@ -85,22 +85,21 @@ pub fn unreachable(query: &Query) -> Option<Unreachable> {
 mod tests {
     use super::*;
     use crate::model::filter::Filter;
-    use crate::model::holders::Ownerless;
     use crate::model::row::tests::{TCP, TCP6, UDP, UDP6};
     use crate::source::services::Services;
 
     fn query(files: &[File], states: States, filter: &str) -> Query {
         let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
         let is_of_family = |file: &&File| filter.family.is_none_or(|family| family == file.family);
-        Query {
-            files: files.iter().filter(is_of_family).copied().collect(),
-            states: filter.states.unwrap_or(states),
+        Query::example(
+            &files
+                .iter()
+                .filter(is_of_family)
+                .copied()
+                .collect::<Vec<_>>(),
+            states,
             filter,
-            is_strict: false,
-            threads: false,
-            all_netns: false,
-            ownerless: Ownerless::default(),
-        }
+        )
     }
 
     #[test]

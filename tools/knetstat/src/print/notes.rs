@@ -244,7 +244,6 @@ impl<'a> Notes<'a> {
 mod tests {
     use super::{bound_note, owners_note, undecided_note, unparsed_note, unreachable_note};
     use crate::model::filter::Filter;
-    use crate::model::holders::Ownerless;
     use crate::model::query::{Outcome, Query};
     use crate::model::states::States;
     use crate::model::truth::{Reason, Truth, Undecided};
@@ -270,15 +269,7 @@ mod tests {
             (udp, States::ALL, "sport = :8080", 0, false),
         ] {
             let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
-            let query = Query {
-                files: files.to_vec(),
-                states: filter.states.unwrap_or(states),
-                filter,
-                is_strict: false,
-                threads: false,
-                all_netns: false,
-                ownerless: Ownerless::default(),
-            };
+            let query = Query::example(files, states, filter);
             let outcome = Outcome {
                 selected,
                 ..Outcome::default()
@@ -324,15 +315,11 @@ mod tests {
             ("backlog>0 or uid=0", &tcp, None),
         ] {
             let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
-            let query = Query {
-                files: File::ALL.into_iter().filter(is_read).collect(),
-                states: filter.states.unwrap_or(States::DEFAULT),
+            let query = Query::example(
+                &File::ALL.into_iter().filter(is_read).collect::<Vec<_>>(),
+                States::DEFAULT,
                 filter,
-                is_strict: false,
-                threads: false,
-                all_netns: false,
-                ownerless: Ownerless::default(),
-            };
+            );
             let expected = expected.map(|reason| format!("the filter selects no socket: {reason}"));
             assert_eq!(unreachable_note(&query), expected);
         }
