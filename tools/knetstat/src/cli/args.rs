@@ -369,10 +369,11 @@ pub fn rewritten(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
             _ => rewritten.push(arg),
         }
     }
-    if let Some(at) = command_behind_flags(&rewritten) {
+    // To build the definition takes a while, so this is done once.
+    let parent = Cli::command();
+    if let Some(at) = command_behind_flags(&parent, &rewritten) {
         rewritten[1..=at].rotate_right(1);
     }
-    let parent = Cli::command();
     let name = rewritten.get(1).and_then(|name| name.to_str());
     let command = name.and_then(|name| parent.find_subcommand(name));
     let mut flags = command.unwrap_or(&parent).get_arguments();
@@ -394,8 +395,7 @@ const NO_COLOR: &str = "--no-color";
 
 /// The place of the name of a command that follows only flags, as with `alias knetstat='knetstat -n'`.
 /// `None` if the command lacks one of the flags.
-fn command_behind_flags(args: &[OsString]) -> Option<usize> {
-    let parent = Cli::command();
+fn command_behind_flags(parent: &clap::Command, args: &[OsString]) -> Option<usize> {
     let mut flags = Vec::new();
     let mut at = 1;
     let command = loop {
@@ -407,7 +407,7 @@ fn command_behind_flags(args: &[OsString]) -> Option<usize> {
             at += 1;
             continue;
         }
-        let Some(found) = flags_of(&parent, text) else {
+        let Some(found) = flags_of(parent, text) else {
             break parent.find_subcommand(text)?;
         };
         let (last, has_value) = found.last().copied()?;

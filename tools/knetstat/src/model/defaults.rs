@@ -158,14 +158,16 @@ impl Defaults {
         if let Some(shown) = shown.filter(|_| !self.is_withheld.get()) {
             return Setting::Value(shown);
         }
-        let is_kept = !self.info.is_of(row) && self.info.is_kept_from(row);
-        if !self.info.is_of(row) && !is_kept {
+        let is_of = self.info.is_of(row);
+        let is_tcp = row.file.netid == Netid::Tcp;
+        let is_kept = is_tcp && self.info.is_kept_from_connections();
+        if !is_of && !is_kept {
             return Setting::Inapplicable;
         }
         if !row.has_options() {
             return Setting::Unknown(Reason::Forgotten);
         }
-        if is_kept {
+        if !is_of {
             return Setting::Unknown(Reason::Undisclosed);
         }
         if self.info.is_on_mptcp_socket && row.options.get("TCP_IS_MPTCP") == Some("1") {

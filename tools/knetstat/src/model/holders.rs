@@ -93,16 +93,16 @@ impl<'o, A: Again> Holding<'o, A> {
                 .map(|rescan| rescan.owners.of(Some(ino)));
             found.find(|known| !known.is_empty())
         };
-        let is_ownerless = || self.ownerless.0.borrow().contains(&ino);
+        let may_lack = || self.ownerless.may_lack(Some(ino));
         let mut known = find();
-        if known.is_none() && !is_ownerless() && self.is_newer_than_the_last_scan() {
+        if known.is_none() && may_lack() && self.is_newer_than_the_last_scan() {
             // If this fails, the owner stays unknown.
             let _ = self.rescan();
             known = find();
         }
         Holders {
             known: known.unwrap_or_default(),
-            may_lack: known.is_none() && !is_ownerless(),
+            may_lack: known.is_none() && may_lack(),
         }
     }
 

@@ -107,11 +107,10 @@ impl Info {
         sockets.any(|sockets| is_one_of(row.file, row.state, *sockets))
     }
 
-    /// Whether this socket, a TCP connection, has the option although only rows of listeners show it.
-    /// The kernel writes the value of a connection.
-    pub fn is_kept_from(&self, row: &Row<'_>) -> bool {
-        let is_of_listeners = self.sockets.contains(&Sockets::Listener);
-        is_of_listeners && self.is_unknown_if_connected && row.file.netid == Netid::Tcp
+    /// Whether TCP connections have the option although only rows of listeners show it: the kernel
+    /// writes the value of a connection.
+    pub fn is_kept_from_connections(&self) -> bool {
+        self.is_unknown_if_connected && self.sockets.contains(&Sockets::Listener)
     }
 
     /// Whether the option has an effect on this socket.
@@ -214,10 +213,10 @@ pub fn settings<'a>(row: &Row<'a>) -> Cow<'a, str> {
     let mut list = String::new();
     for (name, value) in row.options.iter() {
         let comma = if list.is_empty() { "" } else { "," };
-        let _ = match (changed(name), number(value)) {
+        let _ = match (changed(name), without_ecn(value)) {
             (None, _) => write!(list, "{comma}{name}={value}"),
             (Some(info), _) if info.is_changed_by_kernel => Ok(()),
-            (Some(_), Some(class)) => write!(list, "{comma}{name}={:#x}", class & !ECN),
+            (Some(_), Some(class)) => write!(list, "{comma}{name}={class}"),
             (Some(_), None) => write!(list, "{comma}{name}={value}"),
         };
     }

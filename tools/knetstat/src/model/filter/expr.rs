@@ -94,11 +94,7 @@ impl Part {
     /// An option. If the kernel writes it on connections, their rows lack it, but they have it.
     fn of_option(defaults: &Defaults) -> Option<Self> {
         let info = defaults.info;
-        let is_of_listeners = info.sockets.contains(&Sockets::Listener);
-        let sockets = match (
-            is_of_listeners && info.is_unknown_if_connected,
-            info.sockets,
-        ) {
+        let sockets = match (info.is_kept_from_connections(), info.sockets) {
             (false, sockets) => sockets,
             (true, [Sockets::Listener]) => &[Sockets::Tcp],
             // All sockets have it.

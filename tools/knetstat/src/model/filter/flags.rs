@@ -45,9 +45,8 @@ impl Flags {
     /// Takes one of the parts that `|` joins. Returns `false` if it is unknown, or if another number
     /// of a clock is there already.
     fn add(&mut self, part: &str) -> bool {
-        let mut bits = self.names.iter().filter(|name| !name.starts_with(CLOCK));
         let has_clocks = self.names.iter().any(|name| name.starts_with(CLOCK));
-        if let Some(bit) = bits.position(|name| *name == part) {
+        if let Some(bit) = bits_of(self.names).position(|name| name == part) {
             self.bits |= 1 << bit;
         } else if let (true, Some(clock)) = (has_clocks, clock(part)) {
             return *self.clock.get_or_insert(clock) == clock;

@@ -124,8 +124,8 @@ impl Names {
         }
     }
 
-    /// Whether this is one of the names, as it is or with the escapes of text output. If the kernel has
-    /// cut a name and nothing reveals the rest, each name that begins with what it has kept is one.
+    /// Whether the process has this name, which may contain the escapes of text output. If the kernel
+    /// has cut a name and nothing reveals the rest, each longer name that begins with it counts.
     pub fn has(&self, name: &str) -> bool {
         let is_text = |kept: &Name| kept.to_text() == name;
         self.has_bytes(name.as_bytes())
