@@ -11,18 +11,17 @@ use crate::command::{output_of, said_by, selected_by, Said};
 use crate::groups::with_optmem;
 use crate::guest::guest;
 use crate::harness::Case;
-use crate::netns::{in_fresh, panic_text};
+use crate::netns::{in_fresh, with_beside};
 use crate::options::{each_name, entries, Answer, Early, Opt, Role, Subject};
 use crate::rights::NOBODY;
 use crate::rows::{File, Row};
 use crate::sockets::{ino, local, Plan};
-use anyhow::{anyhow, ensure, Context, Result};
+use anyhow::{ensure, Context, Result};
 use socket2::{SockAddr, Socket, Type};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -115,8 +114,7 @@ fn busy_read() -> Result<()> {
 /// All sockets here are those of this process. Many come and go while the command examines processes
 /// and reads rows, but it never says that one is of another process, or of none.
 fn sockets_that_come_and_go() -> Result<()> {
-    let is_over = AtomicBool::new(false);
-    let come_and_go = || -> Result<usize> {
+    let come_and_go = |is_over: &AtomicBool| -> Result<usize> {
         let mut open = VecDeque::new();
         let mut count = 0;
         while !is_over.load(Ordering::Relaxed) {
@@ -145,14 +143,7 @@ fn sockets_that_come_and_go() -> Result<()> {
         }
         Ok(())
     };
-    let (asked, came) = thread::scope(|scope| {
-        let other = scope.spawn(come_and_go);
-        let asked = ask();
-        is_over.store(true, Ordering::Relaxed);
-        (asked, other.join())
-    });
-    asked?;
-    let came = came.map_err(|panic| anyhow!(panic_text(&*panic)))??;
+    let came = with_beside(come_and_go, ask)?;
     ensure!(came > 100, "only {came} sockets came");
     Ok(())
 }

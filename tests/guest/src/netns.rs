@@ -10,6 +10,7 @@ use nix::sched::{setns, unshare, CloneFlags};
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, io, thread};
 
 /// The interface index of `lo`, the same in every namespace.
@@ -112,6 +113,23 @@ fn check(ret: libc::c_int) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Runs `work`. Meanwhile, a thread in the same network namespace runs `beside`, which ends when its
+/// argument is true.
+pub fn with_beside<T: Send>(
+    beside: impl FnOnce(&AtomicBool) -> Result<T> + Send,
+    work: impl FnOnce() -> Result<()>,
+) -> Result<T> {
+    let is_over = AtomicBool::new(false);
+    let (worked, ended) = thread::scope(|scope| {
+        let other = scope.spawn(|| beside(&is_over));
+        let worked = work();
+        is_over.store(true, Ordering::Relaxed);
+        (worked, other.join())
+    });
+    worked?;
+    ended.map_err(|panic| anyhow!("panicked: {}", panic_text(&*panic)))?
 }
 
 /// The message of a panic.

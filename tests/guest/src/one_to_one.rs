@@ -6,13 +6,13 @@
 use crate::grammar;
 use crate::guest::{guest, wait_for};
 use crate::harness::Case;
-use crate::netns::{in_fresh, panic_text};
+use crate::netns::{in_fresh, with_beside};
 use crate::reference;
 use crate::reference::compare;
 use crate::rows::{address, File, Row};
 use crate::sockets::{ino, local, row, set_int, Plan};
 use crate::states::{every_tcp_state, Expected, Kind};
-use anyhow::{anyhow, ensure, Context, Result};
+use anyhow::{ensure, Context, Result};
 use nix::unistd::{setfsuid, Uid};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
@@ -20,7 +20,6 @@ use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -339,8 +338,7 @@ fn family_changes() -> Result<()> {
     let become_v4 = |socket: &Socket| -> Result<()> {
         set_int(socket, libc::IPPROTO_IPV6, IPV6_ADDRFORM, libc::AF_INET).context("IPV6_ADDRFORM")
     };
-    let is_over = AtomicBool::new(false);
-    let read_until_over = || -> Result<usize> {
+    let read_until_over = |is_over: &AtomicBool| -> Result<usize> {
         let mut rows = 0;
         while !is_over.load(Ordering::Relaxed) {
             for file in [File::Tcp6, File::Tcp, File::Udp6, File::Udp] {
@@ -380,14 +378,7 @@ fn family_changes() -> Result<()> {
         }
         Ok(())
     };
-    let (changed, read) = thread::scope(|scope| {
-        let reader = scope.spawn(read_until_over);
-        let changed = change();
-        is_over.store(true, Ordering::Relaxed);
-        (changed, reader.join())
-    });
-    changed?;
-    let rows = read.map_err(|panic| anyhow!(panic_text(&*panic)))??;
+    let rows = with_beside(read_until_over, change)?;
     ensure!(rows > 0, "the reader has seen no row");
     Ok(())
 }
