@@ -85,6 +85,7 @@ pub mod model {
     pub mod words;
 }
 pub mod source {
+    pub mod aligned;
     pub mod cgroup;
     pub mod copy;
     pub mod files;
@@ -92,6 +93,7 @@ pub mod source {
     pub mod hosts;
     pub mod interfaces;
     pub mod interrupt;
+    pub mod lines;
     pub mod namespaces;
     pub mod netns;
     pub mod proc_mount;

@@ -2,12 +2,13 @@
 
 //! The files of the module in `/proc/net`, or a copy of them, line by line.
 
+use crate::source::aligned::Aligned;
+use crate::source::lines::{Lines, Needle};
 use crate::source::proc_mount;
 use anyhow::{bail, ensure, Context, Result};
-use memchr::memmem::Finder;
 use std::cell::Cell;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::Path;
 use std::str;
 
@@ -112,24 +113,6 @@ impl File {
     }
 }
 
-/// A port that rows must contain to be of interest. To search a buffer for it takes a small part of
-/// the time that it takes to look at each line.
-#[derive(Debug)]
-pub struct Needle(Finder<'static>);
-
-impl Needle {
-    pub fn port(port: u16) -> Self {
-        Self(Finder::new(format!(":{port}").as_bytes()).into_owned())
-    }
-
-    /// The first place at which a text may contain the port.
-    fn find(&self, text: &[u8]) -> Option<usize> {
-        let len = self.0.needle().len();
-        let is_whole = |at: &usize| !text.get(at + len).is_some_and(u8::is_ascii_digit);
-        self.0.find_iter(text).find(is_whole)
-    }
-}
-
 /// Passes each row of a file to `take`, without its line feed. With a needle, passes those that
 /// contain it, and some of the others, so that a row in another format does not go unnoticed. Returns
 /// whether the file exists: the files of IPv6 do not if the kernel lacks IPv6.
@@ -206,64 +189,23 @@ pub fn read_opened(
     file: File,
     needle: Option<&Needle>,
     reads: &Reads,
-    take: impl FnMut(&[u8]) -> Result<()>,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let opened = Counted {
         file: opened,
         reads,
     };
-    let mut reader = BufReader::with_capacity(BUFFER, opened);
-    // Skip the header.
-    reader.skip_until(b'\n').with_context(|| file.name())?;
-    each_line(reader, file.name(), needle, take)
+    let mut rows = rows(opened, file)?;
+    while rows.of_next_buffer(needle, &mut take)? {}
+    Ok(())
 }
 
-/// Passes each line of a reader to `take`, without its line feed. Unlike [`BufRead::read_until`],
-/// copies only lines that the reader's buffer cuts off. With a needle, leaves out lines that do not
-/// contain it, except the first and the last line of each buffer. `name` is the name of the reader in
-/// errors.
-fn each_line(
-    mut reader: impl BufRead,
-    name: &'static str,
-    needle: Option<&Needle>,
-    mut take: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    // The beginning of a line that was cut off.
-    let mut begun = Vec::new();
-    loop {
-        let buffer = match reader.fill_buf() {
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
-            filled => filled.context(name)?,
-        };
-        if buffer.is_empty() {
-            break;
-        }
-        let mut rest = buffer;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            let line = &rest[..end];
-            if begun.is_empty() {
-                take(line)?;
-            } else {
-                begun.extend_from_slice(line);
-                take(&begun)?;
-                begun.clear();
-            }
-            rest = &rest[end + 1..];
-            if let Some(needle) = needle {
-                // The next line that contains it or, if there is none, the one that is cut off.
-                let at = needle.find(rest).unwrap_or(rest.len());
-                let line = memchr::memrchr(b'\n', &rest[..at]);
-                rest = &rest[line.map_or(0, |end| end + 1)..];
-            }
-        }
-        begun.extend_from_slice(rest);
-        let len = buffer.len();
-        reader.consume(len);
-    }
-    if !begun.is_empty() {
-        take(&begun)?;
-    }
-    Ok(())
+/// The rows of a file that was opened.
+pub fn rows<R: Read>(opened: R, file: File) -> Result<Lines<Aligned<R>>> {
+    let mut reader = Aligned::new(opened, BUFFER);
+    // Skip the header.
+    reader.skip_until(b'\n').with_context(|| file.name())?;
+    Ok(Lines::new(reader, file.name()))
 }
 
 /// A line of a copy of the files, without its line feed.
@@ -348,7 +290,19 @@ pub fn linked_netns(target: &str) -> Option<u64> {
 ///
 /// Those of the file and of `out`.
 pub fn copy(opened: fs::File, out: &mut impl Write) -> io::Result<()> {
-    io::copy(&mut BufReader::with_capacity(BUFFER, opened), out).map(drop)
+    let mut reader = Aligned::new(opened, BUFFER);
+    loop {
+        let bytes = match reader.fill_buf() {
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+            filled => filled?,
+        };
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        out.write_all(bytes)?;
+        let len = bytes.len();
+        reader.consume(len);
+    }
 }
 
 /// Whether the module is loaded.
@@ -369,7 +323,6 @@ fn open(directory: &Path, file: File) -> Result<Option<fs::File>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     const ROW: &str =
         "     0      0 0.0.0.0:22              0.0.0.0:*               LSTN      SO_REUSEADDR=1";
@@ -409,44 +362,5 @@ mod tests {
             assert_eq!(netns_of_line(line), Some(ino));
         }
         assert_eq!(netns_of_line(ROW.as_bytes()), None);
-    }
-
-    proptest! {
-        /// The lines are those of the standard library, wherever the buffer cuts them off.
-        #[test]
-        fn lines(text in "[a\n]{0,40}", capacity in 1..20_usize) {
-            let mut lines = Vec::new();
-            let reader = BufReader::with_capacity(capacity, text.as_bytes());
-            let take = |line: &[u8]| {
-                lines.push(line.to_vec());
-                Ok(())
-            };
-            each_line(reader, "text", None, take).unwrap();
-            let expected: io::Result<Vec<_>> = BufRead::split(text.as_bytes(), b'\n').collect();
-            prop_assert_eq!(lines, expected.unwrap());
-        }
-
-        /// With a needle, each line that contains the port comes, each once and in order.
-        #[test]
-        fn lines_with_a_port(text in "[a:90\n]{0,60}", capacity in 1..30_usize) {
-            let mut lines = Vec::new();
-            let reader = BufReader::with_capacity(capacity, text.as_bytes());
-            let take = |line: &[u8]| {
-                lines.push(String::from_utf8(line.to_vec())?);
-                Ok(())
-            };
-            each_line(reader, "text", Some(&Needle::port(9)), take).unwrap();
-            let has_it = |line: &&str| line.split(':').skip(1).any(|rest| {
-                rest.strip_prefix('9').is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
-            });
-            let mut expected = text.lines().filter(has_it).peekable();
-            for line in &lines {
-                expected.next_if(|next| next == line);
-            }
-            prop_assert_eq!(expected.next(), None, "{:?}", lines);
-            // Nothing comes that is not a line.
-            let mut all = text.lines();
-            prop_assert!(lines.iter().all(|line| all.any(|other| other == line)));
-        }
     }
 }
