@@ -22,9 +22,9 @@
 //!   |         findings, groups of metrics, words and states of
 //!   |         filters, similar, spelling
 //!   |
-//! source      files of the module, copy of the files, fresh sockets, process, cgroup, services,
-//!             hosts, netns, namespaces, rights, proc_mount, interrupt, text of names, replacement of
-//!             a file
+//! source      files of the module, their lines (aligned: a buffered reader), search in several files,
+//!             copy of the files, fresh sockets, process, cgroup, services, hosts, netns, namespaces,
+//!             rights, proc_mount, interrupt, text of names, replacement of a file
 //! ```
 //!
 //! A file imports only from its own layer and from layers below. Imports form no cycle.
@@ -100,6 +100,7 @@ pub mod source {
     pub mod process;
     pub mod replacement;
     pub mod rights;
+    pub mod search;
     pub mod services;
     pub mod text;
     pub mod users;

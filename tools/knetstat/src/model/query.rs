@@ -13,6 +13,7 @@ use crate::source::files::{self, Copied, File, Reads};
 use crate::source::lines::Needle;
 use crate::source::namespaces::Netns;
 use crate::source::process::{Detail, Owner, Owners};
+use crate::source::search::search;
 use anyhow::{ensure, Result};
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -196,6 +197,11 @@ impl Query {
                 true => Ok(()),
                 false => self.pass(at, line, holders_of, outcome, &mut take),
             };
+        if let (Some(needle), None) = (needle, owners) {
+            let take = |file, line: &[u8]| pass((file, own), line, &mut outcome);
+            outcome.files = search(&self.files, needle, take)?;
+            return Ok(outcome);
+        }
         for file in self.files.iter().copied() {
             let take = |line: &[u8]| pass((file, own), line, &mut outcome);
             let is_there = files::read(file, needle, &reads, take)?;
