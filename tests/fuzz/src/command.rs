@@ -519,6 +519,7 @@ fuzz_target!(|input: Input<'_>| {
     let holders = Holders {
         known: &owners,
         may_lack: input.may_lack,
+        is_closed: false,
     };
     check_filters(&input.filters, row.as_ref(), holders);
     match &row {

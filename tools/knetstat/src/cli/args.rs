@@ -52,7 +52,8 @@ pub struct Cli {
     /// must be from the current boot and the same network namespace, because sockets are matched by
     /// inode, and made with the same rights. With --all-netns, it is a copy of all namespaces: knetstat
     /// copy --all-netns > FILE. The output is that of --watch without `began`; each event shows the
-    /// time at which it was seen.
+    /// time at which it was seen. The copy contains no processes: a filter tests those found now. For a
+    /// socket that is gone, such a filter cannot be decided, unless the rest of it decides.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "watch")]
     pub since: Option<PathBuf>,
     /// Show these columns: names from the list below, and options, separated by commas

@@ -95,13 +95,14 @@ pub fn search_all(
             row,
             line,
             owners: known,
-            passes,
+            verdict,
         } = entry
         {
-            if passes && selected.contains(&row.file) {
+            if verdict.passes() && selected.contains(&row.file) {
                 let holders = Holders {
                     known,
                     may_lack: row.may_lack_owners,
+                    is_closed: false,
                 };
                 take(row, holders);
                 search.add(row, line, holders);

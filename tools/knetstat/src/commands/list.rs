@@ -45,7 +45,7 @@ pub fn run(query: &Query, view: &View, printer: &mut dyn Printer) -> Result<Outc
     let mut unknown = Undecided::default();
     let outcome = query.read(owners.as_ref(), |entry| {
         match entry {
-            Entry::Row { passes: false, .. } => {}
+            Entry::Row { verdict, .. } if !verdict.passes() => {}
             Entry::Row {
                 row, line, owners, ..
             } => {

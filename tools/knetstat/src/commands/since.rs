@@ -15,7 +15,7 @@ use crate::source::copy::{Copy, Namespaces};
 use crate::source::files::{self, File, Reads};
 use crate::source::process::Owners;
 use crate::source::{netns, rights};
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{bail, Context, Result};
 use jiff::ZonedDateTime;
 use std::io::BufRead;
 use std::path::Path;
@@ -37,16 +37,23 @@ fn compare(copy: impl BufRead, name: &str, query: &Query, processes: bool) -> Re
     let mut tracker = Tracker::default();
     let mut comparison = Comparison::default();
     let mut namespaces = Namespaces::default();
-    if query.all_netns {
-        // The names of those in the copy, before the filter tests them.
-        let owners = query.owners(false)?;
+    let tests_owners = query.filter.tests_owners();
+    let mut owners = None;
+    if query.all_netns || tests_owners {
+        // The names of the namespaces in the copy, before the filter tests them.
+        owners = query.owners(processes)?;
         owners.iter().for_each(|owners| namespaces.found(owners));
     }
-    let read = tracker.read_copy(copy, query, &mut namespaces, |row| comparison.copied(row));
+    // A copy contains no owners. If the filter tests them, those of both reads are the same.
+    let of_copy = owners.as_ref().filter(|_| tests_owners);
+    let show = |row: &Row<'_>| comparison.copied(row);
+    let read = tracker.read_copy(copy, query, of_copy, &mut namespaces, show);
     read.with_context(|| name.to_owned())?;
     let unparsed = tracker.outcome.unparsed;
-    let owners = query.owners(processes)?;
-    owners.iter().for_each(|owners| namespaces.found(owners));
+    if !tests_owners {
+        owners = query.owners(processes)?;
+        owners.iter().for_each(|owners| namespaces.found(owners));
+    }
     let events = tracker.read_and_show(query, owners.as_ref(), |row| comparison.found(row))?;
     Ok(Compared {
         tracker,
@@ -65,19 +72,20 @@ fn doubts_about(comparison: &Comparison) -> Vec<(&'static str, Doubt)> {
 }
 
 /// Like [`compare`], and returns the doubts. If the filter tests an option that one of the two reads
-/// may not have shown, that option is unknown in both.
+/// may not have shown, that option is unknown in both. If it tests owners, processes are examined only
+/// when the whole copy is there: a pipe may deliver it late.
 fn compare_fairly(
     mut copy: impl BufRead,
     name: &str,
     query: &Query,
     processes: bool,
 ) -> Result<(Compared, Vec<(&'static str, Doubt)>)> {
-    if !tests_hidden(&query.filter) {
+    if !tests_hidden(&query.filter) && !query.filter.tests_owners() {
         let compared = compare(copy, name, query, processes)?;
         let doubts = doubts_about(&compared.comparison);
         return Ok((compared, doubts));
     }
-    // Only after both reads is it known what they show, so the copy may be read again.
+    // Only after both reads is it known which options they show, so the copy may be parsed again.
     let mut copied = Vec::new();
     copy.read_to_end(&mut copied)
         .with_context(|| name.to_owned())?;
@@ -107,13 +115,9 @@ pub fn run(
         reader,
         before_boot,
     } = Copy::open(copy)?;
-    ensure!(
-        !query.filter.needs_owners && !query.filter.needs_cgroups,
-        "{name}: a copy contains no processes; remove process, pid, container and cgroup from the filter"
-    );
     let (compared, doubts) = compare_fairly(reader, &name, query, processes)?;
     let Compared {
-        tracker,
+        mut tracker,
         mut comparison,
         mut namespaces,
         unparsed,
@@ -144,23 +148,17 @@ pub fn run(
         .collect();
     let found = events.len();
     events.retain(|event| is_certain(event, &mut namespaces));
-    let hidden = found - events.len();
-    report_hidden(&name, hidden);
-    let with_owners = events.into_iter().map(|event| {
-        let ino = event.latest().row().and_then(|row| row.ino);
-        // The copy does not contain owners.
-        let known = match event {
-            Event::Went { now: None, .. } => None,
-            _ => owners.as_ref(),
-        };
-        let has_inode = ino.is_some_and(|ino| ino != 0);
-        Report {
-            event,
-            owners: known.map_or(Vec::new(), |known| known.of(ino).to_vec()),
-            may_lack_owners: known.map_or(has_inode, |known| known.may_lack(ino)),
+    let mut hidden = found - events.len();
+    for (event, truth) in &tracker.undecided {
+        match is_certain(event, &mut namespaces) {
+            true => tracker.outcome.undecided.count(*truth),
+            false => hidden += 1,
         }
-    });
-    printer.events(&with_owners.collect::<Vec<_>>())?;
+    }
+    report_hidden(&name, hidden);
+    let reports = events.into_iter();
+    let reports = reports.map(|event| report(event, query, owners.as_ref()));
+    printer.events(&reports.collect::<Vec<_>>())?;
     printer.undecided(&tracker.outcome.undecided)?;
     Notes::of(&tracker, query, owners.as_ref()).print();
     Ok(Outcome {
@@ -168,6 +166,31 @@ pub fn run(
         may_lack_netns: tracker.outcome.may_lack_netns || hidden > 0,
         ..tracker.outcome
     })
+}
+
+/// An event with the owners of its socket. Those of a socket that is gone are not known, unless the
+/// filter has found some: a process may still have it open, for example after the other end has reset
+/// the connection.
+fn report(event: Event, query: &Query, owners: Option<&Owners>) -> Report {
+    let row = event.latest().row();
+    let has_inode = row.is_some_and(|row| row.has_inode());
+    let ino = row.and_then(|row| row.ino);
+    let tests_owners = query.filter.tests_owners();
+    let is_known = match event {
+        Event::Went { now: None, .. } => {
+            tests_owners && owners.is_some_and(|owners| !owners.of(ino).is_empty())
+        }
+        _ => true,
+    };
+    let owners = owners.filter(|_| is_known);
+    let found = owners.map_or(&[][..], |owners| owners.of(ino));
+    // If processes were examined again for the filter, the owners found then are not here.
+    let is_lost = tests_owners && found.is_empty() && query.ownerless.may_lack(ino);
+    Report {
+        owners: found.to_vec(),
+        may_lack_owners: owners.map_or(has_inode, |owners| owners.may_lack(ino) || is_lost),
+        event,
+    }
 }
 
 /// Whether both reads have shown the network namespace of an event, so that it has happened.

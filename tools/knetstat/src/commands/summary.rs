@@ -49,14 +49,14 @@ fn each(
     mut count: impl FnMut(&Row<'_>, &[Owner]),
 ) -> Result<Outcome> {
     query.read(owners, |entry| {
-        if let Entry::Row {
-            row,
-            owners,
-            passes: true,
-            ..
-        } = entry
-        {
-            count(row, owners);
+        match entry {
+            Entry::Row {
+                row,
+                owners,
+                verdict,
+                ..
+            } if verdict.passes() => count(row, owners),
+            _ => {}
         }
         Ok(())
     })

@@ -202,7 +202,7 @@ mod tests {
             });
             let copy: String = std::iter::once(HEADER.to_owned()).chain(rows).collect();
             let mut namespaces = Namespaces::default();
-            let read = tracker.read_copy(copy.as_bytes(), &query, &mut namespaces, |_| ());
+            let read = tracker.read_copy(copy.as_bytes(), &query, None, &mut namespaces, |_| ());
             events = read.unwrap();
         }
         events

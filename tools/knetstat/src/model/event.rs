@@ -39,7 +39,7 @@ enum Id {
 impl Key {
     pub fn of(row: &Row<'_>) -> Self {
         match row.ino {
-            Some(ino) if ino != 0 => Self::with(row, Id::Ino(ino)),
+            Some(ino) if row.has_inode() => Self::with(row, Id::Ino(ino)),
             _ => Key::ends(row),
         }
     }

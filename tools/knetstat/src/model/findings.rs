@@ -228,6 +228,7 @@ pub mod tests {
             let holders = Holders {
                 known: &owners,
                 may_lack: *may_lack,
+                is_closed: false,
             };
             search.add(&row, line.as_bytes(), holders);
         }
@@ -393,6 +394,7 @@ pub mod tests {
         let nobody = Holders {
             known: &[],
             may_lack: false,
+            is_closed: false,
         };
         search.add(
             &Row::parse(TCP6, only.as_bytes()).unwrap(),

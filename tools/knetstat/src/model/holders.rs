@@ -80,7 +80,11 @@ impl<'o, A: Again> Holding<'o, A> {
         let may_lack = self.owners.may_lack(ino);
         match ino.filter(|ino| *ino != 0) {
             Some(ino) if known.is_empty() && !may_lack => self.of_new(ino),
-            _ => Holders { known, may_lack },
+            _ => Holders {
+                known,
+                may_lack,
+                is_closed: false,
+            },
         }
     }
 
@@ -103,6 +107,7 @@ impl<'o, A: Again> Holding<'o, A> {
         Holders {
             known: known.unwrap_or_default(),
             may_lack: known.is_none() && may_lack(),
+            is_closed: false,
         }
     }
 

@@ -75,6 +75,30 @@ impl Outcome {
     }
 }
 
+/// Whether the query selects a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The truth with the owners that are found now.
+    pub truth: Truth,
+    /// The truth if the socket of a row in a copy has been closed since, so that nobody knows its
+    /// owners. For other rows, the same as `truth`. If it is false, so is `truth`.
+    pub if_closed: Truth,
+}
+
+impl Verdict {
+    /// Whether the query selects the row.
+    pub fn passes(self) -> bool {
+        self.truth.is_true()
+    }
+}
+
+impl From<Truth> for Verdict {
+    fn from(truth: Truth) -> Self {
+        let if_closed = truth;
+        Self { truth, if_closed }
+    }
+}
+
 /// A line of a file.
 pub enum Entry<'a> {
     Row {
@@ -83,12 +107,21 @@ pub enum Entry<'a> {
         line: &'a [u8],
         /// The processes that are known to have the socket open.
         owners: &'a [Owner],
-        /// Whether the query selects the row. The options of a row that does not pass were not
-        /// checked.
-        passes: bool,
+        /// Whether the query selects the row. The options of a row that it does not select were
+        /// not checked.
+        verdict: Verdict,
     },
     /// A line that cannot be parsed.
     Unparsed { file: File, line: &'a [u8] },
+}
+
+/// Where a line is from.
+#[derive(Clone, Copy)]
+struct Origin<'n> {
+    file: File,
+    netns: Option<&'n Rc<Netns>>,
+    /// Whether it is from a copy, so that the socket may have been closed since.
+    is_copied: bool,
 }
 
 /// The files of a query, while they are read.
@@ -180,23 +213,18 @@ impl Query {
         let namespaces = owners.map_or(&[][..], |owners| &owners.namespaces);
         let own = namespaces.first();
         let reads = Reads::default();
-        let holding = owners.map(|owners| {
-            let again = Files {
-                query: self,
-                owners,
-                reads: &reads,
+        let holding = owners.map(|owners| self.holding(owners, &reads));
+        let mut pass = |(file, netns): (File, _), line: &[u8], outcome: &mut Outcome| {
+            if is_left_out(file, line) {
+                return Ok(());
+            }
+            let origin = Origin {
+                file,
+                netns,
+                is_copied: false,
             };
-            Holding::new(owners, &self.ownerless, again)
-        });
-        let holders_of = |row: &Row<'_>| match &holding {
-            Some(holding) => holding.of(row.ino),
-            None => Holders::default(),
+            self.pass(origin, line, holding.as_ref(), outcome, &mut take)
         };
-        let mut pass =
-            |at: (File, _), line: &[u8], outcome: &mut Outcome| match is_left_out(at.0, line) {
-                true => Ok(()),
-                false => self.pass(at, line, holders_of, outcome, &mut take),
-            };
         if let (Some(needle), None) = (needle, owners) {
             let take = |file, line: &[u8]| pass((file, own), line, &mut outcome);
             outcome.files = search(&self.files, needle, take)?;
@@ -214,6 +242,16 @@ impl Query {
             }
         }
         Ok(outcome)
+    }
+
+    /// The owners of the sockets in rows that are read.
+    fn holding<'q>(&'q self, owners: &'q Owners, reads: &'q Reads) -> Holding<'q, Files<'q>> {
+        let again = Files {
+            query: self,
+            owners,
+            reads,
+        };
+        Holding::new(owners, &self.ownerless, again)
     }
 
     /// Passes each line of the files in another network namespace to `pass`.
@@ -240,8 +278,10 @@ impl Query {
         Ok(())
     }
 
-    /// Passes each line of a copy of the files to `take`. A copy contains no owners. `show` gets the
-    /// rows of all files, even of those that are not selected. `namespaces` gets those of the copy.
+    /// Passes each line of a copy of the files to `take`. `show` gets the rows of all files, even of
+    /// those that are not selected. `namespaces` gets those of the copy.
+    ///
+    /// A copy contains no owners. If the filter tests them, `owners` are those found now.
     ///
     /// # Errors
     ///
@@ -250,11 +290,16 @@ impl Query {
     pub fn read_copy(
         &self,
         copy: impl BufRead,
+        owners: Option<&Owners>,
         namespaces: &mut Namespaces,
         mut show: impl FnMut(&Row<'_>),
         mut take: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<Outcome> {
         let mut outcome = Outcome::default();
+        let reads = Reads::default();
+        let holding = owners.map(|owners| self.holding(owners, &reads));
+        let own = owners.and_then(|owners| owners.namespaces.first());
+        let own = own.filter(|_| !self.all_netns);
         let mut netns = None;
         files::read_copy(copy, |line| {
             let (file, line) = match line {
@@ -271,9 +316,13 @@ impl Query {
                 return Ok(());
             }
             self.pass(
-                (file, netns.as_ref()),
+                Origin {
+                    file,
+                    netns: netns.as_ref().or(own),
+                    is_copied: true,
+                },
                 line,
-                |_| Holders::default(),
+                holding.as_ref(),
                 &mut outcome,
                 &mut |entry| {
                     if let Entry::Row { row, .. } = entry {
@@ -298,36 +347,52 @@ impl Query {
     }
 
     /// Passes a line to `take`, parsed and filtered.
-    fn pass<'h>(
+    fn pass(
         &self,
-        (file, netns): (File, Option<&Rc<Netns>>),
+        origin: Origin<'_>,
         line: &[u8],
-        holders_of: impl Fn(&Row<'_>) -> Holders<'h>,
+        holding: Option<&Holding<'_, Files<'_>>>,
         outcome: &mut Outcome,
         take: &mut impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<()> {
+        let Origin { file, netns, .. } = origin;
         let mut row = Row::begin(file, line).map(|row| Row { netns, ..row });
-        let holders = row.as_ref().map_or_else(Holders::default, holders_of);
+        let known = row.as_ref().zip(holding);
+        let holders = known.map_or_else(Holders::default, |(row, holding)| holding.of(row.ino));
         if let Some(row) = &mut row {
             row.may_lack_owners = holders.may_lack;
         }
-        let truth = row.as_ref().map_or(Truth::False, |row| {
-            let is_in_state = Truth::from(self.states.has(row.state));
-            is_in_state.and(|| self.filter.test(row, holders))
-        });
+        let test = |holders| {
+            row.as_ref().map_or(Truth::False, |row| {
+                let is_in_state = Truth::from(self.states.has(row.state));
+                is_in_state.and(|| self.filter.test(row, holders))
+            })
+        };
+        let mut verdict = Verdict::from(test(holders));
+        let has_inode = row.as_ref().is_some_and(Row::has_inode);
+        // A socket with a known owner is open. So is one that was in the files after a scan.
+        let may_be_closed = holders.known.is_empty() && (holders.may_lack || !has_inode);
+        if origin.is_copied && holding.is_some() && may_be_closed {
+            let is_closed = true;
+            verdict.if_closed = test(Holders {
+                is_closed,
+                ..holders
+            });
+        }
         // Most filters reject most rows, so the options are checked last.
-        let is_valid = |row: &Row<'_>| truth == Truth::False || row.has_valid_options();
+        let is_rejected = verdict.if_closed == Truth::False;
+        let is_valid = |row: &Row<'_>| is_rejected || row.has_valid_options();
         let Some(row) = row.filter(is_valid) else {
             outcome.unparsed += 1;
             return take(Entry::Unparsed { file, line });
         };
-        outcome.undecided.count(truth);
-        outcome.selected += usize::from(truth.is_true());
+        outcome.undecided.count(verdict.truth);
+        outcome.selected += usize::from(verdict.passes());
         take(Entry::Row {
             row: &row,
             line,
             owners: holders.known,
-            passes: truth.is_true(),
+            verdict,
         })
     }
 }
@@ -352,7 +417,9 @@ impl Query {
 mod tests {
     use super::*;
     use crate::model::row::tests::TCP as TCP_FILE;
+    use crate::model::truth::Reason;
     use crate::source::files::{Family, Netid};
+    use crate::source::namespaces::tests::example;
     use crate::source::services::Services;
 
     const TCP: &str = "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options\n";
@@ -369,7 +436,8 @@ mod tests {
         let mut shown = 0;
         let take = |line: Entry<'_>| {
             rows.push(match line {
-                Entry::Row { row, passes, .. } => {
+                Entry::Row { row, verdict, .. } => {
+                    let passes = verdict.passes();
                     format!("{} {} {passes}", row.file.name(), row.local.port)
                 }
                 Entry::Unparsed { file, .. } => format!("{} unparsed", file.name()),
@@ -377,11 +445,74 @@ mod tests {
             Ok(())
         };
         let mut namespaces = Namespaces::default();
-        query.read_copy(copy.as_bytes(), &mut namespaces, |_| shown += 1, take)?;
+        let show = |_: &Row<'_>| shown += 1;
+        query.read_copy(copy.as_bytes(), None, &mut namespaces, show, take)?;
         // It gets the rows of all files, which are parsed.
         let is_row = |line: &&str| line.starts_with('0');
         assert_eq!(shown, copy.lines().filter(is_row).count());
         Ok(rows)
+    }
+
+    /// Whether a filter selects the rows of a copy, each with the truth if the socket is closed now.
+    fn verdicts(filter: &str, owners: &Owners, rows: &[&str]) -> Vec<[Truth; 2]> {
+        let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
+        let query = Query::example(&[TCP_FILE], States::ALL, filter);
+        let copy: String = std::iter::once(TCP.to_owned())
+            .chain(rows.iter().map(|row| format!("{row}\n")))
+            .collect();
+        let owners = query.filter.tests_owners().then_some(owners);
+        let mut found = Vec::new();
+        let take = |entry: Entry<'_>| {
+            if let Entry::Row { row, verdict, .. } = entry {
+                // It is that of the rows now. Without owners, neither has one.
+                let own = owners.and_then(|owners| owners.namespaces.first());
+                assert_eq!(row.netns, own);
+                found.push([verdict.truth, verdict.if_closed]);
+            }
+            Ok(())
+        };
+        let mut namespaces = Namespaces::default();
+        let copy = copy.as_bytes();
+        let read = query.read_copy(copy, owners, &mut namespaces, |_| (), take);
+        read.unwrap();
+        found
+    }
+
+    /// A copy contains no owners. Those found now hold for sockets that are still open.
+    #[test]
+    fn owners_of_copies() {
+        const OPEN: &str = "0 0 10.0.0.1:7 10.0.0.2:9 ESTB TCP_NODELAY=1,uid=0,ino=5";
+        const GONE: &str = "0 0 10.0.0.1:7 10.0.0.2:8 ESTB TCP_NODELAY=1,uid=0,ino=6";
+        const OLD: &str = "0 0 10.0.0.1:7 10.0.0.2:6 TIMW";
+        let owner = Owner::new("nginx", 7, 3).in_cgroup("/system.slice/nginx.service");
+        let mut owners = Owners::example([(5, owner)]);
+        let cgroups = &["/system.slice/nginx.service"];
+        owners.namespaces = vec![example(Some(4_026_531_999), &[], cgroups)];
+        let [yes, no] = [[Truth::True; 2], [Truth::False; 2]];
+        let unknown = Truth::unknown(Reason::Owners);
+        let closed = Truth::unknown(Reason::Closed);
+        let gone = [unknown, closed];
+        for (filter, expected) in [
+            ("process=nginx", [yes, gone, no]),
+            ("process!=nginx", [no, gone, yes]),
+            ("not process=nginx", [no, gone, yes]),
+            ("process=sshd", [no, gone, no]),
+            ("pid=7 and TCP_NODELAY=0", [no, no, no]),
+            ("process=sshd or dport = :8", [no, yes, no]),
+            ("process=nginx and dport = :9", [yes, no, no]),
+            // The control groups in the network namespace were others before.
+            (
+                "container=nginx.service",
+                [yes, gone, [Truth::True, closed]],
+            ),
+            ("cgroup!=/system.slice", [no, gone, [Truth::False, closed]]),
+            ("container=nginx.service or dport = :6", [yes, gone, yes]),
+            ("state established process!=nginx", [no, gone, no]),
+            ("dport = :8", [no, yes, no]),
+        ] {
+            let found = verdicts(filter, &owners, &[OPEN, GONE, OLD]);
+            assert_eq!(found, expected, "{filter}");
+        }
     }
 
     /// A glance rejects no row that passes.
@@ -430,6 +561,7 @@ mod tests {
                 let holders = Holders {
                     known: &[],
                     may_lack: false,
+                    is_closed: false,
                 };
                 let may_pass = filter.test(&row, holders) != Truth::False;
                 let is_in_state = query.states.has(row.state);

@@ -157,6 +157,11 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// Whether the socket has an inode. If not, no process has it open.
+    pub fn has_inode(&self) -> bool {
+        self.ino.is_some_and(|ino| ino != 0)
+    }
+
     /// Parses a line without its line feed. `None` if it does not have the format that this version
     /// knows.
     pub fn parse(file: File, line: &'a [u8]) -> Option<Self> {

@@ -8,10 +8,25 @@
 //! 2. It has the same ends and has got or lost its inode, and its state has not gone back.
 //! 3. It has the same inode. No other row had or has this inode, and the socket is no subflow: the
 //!    process has bound or connected it.
+//!
+//! The first read may be of a copy, which contains no processes. If the filter tests them, the tracker
+//! also keeps the sockets of the copy for which the filter cannot be decided:
+//!
+//! | filter, copy    | filter, now | result                                               |
+//! |-----------------|-------------|------------------------------------------------------|
+//! | true or unknown | true        | `changed`, if anything differs                       |
+//! | true or unknown | unknown     | none; the second read counts the socket as undecided |
+//! | true            | false       | `went`                                               |
+//! | unknown         | false       | undecided                                            |
+//! | false           | true        | `came`                                               |
+//!
+//! If the socket is gone, nobody knows who had it open. It `went` if the filter is true whoever that
+//! was. If the filter depends on it, the socket is undecided.
 
 use crate::model::event::{continues, ends, Event, Key, Snapshot};
-use crate::model::query::{Entry, Outcome, Query};
+use crate::model::query::{Entry, Outcome, Query, Verdict};
 use crate::model::row::Row;
+use crate::model::truth::{Reasons, Truth};
 use crate::source::copy::Namespaces;
 use crate::source::process::Owners;
 use anyhow::Result;
@@ -27,23 +42,50 @@ type Group<T> = SmallVec<[T; 1]>;
 pub struct Tracker {
     sockets: HashMap<Key, Group<Tracked>>,
     has_begun: bool,
+    /// Whether sockets are kept for which the filter cannot be decided.
+    keeps_undecided: bool,
     /// Facts about the last read.
     pub outcome: Outcome,
+    /// The events of the last read that have happened only if the filter selected the socket before,
+    /// which cannot be decided. The outcome does not count their sockets.
+    pub undecided: Vec<(Event, Truth)>,
 }
 
 /// A socket of the last read.
 #[derive(Debug)]
 struct Tracked {
     text: Box<str>,
+    selected: Selected,
     /// Whether this read has found it, too.
     is_seen: bool,
 }
 
-impl Tracked {
-    fn seen(text: Box<str>) -> Self {
+/// Whether the query selected a socket of the last read. This takes less memory than a [`Verdict`].
+#[derive(Clone, Copy, Debug)]
+struct Selected {
+    truth: Truth,
+    /// The reasons why this cannot be decided if the socket is closed now. None if it can.
+    doubts: Reasons,
+}
+
+impl Selected {
+    const YES: Self = Self {
+        truth: Truth::True,
+        doubts: Reasons::NONE,
+    };
+
+    fn of(verdict: Verdict) -> Self {
         Self {
-            text,
-            is_seen: true,
+            truth: verdict.truth,
+            doubts: verdict.if_closed.reasons(),
+        }
+    }
+
+    /// The truth if the socket is closed now. It is not false, because such sockets are not kept.
+    fn if_closed(self) -> Truth {
+        match self.doubts {
+            Reasons::NONE => Truth::True,
+            doubts => Truth::Unknown(doubts),
         }
     }
 }
@@ -79,26 +121,30 @@ impl Tracker {
     }
 
     /// Like [`Tracker::read_and_show`], but reads a copy of the files. `show` gets the rows of all
-    /// files.
+    /// files. If the filter tests owners, `owners` are those found now.
     pub fn read_copy(
         &mut self,
         copy: impl BufRead,
         query: &Query,
+        owners: Option<&Owners>,
         namespaces: &mut Namespaces,
         show: impl FnMut(&Row<'_>),
     ) -> Result<Vec<Event>> {
+        self.keeps_undecided = query.filter.tests_owners();
         let mut reading = Reading::new(self);
-        let outcome = query.read_copy(copy, namespaces, show, |entry| reading.entry(entry))?;
+        let take = |entry: Entry<'_>| reading.entry(entry);
+        let outcome = query.read_copy(copy, owners, namespaces, show, take)?;
         let events = reading.end();
         self.outcome = outcome;
         Ok(events)
     }
 
-    fn insert(&mut self, key: Key, text: Box<str>) {
-        self.sockets
-            .entry(key)
-            .or_default()
-            .push(Tracked::seen(text));
+    fn insert(&mut self, key: Key, text: Box<str>, selected: Selected) {
+        self.sockets.entry(key).or_default().push(Tracked {
+            text,
+            selected,
+            is_seen: true,
+        });
     }
 }
 
@@ -107,13 +153,14 @@ impl Tracker {
 struct New {
     text: Box<str>,
     /// Whether the query selects it.
-    passes: bool,
+    truth: Truth,
 }
 
 /// A socket of the last read that this read has not found.
 struct Gone {
     key: Key,
     text: Box<str>,
+    selected: Selected,
     /// Whether no other row had its key.
     was_alone: bool,
 }
@@ -122,8 +169,8 @@ struct Gone {
 struct Reading<'a> {
     tracker: &'a mut Tracker,
     events: Vec<Event>,
-    /// The rows that the last read did not find. Those that do not pass are here only if their
-    /// key is known.
+    /// The rows that the last read did not find. Those that are not kept are here only if their key
+    /// is known or, after a copy that lacks owners, their ends.
     new: HashMap<Key, Group<New>>,
     text: String,
 }
@@ -133,6 +180,7 @@ impl<'a> Reading<'a> {
         for known in tracker.sockets.values_mut().flatten() {
             known.is_seen = false;
         }
+        tracker.undecided.clear();
         Self {
             tracker,
             events: Vec::new(),
@@ -142,18 +190,29 @@ impl<'a> Reading<'a> {
     }
 
     fn entry(&mut self, entry: Entry<'_>) -> Result<()> {
-        if let Entry::Row { row, passes, .. } = entry {
-            self.row(row, passes);
+        if let Entry::Row { row, verdict, .. } = entry {
+            self.row(row, verdict);
         }
         Ok(())
     }
 
-    fn row(&mut self, row: &Row<'_>, passes: bool) {
+    fn row(&mut self, row: &Row<'_>, verdict: Verdict) {
+        let passes = verdict.passes();
+        let is_kept = match self.tracker.keeps_undecided {
+            true => verdict.if_closed != Truth::False,
+            false => passes,
+        };
         let key = Key::of(row);
-        let group = self.tracker.sockets.get_mut(&key);
-        if !passes && (group.is_none() || !row.has_valid_options()) {
+        let sockets = &mut self.tracker.sockets;
+        // A connection of the copy that has been accepted since.
+        let was_pending = || {
+            self.tracker.keeps_undecided && key.is_inode() && sockets.contains_key(&Key::ends(row))
+        };
+        let is_known = is_kept || sockets.contains_key(&key) || was_pending();
+        if !is_known || !(is_kept || row.has_valid_options()) {
             return;
         }
+        let group = sockets.get_mut(&key);
         Snapshot::write(row, &mut self.text);
         let text = self.text.as_str();
         let found = group.and_then(|group| {
@@ -163,7 +222,7 @@ impl<'a> Reading<'a> {
             Some((group, place))
         });
         let Some((group, place)) = found else {
-            self.unknown(key, passes);
+            self.unknown(key, verdict, is_kept);
             return;
         };
         let known = &mut group[place];
@@ -172,8 +231,10 @@ impl<'a> Reading<'a> {
             return;
         }
         let now = key.snapshot(text.into());
+        let selected = known.selected;
         let before = if passes {
             known.is_seen = true;
+            known.selected = Selected::YES;
             std::mem::replace(&mut known.text, text.into())
         } else {
             let removed = group.swap_remove(place);
@@ -185,33 +246,72 @@ impl<'a> Reading<'a> {
         let before = key.snapshot(before);
         let is_same = key.is_inode() || before.row().is_some_and(|before| continues(&before, row));
         if is_same {
-            self.events.extend(followed(before, now, passes));
+            self.followed((before, selected.truth), (now, verdict.truth));
             return;
         }
-        self.events.push(Event::Went { before, now: None });
+        self.went(before, selected);
         if passes {
             self.events.push(Event::Came(now));
         }
     }
 
     /// Keeps a row that the last read did not find. Its text is in `self.text`.
-    fn unknown(&mut self, key: Key, passes: bool) {
+    fn unknown(&mut self, key: Key, verdict: Verdict, is_kept: bool) {
         let text = self.text.as_str();
         if !self.tracker.has_begun {
-            // The first read reports nothing. Its sockets are those that pass.
+            // The first read reports nothing.
             let group = self.tracker.sockets.get(&key);
             let is_listed = |known: &Tracked| ends(&known.text) == ends(text);
-            if passes && !group.is_some_and(|group| group.iter().any(is_listed)) {
-                self.tracker.insert(key, text.into());
+            if is_kept && !group.is_some_and(|group| group.iter().any(is_listed)) {
+                let selected = Selected::of(verdict);
+                self.tracker.insert(key, text.into(), selected);
             }
             return;
         }
         // A socket is listed twice if it changes its kind during the read, for example from a
-        // request to a connection. Either row will do.
+        // request to a connection. Either row will do, unless the filter decides only one of them.
+        let truth = verdict.truth;
         let group = self.new.entry(key).or_default();
-        if group.iter().all(|other| ends(&other.text) != ends(text)) {
-            let text = text.into();
-            group.push(New { text, passes });
+        let mut others = group.iter_mut();
+        let other = others.find(|other| ends(&other.text) == ends(text));
+        let text = text.into();
+        match other {
+            None => group.push(New { text, truth }),
+            Some(other) if truth.is_true() && other.truth.reasons() != Reasons::NONE => {
+                *other = New { text, truth };
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Reports a socket of the last read that is gone.
+    fn went(&mut self, before: Snapshot, selected: Selected) {
+        let event = Event::Went { before, now: None };
+        match selected.if_closed() {
+            Truth::True => self.events.push(event),
+            unknown => self.tracker.undecided.push((event, unknown)),
+        }
+    }
+
+    /// Reports a socket that both reads have found. Each snapshot comes with the truth of the filter.
+    fn followed(&mut self, (before, was): (Snapshot, Truth), (now, is): (Snapshot, Truth)) {
+        if is.is_true() {
+            let event = match was {
+                Truth::False => Some(Event::Came(now)),
+                _ => Event::changed(before, now),
+            };
+            self.events.extend(event);
+            return;
+        }
+        if self.tracker.keeps_undecided && is != Truth::False {
+            return;
+        }
+        let now = Some(now);
+        let event = Event::Went { before, now };
+        match was {
+            Truth::True => self.events.push(event),
+            Truth::Unknown(_) => self.tracker.undecided.push((event, was)),
+            Truth::False => {}
         }
     }
 
@@ -225,6 +325,7 @@ impl<'a> Reading<'a> {
                     gone.push(Gone {
                         key: key.clone(),
                         text: std::mem::take(&mut known.text),
+                        selected: known.selected,
                         was_alone,
                     });
                 }
@@ -258,17 +359,14 @@ impl<'a> Reading<'a> {
             let key = one.key.clone();
             match self.moved(&one) {
                 Some(new) => self.succeed(one, key, new),
-                None => self.events.push(Event::Went {
-                    before: one.key.snapshot(one.text),
-                    now: None,
-                }),
+                None => self.went(one.key.snapshot(one.text), one.selected),
             }
         }
         for (key, group) in std::mem::take(&mut self.new) {
-            for new in group.into_iter().filter(|new| new.passes) {
+            for new in group.into_iter().filter(|new| new.truth.is_true()) {
                 self.events
                     .push(Event::Came(key.snapshot(new.text.clone())));
-                self.tracker.insert(key.clone(), new.text);
+                self.tracker.insert(key.clone(), new.text, Selected::YES);
             }
         }
         self.tracker.has_begun = true;
@@ -312,22 +410,15 @@ impl<'a> Reading<'a> {
 
     /// Reports that a socket of the last read has become this row.
     fn succeed(&mut self, gone: Gone, key: Key, new: New) {
+        let was = match gone.key.is_inode() && !key.is_inode() {
+            true => gone.selected.if_closed(),
+            false => gone.selected.truth,
+        };
         let (before, now) = (gone.key.snapshot(gone.text), key.snapshot(new.text.clone()));
-        self.events.extend(followed(before, now, new.passes));
-        if new.passes {
-            self.tracker.insert(key, new.text);
+        self.followed((before, was), (now, new.truth));
+        if new.truth.is_true() {
+            self.tracker.insert(key, new.text, Selected::YES);
         }
-    }
-}
-
-/// The event of a socket that both reads have found, if anything differs.
-fn followed(before: Snapshot, now: Snapshot, passes: bool) -> Option<Event> {
-    match passes {
-        true => Event::changed(before, now),
-        false => Some(Event::Went {
-            before,
-            now: Some(now),
-        }),
     }
 }
 
@@ -338,6 +429,7 @@ mod tests {
     use crate::model::event::{changes, Change, Value};
     use crate::model::row::tests::{LISTENER, TCP, UDP};
     use crate::model::row::Endpoint;
+    use crate::model::truth::Reason;
     use proptest::prelude::*;
     use std::collections::HashSet;
 
@@ -358,7 +450,7 @@ mod tests {
             for line in rows {
                 let row = line.trim_start_matches('!');
                 let row = Row::parse(TCP, row.as_bytes()).expect(line);
-                reading.row(&row, !line.starts_with('!'));
+                reading.row(&row, Truth::from(!line.starts_with('!')).into());
             }
             events = reading.end();
         }
@@ -527,17 +619,20 @@ mod tests {
         let mut tracker = Tracker::default();
         for line in dropped {
             let mut reading = Reading::new(&mut tracker);
-            reading.row(&Row::parse(UDP, line.as_bytes()).unwrap(), true);
+            reading.row(
+                &Row::parse(UDP, line.as_bytes()).unwrap(),
+                Truth::True.into(),
+            );
             assert!(reading.end().is_empty());
         }
         // A socket of another protocol or family has its inode now.
         let udp = Row::parse(UDP, b"0 0 10.0.0.2:4000 10.0.0.9:22 ino=7");
         let mut tracker = Tracker::default();
         let mut reading = Reading::new(&mut tracker);
-        reading.row(&Row::parse(TCP, a.as_bytes()).unwrap(), true);
+        reading.row(&Row::parse(TCP, a.as_bytes()).unwrap(), Truth::True.into());
         reading.end();
         let mut reading = Reading::new(&mut tracker);
-        reading.row(&udp.unwrap(), true);
+        reading.row(&udp.unwrap(), Truth::True.into());
         let events = reading.end();
         assert_eq!(
             events.iter().map(Event::name).collect::<Vec<_>>(),
@@ -641,14 +736,359 @@ mod tests {
         for _ in 0..2 {
             let mut reading = Reading::new(&mut tracker);
             for line in [request, &pending] {
-                reading.row(&Row::parse(TCP, line.as_bytes()).unwrap(), true);
+                reading.row(
+                    &Row::parse(TCP, line.as_bytes()).unwrap(),
+                    Truth::True.into(),
+                );
             }
             assert!(reading.end().is_empty());
         }
         assert_eq!(tracker.count(), 1);
     }
 
+    const CLOSED: Truth = Truth::unknown(Reason::Closed);
+    const OWNERS: Truth = Truth::unknown(Reason::Owners);
+
+    /// The events of a read after a copy that lacks the owners that the filter tests, and those that
+    /// cannot be decided.
+    fn since(copy: &[(&str, Verdict)], now: &[(&str, Truth)]) -> [Vec<String>; 2] {
+        let mut tracker = Tracker {
+            keeps_undecided: true,
+            ..Tracker::default()
+        };
+        let mut reading = Reading::new(&mut tracker);
+        for (line, verdict) in copy {
+            reading.row(&Row::parse(TCP, line.as_bytes()).unwrap(), *verdict);
+        }
+        assert!(reading.end().is_empty());
+        let mut reading = Reading::new(&mut tracker);
+        for (line, truth) in now {
+            let row = Row::parse(TCP, line.as_bytes()).unwrap();
+            reading.row(&row, Verdict::from(*truth));
+        }
+        let events = reading.end();
+        let passing = now.iter().filter(|(_, truth)| truth.is_true());
+        assert_eq!(tracker.count(), passing.count());
+        let undecided = tracker.undecided.iter().map(|(event, truth)| {
+            assert_ne!(truth.reasons(), Reasons::NONE);
+            told(event)
+        });
+        [
+            events.iter().map(told).collect(),
+            undecided.collect::<Vec<_>>(),
+        ]
+    }
+
+    /// What comes of a socket whose owners the copy does not contain.
+    #[test]
+    fn filters_that_test_owners() {
+        let changed = A.replace("TCP_NODELAY=0", "TCP_NODELAY=1");
+        let list = A.split_ascii_whitespace().last().unwrap();
+        let [same, set] = [list, "TCP_NODELAY=0->1"];
+        let none = String::new;
+        let when_closed = |truth| Verdict {
+            truth,
+            if_closed: CLOSED,
+        };
+        for (before, now, event, undecided) in [
+            // The owners are those of now, so the filter decided the same before.
+            (when_closed(CLOSED), Some((A, Truth::True)), none(), none()),
+            (when_closed(OWNERS), Some((A, OWNERS)), none(), none()),
+            (
+                when_closed(CLOSED),
+                Some((A, Truth::False)),
+                none(),
+                format!("went {same}"),
+            ),
+            (
+                when_closed(Truth::False),
+                Some((A, Truth::False)),
+                none(),
+                none(),
+            ),
+            (when_closed(Truth::False), Some((A, OWNERS)), none(), none()),
+            // It was in the copy, so it has not come.
+            (
+                when_closed(CLOSED),
+                Some((&changed, Truth::True)),
+                format!("changed {set}"),
+                none(),
+            ),
+            (
+                when_closed(Truth::False),
+                Some((&changed, Truth::True)),
+                format!("came {}", list.replace("LAY=0", "LAY=1")),
+                none(),
+            ),
+            (
+                when_closed(Truth::True),
+                Some((&changed, Truth::True)),
+                format!("changed {set}"),
+                none(),
+            ),
+            (
+                Truth::True.into(),
+                Some((&changed, Truth::True)),
+                format!("changed {set}"),
+                none(),
+            ),
+            // The filter selects it only now.
+            (
+                Truth::False.into(),
+                Some((&changed, Truth::True)),
+                format!("came {}", list.replace("LAY=0", "LAY=1")),
+                none(),
+            ),
+            // It no longer passes.
+            (
+                Truth::True.into(),
+                Some((&changed, Truth::False)),
+                format!("went {set}"),
+                none(),
+            ),
+            (
+                when_closed(Truth::True),
+                Some((&changed, Truth::False)),
+                format!("went {set}"),
+                none(),
+            ),
+            (
+                when_closed(OWNERS),
+                Some((&changed, Truth::False)),
+                none(),
+                format!("went {set}"),
+            ),
+            (
+                when_closed(Truth::False),
+                Some((&changed, Truth::False)),
+                none(),
+                none(),
+            ),
+            // The read has counted it.
+            (Truth::True.into(), Some((&changed, OWNERS)), none(), none()),
+            // It is gone.
+            (Truth::True.into(), None, format!("went {same}"), none()),
+            (
+                when_closed(Truth::True),
+                None,
+                none(),
+                format!("went {same}"),
+            ),
+            (
+                when_closed(Truth::False),
+                None,
+                none(),
+                format!("went {same}"),
+            ),
+            (CLOSED.into(), None, none(), format!("went {same}")),
+            (Truth::False.into(), None, none(), none()),
+        ] {
+            let now: Vec<_> = now.into_iter().collect();
+            let found = since(&[(A, before)], &now);
+            let expected = [event, undecided].map(|text| match text.is_empty() {
+                true => Vec::new(),
+                false => vec![text],
+            });
+            assert_eq!(found, expected, "{before:?}, {now:?}");
+        }
+        // A new socket.
+        assert_eq!(since(&[], &[(A, Truth::True)])[0].len(), 1);
+        assert_eq!(
+            since(&[], &[(A, OWNERS)]),
+            [const { Vec::<String>::new() }; 2]
+        );
+    }
+
+    /// A connection that gets or loses its inode, and so its owners.
+    #[test]
+    fn owners_that_come_and_go() {
+        let pending = A.replace("ino=7", "ino=0");
+        let old = "0 0 10.0.0.1:22 10.0.0.2:40001 TIMW";
+        let [came, went] = ["ino=0->7", "state=ESTB->TIMW"];
+        let of_pending = |truth| Verdict {
+            truth,
+            if_closed: CLOSED,
+        };
+        for (before, verdict, now, truth, expected) in [
+            (
+                pending.as_str(),
+                of_pending(OWNERS),
+                A,
+                Truth::True,
+                [format!("changed {came}"), String::new()],
+            ),
+            (
+                &pending,
+                of_pending(Truth::False),
+                A,
+                Truth::False,
+                [String::new(), String::new()],
+            ),
+            (
+                &pending,
+                of_pending(OWNERS),
+                A,
+                Truth::False,
+                [String::new(), format!("went {came}")],
+            ),
+            (
+                &pending,
+                Truth::True.into(),
+                A,
+                Truth::False,
+                [format!("went {came}"), String::new()],
+            ),
+            (
+                &pending,
+                of_pending(OWNERS),
+                A,
+                OWNERS,
+                [String::new(), String::new()],
+            ),
+            // No process had it open, so the filter selects it only now.
+            (
+                &pending,
+                Truth::False.into(),
+                A,
+                Truth::True,
+                [
+                    format!("came {}", A.split(' ').next_back().unwrap()),
+                    String::new(),
+                ],
+            ),
+            (
+                A,
+                CLOSED.into(),
+                old,
+                Truth::True,
+                [format!("changed {went}"), String::new()],
+            ),
+            // It is counted once.
+            (
+                A,
+                CLOSED.into(),
+                old,
+                OWNERS,
+                [String::new(), String::new()],
+            ),
+            (
+                A,
+                CLOSED.into(),
+                old,
+                Truth::False,
+                [
+                    String::new(),
+                    format!("went {}", A.split(' ').next_back().unwrap()),
+                ],
+            ),
+            (
+                A,
+                Truth::True.into(),
+                old,
+                OWNERS,
+                [String::new(), String::new()],
+            ),
+        ] {
+            let found = since(&[(before, verdict)], &[(now, truth)]);
+            let expected = expected.map(|text| match text.is_empty() {
+                true => Vec::new(),
+                false => vec![text],
+            });
+            assert_eq!(found, expected, "{before} {verdict:?}, {now} {truth:?}");
+        }
+        // The other end uses the same port again.
+        let request = "0 0 10.0.0.1:22 10.0.0.2:40001 SYNR";
+        let found = since(&[(old, CLOSED.into())], &[(request, Truth::True)]);
+        assert_eq!(found.map(|events| events.len()), [1, 1]);
+        // A request became a connection during the read.
+        let both = [(request, OWNERS), (pending.as_str(), Truth::True)];
+        assert_eq!(since(&[], &both)[0].len(), 1);
+        // The subflows of a connection.
+        let [a, b, c] = [1, 2, 3].map(|last| subflow(last, ""));
+        let found = since(
+            &[(&a, CLOSED.into()), (&b, CLOSED.into())],
+            &[(&b, Truth::True), (&c, Truth::True)],
+        );
+        assert_eq!(found.map(|events| events.len()), [1, 1]);
+    }
+
+    /// A host can have a million sockets.
+    #[test]
+    fn sockets_take_little_memory() {
+        assert_eq!(size_of::<Tracked>(), 24);
+    }
+
+    fn any_truth() -> impl Strategy<Value = Truth> {
+        prop::sample::select(vec![Truth::False, Truth::True, OWNERS])
+    }
+
+    /// Any verdict on a row of a copy. What is decided for closed sockets is decided for all.
+    fn any_verdict() -> impl Strategy<Value = Verdict> {
+        (any_truth(), any::<bool>()).prop_map(|(truth, is_decided)| Verdict {
+            truth,
+            if_closed: match truth {
+                Truth::Unknown(_) => CLOSED,
+                truth if is_decided => truth,
+                _ => CLOSED,
+            },
+        })
+    }
+
     proptest! {
+        /// No socket has come that the copy has, unless the filter did not select it then. None is
+        /// reported twice.
+        #[test]
+        fn a_copy_without_owners(
+            copy in prop::collection::vec((any_row(), any_verdict()), 0..6),
+            now in prop::collection::vec((any_row(), any_truth()), 0..6),
+        ) {
+            let mut tracker = Tracker { keeps_undecided: true, ..Tracker::default() };
+            let mut reading = Reading::new(&mut tracker);
+            let mut may_pass = HashSet::new();
+            let mut rejected = HashSet::new();
+            for (line, verdict) in &copy {
+                let row = Row::parse(TCP, line.as_bytes()).unwrap();
+                reading.row(&row, *verdict);
+                may_pass.extend((verdict.if_closed != Truth::False).then(|| identity(&row)));
+                rejected.extend((verdict.truth == Truth::False).then(|| identity(&row)));
+            }
+            prop_assert!(reading.end().is_empty());
+            prop_assert_eq!(tracker.count(), may_pass.len());
+            let mut reading = Reading::new(&mut tracker);
+            let mut passing = HashSet::new();
+            let mut seen = HashSet::new();
+            for (line, truth) in &now {
+                let row = Row::parse(TCP, line.as_bytes()).unwrap();
+                if seen.insert(identity(&row)) {
+                    reading.row(&row, Verdict::from(*truth));
+                    passing.extend(truth.is_true().then(|| identity(&row)));
+                }
+            }
+            let events = reading.end();
+            let of = |snapshot: &Snapshot| identity(&snapshot.row().unwrap());
+            let mut before = HashSet::new();
+            let undecided = tracker.undecided.iter().map(|(event, _)| event);
+            for event in events.iter().chain(undecided) {
+                match event {
+                    // With inodes, there is no doubt that it is the same socket.
+                    Event::Came(new) => {
+                        let new = of(new);
+                        prop_assert!(passing.contains(&new));
+                        let was_selected = may_pass.contains(&new) && !rejected.contains(&new);
+                        prop_assert!(!new.0.is_inode() || !was_selected, "{:?}", event);
+                    }
+                    Event::Changed { before: old, now } => {
+                        prop_assert!(passing.contains(&of(now)));
+                        prop_assert!(may_pass.contains(&of(old)) && before.insert(of(old)));
+                    }
+                    Event::Went { before: old, now } => {
+                        prop_assert!(now.as_ref().is_none_or(|now| !passing.contains(&of(now))));
+                        prop_assert!(may_pass.contains(&of(old)) && before.insert(of(old)));
+                    }
+                }
+            }
+        }
+
         /// After any read, the tracker has the sockets that passed. Another read of the same rows
         /// returns no event.
         #[test]
@@ -663,7 +1103,7 @@ mod tests {
                     for (line, passes) in &lines {
                         let row = Row::parse(TCP, line.as_bytes()).unwrap();
                         if identities.insert((Key::of(&row), Key::ends(&row))) {
-                            reading.row(&row, *passes);
+                            reading.row(&row, Truth::from(*passes).into());
                         }
                     }
                     let has_begun = reading.tracker.has_begun;
@@ -694,7 +1134,7 @@ mod tests {
                 for (line, passes) in &lines {
                     let row = Row::parse(TCP, line.as_bytes()).unwrap();
                     if all.insert(identity(&row)) {
-                        reading.row(&row, *passes);
+                        reading.row(&row, Truth::from(*passes).into());
                         passing.extend(passes.then(|| Snapshot::of(&row)));
                     }
                 }
@@ -733,7 +1173,7 @@ mod tests {
                 let rows = lines.iter().map(|(line, passes)| (Row::parse(TCP, line.as_bytes()).unwrap(), passes));
                 let mut passing = HashSet::new();
                 for (row, passes) in rows {
-                    reading.row(&row, *passes);
+                    reading.row(&row, Truth::from(*passes).into());
                     passing.extend(passes.then(|| identity(&row)));
                 }
                 reading.end();

@@ -19,6 +19,8 @@ pub enum Reason {
     Mptcp,
     /// Processes that have the socket open may not have been seen.
     Owners,
+    /// Only a copy of the files has the socket as it was, and a copy contains no processes.
+    Closed,
     /// No process is known to have the socket open, and processes in its network namespace differ.
     Shared,
     /// The host name of the container is not known.
@@ -29,7 +31,7 @@ pub enum Reason {
 
 impl Reason {
     /// The reasons, each with its JSON key and with the text of the note.
-    pub const ALL: [(Reason, &'static str, &'static str); 9] = [
+    pub const ALL: [(Reason, &'static str, &'static str); 10] = [
         (
             Reason::Forgotten,
             "forgotten",
@@ -55,6 +57,11 @@ impl Reason {
             Reason::Owners,
             "owners",
             "processes that could not be examined, or that have just closed them, may have them open",
+        ),
+        (
+            Reason::Closed,
+            "closed",
+            "they have been closed since the copy was made, and a copy contains no processes",
         ),
         (
             Reason::Shared,
@@ -94,18 +101,17 @@ pub struct Reasons(u16);
 impl Reasons {
     pub const NONE: Self = Self(0);
 
+    /// One reason.
+    pub const fn of(reason: Reason) -> Self {
+        Self(1 << reason as u8)
+    }
+
     pub fn has(self, reason: Reason) -> bool {
         self.0 & (1 << reason as u8) != 0
     }
 
     fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
-    }
-}
-
-impl From<Reason> for Reasons {
-    fn from(reason: Reason) -> Self {
-        Self(1 << reason as u8)
     }
 }
 
@@ -119,12 +125,20 @@ pub enum Truth {
 }
 
 impl Truth {
-    pub fn unknown(reason: Reason) -> Self {
-        Self::Unknown(reason.into())
+    pub const fn unknown(reason: Reason) -> Self {
+        Self::Unknown(Reasons::of(reason))
     }
 
     pub fn is_true(self) -> bool {
         self == Self::True
+    }
+
+    /// The reasons why it is unknown. None if it is known.
+    pub fn reasons(self) -> Reasons {
+        match self {
+            Self::Unknown(reasons) => reasons,
+            Self::False | Self::True => Reasons::NONE,
+        }
     }
 
     /// Whether both are true. `other` is computed only if it matters.

@@ -325,6 +325,7 @@ forbid = "TCP_NODELAY"
             let holders = Holders {
                 known: &owners,
                 may_lack: false,
+                is_closed: false,
             };
             search.add(&row, line.as_bytes(), holders);
         }

@@ -114,14 +114,25 @@ pub struct Holders<'a> {
     pub known: &'a [Owner],
     /// Whether there may be others.
     pub may_lack: bool,
+    /// Whether only a copy of the files shows the socket as it was. Its control groups are then not
+    /// known, even if it had no process.
+    pub is_closed: bool,
 }
 
 impl Holders<'_> {
+    /// The reason why there may be others.
+    fn reason(self) -> Reason {
+        match self.is_closed {
+            true => Reason::Closed,
+            false => Reason::Owners,
+        }
+    }
+
     /// Whether a process meets a condition.
     fn any(self, condition: impl Fn(&Owner) -> bool) -> Truth {
         match self.known.iter().any(condition) {
             true => Truth::True,
-            false if self.may_lack => Truth::unknown(Reason::Owners),
+            false if self.may_lack => Truth::unknown(self.reason()),
             false => Truth::False,
         }
     }
@@ -314,13 +325,13 @@ fn has_cgroup(row: &Row<'_>, holders: Holders<'_>, is_it: impl Fn(&Cgroup) -> Tr
         let truths = known.map(|cgroup| is_it(cgroup));
         let found = truths.fold(Truth::False, |found, truth| found.or(|| truth));
         return match holders.may_lack || holders.known.iter().any(is_ended) {
-            true => found.or(|| Truth::unknown(Reason::Owners)),
+            true => found.or(|| Truth::unknown(holders.reason())),
             false => found,
         };
     }
     let others = row.netns.filter(|netns| netns.is_whole);
-    let Some(others) = others.filter(|_| !holders.may_lack) else {
-        return Truth::unknown(Reason::Owners);
+    let Some(others) = others.filter(|_| !holders.may_lack && !holders.is_closed) else {
+        return Truth::unknown(holders.reason());
     };
     let mut truths = others.cgroups.iter().map(|cgroup| is_it(cgroup));
     let Some(first) = truths.next() else {

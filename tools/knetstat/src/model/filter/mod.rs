@@ -69,6 +69,11 @@ impl Filter {
         self.expr.as_ref().and_then(Expr::port)
     }
 
+    /// Whether it tests processes or control groups, which a copy of the files does not contain.
+    pub fn tests_owners(&self) -> bool {
+        self.needs_owners || self.needs_cgroups
+    }
+
     /// The parts of rows that it tests and that only some sockets have.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();
@@ -124,6 +129,7 @@ mod tests {
         let holders = Holders {
             known: &[owner],
             may_lack: false,
+            is_closed: false,
         };
         filter.test(&row, holders).is_true()
     }
@@ -225,6 +231,7 @@ mod tests {
             let holders = Holders {
                 known: &[],
                 may_lack: false,
+                is_closed: false,
             };
             assert_eq!(parsed.test(&row, holders).is_true(), expected, "{filter}");
         }
@@ -427,6 +434,7 @@ mod tests {
             let holders = Holders {
                 known: &known,
                 may_lack,
+                is_closed: false,
             };
             filter.test(&row, holders)
         };
@@ -508,6 +516,7 @@ mod tests {
             let holders = Holders {
                 known: owner.as_slice(),
                 may_lack,
+                is_closed: false,
             };
             filter.test(&row, holders)
         };
@@ -589,6 +598,7 @@ mod tests {
         let holders = Holders {
             known: &[],
             may_lack: false,
+            is_closed: false,
         };
         assert_eq!(filter.test(&row, holders), Truth::unknown(Reason::Netns));
         let unknown = Filter::parse_for(Scope::All, &["netns=nosuch".to_owned()], &services());
