@@ -47,18 +47,18 @@ fn name(what: &str) -> String {
 }
 
 /// A process that is ended with its test.
-struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
     /// A process in the network namespace of this thread that has these sockets open.
-    fn with(sockets: [Socket; 2]) -> Result<Self> {
+    pub fn with(sockets: [Socket; 2]) -> Result<Self> {
         let [first, second] = sockets.map(OwnedFd::from);
         let mut sleep = Command::new("sleep");
         sleep.arg("1000").stdin(first).stdout(second);
         Ok(Self(sleep.spawn().context("sleep")?))
     }
 
-    fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.0.id()
     }
 }
@@ -114,7 +114,7 @@ fn number(line: &str, before: &str) -> Option<u64> {
 }
 
 /// The inode of the socket in a line of JSON. It follows the user.
-fn socket_of(line: &str) -> Option<u64> {
+pub fn socket_of(line: &str) -> Option<u64> {
     let (_, rest) = line.rsplit_once(r#""uid":"#)?;
     number(rest, r#""ino":"#)
 }
@@ -245,10 +245,10 @@ fn each_namespace_once() -> Result<()> {
 }
 
 /// A control group that is removed with its test.
-struct Group(PathBuf);
+pub struct Group(PathBuf);
 
 impl Group {
-    fn create(path: &str) -> Result<Self> {
+    pub fn create(path: &str) -> Result<Self> {
         let root = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
         let root = root.iter().find(|root| root.join("cgroup.procs").exists());
         let root = root.context("no control groups of version 2 are mounted")?;
@@ -257,7 +257,7 @@ impl Group {
         Ok(group)
     }
 
-    fn take(&self, pid: u32) -> Result<()> {
+    pub fn take(&self, pid: u32) -> Result<()> {
         let procs = self.0.join("cgroup.procs");
         fs::write(&procs, pid.to_string()).with_context(|| procs.display().to_string())
     }
@@ -645,7 +645,8 @@ fn since_a_copy() -> Result<()> {
         let said = said_by(by, &[&args, filter].concat())?;
         ensure!(said.status == Some(0), "{}", said.notes);
         let mut found: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-        for line in said.out.lines() {
+        let is_event = |line: &&str| line.contains(r#""event":"#);
+        for line in said.out.lines().filter(is_event) {
             let text = |before| {
                 let (_, rest) = line.split_once(before)?;
                 Some(rest.split('"').next()?.to_owned())
@@ -690,6 +691,23 @@ fn since_a_copy() -> Result<()> {
     // The filter tests the name that the namespace of a closed socket has.
     let (of_name, _) = events(&[], all, &["netns", "=", &named])?;
     ensure!(of_name.keys().eq([&closed]), "{of_name:?}");
+    // The copy contains no processes. Those of a socket that was closed are not known, even if its
+    // namespace exists.
+    let pid = process.id().to_string();
+    let fresh_pid = fresh.id().to_string();
+    for (pid, ino) in [(&pid, changed), (&fresh_pid, new)] {
+        let (of_pid, notes) = events(&[], all, &["pid", "=", pid])?;
+        ensure!(of_pid.contains_key(&ino), "{pid}: {of_pid:?}");
+        for other in [changed, unchanged, closed, kept, gone, new] {
+            let is_there = of_pid.contains_key(&other);
+            ensure!(is_there == (other == ino), "{pid}: {other} in {of_pid:?}");
+        }
+        ensure!(notes.contains("they have been closed since"), "{notes}");
+        let (of_others, _) = events(&[], all, &["pid", "!=", pid])?;
+        for other in [closed, gone, ino] {
+            ensure!(!of_others.contains_key(&other), "not {pid}: {of_others:?}");
+        }
+    }
     // What one of the two could not see did not happen.
     for (by, file) in [(&NOBODY[..], all), (&[], user), (&NOBODY, user)] {
         let (found, notes) = events(by, file, &[])?;
@@ -730,7 +748,7 @@ fn since_a_copy() -> Result<()> {
 }
 
 /// A file that is removed with its test.
-struct Copied(PathBuf);
+pub struct Copied(pub PathBuf);
 
 impl Drop for Copied {
     fn drop(&mut self) {

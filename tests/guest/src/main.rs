@@ -32,6 +32,7 @@ mod reads;
 mod reserve_mem;
 mod rights;
 mod scripts;
+mod since;
 mod sock_diag;
 mod states;
 mod userfault;
@@ -85,6 +86,7 @@ fn main() -> Result<ExitCode> {
     cases.extend(faults::cases());
     cases.extend(namespaces::cases());
     cases.extend(all_netns::cases());
+    cases.extend(since::cases());
     cases.extend(rights::cases());
     cases.extend(module_script::cases());
     cases.extend(c_module::cases());
