@@ -457,7 +457,7 @@ impl Tally {
 #[derive(Default)]
 struct Inodes {
     indexes: HashMap<u64, usize>,
-    /// How often the current read has listed each socket.
+    /// The number of times that the current read has listed each socket.
     times: Vec<u32>,
 }
 

@@ -78,7 +78,7 @@ impl Value<'_> {
     }
 }
 
-/// What is in a row.
+/// The contents of a row.
 #[derive(Arbitrary, Clone, Debug)]
 struct Fields<'a> {
     queues: [i32; 2],
@@ -274,7 +274,7 @@ struct Input<'a> {
     line: Line<'a>,
     filters: [Vec<Word<'a>>; 2],
     width: u8,
-    /// Who has the socket open.
+    /// The processes that have the socket open.
     owners: Vec<(&'a str, i32, i32)>,
     /// Whether others may have it open, too.
     may_lack: bool,
@@ -299,7 +299,7 @@ fn check_filters(filters: &[Vec<Word<'_>>; 2], row: Option<&Row<'_>>, holders: H
         return;
     };
     let (is_a, is_b) = (first.test(row, holders), second.test(row, holders));
-    // What is in brackets is not empty, and does not begin with states.
+    // A filter in brackets is not empty, and does not begin with states.
     let can_be_joined =
         |text: &str, filter: &Filter| !text.trim().is_empty() && filter.states.is_none();
     if !can_be_joined(&a, &first) || !can_be_joined(&b, &second) {
@@ -472,7 +472,7 @@ fn check_json(row: &Row<'_>, owners: &[Owner]) {
         .eq(owners.iter().map(|owner| owner.name().to_text())));
 }
 
-/// What is not understood is shown as it is, but not to a terminal.
+/// A line that cannot be parsed is shown as it is, but not on a terminal.
 fn check_unparsed(file: File, line: &[u8], width: u8) {
     let mut layout = Layout::new(None, false, false);
     let mut out = Vec::new();

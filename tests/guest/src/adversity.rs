@@ -166,7 +166,7 @@ fn objects() -> Result<BTreeSet<String>> {
             continue;
         }
         shrink(&cache.file_name().to_string_lossy());
-        // How many, and who asked for them; then the stack, without numbers.
+        // Their number, and the function that allocated them; then the stack, without numbers.
         for line in traces().lines().filter(|line| line.contains("[knetstat]")) {
             let mut words = line.split_ascii_whitespace();
             if let (Some(Ok(count)), Some(who)) =
@@ -262,9 +262,9 @@ fn no_memory_to_go_on() -> Result<()> {
             same_text(std::str::from_utf8(&buf[..len])?, &text)?;
             Ok(injected)
         })?;
-        // The set of what was shown of the bucket, each time that it grows. What was written
-        // before comes first, if only the header, and the next read(2) finds memory again: so a
-        // refusal need not be seen. Where it lasts, it is: see `no_pages_to_go_on`.
+        // The set of shown entries of a bucket is allocated anew each time that it grows. If that
+        // fails, read(2) returns the text so far, at least the header, and the next one finds
+        // memory again. So a refusal need not be seen; `no_pages_to_go_on` has refusals that last.
         ensure!(count >= 4, "only {count} allocations");
         println!("{count} allocations, {refused} refusals");
     }
@@ -448,7 +448,7 @@ fn group_without_memory() -> Result<()> {
     ensure!(at_start > 0, "no window was refused");
 
     let (mut killed, mut tries) = (0, 0);
-    // What another CPU has charged in advance may still be there, and be enough for a window.
+    // Another CPU may still have memory that it charged in advance, enough for a window.
     while killed == 0 && tries < MOST_TRIES {
         killed += killed_in(&group, &text)?;
         tries += 1;
@@ -506,7 +506,7 @@ fn killed(kills: u32) -> Result<()> {
             thread::sleep(Duration::from_millis(rng.random_range(0..longest)));
             let status = reader.kill(10)?;
             ensure!(status.signal() == Some(libc::SIGKILL), "{status}");
-            // What is kept once for all is there by now.
+            // Memory that is kept once for all was allocated by now.
             if number == kills / 5 {
                 before = slab_pages()?;
             }
@@ -682,7 +682,7 @@ fn stopped(module_goes: bool) -> Result<()> {
     let (mut readers, crowd) = in_fresh(make)?;
     let all = inodes(&crowd)?;
     let first = readers.first().context("a reader")?.1.pid().to_string();
-    // What tells whether the namespace is there: its device, and so the other end of that here.
+    // The namespace exists as long as its device does, and so the device's other end here.
     let output = Command::new("ip")
         .args(["link", "add", device, "type", "veth"])
         .args(["peer", "name", "knet1", "netns", &first])

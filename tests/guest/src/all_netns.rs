@@ -708,7 +708,7 @@ fn since_a_copy() -> Result<()> {
             ensure!(!of_others.contains_key(&other), "not {pid}: {of_others:?}");
         }
     }
-    // What one of the two could not see did not happen.
+    // Nothing is reported of a namespace that one of the two reads could not see.
     for (by, file) in [(&NOBODY[..], all), (&[], user), (&NOBODY, user)] {
         let (found, notes) = events(by, file, &[])?;
         for ino in [changed, unchanged, closed, kept, gone, new] {

@@ -209,7 +209,7 @@ fn compare_values(name: &str, ours: &str, theirs: &str, known: &mut BTreeSet<Kno
             Known::LongTime
         }
         "SO_LINGER" => {
-            // What the kernel makes of a negative time, of which getsockopt(2) returns an `int`.
+            // The kernel's value of a negative time, which getsockopt(2) returns as `int`.
             let seconds: i64 = theirs.strip_suffix('s').context("no s")?.parse()?;
             ensure!(
                 seconds > i32::MAX.into() && ours == format!("{}s", seconds as i32),
@@ -253,7 +253,7 @@ fn compare_rows(
         theirs.state
     );
 
-    // What is in its queues.
+    // The contents of its queues.
     if ours.recvq != theirs.recvq {
         ensure!(
             !file.is_tcp() && ours.recvq < theirs.recvq,
@@ -270,7 +270,7 @@ fn compare_rows(
         theirs.sendq
     );
 
-    // What is wrong with it.
+    // Its Diag column.
     if ours.diag != theirs.diag {
         known.insert(match (&*ours.state, &*ours.diag, &*theirs.diag) {
             ("CLSW" | "FNW1" | "FNW2" | "CLSG" | "LACK", _, "") => Known::DiagInMoreStates,
@@ -301,7 +301,7 @@ fn compare_rows(
     for ((name, value), (_, other)) in ours.iter().zip(theirs) {
         compare_values(name, value, other, known)?;
     }
-    // What follows, the C module does not know, or not of such sockets.
+    // The C module does not know the options that follow, or not of such sockets.
     for (name, _) in &ours[same..] {
         let is_theirs = table()[..OF_THE_C_MODULE]
             .iter()
@@ -531,7 +531,7 @@ fn same_rows(c: &Path) -> Result<()> {
     let (ours, theirs) = stable.context("texts")?;
 
     let mut known = BTreeSet::new();
-    // What the C module shows: to compare nothings would say little.
+    // The options that the C module has shown: a comparison of empty rows would prove little.
     let mut shown = BTreeSet::new();
     let mut wrong = Vec::new();
     let mut total = 0;
@@ -579,7 +579,7 @@ fn same_rows(c: &Path) -> Result<()> {
     {
         ensure!(shown.contains(what), "no row of the C module has {what}");
     }
-    // What docs/comparison.md names is to be seen.
+    // Each difference that docs/comparison.md names must be seen.
     for expected in Known::ALL {
         ensure!(
             known.contains(&expected),

@@ -284,7 +284,7 @@ fn on_a_terminal() -> Result<()> {
                 .all(|line| line.trim_end().chars().count() <= width),
             "{width}: {with_processes}"
         );
-        // What the filter tests is shown.
+        // Options that the filter tests are shown.
         let asked = screen(width, "-tn SO_KEEPALIVE=0")?;
         ensure!(asked.matches("SO_KEEPALIVE=0").count() == 5, "{asked}");
         // One socket is one line if it fits.

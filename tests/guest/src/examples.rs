@@ -415,7 +415,7 @@ fn comparable(lines: &[String], command: &str) -> Vec<String> {
     let mut rows: Vec<String> = Vec::new();
     for line in lines {
         match (line.strip_prefix("        "), rows.last_mut()) {
-            // What did not fit into the line of a row, in which it would follow a blank.
+            // The rest of a row that did not fit into one line. A blank would come before it.
             (Some(more), Some(row)) => {
                 if !row.ends_with(',') {
                     row.push(' ');
@@ -602,7 +602,7 @@ fn load_balancer(stage: &mut Stage) -> Result<()> {
 fn port_taken(stage: &mut Stage) -> Result<()> {
     let address = |socket: &Socket| Ok(socket.set_reuse_address(true)?);
     let port = |socket: &Socket| Ok(socket.set_reuse_port(true)?);
-    // What the page says of sharing.
+    // The statements of the page about sharing.
     for (number, first, second, shares) in [
         (
             5354,

@@ -134,7 +134,7 @@ fn up_to_1024_and_beyond() -> Result<()> {
             );
         }
     }
-    // What setsockopt(2) took is what the kernel has.
+    // The kernel has the groups that setsockopt(2) accepted.
     let known: BTreeSet<String> = fs::read_to_string("/proc/thread-self/net/igmp6")?
         .lines()
         .filter_map(|line| line.split_ascii_whitespace().nth(2).map(str::to_owned))

@@ -446,7 +446,7 @@ impl FailNth {
     pub fn run<T>(&mut self, nth: u32, f: impl FnOnce() -> T) -> Result<(T, bool)> {
         self.file.write_at(nth.to_string().as_bytes(), 0)?;
         let value = f();
-        // What is left to count, before this very call allocates.
+        // The number that is left, before this call allocates.
         let mut left = [0; 16];
         let n = self.file.read_at(&mut left, 0)?;
         let left: u32 = std::str::from_utf8(&left[..n])?.trim().parse()?;

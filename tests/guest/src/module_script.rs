@@ -90,7 +90,7 @@ impl Checkout {
     fn built(name: &str) -> Result<Self> {
         let checkout = Self::new(name)?;
         fs::copy(&guest().ko, checkout.ko())?;
-        // What Kbuild leaves for modules_install.
+        // The file that Kbuild leaves for modules_install.
         fs::write(checkout.0.join("modules.order"), checkout.order()?)?;
         Ok(checkout)
     }

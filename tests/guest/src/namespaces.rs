@@ -297,7 +297,7 @@ fn ends_while_open() -> Result<()> {
             ),
         }
         let mut rest = Vec::new();
-        // What it says may be anything whole; that it returns is the point.
+        // It may return any whole rows, or none. The test is that it returns.
         let _ = begun.read_to_end(&mut rest);
     }
     drop(files);

@@ -90,7 +90,7 @@ fn shake_some(some: &[Opt], subject: &mut Subject, rng: &mut StdRng) -> usize {
             Some(value) => subject.give(opt, value),
             None => continue,
         };
-        // What is refused is not set: the comparison tells.
+        // An option that was refused is not set, as the comparison shows.
         set += usize::from(given.is_ok());
     }
     set
@@ -256,7 +256,7 @@ fn again_and_again() -> Result<()> {
                 };
                 match subject.give(opt, value) {
                     Err(err) if place < OF_THE_C_MODULE => return Err(err).context(opt.name),
-                    // What is refused is not set: the comparison tells.
+                    // An option that was refused is not set, as the comparison shows.
                     _ => (),
                 }
             }

@@ -551,7 +551,7 @@ fn compare(reader: &Reader, view: &View, root: [&View; 2]) -> Result<BTreeMap<St
         }
     }
     ensure!(compared > 30, "only {compared} sockets");
-    // What a timer ended meanwhile is in ours, which was read first, and in nothing else.
+    // A socket that a timer ended meanwhile is in our file, which was read first, and in no other.
     let [ours, kernels, diag] = [
         view.ours
             .keys()

@@ -141,7 +141,7 @@ impl<'ast> Visit<'ast> for Collector {
         visit::visit_path(self, path);
     }
 
-    /// What a macro is given is not parsed: its tokens are words here.
+    /// The arguments of a macro are not parsed: their tokens are words here.
     fn visit_macro(&mut self, item: &'ast Macro) {
         self.visit_path(&item.path);
         let tokens = item.tokens.to_string().replace("::", " :: ");
@@ -200,7 +200,7 @@ fn layer(file: &str) -> Option<usize> {
     Some(found.unwrap_or_else(|| panic!("{file}: no layer is called {folder}")))
 }
 
-/// What is wrong with the imports, each with the two files.
+/// The forbidden imports, each with the two files.
 fn mistakes(imports: &Imports) -> Vec<String> {
     let mut mistakes = Vec::new();
     for (file, imported) in imports {

@@ -91,7 +91,7 @@ fn the_map_has_the_top_level() {
         let entry = entry.expect("an entry");
         let name = entry.file_name().into_string().expect("a name");
         let is_folder = entry.file_type().expect("a type").is_dir();
-        // What git or a build has made.
+        // Files of git or of a build.
         if [".git", "target", "vendor"].contains(&name.as_str()) || name.starts_with(".tmp") {
             continue;
         }

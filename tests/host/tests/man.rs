@@ -205,7 +205,7 @@ fn the_readme_is_short() {
     assert!(count <= 200, "README.md has {count} lines");
 }
 
-/// What a tool says of a page, or `None` without the tool.
+/// The messages of a tool about a page. `None` without the tool.
 fn says(command: &str, arguments: &[&str], page: &str) -> Option<String> {
     let output = Command::new(command)
         .args(arguments)

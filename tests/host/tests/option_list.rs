@@ -31,7 +31,7 @@ const FUNCTIONS: [(&str, &str, &str); 5] = [
 /// The version that `left-out-options.txt` describes.
 const DESCRIBED: (u32, u32) = (7, 3);
 
-/// What the table names by something else than one option of the kernel.
+/// The entries of the table whose names are not those of an option of the kernel.
 const MADE_UP: [(&str, &str); 1] = [("TCP_AO", "TCP_AO_ADD_KEY")];
 
 fn project() -> PathBuf {

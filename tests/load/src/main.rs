@@ -396,7 +396,7 @@ fn main() -> Result<()> {
             }
             println!("selftests beside {READERS} readers:");
             for ((folder, command), before) in selftests(&only).zip(&before) {
-                // What depends on the time may fail once, beside readers that come first.
+                // A selftest that depends on the time may fail once beside readers.
                 for attempt in 1..=3 {
                     let outcome = tools.selftest(folder, command)?;
                     let is_same = before.is_no_better_than(&outcome);

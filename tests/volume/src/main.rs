@@ -690,7 +690,7 @@ impl Held {
         in_fresh(|| Ok(()))?;
         thread::sleep(Duration::from_secs(1));
         fs::write("/proc/sys/vm/drop_caches", "3")?;
-        // What is cached for each CPU is given back.
+        // The objects that each CPU has cached are given back.
         for cache in fs::read_dir("/sys/kernel/slab").context("/sys/kernel/slab")? {
             let _ = fs::write(cache?.path().join("shrink"), "1");
         }
@@ -806,7 +806,7 @@ fn main() -> Result<()> {
     klog::follow()?;
     ensure!(!table().is_empty(), "no options");
     let at_first = Held::now()?;
-    // What is made once, such as the modules of tunnels, is made now.
+    // Things that are made once, such as the modules of tunnels, are made now.
     println!("once, small:");
     all(Volume {
         sockets: (volume.sockets / 20).clamp(500, 5_000),

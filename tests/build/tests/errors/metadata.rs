@@ -98,7 +98,7 @@ impl Debian {
         self.0.path("cache/metadata").join(RELEASE)
     }
 
-    /// What there is where the metadata are made, without logs.
+    /// The files in the directory where metadata are made, without logs.
     fn made(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.0.path("cache/metadata"))
             .into_iter()

@@ -66,7 +66,7 @@ fn no_rpmbuild_and_no_cargo() {
     );
 }
 
-/// What the command needs is named before anything is built, and the way around it.
+/// The packages that the command needs are named before anything is built, and the way around them.
 #[test]
 fn nothing_to_link_with() {
     let machine = machine(FEDORA);

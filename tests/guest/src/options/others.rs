@@ -262,7 +262,7 @@ fn mptcp() -> Result<()> {
                         })
                         .collect();
                     ensure!(mine.len() == 1, "{what} to {role} has the rows {mine:?}");
-                    // What a subflow has is what its owner says, and nothing else.
+                    // A subflow has the options that its owner has, and no others.
                     let subflow = asked?;
                     ensure!(subflow == (many || what == "listener"), "{what} to {role}");
                     let kind = if what == "listener" {

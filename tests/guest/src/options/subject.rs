@@ -38,7 +38,7 @@ impl Fresh {
                     .map(|opt| {
                         let differs = matches!(opt.when, When::Differs | When::DiffersButEcn);
                         if differs && opt.is_on(plan, role) {
-                            // What the kernel does not know is not set.
+                            // An option that the kernel does not know is not set.
                             Ok(opt.text(&subject.socket, None).unwrap_or(None))
                         } else {
                             Ok(None)

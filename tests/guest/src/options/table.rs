@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::OnceLock;
 
-// What `libc` has no names for on every target.
+// Options for which `libc` lacks names on some target.
 const SO_RCVPRIORITY: c_int = 82;
 const SO_TIMESTAMP_NEW: c_int = 63;
 const SO_TIMESTAMPNS_NEW: c_int = 64;

@@ -458,7 +458,7 @@ mod tests {
         }
     }
 
-    /// What people type by habit.
+    /// Clusters of flags that users of ss type.
     #[test]
     fn clusters() {
         for args in [

@@ -36,7 +36,7 @@ impl Report<'_> {
     }
 }
 
-/// What a check does besides testing the rules.
+/// The work of a check besides testing the rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Needs {
     /// The states to which rules apply that name none.

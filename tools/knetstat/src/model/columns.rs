@@ -218,7 +218,7 @@ enum Source {
 #[derive(Clone, Debug)]
 pub struct Column(Source);
 
-/// What a column shows of a socket.
+/// The contents of a column in the row of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell<'a> {
     /// The socket has no such value.

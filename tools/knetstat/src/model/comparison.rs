@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What two reads show beside their sockets: whether they can be compared.
+//! Whether two reads of the files can be compared.
 //!
 //! A copy of the files has no header of ours. It may be of another network namespace, from before
 //! the last boot, or made with other rights, without which some options are hidden.
@@ -231,7 +231,7 @@ mod tests {
                     assert_eq!(events(filter, copies, false).len(), 1, "{filter}");
                 }
             }
-            // What else the filter tests decides.
+            // The other parts of the filter decide.
             assert!(events("sport = :1 or SO_MARK", copies, true).is_empty());
         }
         for filter in ["sport = :2 or SO_MARK", "not ( SO_MARK sport = :1 )"] {

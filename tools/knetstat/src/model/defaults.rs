@@ -60,7 +60,7 @@ impl DefaultValue {
     }
 }
 
-/// What a row says about an option.
+/// The value of an option, as far as the row of a socket shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting<'a> {
     /// The value, which the row shows, or which is the default.
@@ -152,7 +152,7 @@ impl Defaults {
         }
     }
 
-    /// What a row says about the option.
+    /// The value of the option, as far as a row shows it.
     pub fn on<'a>(&'a self, row: &Row<'a>) -> Setting<'a> {
         let shown = row.options.get(self.info.name);
         if let Some(shown) = shown.filter(|_| !self.is_withheld.get()) {

@@ -254,7 +254,7 @@ pub mod tests {
         vec![(name.to_owned(), count, undecided)]
     }
 
-    /// What the rules say of one connection.
+    /// The findings of the rules about one connection.
     fn connection(rest: &str) -> Vec<(String, usize, usize)> {
         let line = format!("0 0 192.0.2.1:22 198.51.100.7:40001 {rest},uid=0,ino=5");
         found(&[(TCP, &line, &[], false)])

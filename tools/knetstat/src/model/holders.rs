@@ -29,7 +29,7 @@ impl Ownerless {
     }
 }
 
-/// What can be found out again during a read of the files.
+/// The lookups that can be repeated during a read of the files.
 pub trait Again {
     /// Examines the processes.
     ///

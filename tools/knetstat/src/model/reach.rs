@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    /// What the advice adds is enough.
+    /// The flags that the advice adds are enough.
     #[test]
     fn advice_helps() {
         for info in crate::model::options::all() {

@@ -779,7 +779,7 @@ mod tests {
         ]
     }
 
-    /// What comes of a socket whose owners the copy does not contain.
+    /// The events of sockets whose owners the copy does not contain.
     #[test]
     fn filters_that_test_owners() {
         let changed = A.replace("TCP_NODELAY=0", "TCP_NODELAY=1");

@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::rc::Rc;
 
-/// How a column is printed.
+/// The form in which a column is printed.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     /// The width in a file. There, a row is printed before the next one is read.

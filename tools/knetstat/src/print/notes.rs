@@ -26,7 +26,7 @@ fn closed_note(count: usize) -> String {
 pub struct Notes<'a> {
     pub query: &'a Query,
     pub outcome: Outcome,
-    /// What the command did with rows that could not be parsed, such as `left out`.
+    /// The fate of rows that could not be parsed, such as `left out`.
     pub fate: &'a str,
     pub owners: Option<&'a Owners>,
 }

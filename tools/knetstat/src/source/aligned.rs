@@ -18,7 +18,7 @@ pub struct Aligned<R> {
     /// The buffer, in the middle of its allocation.
     bytes: Vec<u8>,
     buffer: Range<usize>,
-    /// What was read, and not consumed.
+    /// The bytes that were read, and not consumed.
     left: Range<usize>,
 }
 

@@ -268,8 +268,8 @@ pub fn write_netns(out: &mut impl Write, ino: Option<u64>) -> io::Result<()> {
 /// The line of a copy that stands for network namespaces which the copy lacks.
 const UNKNOWN_NETNS: &str = "net:[?]";
 
-/// What a line of a copy says about network namespaces; see [`Copied::Netns`]. `None` if it says
-/// nothing.
+/// The network namespace that a line of a copy names; see [`Copied::Netns`]. `None` if it names
+/// none.
 fn netns_of_line(line: &[u8]) -> Option<Option<u64>> {
     let line = str::from_utf8(line).ok()?;
     match linked_netns(line) {

@@ -27,7 +27,7 @@ const MADV_COLD: std::ffi::c_int = 20;
 /// The ID of kthreadd, the parent of all kernel threads, in the initial PID namespace.
 const KTHREADD: i32 = 2;
 
-/// What this process can see of other processes.
+/// The view that this process has of other processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sight {
     /// Whether `/proc` shows the PID namespace of this process. Otherwise its numbers mean other
@@ -46,7 +46,7 @@ pub struct Sight {
 /// The processes whose sockets are not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
-    /// What this process can see.
+    /// The view of this process.
     pub sight: Sight,
     /// The number of processes that this one may not examine.
     pub denied: usize,
@@ -57,7 +57,7 @@ pub struct Unseen {
     pub with_threads: usize,
 }
 
-/// What is known about a process that this one may not examine.
+/// The facts about a process that this one may not examine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
     /// It is a kernel thread or has ended, so it has no descriptors.
@@ -70,7 +70,7 @@ pub enum Denied {
 }
 
 impl Sight {
-    /// What this process can see in `/proc`, which was opened as `proc`.
+    /// The view of this process in `/proc`, which was opened as `proc`.
     pub fn of(proc: impl AsFd) -> io::Result<Self> {
         let status = Process::myself()
             .and_then(|me| me.status())
@@ -179,7 +179,7 @@ fn is_of_kernel(stat: &Stat) -> bool {
     StatFlags::from_bits_truncate(stat.flags).contains(StatFlags::PF_KTHREAD)
 }
 
-/// What is known about a process whose descriptors may not be listed. `is_own_namespace` is that of
+/// The facts about a process whose descriptors may not be listed. `is_own_namespace` is that of
 /// [`Sight`].
 pub fn denied(pid: i32, is_own_namespace: bool) -> Denied {
     match Process::new(pid).and_then(|process| process.stat()) {
