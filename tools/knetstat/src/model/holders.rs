@@ -61,7 +61,8 @@ pub struct Holding<'o, A> {
 struct Rescan {
     /// The number of reads before.
     reads: u64,
-    owners: Owners,
+    /// `None` if they could not be examined.
+    owners: Option<Owners>,
 }
 
 impl<'o, A: Again> Holding<'o, A> {
@@ -91,17 +92,20 @@ impl<'o, A: Again> Holding<'o, A> {
     /// The owners of a socket that had none when the processes were first examined.
     fn of_new(&self, ino: u64) -> Holders<'_> {
         let find = || {
-            let mut found = self
+            let owners = self
                 .rescans
                 .iter()
-                .map(|rescan| rescan.owners.of(Some(ino)));
+                .filter_map(|rescan| rescan.owners.as_ref());
+            let mut found = owners.map(|owners| owners.of(Some(ino)));
             found.find(|known| !known.is_empty())
         };
         let may_lack = || self.ownerless.may_lack(Some(ino));
         let mut known = find();
         if known.is_none() && may_lack() && self.is_newer_than_the_last_scan() {
             // If this fails, the owner stays unknown.
-            let _ = self.rescan();
+            let owners = self.rescan().ok();
+            let reads = self.again.reads();
+            self.rescans.push(Box::new(Rescan { reads, owners }));
             known = find();
         }
         Holders {
@@ -116,7 +120,8 @@ impl<'o, A: Again> Holding<'o, A> {
         reads != Some(self.again.reads()) && self.rescans.len() < MOST
     }
 
-    fn rescan(&self) -> Result<()> {
+    /// Examines the processes again, and takes note of the sockets without owners.
+    fn rescan(&self) -> Result<Owners> {
         let before = self
             .again
             .sockets(&|ino| self.owners.of(Some(ino)).is_empty())?;
@@ -126,11 +131,7 @@ impl<'o, A: Again> Holding<'o, A> {
             |ino: &u64| owners.of(Some(*ino)).is_empty() && !owners.may_lack(Some(*ino));
         let found = after.into_iter().filter(is_ownerless);
         self.ownerless.0.borrow_mut().extend(found);
-        self.rescans.push(Box::new(Rescan {
-            reads: self.again.reads(),
-            owners,
-        }));
-        Ok(())
+        Ok(owners)
     }
 }
 
