@@ -222,7 +222,8 @@ pub struct Metrics {
     pub rules: Option<OsString>,
     /// Replace FILE instead of printing to standard output
     ///
-    /// A reader of FILE sees the old contents or the new ones, never a part. `-` is standard output.
+    /// A reader of FILE sees the old contents or the new ones, never a part. FILE is a regular file, or
+    /// does not exist yet. `-` is standard output.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     #[command(flatten)]

@@ -2,64 +2,184 @@
 
 //! Replacement of a file: a reader sees the old contents or the new ones, never a part.
 
-use anyhow::{Context, Result};
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::Write;
+use anyhow::{bail, ensure, Context, Result};
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 
 /// Everyone may read the file, because the collector runs as another user.
 const MODE: u32 = 0o644;
 
+/// The number of names that are tried for the temporary file.
+const NAMES: u32 = 100;
+
 /// Writes a file below a temporary name in the same directory, and gives it its name.
 ///
 /// # Errors
 ///
-/// If this is impossible. The file is then what it was, and the temporary file is removed.
+/// If this is impossible, or if the name is that of something else than a regular file, such as a
+/// device. Whatever has the name is then what it was, and the temporary file is removed.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
+    let cannot_write = || format!("cannot write {}", path.display());
     let name = path.file_name().context("the name of a file is missing")?;
-    let mut temporary = name.to_owned();
-    // The collector reads files whose names end with .prom.
-    temporary.push(format!(".{}.tmp", process::id()));
-    let temporary = path.with_file_name(temporary);
-    let result = write(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
+    check(path).with_context(cannot_write)?;
+    let (temporary, file) = create(path, name).with_context(cannot_write)?;
+    let result = fill(file, contents).and_then(|()| fs::rename(&temporary, path));
     if result.is_err() {
         let _ = fs::remove_file(&temporary);
     }
-    result.with_context(|| format!("cannot write {}", path.display()))
+    result.with_context(cannot_write)
 }
 
-fn write(path: &Path, contents: &[u8]) -> std::io::Result<()> {
-    // A name that exists may be a link of another user.
+/// Fails unless this is the name of a regular file, or of none.
+fn check(path: &Path) -> Result<()> {
+    let kind = match fs::symlink_metadata(path) {
+        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(()),
+        found => found?.file_type(),
+    };
+    if kind.is_symlink() {
+        match fs::canonicalize(path) {
+            Ok(target) if target.is_file() => bail!(
+                "it is a symbolic link, which is not followed; give the path of the file itself: {}",
+                target.display()
+            ),
+            Ok(_) => {}
+            Err(_) => bail!("it is a symbolic link to a file that does not exist; remove the link"),
+        }
+    }
+    ensure!(!path.is_dir(), "it is a directory");
+    ensure!(
+        kind.is_file(),
+        "it is not a regular file, and only these are replaced; to write to it, leave --output out: \
+        knetstat metrics > {}",
+        path.display()
+    );
+    Ok(())
+}
+
+/// Creates the temporary file. A name that exists may be a link of another user, the file of another
+/// run, whose process may have the same ID in its PID namespace, or what is left of one.
+fn create(path: &Path, name: &OsStr) -> io::Result<(PathBuf, File)> {
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(MODE).open(path)?;
+    options.write(true).create_new(true).mode(MODE);
+    let mut created = Err(ErrorKind::AlreadyExists.into());
+    for attempt in 0..NAMES {
+        let mut temporary = name.to_owned();
+        // The collector reads files whose names end with .prom.
+        temporary.push(format!(".{}.{attempt}.tmp", process::id()));
+        let temporary = path.with_file_name(temporary);
+        created = options.open(&temporary).map(|file| (temporary, file));
+        match &created {
+            Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
+            _ => break,
+        }
+    }
+    created
+}
+
+/// Writes the contents to the disk, so that a crash after the rename leaves no empty file.
+fn fill(mut file: File, contents: &[u8]) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(MODE))?;
-    file.write_all(contents)
+    file.write_all(contents)?;
+    file.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    /// An empty directory, which is removed with what is in it.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let name = format!("knetstat-{name}-{}", process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        fn count(&self) -> usize {
+            fs::read_dir(&self.0).unwrap().count()
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
 
     #[test]
     fn files_are_replaced() {
-        let directory = std::env::temp_dir().join(format!("knetstat-replace-{}", process::id()));
-        fs::create_dir(&directory).unwrap();
-        let path = directory.join("a.prom");
+        let directory = Directory::new("replace");
+        let path = directory.0.join("a.prom");
         for contents in ["first", "second, which is longer", "3"] {
             replace(&path, contents.as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), contents);
             let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, MODE);
         }
-        // A directory cannot be replaced. Nothing else remains.
-        let taken = directory.join("b.prom");
-        fs::create_dir(&taken).unwrap();
-        let err = replace(&taken, b"x").unwrap_err();
-        assert!(format!("{err:#}").starts_with("cannot write "), "{err:#}");
-        assert_eq!(fs::read_dir(&directory).unwrap().count(), 2);
-        fs::remove_dir_all(&directory).unwrap();
-        assert!(replace(&path, b"x").is_err());
+        assert_eq!(directory.count(), 1);
+        // The directory is not there, or its name is that of a file.
+        let wrong = [directory.0.join("none/a.prom"), path.join("a.prom")];
+        // The rename fails.
+        let slash = directory.0.join("b.prom/");
+        for path in wrong.iter().chain([&slash]) {
+            let err = replace(path, b"x").unwrap_err();
+            assert!(format!("{err:#}").starts_with("cannot write "), "{err:#}");
+        }
+        assert_eq!(directory.count(), 1);
+    }
+
+    /// Only regular files are replaced. Others are what they were.
+    #[test]
+    fn other_files_are_kept() {
+        let directory = Directory::new("keep");
+        let path = |name: &str| directory.0.join(name);
+        fs::create_dir(path("directory")).unwrap();
+        fs::write(path("file"), "old").unwrap();
+        let _socket = UnixListener::bind(path("socket")).unwrap();
+        for (name, target) in [
+            ("link", path("file")),
+            ("null", "/dev/null".into()),
+            ("dangling", path("none")),
+        ] {
+            symlink(target, path(name)).unwrap();
+        }
+        let names = ["directory", "socket", "link", "null", "dangling"];
+        let kinds = || names.map(|name| fs::symlink_metadata(path(name)).unwrap().file_type());
+        let (before, count) = (kinds(), directory.count());
+        for (name, why) in [
+            ("directory", "it is a directory"),
+            ("socket", "it is not a regular file, "),
+            ("link", "it is a symbolic link, which is not followed; "),
+            ("null", "it is not a regular file, "),
+            ("dangling", "it is a symbolic link to a file that does not"),
+        ] {
+            let err = replace(&path(name), b"new").unwrap_err();
+            let expected = format!("cannot write {}: {why}", path(name).display());
+            assert!(format!("{err:#}").starts_with(&expected), "{err:#}");
+        }
+        assert_eq!((kinds(), directory.count()), (before, count));
+        assert_eq!(fs::read_to_string(path("file")).unwrap(), "old");
+    }
+
+    /// The temporary file of another run is neither written to nor removed.
+    #[test]
+    fn other_runs_are_left_alone() {
+        let directory = Directory::new("others");
+        let path = directory.0.join("a.prom");
+        let (others, own) = create(&path, path.file_name().unwrap()).unwrap();
+        fill(own, b"theirs").unwrap();
+        replace(&path, b"ours").unwrap();
+        assert_eq!(fs::read_to_string(&others).unwrap(), "theirs");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ours");
+        assert_eq!(directory.count(), 2);
     }
 }
