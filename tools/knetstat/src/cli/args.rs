@@ -123,14 +123,15 @@ pub enum Command {
     ///
     /// With --json, there is one object for each socket that breaks a rule, with the keys rule and
     /// severity and those of a socket. One for each rule follows, with rule, severity, message,
-    /// reason, source, offenders, undecided and reasons.
+    /// reason, source, offenders, undecided and reasons. If the filter could not be decided for some
+    /// sockets, the last object has only undecided and reasons.
     #[command(after_help = CHECK_STATUS)]
     Check(Check),
     /// Print the files of the module as they are, to be compared later with --since
     ///
     /// The copy has all files of one network namespace, as cat prints them, or with --all-netns those
     /// of each namespace after a line net:[INODE]. A line net:[?] stands for namespaces that could not
-    /// be examined.
+    /// be examined, and the last line is net:[end].
     Copy(Copy),
     /// Print numbers for monitoring, in the text format of OpenMetrics
     ///

@@ -401,25 +401,49 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
         keeps: !args.nagios,
     };
     let report = check::run(&mut query, &rules, needs)?;
-    let worst = report.worst();
     if args.nagios {
-        let state = Nagios::of(worst, report.is_undecided());
-        let gap = report.outcome.gap();
-        writeln!(out, "{}", state.line(&report.findings, report.checked, gap))?;
-        out.flush()?;
-        return Ok(ExitCode::from(state.status()));
+        return print_report(&report, None, query.is_strict, &mut out);
     }
     let format = format(list, &query, None, services);
-    match findings::print(&report.findings, report.checked, format, &mut out) {
-        // The verdict does not depend on who reads the rest.
-        Err(err) if err.kind() != io::ErrorKind::BrokenPipe => return Err(err.into()),
-        _ => {}
+    print_report(&report, Some(format), query.is_strict, &mut out)
+}
+
+/// Prints the report of a check in a format or, without one, as the line of a Nagios plugin. Returns
+/// the exit status.
+fn print_report(
+    report: &check::Report<'_>,
+    format: Option<Format>,
+    is_strict: bool,
+    out: &mut dyn Write,
+) -> Result<ExitCode> {
+    let check::Report {
+        findings,
+        checked,
+        outcome,
+    } = report;
+    let (worst, is_undecided) = (report.worst(), report.is_undecided());
+    let (printed, status) = match format {
+        None => {
+            let state = Nagios::of(worst, is_undecided);
+            let line = state.line(findings, *checked, outcome);
+            let printed = writeln!(out, "{line}").and_then(|()| out.flush());
+            (printed, state.status())
+        }
+        Some(format) => {
+            let status = match worst {
+                Some(_) => BROKEN,
+                None if is_strict && is_undecided => UNDECIDED,
+                None => 0,
+            };
+            let printed = findings::print(findings, *checked, outcome, format, out);
+            (printed, status)
+        }
+    };
+    match printed {
+        // The verdict does not depend on whether anyone reads the rest.
+        Err(err) if err.kind() != io::ErrorKind::BrokenPipe => Err(err.into()),
+        _ => Ok(ExitCode::from(status)),
     }
-    Ok(match worst {
-        Some(_) => ExitCode::from(BROKEN),
-        None if query.is_strict && report.is_undecided() => ExitCode::from(UNDECIDED),
-        None => ExitCode::SUCCESS,
-    })
 }
 
 /// Runs `copy`.
@@ -610,6 +634,7 @@ pub fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::findings::Search;
 
     fn parse(args: &[&str]) -> Cli {
         Cli::try_parse_from(std::iter::once(&"knetstat").chain(args))
@@ -717,6 +742,67 @@ mod tests {
             let mut out = Vec::new();
             write_to(file, "text", &mut out).unwrap();
             assert_eq!(out, b"text");
+        }
+    }
+
+    /// Standard output whose reader has closed it.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The exit status of a check is its verdict, even if nobody reads the output.
+    #[test]
+    fn verdicts_without_a_reader() {
+        let rule = |severity: &str| {
+            let text = format!(
+                "[[rule]]\nname = \"a\"\nmessage = \"m\"\nseverity = \"{severity}\"\n\
+                forbid = \"TCP_NODELAY\"\n"
+            );
+            Rules::parse("", &text, &Services::parse("")).unwrap()
+        };
+        let json = || Format::Json {
+            processes: false,
+            all_netns: false,
+            columns: None,
+        };
+        let text = || Format::Text {
+            layout: Box::new(Layout::new(None, false, false)),
+            has_header: true,
+        };
+        for (severity, count, unparsed, statuses) in [
+            ("critical", 1, 0, [2, BROKEN]),
+            ("warning", 1, 0, [1, BROKEN]),
+            ("warning", 0, 1, [3, UNDECIDED]),
+            ("warning", 0, 0, [0, 0]),
+        ] {
+            let rules = rule(severity);
+            let mut findings = Search::new(&rules, States::ALL, false).finish();
+            findings[0].count = count;
+            let report = check::Report {
+                findings,
+                checked: 1,
+                outcome: Outcome {
+                    unparsed,
+                    ..Outcome::default()
+                },
+            };
+            let [nagios, others] = statuses.map(|status| format!("{:?}", ExitCode::from(status)));
+            for (format, expected) in [
+                (None, nagios),
+                (Some(json()), others.clone()),
+                (Some(text()), others),
+            ] {
+                let status = print_report(&report, format, true, &mut Closed).unwrap();
+                assert_eq!(format!("{status:?}"), expected, "{severity} {count}");
+            }
         }
     }
 

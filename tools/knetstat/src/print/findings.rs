@@ -3,10 +3,11 @@
 //! The findings of `knetstat check`: as text, as JSON, and as the line of a Nagios plugin.
 
 use crate::model::findings::Finding;
+use crate::model::query::Outcome;
 use crate::model::rules::Severity;
 use crate::model::truth::Undecided;
 use crate::print::format::Format;
-use crate::print::json::{ReasonsObject, SocketObject};
+use crate::print::json::{ReasonsObject, SocketObject, UndecidedObject};
 use crate::print::layout::Layout;
 use crate::print::notes::counted;
 use anstyle::{AnsiColor, Style};
@@ -33,10 +34,11 @@ fn reasons(undecided: &Undecided) -> String {
     texts.join("; ")
 }
 
-/// Prints the findings in a format. `checked` is the number of sockets.
+/// Prints the findings in a format. `checked` is the number of sockets, and `outcome` that of the read.
 pub fn print(
     findings: &[Finding<'_>],
     checked: usize,
+    outcome: &Outcome,
     format: Format,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -51,7 +53,14 @@ pub fn print(
             processes,
             all_netns,
             ..
-        } => json(findings, processes, all_netns, out),
+        } => {
+            json(findings, processes, all_netns, out)?;
+            if let Some(object) = UndecidedObject::of(&outcome.undecided) {
+                serde_json::to_writer(&mut *out, &object)?;
+                out.write_all(b"\n")?;
+            }
+            out.flush()
+        }
     }
 }
 
@@ -209,7 +218,7 @@ fn json(
         serde_json::to_writer(&mut *out, &object)?;
         out.write_all(b"\n")?;
     }
-    out.flush()
+    Ok(())
 }
 
 /// The states of a Nagios plugin, which are its exit statuses.
@@ -251,9 +260,9 @@ impl Nagios {
         format!("KNETSTAT UNKNOWN - {}", line.replace('|', "/"))
     }
 
-    /// The line of a plugin: the state, the rules that are broken, those that are undecided, and the
-    /// number of offenders of each rule as performance data. `gap` is what was not checked.
-    pub fn line(self, findings: &[Finding<'_>], checked: usize, gap: Option<&str>) -> String {
+    /// The line of a plugin: the state, the rules that are broken, those that are undecided, the
+    /// sockets that were not checked, and the number of offenders of each rule as performance data.
+    pub fn line(self, findings: &[Finding<'_>], checked: usize, outcome: &Outcome) -> String {
         let mut parts = Vec::new();
         for finding in findings.iter().filter(|finding| finding.count > 0) {
             let sockets = counted(finding.count, "socket", "sockets");
@@ -269,7 +278,16 @@ impl Nagios {
                 counted(checked, "socket", "sockets")
             ));
         }
-        parts.extend(gap.map(str::to_owned));
+        if outcome.undecided.sockets > 0 {
+            let sockets = counted(outcome.undecided.sockets, "socket", "sockets");
+            let reasons = outcome.undecided.reasons();
+            let reasons: Vec<_> = reasons.map(|(reason, _)| reason.name()).collect();
+            parts.push(format!(
+                "filter undecided: {sockets} ({})",
+                reasons.join(", ")
+            ));
+        }
+        parts.extend(outcome.gap().map(str::to_owned));
         let values = findings
             .iter()
             .map(|finding| format!("{}={}", finding.rule.name, finding.count));
@@ -291,6 +309,7 @@ pub mod tests {
     use crate::model::row::Row;
     use crate::model::rules::Rules;
     use crate::model::states::States;
+    use crate::model::truth::{Reason, Truth};
     use crate::source::process::tests::owner;
     use crate::source::services::Services;
 
@@ -314,6 +333,10 @@ forbid = "TCP_NODELAY"
 
     /// The output for two connections, one of which breaks a rule.
     fn printed(format: Format) -> String {
+        printed_after(&Outcome::default(), format)
+    }
+
+    fn printed_after(outcome: &Outcome, format: Format) -> String {
         let rules = Rules::parse("", RULES, &Services::parse("")).unwrap();
         let mut search = Search::new(&rules, States::DEFAULT, true);
         let owners = [owner()];
@@ -331,16 +354,30 @@ forbid = "TCP_NODELAY"
         }
         let checked = search.checked();
         let mut out = Vec::new();
-        print(&search.finish(), checked, format, &mut out).unwrap();
+        print(&search.finish(), checked, outcome, format, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
+    /// The outcome of a read whose filter could not be decided for two sockets.
+    fn undecided() -> Outcome {
+        let mut outcome = Outcome::default();
+        for reason in [Reason::Owners, Reason::Hidden] {
+            outcome.undecided.count(Truth::unknown(reason));
+        }
+        outcome
+    }
+
     pub fn objects() -> Vec<serde_json::Value> {
-        let text = printed(Format::Json {
+        objects_after(&Outcome::default())
+    }
+
+    fn objects_after(outcome: &Outcome) -> Vec<serde_json::Value> {
+        let format = Format::Json {
             processes: true,
             all_netns: false,
             columns: None,
-        });
+        };
+        let text = printed_after(outcome, format);
         let objects = text.lines().map(serde_json::from_str);
         objects.collect::<Result<_, _>>().unwrap()
     }
@@ -369,6 +406,32 @@ forbid = "TCP_NODELAY"
                     "offenders": 0, "undecided": 0, "reasons": {},
                 }),
             ]
+        );
+    }
+
+    /// The filter of the sockets that are checked may be undecided, too.
+    #[test]
+    fn undecided_filters() {
+        let (none, some) = (objects(), objects_after(&undecided()));
+        assert_eq!(some[..none.len()], none);
+        assert_eq!(
+            some[none.len()..],
+            [serde_json::json!({"undecided": 2, "reasons": {"owners": 1, "hidden": 1}})]
+        );
+        assert_eq!(
+            Nagios::Unknown.line(&[], 7, &undecided()),
+            "KNETSTAT UNKNOWN - no rule is broken by 7 sockets, \
+            filter undecided: 2 sockets (hidden, owners) | "
+        );
+        let outcome = Outcome {
+            closed: 1,
+            ..undecided()
+        };
+        assert_eq!(
+            Nagios::Unknown.line(&[], 0, &outcome),
+            "KNETSTAT UNKNOWN - no rule is broken by 0 sockets, \
+            filter undecided: 2 sockets (hidden, owners), \
+            some network namespaces could not be read | "
         );
     }
 
@@ -410,7 +473,7 @@ forbid = "TCP_NODELAY"
             let worst = broken.map(|one| one.rule.severity).max();
             let undecided = findings.iter().any(|one| one.undecided.sockets > 0);
             let state = Nagios::of(worst, undecided);
-            (state.status(), state.line(findings, 7, None))
+            (state.status(), state.line(findings, 7, &Outcome::default()))
         };
         assert_eq!(
             line(&findings),
@@ -419,8 +482,7 @@ forbid = "TCP_NODELAY"
                 "KNETSTAT OK - no rule is broken by 7 sockets | off=0 both=0 none=0".to_owned()
             )
         );
-        let unknown = crate::model::truth::Truth::unknown(crate::model::truth::Reason::Cut);
-        findings[1].undecided.count(unknown);
+        findings[1].undecided.count(Truth::unknown(Reason::Cut));
         assert_eq!(
             line(&findings),
             (

@@ -141,11 +141,8 @@ impl Printer for JsonPrinter<'_> {
     }
 
     fn undecided(&mut self, undecided: &Undecided) -> io::Result<()> {
-        if undecided.sockets > 0 {
-            self.line(&UndecidedObject {
-                undecided: undecided.sockets,
-                reasons: ReasonsObject(undecided),
-            })?;
+        if let Some(object) = UndecidedObject::of(undecided) {
+            self.line(&object)?;
         }
         self.out.flush()
     }
@@ -446,9 +443,19 @@ struct BeganObject<'a> {
 
 /// The last object, if the filter could not be decided for some sockets.
 #[derive(Serialize)]
-struct UndecidedObject<'a> {
+pub struct UndecidedObject<'a> {
     undecided: usize,
     reasons: ReasonsObject<'a>,
+}
+
+impl<'a> UndecidedObject<'a> {
+    /// The object, unless the filter was decided for all sockets.
+    pub fn of(undecided: &'a Undecided) -> Option<Self> {
+        (undecided.sockets > 0).then_some(Self {
+            undecided: undecided.sockets,
+            reasons: ReasonsObject(undecided),
+        })
+    }
 }
 
 /// The number of undecided sockets by reason.
