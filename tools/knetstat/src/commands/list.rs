@@ -59,6 +59,7 @@ pub fn run(query: &Query, view: &View, printer: &mut dyn Printer) -> Result<Outc
             Entry::Unparsed { file, line } => {
                 printer.unparsed(file, line)?;
             }
+            Entry::Closed { .. } => {}
         }
         Ok(())
     })?;

@@ -5,7 +5,7 @@
 use crate::model::event::{Event, Report};
 use crate::model::query::{Outcome, Query};
 use crate::model::tracker::Tracker;
-use crate::print::notes::{bound_note, undecided_note, Notes};
+use crate::print::notes::{bound_note, undecided_note, Gaps, Notes};
 use crate::print::printer::Printer;
 use crate::print::stdout::say;
 use crate::source::files::is_loaded;
@@ -30,6 +30,7 @@ pub fn run(
     if let Some(note) = bound_note(query, &tracker.outcome) {
         say(note);
     }
+    let mut gaps = Gaps::of(&tracker.outcome);
     // The reasons that were reported.
     let mut reported = tracker.outcome.undecided;
     printer.undecided(&reported)?;
@@ -44,6 +45,7 @@ pub fn run(
             }
             events => events?,
         };
+        gaps.grown(&tracker.outcome).iter().for_each(say);
         let undecided = tracker.outcome.undecided;
         if undecided.has_more_reasons_than(&reported) {
             reported = undecided;

@@ -52,6 +52,17 @@ impl Key {
         }
     }
 
+    /// The number of the network namespace, if several are read; see [`Netns::id`].
+    pub fn netns_id(&self) -> Option<u64> {
+        self.netns.as_ref().map(|netns| netns.id())
+    }
+
+    /// This key in a network namespace.
+    pub fn within(self, netns: &Rc<Netns>) -> Self {
+        let netns = Some(netns.slim());
+        Self { netns, ..self }
+    }
+
     /// The key of a socket without an inode.
     pub fn ends(row: &Row<'_>) -> Self {
         let end = |endpoint: &Endpoint<'_>| (endpoint.address, endpoint.port);

@@ -99,7 +99,7 @@ impl From<Truth> for Verdict {
     }
 }
 
-/// A line of a file.
+/// A line of a file, or the lack of them.
 pub enum Entry<'a> {
     Row {
         row: &'a Row<'a>,
@@ -113,6 +113,8 @@ pub enum Entry<'a> {
     },
     /// A line that cannot be parsed.
     Unparsed { file: File, line: &'a [u8] },
+    /// A network namespace whose files, or some of them, cannot be read.
+    Closed { netns: &'a Rc<Netns> },
 }
 
 /// Where a line is from.
@@ -235,11 +237,17 @@ impl Query {
             let is_there = files::read(file, needle, &reads, take)?;
             outcome.files += usize::from(is_there);
         }
+        let mut closed = Vec::new();
         if self.all_netns {
             outcome.may_lack_netns = owners.is_some_and(|owners| owners.unseen.is_any());
             for netns in namespaces.iter().skip(1) {
-                self.read_other(netns, needle, &reads, &mut outcome, &mut pass)?;
+                let is_read = self.read_other(netns, needle, &reads, &mut outcome, &mut pass)?;
+                closed.extend((!is_read).then_some(netns));
             }
+        }
+        outcome.closed = closed.len();
+        for netns in closed {
+            take(Entry::Closed { netns })?;
         }
         Ok(outcome)
     }
@@ -254,7 +262,8 @@ impl Query {
         Holding::new(owners, &self.ownerless, again)
     }
 
-    /// Passes each line of the files in another network namespace to `pass`.
+    /// Passes each line of the files in another network namespace to `pass`. Returns whether all of
+    /// them could be read.
     fn read_other<'n>(
         &self,
         netns: &'n Rc<Netns>,
@@ -262,11 +271,10 @@ impl Query {
         reads: &Reads,
         outcome: &mut Outcome,
         pass: &mut impl FnMut((File, Option<&'n Rc<Netns>>), &[u8], &mut Outcome) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         for file in self.files.iter().copied() {
             let Ok(opened) = netns.open(file) else {
-                outcome.closed += 1;
-                return Ok(());
+                return Ok(false);
             };
             // A namespace that is gone has no sockets.
             if let Some(opened) = opened {
@@ -275,7 +283,7 @@ impl Query {
                 })?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Passes each line of a copy of the files to `take`. `show` gets the rows of all files, even of
@@ -441,6 +449,7 @@ mod tests {
                     format!("{} {} {passes}", row.file.name(), row.local.port)
                 }
                 Entry::Unparsed { file, .. } => format!("{} unparsed", file.name()),
+                Entry::Closed { .. } => panic!("a copy has no such namespaces"),
             });
             Ok(())
         };

@@ -27,12 +27,14 @@ use crate::model::event::{continues, ends, Event, Key, Snapshot};
 use crate::model::query::{Entry, Outcome, Query, Verdict};
 use crate::model::row::Row;
 use crate::model::truth::{Reasons, Truth};
-use crate::source::copy::Namespaces;
+use crate::source::copy;
+use crate::source::namespaces::Netns;
 use crate::source::process::Owners;
 use anyhow::Result;
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
+use std::rc::Rc;
 
 /// The sockets of one key. There is one, except for the subflows of an MPTCP connection.
 type Group<T> = SmallVec<[T; 1]>;
@@ -44,11 +46,47 @@ pub struct Tracker {
     has_begun: bool,
     /// Whether sockets are kept for which the filter cannot be decided.
     keeps_undecided: bool,
+    namespaces: Namespaces,
     /// Facts about the last read.
     pub outcome: Outcome,
     /// The events of the last read that have happened only if the filter selected the socket before,
     /// which cannot be decided. The outcome does not count their sockets.
     pub undecided: Vec<(Event, Truth)>,
+}
+
+/// The network namespaces of the last read, if several are read. The sets have their numbers; see
+/// [`Netns::id`].
+#[derive(Debug, Default)]
+struct Namespaces {
+    all: Vec<Rc<Netns>>,
+    /// Those that the last read could not read.
+    closed: HashSet<u64>,
+    /// Those that no read could read. If one can, its sockets are not new.
+    unknown: HashSet<u64>,
+}
+
+impl Namespaces {
+    /// Takes note of the namespaces of a read that has ended.
+    fn end(&mut self, all: &[Rc<Netns>]) {
+        let before: HashSet<_> = self.all.iter().map(|netns| netns.id()).collect();
+        let (closed, unknown) = (&self.closed, &self.unknown);
+        let is_unknown = |id: &&u64| unknown.contains(*id) || !before.contains(*id);
+        self.unknown = closed.iter().filter(is_unknown).copied().collect();
+        self.all = all.iter().map(Netns::slim).collect();
+    }
+
+    /// The namespaces that had another number in the last read, each with that number.
+    fn renumbered<'n>(&self, now: &'n [Rc<Netns>]) -> Vec<(u64, &'n Rc<Netns>)> {
+        let is_hidden = |netns: &Rc<Netns>| netns.ino.is_none();
+        if !self.all.iter().chain(now).any(is_hidden) {
+            return Vec::new();
+        }
+        let pairs = self.all.iter().filter_map(|before| {
+            let same = now.iter().find(|now| now.is_renumbered(before))?;
+            Some((before.id(), same))
+        });
+        pairs.collect()
+    }
 }
 
 /// A socket of the last read.
@@ -97,11 +135,22 @@ impl Tracker {
     }
 
     /// Reads all rows. Returns the events since the last read; the first read returns none.
+    ///
+    /// The sockets in a network namespace that cannot be read are still there. If no read could read it
+    /// so far, the sockets that are found in it are not new.
     pub fn read(&mut self, query: &Query, owners: Option<&Owners>) -> Result<Vec<Event>> {
-        self.read_and_show(query, owners, |_| {})
+        let namespaces = owners.map_or(&[][..], |owners| &owners.namespaces);
+        self.renumber(namespaces);
+        let mut reading = Reading::new(self);
+        let outcome = query.read_all(owners, |entry| reading.entry(entry))?;
+        let events = reading.end();
+        self.namespaces.end(namespaces);
+        self.outcome = outcome;
+        Ok(events)
     }
 
-    /// Like [`Tracker::read`], but also passes each row to `show`, even if it does not pass.
+    /// Like [`Tracker::read`], but passes each row to `show`, even if it does not pass. The last read was
+    /// of a copy, and the sockets in a network namespace that cannot be read count as gone.
     pub fn read_and_show(
         &mut self,
         query: &Query,
@@ -109,11 +158,14 @@ impl Tracker {
         mut show: impl FnMut(&Row<'_>),
     ) -> Result<Vec<Event>> {
         let mut reading = Reading::new(self);
-        let outcome = query.read_all(owners, |entry| {
-            if let Entry::Row { row, .. } = entry {
-                show(row);
+        let outcome = query.read_all(owners, |entry| match entry {
+            Entry::Closed { .. } => Ok(()),
+            entry => {
+                if let Entry::Row { row, .. } = entry {
+                    show(row);
+                }
+                reading.entry(entry)
             }
-            reading.entry(entry)
         })?;
         let events = reading.end();
         self.outcome = outcome;
@@ -127,7 +179,7 @@ impl Tracker {
         copy: impl BufRead,
         query: &Query,
         owners: Option<&Owners>,
-        namespaces: &mut Namespaces,
+        namespaces: &mut copy::Namespaces,
         show: impl FnMut(&Row<'_>),
     ) -> Result<Vec<Event>> {
         self.keeps_undecided = query.filter.tests_owners();
@@ -137,6 +189,25 @@ impl Tracker {
         let events = reading.end();
         self.outcome = outcome;
         Ok(events)
+    }
+
+    /// Moves the sockets of the network namespaces that have another number now.
+    fn renumber(&mut self, now: &[Rc<Netns>]) {
+        for (before, netns) in self.namespaces.renumbered(now) {
+            let sockets = std::mem::take(&mut self.sockets).into_iter();
+            let moved = sockets.map(|(key, group)| match key.netns_id() == Some(before) {
+                true => (key.within(netns), group),
+                false => (key, group),
+            });
+            self.sockets = moved.collect();
+            if self.namespaces.unknown.remove(&before) {
+                self.namespaces.unknown.insert(netns.id());
+            }
+            let mut all = self.namespaces.all.iter_mut();
+            if let Some(old) = all.find(|netns| netns.id() == before) {
+                *old = netns.slim();
+            }
+        }
     }
 
     fn insert(&mut self, key: Key, text: Box<str>, selected: Selected) {
@@ -181,6 +252,7 @@ impl<'a> Reading<'a> {
             known.is_seen = false;
         }
         tracker.undecided.clear();
+        tracker.namespaces.closed.clear();
         Self {
             tracker,
             events: Vec::new(),
@@ -190,8 +262,10 @@ impl<'a> Reading<'a> {
     }
 
     fn entry(&mut self, entry: Entry<'_>) -> Result<()> {
-        if let Entry::Row { row, verdict, .. } = entry {
-            self.row(row, verdict);
+        match entry {
+            Entry::Row { row, verdict, .. } => self.row(row, verdict),
+            Entry::Closed { netns } => _ = self.tracker.namespaces.closed.insert(netns.id()),
+            Entry::Unparsed { .. } => {}
         }
         Ok(())
     }
@@ -315,10 +389,14 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The sockets that this read has not found. The tracker forgets them.
+    /// The sockets that this read has not found, although it could. The tracker forgets them.
     fn gone(&mut self) -> Vec<Gone> {
         let mut gone = Vec::new();
+        let closed = &self.tracker.namespaces.closed;
         self.tracker.sockets.retain(|key, group| {
+            if key.netns_id().is_some_and(|id| closed.contains(&id)) {
+                return true;
+            }
             let was_alone = group.len() == 1;
             group.retain(|known| {
                 if !known.is_seen {
@@ -363,9 +441,11 @@ impl<'a> Reading<'a> {
             }
         }
         for (key, group) in std::mem::take(&mut self.new) {
+            let unknown = &self.tracker.namespaces.unknown;
+            let is_new = key.netns_id().is_none_or(|id| !unknown.contains(&id));
             for new in group.into_iter().filter(|new| new.truth.is_true()) {
-                self.events
-                    .push(Event::Came(key.snapshot(new.text.clone())));
+                let came = is_new.then(|| Event::Came(key.snapshot(new.text.clone())));
+                self.events.extend(came);
                 self.tracker.insert(key.clone(), new.text, Selected::YES);
             }
         }
@@ -430,8 +510,8 @@ mod tests {
     use crate::model::row::tests::{LISTENER, TCP, UDP};
     use crate::model::row::Endpoint;
     use crate::model::truth::Reason;
+    use crate::source::namespaces::tests::example;
     use proptest::prelude::*;
-    use std::collections::HashSet;
 
     const A: &str = "0 0 10.0.0.1:22 10.0.0.2:40001 ESTB TCP_NODELAY=0,SO_LINGER=5s,uid=0,ino=7";
 
@@ -455,7 +535,7 @@ mod tests {
             events = reading.end();
         }
         let passing = readings[1].iter().filter(|line| !line.starts_with('!'));
-        let passing: std::collections::HashSet<_> = passing.collect();
+        let passing: HashSet<_> = passing.collect();
         assert_eq!(tracker.count(), passing.len(), "{readings:?}");
         events
     }
@@ -691,6 +771,100 @@ mod tests {
             second([&[&moved], &[A]]),
             ["changed local=0.0.0.0:*->10.0.0.1:22"]
         );
+    }
+
+    /// The events of a read, with the inode of each socket. The rows of a namespace are `None` if it
+    /// cannot be read.
+    fn round(tracker: &mut Tracker, found: &[(&Rc<Netns>, Option<&[u64]>)]) -> Vec<String> {
+        let namespaces: Vec<_> = found.iter().map(|(netns, _)| Rc::clone(netns)).collect();
+        tracker.renumber(&namespaces);
+        let mut reading = Reading::new(tracker);
+        for (netns, inos) in found {
+            let Some(inos) = inos else {
+                reading.entry(Entry::Closed { netns }).unwrap();
+                continue;
+            };
+            for ino in *inos {
+                let line = A.replace("ino=7", &format!("ino={ino}"));
+                let row = Row::parse(TCP, line.as_bytes()).unwrap();
+                let netns = Some(*netns);
+                reading.row(&Row { netns, ..row }, Truth::True.into());
+            }
+        }
+        let events = reading.end();
+        tracker.namespaces.end(&namespaces);
+        let told = events.iter().map(|event| {
+            let ino = event.latest().row().unwrap().ino.unwrap();
+            format!("{} {ino}", event.name())
+        });
+        told.collect()
+    }
+
+    /// If a network namespace cannot be read for some time, nothing has happened to its sockets. What
+    /// happened meanwhile is reported when it can be read again.
+    #[test]
+    fn namespaces_that_cannot_be_read() {
+        let [one, other] = [5, 6].map(|ino| example(Some(ino), &[], &[]));
+        let mut tracker = Tracker::default();
+        for (of_one, of_other, expected) in [
+            (Some(&[1, 2][..]), Some(&[3][..]), &[][..]),
+            (None, Some(&[3]), &[]),
+            (None, Some(&[4]), &["went 3", "came 4"]),
+            (Some(&[1, 2]), Some(&[4]), &[]),
+            (None, None, &[]),
+            (Some(&[2, 7]), None, &["went 1", "came 7"]),
+            (Some(&[2, 7]), Some(&[]), &["went 4"]),
+        ] {
+            let found = round(&mut tracker, &[(&one, of_one), (&other, of_other)]);
+            assert_eq!(found, expected, "{of_one:?} {of_other:?}");
+        }
+        // It is gone.
+        assert_eq!(
+            round(&mut tracker, &[(&other, Some(&[]))]),
+            ["went 2", "went 7"]
+        );
+        // The first read could not read one of them, and a later one is new.
+        let late = example(Some(8), &[], &[]);
+        let mut tracker = Tracker::default();
+        for (of_one, of_late, expected) in [
+            (None, None, &[][..]),
+            (None, Some(&[1][..]), &["came 1"]),
+            (Some(&[2][..]), None, &[]),
+            (None, Some(&[1]), &[]),
+            (
+                Some(&[3]),
+                Some(&[4]),
+                &["went 1", "went 2", "came 3", "came 4"],
+            ),
+        ] {
+            let is_late_there = of_one.is_some() || of_late.is_some();
+            let found = [(&one, of_one), (&late, of_late)];
+            let found = round(&mut tracker, &found[..1 + usize::from(is_late_there)]);
+            assert_eq!(found, expected, "{of_one:?} {of_late:?}");
+        }
+    }
+
+    /// A network namespace remains the same if its inode becomes known, or is hidden again.
+    #[test]
+    fn namespaces_whose_inode_is_seen_later() {
+        // The module's file in both is the same.
+        let hidden = example(None, &[], &[]);
+        let seen = example(Some(5), &["blue"], &[]);
+        assert_ne!(hidden, seen);
+        let mut tracker = Tracker::default();
+        for (netns, inos, expected) in [
+            (&hidden, Some(&[1][..]), &[][..]),
+            (&seen, Some(&[1]), &[]),
+            (&hidden, Some(&[1, 2]), &["came 2"]),
+            (&seen, None, &[]),
+            (&hidden, Some(&[2]), &["went 1"]),
+        ] {
+            assert_eq!(round(&mut tracker, &[(netns, inos)]), expected);
+        }
+        let mut tracker = Tracker::default();
+        for (netns, inos) in [(&hidden, None), (&seen, None), (&hidden, Some(&[1][..]))] {
+            assert!(round(&mut tracker, &[(netns, inos)]).is_empty());
+        }
     }
 
     /// From the request to TIMW, a connection is one socket.

@@ -22,6 +22,34 @@ fn closed_note(count: usize) -> String {
     format!("cannot read {namespaces}: entering {them} needs CAP_SYS_ADMIN; run as root")
 }
 
+/// The numbers of network namespaces and rows that the last read of `--watch` has left out.
+#[derive(Debug, Default)]
+pub struct Gaps {
+    closed: usize,
+    unparsed: usize,
+}
+
+impl Gaps {
+    pub fn of(outcome: &Outcome) -> Self {
+        Self {
+            closed: outcome.closed,
+            unparsed: outcome.unparsed,
+        }
+    }
+
+    /// The notes on numbers that have grown since the last read.
+    pub fn grown(&mut self, outcome: &Outcome) -> Vec<String> {
+        let before = std::mem::replace(self, Self::of(outcome));
+        let unparsed =
+            (self.unparsed > before.unparsed).then(|| unparsed_note(self.unparsed, LEFT_OUT));
+        let closed = (self.closed > before.closed).then(|| closed_note(self.closed));
+        unparsed.into_iter().chain(closed).collect()
+    }
+}
+
+/// The fate of rows that a tracker cannot parse.
+const LEFT_OUT: &str = "left out";
+
 /// The notes on one read of the files.
 pub struct Notes<'a> {
     pub query: &'a Query,
@@ -199,7 +227,7 @@ impl<'a> Notes<'a> {
         Self {
             query,
             outcome: tracker.outcome,
-            fate: "left out",
+            fate: LEFT_OUT,
             owners,
         }
     }
@@ -242,7 +270,7 @@ impl<'a> Notes<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{bound_note, owners_note, undecided_note, unparsed_note, unreachable_note};
+    use super::{bound_note, owners_note, undecided_note, unparsed_note, unreachable_note, Gaps};
     use crate::model::filter::Filter;
     use crate::model::query::{Outcome, Query};
     use crate::model::states::States;
@@ -440,6 +468,36 @@ mod tests {
                 1: the module hides this option from readers without CAP_NET_ADMIN; run as root\n    \
                 2: there are more groups than a row shows"
         );
+    }
+
+    /// A gap is reported when it opens or grows, not at each read.
+    #[test]
+    fn gaps_that_open_later() {
+        let outcome = |closed, unparsed| Outcome {
+            closed,
+            unparsed,
+            ..Outcome::default()
+        };
+        let mut gaps = Gaps::of(&outcome(1, 0));
+        for (closed, unparsed, expected) in [
+            (1, 0, &[][..]),
+            (2, 0, &["cannot read 2 network namespaces"]),
+            (2, 0, &[]),
+            (1, 3, &["cannot parse 3 rows"]),
+            (
+                2,
+                4,
+                &["cannot parse 4 rows", "cannot read 2 network namespaces"],
+            ),
+            (0, 0, &[]),
+            (1, 0, &["cannot read 1 network namespace"]),
+        ] {
+            let notes = gaps.grown(&outcome(closed, unparsed));
+            assert_eq!(notes.len(), expected.len(), "{notes:?}");
+            for (note, expected) in notes.iter().zip(expected) {
+                assert!(note.starts_with(expected), "{notes:?}");
+            }
+        }
     }
 
     #[test]

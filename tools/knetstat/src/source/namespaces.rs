@@ -106,6 +106,13 @@ impl Netns {
         self.ino.or(self.file).unwrap_or_default()
     }
 
+    /// Whether `other`, which was found before or after this one, is the same namespace, although its
+    /// inode was seen only once. The number of the namespace then differs.
+    pub fn is_renumbered(&self, other: &Self) -> bool {
+        let is_same = self.file.is_some() && self.file == other.file;
+        is_same && self.ino.is_some() != other.ino.is_some()
+    }
+
     /// The name, or the inode of a namespace without a name. `None` if neither is known.
     pub fn name(&self) -> Option<String> {
         let first = self.names.first().cloned();
