@@ -392,7 +392,7 @@ impl Column {
                 Ok(cgroup) => Place::of(cgroup).map_or(Cell::Nothing, Cell::Place),
                 Err(reason) => Cell::Unknown(reason),
             },
-            Content::Cgroup => match place::find(row, owners) {
+            Content::Cgroup => match place::find_cgroup(row, owners) {
                 Ok(cgroup) => Cell::Cgroup(cgroup),
                 Err(reason) => Cell::Unknown(reason),
             },

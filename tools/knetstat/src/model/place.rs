@@ -17,7 +17,7 @@ pub fn container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<Place<'a>> {
     cgroup(row, owners).and_then(|cgroup| Place::of(cgroup))
 }
 
-/// Like [`cgroup`], but says why it is not known.
+/// Like [`cgroup`], but says why the container is not known.
 ///
 /// # Errors
 ///
@@ -37,7 +37,22 @@ pub fn find<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Re
     }
 }
 
-/// The control group that gives the container of a socket; see [`container`].
+/// The control group of a socket: that of a process that has it open. If no process is known, it is
+/// that of all processes in the network namespace. Those of a container may be in several.
+///
+/// # Errors
+///
+/// The reason, as filters have it.
+pub fn find_cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Reason> {
+    let found = find(row, owners)?;
+    let is_only = || row.netns.is_some_and(|netns| netns.cgroups.len() == 1);
+    match owners.is_empty() && !is_only() {
+        true => Err(Reason::Shared),
+        false => Ok(found),
+    }
+}
+
+/// A control group that gives the container of a socket; see [`container`].
 pub fn cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<&'a Rc<Cgroup>> {
     // Processes may inherit a socket, for example from systemd.
     let rank = |cgroup: &&Rc<Cgroup>| match &cgroup.container {
@@ -86,6 +101,50 @@ impl fmt::Display for Place<'_> {
         match self.telling_hostname() {
             Some(hostname) => write!(f, "({})", word(hostname)),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::columns::{are_known, Column, Key};
+    use crate::model::row::tests::TCP;
+    use crate::model::truth::Truth;
+    use crate::source::namespaces::tests::example;
+
+    /// A socket without owners is in no control group that only one of several processes is in.
+    #[test]
+    fn control_groups_without_owners() {
+        const WEB: &str = "/lxc.payload.web";
+        const SSHD: &str = "/lxc.payload.web/system.slice/sshd.service";
+        const NGINX: &str = "/system.slice/nginx.service";
+        let text = |path: &str| Key::Text(path.to_owned());
+        for (cgroups, container, cgroup) in [
+            (&[WEB][..], text("lxc:web"), text(WEB)),
+            (&[WEB, SSHD], text("lxc:web"), Key::Unknown),
+            (&[NGINX], text("systemd:nginx.service"), text(NGINX)),
+            (&["/"], Key::Nothing, text("/")),
+            (&[WEB, NGINX], Key::Unknown, Key::Unknown),
+            (&[], Key::Unknown, Key::Unknown),
+        ] {
+            let netns = example(Some(5), &[], cgroups);
+            let row = Row::parse(TCP, b"0 0 1.2.3.4:5 1.2.3.4:6 TIMW").unwrap();
+            let row = Row {
+                netns: Some(&netns),
+                ..row
+            };
+            let columns = ["container", "cgroup"].map(|name| Column::parse(name).unwrap());
+            let keys = columns.each_ref().map(|column| column.key(&row, &[]));
+            assert_eq!(keys, [container, cgroup], "{cgroups:?}");
+            let are_all_known = match keys.contains(&Key::Unknown) {
+                true => Truth::unknown(Reason::Shared),
+                false => Truth::True,
+            };
+            assert_eq!(are_known(&columns, &row, &[]), are_all_known);
+            // The process that has it open decides.
+            let owners = [Owner::new("sshd", 7, 3).in_cgroup(SSHD)];
+            assert_eq!(columns[1].key(&row, &owners), text(SSHD));
         }
     }
 }

@@ -388,10 +388,11 @@ impl<'a> SocketObject<'a> {
         let place = place::container(row, owners).filter(|_| all_netns);
         let lacks_owners = processes && owners.is_empty() && row.may_lack_owners;
         let lacks_place = all_netns && place::find(row, owners).is_err();
+        let cgroup = place::find_cgroup(row, owners);
         let unknown = [
             ("processes", lacks_owners),
             ("container", lacks_place),
-            ("cgroup", lacks_place),
+            ("cgroup", all_netns && cgroup.is_err()),
         ];
         let unknown = unknown.into_iter().filter(|(_, is_it)| *is_it);
         Self {
@@ -402,7 +403,7 @@ impl<'a> SocketObject<'a> {
                 .filter(|_| all_netns)
                 .map(|netns| NetnsObject::of(netns)),
             container: place.map(ContainerObject::of),
-            cgroup: place::find(row, owners)
+            cgroup: cgroup
                 .ok()
                 .filter(|_| all_netns)
                 .map(|cgroup| &*cgroup.path),
@@ -1138,6 +1139,30 @@ mod tests {
                 "unknown": ["recv_q"],
             })]
         );
+    }
+
+    /// If no process is known, the control group of one of several processes is not that of the socket.
+    #[test]
+    fn control_groups_without_owners() {
+        const WEB: &str = "/lxc.payload.web";
+        for (cgroups, cgroup, unknown) in [
+            (&[WEB][..], Some(WEB), None),
+            (&[WEB, "/lxc.payload.web/a"], None, Some(["cgroup"])),
+        ] {
+            let netns = example(Some(5), &[], cgroups);
+            let row = Row {
+                netns: Some(&netns),
+                ..Row::parse(TCP, b"0 0 1.2.3.4:5 1.2.3.4:6 TIMW").unwrap()
+            };
+            let mut out = Vec::new();
+            let mut printer = JsonPrinter::new(Box::new(&mut out), false, true);
+            printer.row(&row, b"", &[]).unwrap();
+            drop(printer);
+            let socket: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(socket["container"]["id"], "web");
+            assert_eq!(socket["cgroup"], serde_json::json!(cgroup));
+            assert_eq!(socket["unknown"], serde_json::json!(unknown));
+        }
     }
 
     /// The section "JSON" of knetstat(8) lists every key and no other. `--help` lists every key of
