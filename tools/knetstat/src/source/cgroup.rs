@@ -23,6 +23,11 @@
 //! systemd-nspawn may also run in a unit of another name, such as `container@NAME.service` of NixOS. Its
 //! control group is `UNIT/payload`, and systemd-machined(8) knows the name of the container.
 //!
+//! Except for ctr, LXC and systemd-nspawn, these runtimes give an OCI runtime such as runc the name of a control
+//! group for systemd as `SLICE:PREFIX:ID`. If the OCI runtime was told to use cgroupfs instead, it takes
+//! this for a path, for example below the control group of containerd:
+//! `containerd.service/kubepods-burstable-podUID.slice:cri-containerd:ID`.
+//!
 //! Kubernetes puts the containers of a pod into `kubepods-...-podUID.slice` or `podUID`. In the
 //! former, systemd requires that the hyphens of the UID are underscores.
 
@@ -241,7 +246,9 @@ fn container(path: &str) -> Option<Container> {
 /// The container that a part of a path names. `before` and `after` are the parts beside it.
 fn of_part(part: &str, before: &str, after: Option<&str>) -> Option<(Runtime, String)> {
     let unit = part.strip_suffix(".scope");
-    if let Some((prefix, id)) = unit.unwrap_or(part).rsplit_once('-') {
+    let of_unit = unit.unwrap_or(part).rsplit_once('-');
+    let for_systemd = for_systemd(part).map(|(_, prefix, id)| (prefix, id));
+    if let Some((prefix, id)) = for_systemd.or(of_unit) {
         let runtime = match prefix {
             "docker" => Some(Runtime::Docker),
             "cri-containerd" | "nerdctl" => Some(Runtime::Containerd),
@@ -278,6 +285,13 @@ fn of_part(part: &str, before: &str, after: Option<&str>) -> Option<(Runtime, St
     Some((Runtime::Nspawn, readable(name).into_owned()))
 }
 
+/// The slice, the prefix and the ID in `SLICE:PREFIX:ID`.
+fn for_systemd(part: &str) -> Option<(&str, &str, &str)> {
+    let (slice, rest) = part.split_once(':')?;
+    let (prefix, id) = rest.split_once(':')?;
+    Some((slice, prefix, id))
+}
+
 /// Whether this is the ID of a container.
 fn is_id(text: &str) -> bool {
     text.len() == ID && text.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -285,6 +299,7 @@ fn is_id(text: &str) -> bool {
 
 /// The UID of the pod that a part of a path names.
 fn pod_uid(part: &str) -> Option<String> {
+    let part = for_systemd(part).map_or(part, |(slice, ..)| slice);
     let slice = part.strip_suffix(".slice");
     let uid = match slice {
         Some(slice) => {
@@ -392,6 +407,28 @@ mod tests {
                 "containerd",
                 HEX,
                 true,
+            ),
+            // The names for systemd, as paths of cgroupfs.
+            (
+                "/system.slice/containerd.service/kubepods-burstable-podUUU.slice:cri-containerd:HEX",
+                "containerd",
+                HEX,
+                true,
+            ),
+            ("/kubepods-besteffort-podUUU.slice:cri-containerd:HEX", "containerd", HEX, true),
+            ("/kubepods-podUUU.slice:cri-containerd:HEX/init.scope", "containerd", HEX, true),
+            ("/kubepods-burstable-podUUU.slice:crio:HEX", "cri-o", HEX, true),
+            ("/kubepods-podUUU.slice:docker:HEX", "docker", HEX, true),
+            ("/system.slice/system.slice:docker:HEX", "docker", HEX, false),
+            ("/system.slice:nerdctl:HEX", "containerd", HEX, false),
+            ("/machine.slice:libpod:HEX", "podman", HEX, false),
+            // A step of docker build, whose ID is shorter.
+            ("/system.slice/system.slice:docker:jvifp9a6b1lxa1kuw8bwfcovf", "", "", false),
+            (
+                "/system.slice/containerd.service/a:cri-containerd:4f797c",
+                "systemd",
+                "containerd.service",
+                false,
             ),
             ("/system.slice/nerdctl-HEX.scope", "containerd", HEX, false),
             ("/default/HEX", "containerd", HEX, false),
@@ -501,6 +538,12 @@ mod tests {
             "12:cpuset:/\n11:memory:/docker/{HEX}\n1:name=systemd:/docker/{HEX}\n0::/system.slice/d.service\n"
         );
         let docker = format!("/docker/{HEX}");
+        let for_systemd = format!(
+            "11:memory:/kubepods-pod{UID}.slice:cri-containerd:{HEX}\n\
+            1:name=systemd:/system.slice/containerd.service\n"
+        );
+        let path_for_systemd = for_systemd.lines().next().unwrap();
+        let path_for_systemd = path_for_systemd.strip_prefix("11:memory:").unwrap();
         for (text, expected) in [
             (
                 "0::/system.slice/nginx.service\n",
@@ -509,6 +552,7 @@ mod tests {
             (&of_version_1, Some(docker.as_str())),
             ("2:cpu:/\n1:name=systemd:/init.scope\n", Some("/init.scope")),
             ("0::/a:b\n", Some("/a:b")),
+            (&for_systemd, Some(path_for_systemd)),
             ("", None),
         ] {
             assert_eq!(path(text), expected, "{text}");
