@@ -137,21 +137,35 @@ impl Netns {
     ///
     /// # Errors
     ///
-    /// If the namespace must be entered, and this process may not.
+    /// If the namespace must be entered, and this process may not. If the file cannot be opened.
     pub fn open(&self, file: File) -> io::Result<Option<fs::File>> {
+        // The error of a member that is still there, if no other one helps.
+        let mut denied = None;
         for member in &self.members {
             let net = PathBuf::from(format!("/proc/{member}/net"));
-            let opened = found(fs::File::open(net.join(file.name())))?;
+            let opened = match found(fs::File::open(net.join(file.name()))) {
+                Ok(opened) => opened,
+                Err(err) => {
+                    denied = Some(err);
+                    continue;
+                }
+            };
             // The process may have ended, and another one may have its ID now.
             if inode(&net.join(FILE.name())) == self.file {
                 return Ok(opened);
             }
         }
-        if self.kept_by.is_empty() {
-            return Ok(None);
+        let entered = match self.kept_by.is_empty() {
+            true => None,
+            false => {
+                let opened = self.within(|| fs::File::open(of_this_thread(file)));
+                found(opened.and_then(|opened| opened))?
+            }
+        };
+        match denied {
+            Some(err) if entered.is_none() => Err(err),
+            _ => Ok(entered),
         }
-        let opened = self.within(|| fs::File::open(of_this_thread(file)));
-        found(opened.and_then(|opened| opened))
     }
 
     /// Runs `run` on a thread that has entered this namespace. No process enters it.
@@ -217,12 +231,15 @@ fn found(opened: io::Result<fs::File>) -> io::Result<Option<fs::File>> {
     }
 }
 
-/// Whether this error means that the process of a file in `/proc` has ended, or that a file which kept
-/// a namespace is another one now.
+/// Whether this error means that the process of a file in `/proc` has ended, that its namespace ends
+/// (ENXIO), or that a file which kept a namespace is another one now.
 fn is_gone(err: &io::Error) -> bool {
     let code = err.raw_os_error();
-    err.kind() == io::ErrorKind::NotFound
-        || matches!(code, Some(libc::ESRCH | libc::EINVAL | libc::ENOTDIR))
+    let is_other = matches!(
+        code,
+        Some(libc::ESRCH | libc::ENXIO | libc::EINVAL | libc::ENOTDIR)
+    );
+    err.kind() == io::ErrorKind::NotFound || is_other
 }
 
 /// A file of the module in the namespace of this thread.
@@ -495,6 +512,47 @@ pub mod tests {
         }
         for paths in [&[][..], &[gone], &[other], &[gone, other]] {
             assert!(keep(paths).handle().is_err(), "{paths:?}");
+        }
+    }
+
+    /// A member that cannot be looked into does not hide the others. One that has ended is no error.
+    #[test]
+    fn several_members() {
+        // A path that is too long stands for a process that this one may not look into.
+        let denied = "9".repeat(5000);
+        let denied = denied.as_str();
+        let with = |members: &[&str]| Netns {
+            members: members.iter().map(|member| (*member).to_owned()).collect(),
+            file: inode(&Path::new("/proc/self/net").join(FILE.name())),
+            ..Netns::default()
+        };
+        let gone = "0";
+        for members in [
+            &["self"][..],
+            &[denied, "self"],
+            &["self", denied],
+            &[denied, gone, "self"],
+            &[gone],
+            &[],
+        ] {
+            assert!(with(members).open(FILE).is_ok(), "{members:?}");
+        }
+        let err = with(&[denied]).open(FILE).unwrap_err();
+        assert_eq!(err.raw_os_error(), Some(libc::ENAMETOOLONG));
+    }
+
+    #[test]
+    fn errors_of_what_is_gone() {
+        for (code, expected) in [
+            (libc::ENOENT, true),
+            (libc::ESRCH, true),
+            // The last process in the namespace has just ended.
+            (libc::ENXIO, true),
+            (libc::EACCES, false),
+            (libc::EPERM, false),
+            (libc::EMFILE, false),
+        ] {
+            assert_eq!(is_gone(&io::Error::from_raw_os_error(code)), expected);
         }
     }
 
