@@ -635,6 +635,11 @@ fn since_a_copy() -> Result<()> {
     );
     let of_user = fs::read_to_string(user)?;
     ensure!(!of_user.contains(&line), "{of_user}");
+    // A copy whose end is missing, although its last line is whole.
+    let cut = copy.strip_suffix("net:[end]\n").context("no end")?;
+    let cut_off = Copied(Path::new("/tmp").join(name("cut")));
+    fs::write(&cut_off.0, cut)?;
+    let cut_off = cut_off.0.to_str().context("a path")?;
 
     listener.set_keepalive(true)?;
     let [first, second] = sockets;
@@ -731,6 +736,10 @@ fn since_a_copy() -> Result<()> {
         (
             &["--all-netns", "--since", "/dev/null"],
             "not a copy of the files",
+        ),
+        (
+            &["--all-netns", "--since", cut_off],
+            "the end of the copy is missing",
         ),
     ] {
         let refused = said_by(&[], args)?;

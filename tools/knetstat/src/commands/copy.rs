@@ -11,8 +11,8 @@ use anyhow::Result;
 use std::fs;
 use std::io::{self, Write};
 
-/// Prints the files of the query, with their headers. Those of each network namespace follow a line
-/// that names it, if there are several.
+/// Prints the files of the query, with their headers. If there may be several network namespaces, the
+/// files of each follow a line that names it, and the last line marks the end.
 pub fn run(query: &Query, out: &mut impl Write) -> Result<()> {
     let owners = query.owners(false)?;
     let mut own = Vec::new();
@@ -49,6 +49,7 @@ pub fn run(query: &Query, out: &mut impl Write) -> Result<()> {
     if owners.unseen.is_any() || hidden + outcome.closed > 0 {
         files::write_netns(out, None)?;
     }
+    files::write_end(out)?;
     out.flush()?;
     if hidden > 0 {
         let namespaces = counted(hidden, "network namespace", "network namespaces");

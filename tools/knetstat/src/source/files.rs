@@ -21,6 +21,11 @@ const BUFFER: usize = 128 << 10;
 /// The error for a copy without a header.
 const NO_COPY: &str = "not a copy of the files; make one: knetstat copy > FILE";
 
+/// The error for a copy of several network namespaces that has no end.
+const NO_END: &str =
+    "the end of the copy is missing: knetstat copy did not finish, or was an older \
+    version; make the copy again";
+
 /// One of the four files of the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct File {
@@ -220,25 +225,30 @@ pub enum Copied<'a> {
 
 /// Passes each line of a copy of the files to `take`, except headers. In a copy, which cat(1) makes,
 /// the files follow each other. In a copy of several network namespaces, the files of each follow a
-/// line that names it, as the link `/proc/PID/ns/net` does.
+/// line that names it, as the link `/proc/PID/ns/net` does, and a line marks the end.
 ///
 /// # Errors
 ///
-/// If the copy cannot be read, is not a copy of the files, or is cut off.
+/// If the copy cannot be read, is not a copy of the files, or is cut off. In a copy of one namespace,
+/// this is noticed only within a line.
 pub fn read_copy(
     mut copy: impl BufRead,
     mut take: impl FnMut(Copied<'_>) -> Result<()>,
 ) -> Result<()> {
     let (mut netid, mut is_copy) = (None, false);
+    let (mut needs_end, mut has_ended) = (false, false);
     let mut line = Vec::new();
     while copy.read_until(b'\n', &mut line)? > 0 {
         let whole = line
             .strip_suffix(b"\n")
             .context("the last line is incomplete; make the copy again")?;
-        if let Some(header) = Netid::of_header(whole) {
+        ensure!(!has_ended, "lines follow its end; make the copy again");
+        if whole == END.as_bytes() {
+            has_ended = true;
+        } else if let Some(header) = Netid::of_header(whole) {
             (netid, is_copy) = (Some(header), true);
         } else if let Some(netns) = netns_of_line(whole) {
-            (netid, is_copy) = (None, true);
+            (netid, is_copy, needs_end) = (None, true, true);
             take(Copied::Netns(netns))?;
         } else {
             let file = File {
@@ -250,6 +260,7 @@ pub fn read_copy(
         line.clear();
     }
     ensure!(is_copy, NO_COPY);
+    ensure!(has_ended || !needs_end, NO_END);
     Ok(())
 }
 
@@ -264,6 +275,18 @@ pub fn write_netns(out: &mut impl Write, ino: Option<u64>) -> io::Result<()> {
         None => writeln!(out, "{UNKNOWN_NETNS}"),
     }
 }
+
+/// Writes the line that marks the end of a copy of several network namespaces.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_end(out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{END}")
+}
+
+/// The line that marks the end of a copy of several network namespaces.
+const END: &str = "net:[end]";
 
 /// The line of a copy that stands for network namespaces which the copy lacks.
 const UNKNOWN_NETNS: &str = "net:[?]";
@@ -362,5 +385,41 @@ mod tests {
             assert_eq!(netns_of_line(line), Some(ino));
         }
         assert_eq!(netns_of_line(ROW.as_bytes()), None);
+    }
+
+    /// A copy of several namespaces that was cut off is noticed, also between two lines.
+    #[test]
+    fn ends_of_copies() {
+        let header = "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options";
+        let one = format!("{header}\n{ROW}\n{header}\n");
+        let mut all = Vec::new();
+        for ino in [Some(5), Some(6), None] {
+            write_netns(&mut all, ino).unwrap();
+            all.extend(one.bytes());
+        }
+        let lines = |copy: &[u8]| {
+            let (mut namespaces, mut rows) = (0, 0);
+            let read = read_copy(copy, |line| {
+                match line {
+                    Copied::Netns(_) => namespaces += 1,
+                    Copied::Row(..) => rows += 1,
+                }
+                Ok(())
+            });
+            read.map(|()| (namespaces, rows))
+                .map_err(|err| err.to_string())
+        };
+        assert_eq!(lines(one.as_bytes()), Ok((0, 1)));
+        for (end, _) in all.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
+            assert_eq!(lines(&all[..=end]), Err(NO_END.to_owned()));
+        }
+        write_end(&mut all).unwrap();
+        assert_eq!(lines(&all), Ok((3, 3)));
+        assert!(lines(&all[..all.len() - 1])
+            .unwrap_err()
+            .contains("incomplete"));
+        all.extend(b"net:[7]\n");
+        assert!(lines(&all).unwrap_err().contains("follow its end"));
+        assert_eq!(lines(b"net:[end]\n"), Err(NO_COPY.to_owned()));
     }
 }
