@@ -65,7 +65,10 @@ pub fn cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<&'a Rc<Cgroup>> 
     }
     let netns = row.netns.filter(|netns| netns.is_whole)?;
     netns.container()?;
-    netns.cgroups.first()
+    // The container is the same for all of them, but the host name may be known only for some.
+    let mut groups = netns.cgroups.iter();
+    let named = groups.find(|group| group.hostname().is_some());
+    named.or(netns.cgroups.first())
 }
 
 /// A container or a unit, with the host name that processes in it see.
@@ -81,7 +84,7 @@ impl<'a> Place<'a> {
         let container = cgroup.container.as_ref()?;
         Some(Self {
             container,
-            hostname: cgroup.hostname.as_deref(),
+            hostname: cgroup.hostname(),
         })
     }
 

@@ -617,8 +617,7 @@ mod tests {
         let in_docker = example(Some(5), &["blue", "red"], &[&docker]);
         assert_eq!(printed(&in_docker, &[]), "blue docker:4f797c539e6c");
         let named = |hostname: &str, names: &[&str]| {
-            let mut cgroup = Cgroup::at(&docker);
-            cgroup.hostname = Some(hostname.into());
+            let cgroup = Cgroup::at(&docker).with_hostname(hostname);
             let mut netns = Rc::into_inner(example(Some(5), names, &[])).unwrap();
             netns.cgroups.push(Rc::new(cgroup));
             Rc::new(netns)

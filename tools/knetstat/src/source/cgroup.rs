@@ -34,9 +34,9 @@
 use crate::source::text::readable;
 use nix::sched::{setns, CloneFlags};
 use nix::unistd::gethostname;
-use std::fs;
+use std::cell::OnceCell;
 use std::hash::{Hash, Hasher};
-use std::thread;
+use std::{fs, io, thread};
 
 /// The length of the ID of a container: 32 bytes in hexadecimal digits.
 const ID: usize = 64;
@@ -51,9 +51,12 @@ pub struct Cgroup {
     pub path: Box<str>,
     /// The container or, if it is none, the unit of systemd.
     pub container: Option<Container>,
-    /// The host name that processes in it see, if it was looked up.
-    pub hostname: Option<Box<str>>,
+    hostname: Hostname,
 }
+
+/// The host name that the processes of a container see. `None` in the cell if no process will reveal it.
+#[derive(Debug, Default)]
+struct Hostname(OnceCell<Option<Box<str>>>);
 
 /// Control groups are the same if their paths are.
 impl PartialEq for Cgroup {
@@ -122,30 +125,52 @@ impl Cgroup {
         path(&String::from_utf8_lossy(&text)).map(Into::into)
     }
 
-    /// The control group of this path, in which no host name was looked up.
+    /// The control group of this path, if no other file says whose it is.
     pub fn at(path: &str) -> Self {
         Self {
             path: path.into(),
             container: container(path),
-            hostname: None,
+            hostname: Hostname::default(),
         }
     }
 
-    /// The control group of this path, with the host name of its container, in which this process is.
-    pub fn with_process(path: &str, pid: i32) -> Self {
+    /// The control group of this path on this machine.
+    pub fn here(path: &str) -> Self {
         let mut group = Self::at(path);
         if group.container.as_ref().is_some_and(Container::is_unit) {
             let machine = payload_units(path).find_map(machine);
             group.container = machine.or(group.container);
         }
-        if group
-            .container
-            .as_ref()
-            .is_some_and(|found| !found.is_unit())
-        {
-            group.hostname = hostname(pid).map(Into::into);
-        }
         group
+    }
+
+    /// The host name that processes in it see, if it was looked up and found.
+    pub fn hostname(&self) -> Option<&str> {
+        self.hostname.0.get()?.as_deref()
+    }
+
+    /// Looks up the host name that a process in it sees, unless it is known. The group of a unit has
+    /// none.
+    pub fn look_up_hostname(&self, pid: i32) {
+        self.look_up(|| hostname(pid));
+    }
+
+    fn look_up(&self, hostname: impl FnOnce() -> io::Result<Option<Box<str>>>) {
+        let is_unit = self.container.as_ref().is_none_or(Container::is_unit);
+        if is_unit || self.hostname.0.get().is_some() {
+            return;
+        }
+        // The next process may reveal it.
+        if let Ok(found) = hostname() {
+            self.hostname.0.get_or_init(|| found);
+        }
+    }
+
+    /// This control group with a host name.
+    #[cfg(test)]
+    pub fn with_hostname(self, name: &str) -> Self {
+        self.look_up(|| Ok(Some(name.into())));
+        self
     }
 
     /// Whether this is the control group `path`, or one below it.
@@ -157,16 +182,21 @@ impl Cgroup {
 }
 
 /// The host name that a process sees. `None` if this process may not enter its UTS namespace, which
-/// needs CAP_SYS_ADMIN.
-fn hostname(pid: i32) -> Option<String> {
+/// needs CAP_SYS_ADMIN, so that other processes would not help.
+///
+/// # Errors
+///
+/// If the process has ended, or if this process may not examine it.
+fn hostname(pid: i32) -> io::Result<Option<Box<str>>> {
+    let uts = fs::File::open(format!("/proc/{pid}/ns/uts"))?;
     let enter = || {
-        let uts = fs::File::open(format!("/proc/{pid}/ns/uts")).ok()?;
         setns(uts, CloneFlags::CLONE_NEWUTS).ok()?;
         gethostname().ok()?.into_string().ok()
     };
     // Only a thread enters it, and it ends here.
     let entered = thread::scope(|scope| scope.spawn(enter).join());
-    entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    let entered = entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    Ok(entered.map(Into::into))
 }
 
 /// The units of systemd that have a subgroup `payload` in a path, the innermost first.
@@ -510,6 +540,38 @@ mod tests {
             });
             assert_eq!(found(&fill(path)), expected, "{path}");
         }
+    }
+
+    /// A process that has ended does not reveal the host name of its container, but another one may.
+    #[test]
+    fn hostnames() {
+        type Found = io::Result<Option<Box<str>>>;
+        let ended = || -> Found { Err(io::ErrorKind::NotFound.into()) };
+        let found = |name: &str| -> Found { Ok(Some(name.into())) };
+        let container = Cgroup::at(&format!("/docker/{HEX}"));
+        for (result, expected) in [
+            (ended(), None),
+            (ended(), None),
+            (found("web-1"), Some("web-1")),
+            // It is looked up once.
+            (found("web-2"), Some("web-1")),
+            (ended(), Some("web-1")),
+        ] {
+            container.look_up(|| result);
+            assert_eq!(container.hostname(), expected);
+        }
+        // Without the right to enter namespaces, no other process is tried.
+        let container = Cgroup::at(&format!("/docker/{HEX}"));
+        container.look_up(|| Ok(None));
+        container.look_up(|| unreachable!());
+        assert_eq!(container.hostname(), None);
+        for unit in ["/system.slice/nginx.service", "/"] {
+            Cgroup::at(unit).look_up(|| unreachable!());
+        }
+        assert!(hostname(i32::MAX).is_err());
+        let own = hostname(std::process::id().try_into().unwrap()).unwrap();
+        let expected = gethostname().unwrap();
+        assert!(own.is_none_or(|own| *own == *expected.to_str().unwrap()));
     }
 
     #[test]

@@ -348,9 +348,9 @@ fn is_container(cgroup: &Cgroup, text: &str) -> Truth {
     let Some(container) = &cgroup.container else {
         return Truth::False;
     };
-    match &cgroup.hostname {
+    match cgroup.hostname() {
         _ if container.is(text) => Truth::True,
-        Some(hostname) => (**hostname == *text || *unescape(text) == *hostname.as_bytes()).into(),
+        Some(hostname) => (*hostname == *text || *unescape(text) == *hostname.as_bytes()).into(),
         None if container.is_unit() || looks_like_id(text) => Truth::False,
         None => Truth::unknown(Reason::Hostname),
     }

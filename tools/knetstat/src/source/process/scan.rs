@@ -161,8 +161,9 @@ impl<'a> Scan<'a> {
         self.namespaces.as_ref()?;
         let path = Cgroup::path_of(pid)?;
         let known = self.cgroups.entry(path);
-        let made = known.or_insert_with_key(|path| Rc::new(Cgroup::with_process(path, pid)));
-        Some(Rc::clone(made))
+        let group = known.or_insert_with_key(|path| Rc::new(Cgroup::here(path)));
+        group.look_up_hostname(pid);
+        Some(Rc::clone(group))
     }
 
     /// Adds the network namespaces of a process and of its threads, and those that are mounted where
