@@ -38,6 +38,7 @@ pub fn run(
         if query.is_strict && !tracker.outcome.is_certain() || !timer.wait()? {
             return Ok(tracker.outcome);
         }
+        query.renew();
         let mut now = query.owners(false)?;
         let events = match tracker.read(query, now.as_ref()) {
             Err(_) if !is_loaded() => {

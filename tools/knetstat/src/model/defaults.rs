@@ -17,6 +17,7 @@ use crate::source::files::{Family, File, Netid};
 use crate::source::fresh::{sysctl, FreshSocket, Refusal};
 use crate::source::namespaces::Netns;
 use crate::source::rights;
+use elsa::FrozenVec;
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::net::IpAddr;
@@ -118,9 +119,12 @@ impl Class {
     }
 }
 
-/// The defaults of an option in each class. The kernel is asked once for each, when it is needed.
+/// The defaults of an option in each class. The kernel is asked for each when it is needed, once in each
+/// round.
 pub struct Defaults {
     pub info: &'static Info,
+    /// The number of the round.
+    round: Cell<u64>,
     /// The defaults in the network namespace of this process. Others keep them with their namespace.
     own: InNetns,
     /// Whether the option counts as hidden, even if a row shows it.
@@ -137,15 +141,47 @@ impl fmt::Debug for Defaults {
 /// The defaults in a network namespace.
 #[derive(Debug, Default)]
 struct InNetns {
-    values: [OnceCell<DefaultValue>; CLASSES],
+    values: [Asked; CLASSES],
     /// Whether the module hides the option from this process.
     is_hidden: OnceCell<bool>,
+}
+
+/// A default that the kernel is asked for again in each round, because a sysctl may have changed it.
+#[derive(Default)]
+struct Asked {
+    /// The different values in their order. The last one counts; others may still be in use.
+    values: FrozenVec<Box<DefaultValue>>,
+    /// The round in which the kernel was asked last.
+    round: Cell<u64>,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Asked").field(&self.values.last()).finish()
+    }
+}
+
+impl Asked {
+    /// The value in a round.
+    fn value(&self, round: u64, ask: impl FnOnce() -> DefaultValue) -> &DefaultValue {
+        let last = self.values.last();
+        if let Some(last) = last.filter(|_| self.round.get() == round) {
+            return last;
+        }
+        let now = ask();
+        self.round.set(round);
+        match last {
+            Some(last) if *last == now => last,
+            _ => self.values.push_get(Box::new(now)),
+        }
+    }
 }
 
 impl Defaults {
     pub fn new(info: &'static Info) -> Self {
         Self {
             info,
+            round: Cell::new(0),
             own: InNetns::default(),
             is_withheld: Cell::new(false),
             failure: OnceCell::new(),
@@ -192,6 +228,11 @@ impl Defaults {
         of_netns.unwrap_or(&self.own)
     }
 
+    /// Begins a round: the kernel is asked again.
+    pub fn renew(&self) {
+        self.round.set(self.round.get() + 1);
+    }
+
     /// Takes the option for hidden, whatever rows show: in one of several reads, it was.
     pub fn withhold(&self) {
         self.is_withheld.set(true);
@@ -223,7 +264,7 @@ impl Defaults {
     /// The default of the sockets of a class in a network namespace, or in that of this process.
     pub fn of_class<'a>(&'a self, netns: Option<&'a Rc<Netns>>, class: Class) -> &'a DefaultValue {
         let value = &self.within(netns).values[class.index()];
-        value.get_or_init(|| {
+        value.value(self.round.get(), || {
             let info = self.info;
             let found = match netns {
                 None => Ok(find(info, class)),
@@ -258,6 +299,12 @@ impl Default for Differences {
 }
 
 impl Differences {
+    /// See [`Defaults::renew`].
+    pub fn renew(&self) {
+        let known = self.0.iter().filter_map(OnceCell::get);
+        known.for_each(|defaults| defaults.renew());
+    }
+
     /// Whether a row shows this value of an option although it is the default.
     fn is_default(&self, row: &Row<'_>, name: &str, value: &str) -> bool {
         let Some(info) = options::by_name(name) else {
@@ -593,6 +640,52 @@ mod tests {
         found.sort_unstable();
         expected.sort_unstable();
         assert_eq!(found, expected);
+    }
+
+    /// The kernel is asked once in each round. A value that is in use remains.
+    #[test]
+    fn rounds() {
+        let asked = Asked::default();
+        let first = asked.value(0, || known("1"));
+        assert!(std::ptr::eq(first, asked.value(0, || unreachable!())));
+        assert!(std::ptr::eq(first, asked.value(1, || known("1"))));
+        assert_eq!(*asked.value(2, || known("2")), known("2"));
+        assert_eq!(*asked.value(2, || unreachable!()), known("2"));
+        assert_eq!(*asked.value(3, || known("1")), known("1"));
+        assert_eq!(*first, known("1"));
+    }
+
+    /// The name of the test that runs in a network namespace of its own.
+    const OTHER: &str = "model::defaults::tests::in_another_namespace";
+
+    #[test]
+    #[ignore = "runs in a user namespace that owns its network namespace"]
+    fn in_another_namespace() {
+        let set = |seconds: &str| {
+            std::fs::write("/proc/sys/net/ipv4/tcp_keepalive_time", seconds).unwrap();
+        };
+        let defaults = Defaults::new(by_name("TCP_KEEPIDLE").unwrap());
+        let found = || defaults.of_class(None, Class::fresh(TCP)).text();
+        set("100");
+        assert_eq!(found(), Some("100"));
+        set("200");
+        assert_eq!(found(), Some("100"));
+        defaults.renew();
+        assert_eq!(found(), Some("200"));
+    }
+
+    /// A sysctl that was changed counts from the next round on.
+    #[test]
+    fn sysctls_that_change() {
+        let unshare = || std::process::Command::new("unshare");
+        let is_allowed = unshare().args(["-rn", "true"]).status();
+        if !is_allowed.is_ok_and(|status| status.success()) {
+            return eprintln!("skipped: unshare -rn fails");
+        }
+        let mut test = unshare();
+        test.arg("-rn").arg(std::env::current_exe().unwrap());
+        let status = test.args(["--exact", "--ignored", OTHER]).status();
+        assert!(status.unwrap().success());
     }
 
     #[test]

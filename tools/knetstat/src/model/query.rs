@@ -179,6 +179,12 @@ impl Query {
         is_needed.then(|| Owners::scan(detail)).transpose()
     }
 
+    /// Begins another round of reads: the filter tests the defaults that options have now.
+    pub fn renew(&self) {
+        let options = self.filter.options.iter();
+        options.for_each(|defaults| defaults.renew());
+    }
+
     /// Passes the lines to `take`, except headers and most of the rows that the query does not
     /// select. Of a row that it leaves out, only the words that the query tests were parsed.
     pub fn read(

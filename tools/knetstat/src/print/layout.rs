@@ -65,6 +65,11 @@ impl Layout {
         }
     }
 
+    /// Options are left out if they have the defaults of now, not those of earlier events.
+    pub fn renew(&self) {
+        self.differences.renew();
+    }
+
     /// Lays out rows for a terminal of this width. Columns are as wide as the measured rows need,
     /// and options that do not fit on the line are printed below it.
     pub fn set_width(&mut self, width: usize) {

@@ -130,6 +130,7 @@ impl Printer for TextPrinter<'_> {
 
     fn events(&mut self, events: &[Report]) -> io::Result<()> {
         let time = self.now();
+        self.layout.renew();
         for report in events {
             if let Some(row) = report.row() {
                 self.layout.measure(&row, &report.owners);
