@@ -384,6 +384,20 @@ fn compare(
             Ok(is_empty(cell) || equal()?.contains(&sample.ino))
         })?;
     }
+    // The rows of connections lack these options even if they are set.
+    if matches!(opt.name, "SO_INCOMING_CPU" | "TCP_WINDOW_CLAMP") {
+        for filter in [opt.name.to_owned(), format!("not {}", opt.name)] {
+            let found = selected(&filter)?;
+            for sample in samples {
+                let role = sample.subject.role;
+                let is_connection = !matches!(role, Role::Listener | Role::UdpBound);
+                let has_option = role.is_tcp() || opt.name == "SO_INCOMING_CPU";
+                if is_connection && has_option && found.contains(&sample.ino) {
+                    wrong.push(format!("{filter} selects {}", sample.kind));
+                }
+            }
+        }
+    }
     for (value, same) in &values {
         let equal = selected(&format!("{}={value}", opt.name))?;
         let unequal = selected(&format!("{}!={value}", opt.name))?;

@@ -380,6 +380,8 @@ fn is_on(defaults: &Defaults, row: &Row<'_>) -> Truth {
     let info = defaults.info;
     let is_flag = info.kind == Kind::Flag;
     let is_shown = row.options.get(info.name).is_some();
+    let is_connection = !matches!(row.state, State::Listen | State::Close);
+    let is_kept = is_connection && info.is_kept_from_connections();
     match defaults.on(row) {
         // An option is not set if it has the value 0 and 0 is its default.
         Setting::Value("0") if is_shown && !is_flag => match defaults.of(row).number() {
@@ -390,8 +392,8 @@ fn is_on(defaults: &Defaults, row: &Row<'_>) -> Truth {
         Setting::Value(text) if is_flag => (text != "0").into(),
         Setting::Value(_) => is_shown.into(),
         Setting::Nothing | Setting::Inapplicable => Truth::False,
-        // The row shows the option if it is set.
-        Setting::Unknown(Reason::Undisclosed) if !is_flag => Truth::False,
+        // The row shows the option if it is set, unless the kernel writes it on connections.
+        Setting::Unknown(Reason::Undisclosed) if !is_flag && !is_kept => Truth::False,
         Setting::Unknown(reason) => Truth::unknown(reason),
     }
 }

@@ -495,6 +495,30 @@ mod tests {
         assert_eq!(truth("SO_RCVBUF", PLAIN, false), Truth::False);
     }
 
+    /// The rows of connections lack these options even if they are set: the kernel writes the same
+    /// field.
+    #[test]
+    fn options_that_the_kernel_writes() {
+        const UDP_CONNECTION: &str = "0 0 192.0.2.1:5 198.51.100.7:6 SO_BROADCAST=0,uid=0,ino=1";
+        const UNCONNECTED: &str = "0 0 0.0.0.0:5 0.0.0.0:* SO_BROADCAST=0,uid=0,ino=1";
+        let undisclosed = Truth::unknown(Reason::Undisclosed);
+        for (filter, file, line, expected) in [
+            ("TCP_WINDOW_CLAMP", TCP, PLAIN, undisclosed),
+            ("not TCP_WINDOW_CLAMP", TCP, PLAIN, undisclosed),
+            ("TCP_WINDOW_CLAMP", TCP, LISTENER, Truth::False),
+            ("TCP_WINDOW_CLAMP", UDP, UDP_CONNECTION, Truth::False),
+            ("SO_INCOMING_CPU", TCP, PLAIN, undisclosed),
+            ("not SO_INCOMING_CPU", TCP, PLAIN, undisclosed),
+            ("SO_INCOMING_CPU", TCP, LISTENER, Truth::False),
+            ("SO_INCOMING_CPU", UDP, UDP_CONNECTION, undisclosed),
+            ("SO_INCOMING_CPU", UDP, UNCONNECTED, Truth::False),
+        ] {
+            let row = Row::parse(file, line.as_bytes()).unwrap();
+            let found = parse(filter).unwrap().test(&row, Holders::default());
+            assert_eq!(found, expected, "{filter} on {line}");
+        }
+    }
+
     /// Network namespaces and control groups. What no process tells, those in the namespace tell if
     /// they agree.
     #[test]
