@@ -31,7 +31,7 @@
 //! Kubernetes puts the containers of a pod into `kubepods-...-podUID.slice` or `podUID`. In the
 //! former, systemd requires that the hyphens of the UID are underscores.
 
-use crate::source::text::readable;
+use crate::source::text::{is_name, readable, unescape};
 use nix::sched::{setns, CloneFlags};
 use nix::unistd::gethostname;
 use std::cell::OnceCell;
@@ -173,11 +173,15 @@ impl Cgroup {
         self
     }
 
-    /// Whether this is the control group `path`, or one below it.
+    /// Whether this is the control group `path`, or one below it. The path may be written with the
+    /// escapes of a list.
     pub fn is_in(&self, path: &str) -> bool {
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let rest = self.path.strip_prefix(path);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let is_below = |path: &[u8]| {
+            let path = path.strip_suffix(b"/").unwrap_or(path);
+            let rest = self.path.as_bytes().strip_prefix(path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        is_below(path.as_bytes()) || is_below(&unescape(path))
     }
 }
 
@@ -362,18 +366,20 @@ impl Container {
     }
 
     /// Whether `text` names it: by runtime and ID, by ID, by the first digits of the ID, or by the
-    /// UID of its pod. The host name may follow in brackets, as the list shows it; it is ignored.
+    /// UID of its pod. The name may be written as the list shows it: with escapes, and with the host
+    /// name in brackets behind it, which is ignored.
     pub fn is(&self, text: &str) -> bool {
-        let text = match text.strip_suffix(')') {
-            Some(shown) => shown.split('(').next().unwrap_or_default(),
-            None => text,
-        };
+        let shown = text.strip_suffix(')').and_then(|text| text.split_once('('));
+        self.has_name(text) || shown.is_some_and(|(name, _)| self.has_name(name))
+    }
+
+    fn has_name(&self, text: &str) -> bool {
         let id = match text.split_once(':') {
             Some((runtime, id)) if runtime == self.runtime.name() => id,
             _ => text,
         };
         let is_short = is_id(&self.id) && id.len() >= Self::MIN && self.id.starts_with(id);
-        is_short || *self.id == *id || self.pod.as_deref() == Some(text)
+        is_short || is_name(id, &self.id) || self.pod.as_deref() == Some(text)
     }
 
     /// The least number of digits that name a container. Fewer could be a word.
@@ -383,6 +389,8 @@ impl Container {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::place::Place;
+    use crate::source::text::word;
     use proptest::prelude::*;
 
     const HEX: &str = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970";
@@ -638,6 +646,34 @@ mod tests {
         ] {
             assert_eq!(group.is_in(path), expected, "{path}");
         }
+    }
+
+    /// Names are found as they are and as a list shows them.
+    #[test]
+    fn odd_names() {
+        for (path, id) in [
+            (
+                r"/machine.slice/machine-qemu\x2d1.scope",
+                r"machine-qemu\x2d1.scope",
+            ),
+            ("/system.slice/a,b (c).service", "a,b (c).service"),
+            ("/user.slice/gr\u{fc}n.service", "gr\u{fc}n.service"),
+        ] {
+            let group = Cgroup::at(path);
+            for path in [path, &word(path)] {
+                assert!(group.is_in(path), "{path}");
+            }
+            let unit = group.container.as_ref().unwrap();
+            let place = Place::of(&group).unwrap().to_string();
+            for text in [id, &format!("systemd:{id}"), &word(id), &place] {
+                assert!(unit.is(text), "{text}");
+            }
+        }
+        let group = Cgroup::at("/lxc.payload.a(b").with_hostname("c)d");
+        let place = Place::of(&group).unwrap().to_string();
+        assert_eq!(place, r"lxc:a\x28b(c\x29d)");
+        let container = group.container.as_ref().unwrap();
+        assert!(container.is(&place) && container.is("a(b") && !container.is("a"));
     }
 
     #[test]
