@@ -301,6 +301,10 @@ fn containers() -> Result<()> {
             "knetstat-test.service".to_owned(),
             "systemd:knetstat-test.service".to_owned(),
         ),
+        (
+            "knetstat,test.service".to_owned(),
+            r"systemd:knetstat\x2ctest.service".to_owned(),
+        ),
     ];
     let mut stage = Vec::new();
     for (path, shown) in &groups {
@@ -346,6 +350,11 @@ fn containers() -> Result<()> {
             ["cgroup", "=", "/sys/fs/cgroup/knetstat-test.service"],
             &[4],
         ),
+        // An odd name, as it is and as the list shows it.
+        (["container", "=", "knetstat,test.service"], &[5]),
+        (["container", "=", stage[5].3.as_str()], &[5]),
+        (["cgroup", "=", "/knetstat,test.service"], &[5]),
+        (["cgroup", "=", r"/knetstat\x2ctest.service"], &[5]),
     ] {
         let found = selected_by(&[&["-ln", "--all-netns"][..], &filter].concat())?;
         ensure!(found.into_iter().eq(of(which)), "{filter:?}");
@@ -355,14 +364,21 @@ fn containers() -> Result<()> {
         of(&[0, 1, 2, 3]).iter().all(|ino| found.contains(ino)),
         "{found:?}"
     );
-    ensure!(of(&[4]).iter().all(|ino| !found.contains(ino)), "{found:?}");
-    let counts = said_by(&[], &["summary", "-an", "--all-netns"])?.out;
-    for (_, _, _, shown) in &stage {
-        let line = format!("2 container {shown}");
-        ensure!(
-            counts.lines().any(|found| found.trim_start() == line),
-            "{line}: {counts}"
-        );
+    ensure!(
+        of(&[4, 5]).iter().all(|ino| !found.contains(ino)),
+        "{found:?}"
+    );
+    for (by, subject) in [("", "container "), ("--by=container", "")] {
+        let mut words = vec!["summary", "-an", "--all-netns", by];
+        words.retain(|word| !word.is_empty());
+        let counts = said_by(&[], &words)?.out;
+        for (_, _, _, shown) in &stage {
+            let line = format!("2 {subject}{shown}");
+            ensure!(
+                counts.lines().any(|found| found.trim_start() == line),
+                "{line}: {counts}"
+            );
+        }
     }
     Ok(())
 }

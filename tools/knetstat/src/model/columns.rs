@@ -514,6 +514,11 @@ pub enum Key {
     Endpoint(IpAddr, u16),
     Address(IpAddr),
     Text(String),
+    /// A container or unit: its name, and the word that a list shows.
+    Place {
+        name: String,
+        shown: String,
+    },
     /// The name of a process.
     Process(ProcessName),
     /// The value of an option as a row shows it.
@@ -530,7 +535,10 @@ impl Key {
             Cell::Nothing => Self::Nothing,
             Cell::Unknown(_) => Self::Unknown,
             Cell::Netns(netns) => netns.name().map_or(Self::Nothing, Self::Text),
-            Cell::Place(place) => Self::Text(place.to_string()),
+            Cell::Place(place) => Self::Place {
+                name: place.name(),
+                shown: place.to_string(),
+            },
             Cell::Cgroup(cgroup) => Self::Text(cgroup.path.to_string()),
             Cell::Netid(netid) => Self::Text(netid.name().to_owned()),
             Cell::Family(family) => Self::Text(family.name().to_owned()),
@@ -570,6 +578,7 @@ impl fmt::Display for Key {
             Self::Nothing | Self::Unknown => Ok(()),
             Self::Number(n) => write!(f, "{n}"),
             Self::Value(_, text) | Self::Text(text) | Self::List(text) => f.write_str(text),
+            Self::Place { name, .. } => f.write_str(name),
             Self::Process(name) => f.write_str(&name.to_text()),
             Self::Shown(text) => f.write_str(&readable(text)),
             Self::State(state) => f.write_str(state.long()),

@@ -88,6 +88,15 @@ impl<'a> Place<'a> {
         })
     }
 
+    /// The text of the list, with the names as they are: without escapes.
+    pub fn name(&self) -> String {
+        let (runtime, id) = (self.container.runtime.name(), self.container.short_id());
+        match self.telling_hostname() {
+            Some(hostname) => format!("{runtime}:{id}({hostname})"),
+            None => format!("{runtime}:{id}"),
+        }
+    }
+
     /// The host name, unless it is only the beginning of the ID, as Docker and Podman give it.
     pub fn telling_hostname(&self) -> Option<&'a str> {
         let id = &self.container.id;
@@ -123,10 +132,14 @@ mod tests {
         const SSHD: &str = "/lxc.payload.web/system.slice/sshd.service";
         const NGINX: &str = "/system.slice/nginx.service";
         let text = |path: &str| Key::Text(path.to_owned());
+        let place = |name: &str| Key::Place {
+            name: name.to_owned(),
+            shown: name.to_owned(),
+        };
         for (cgroups, container, cgroup) in [
-            (&[WEB][..], text("lxc:web"), text(WEB)),
-            (&[WEB, SSHD], text("lxc:web"), Key::Unknown),
-            (&[NGINX], text("systemd:nginx.service"), text(NGINX)),
+            (&[WEB][..], place("lxc:web"), text(WEB)),
+            (&[WEB, SSHD], place("lxc:web"), Key::Unknown),
+            (&[NGINX], place("systemd:nginx.service"), text(NGINX)),
             (&["/"], Key::Nothing, text("/")),
             (&[WEB, NGINX], Key::Unknown, Key::Unknown),
             (&[], Key::Unknown, Key::Unknown),

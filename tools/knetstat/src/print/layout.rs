@@ -461,7 +461,8 @@ impl Layout {
             Key::Unknown => "?".to_owned(),
             Key::State(state) => state.label().to_owned(),
             Key::Process(name) => known(word_of(name)),
-            // A row shows it as one word.
+            // A list shows it as one word.
+            Key::Place { shown, .. } => shown.clone(),
             Key::Value(_, text) | Key::Shown(text) | Key::List(text) => known(text.clone()),
             key => known(word(&key.to_string())),
         };
@@ -901,6 +902,12 @@ mod tests {
         let shown = r"a(b\x2cc";
         let device = print("SO_BINDTODEVICE", Key::Shown(shown.to_owned()));
         assert_eq!(device, format!("1 {shown}"));
+        // The container of a list, and the same in a group.
+        let row = Row::parse(TCP, LISTENER.as_bytes()).unwrap();
+        let owner = owner().in_cgroup("/lxc.payload.a (b");
+        let key = Column::parse("container").unwrap().key(&row, &[owner]);
+        assert_eq!(key.to_string(), "lxc:a (b");
+        assert_eq!(print("container", key), r"1 lxc:a\x20\x28b");
         assert_eq!(print("process", Key::Nothing), "1 -");
         assert_eq!(print("uid", Key::Unknown), "1 ?");
     }

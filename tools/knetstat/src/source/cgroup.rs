@@ -672,6 +672,7 @@ mod tests {
         let group = Cgroup::at("/lxc.payload.a(b").with_hostname("c)d");
         let place = Place::of(&group).unwrap().to_string();
         assert_eq!(place, r"lxc:a\x28b(c\x29d)");
+        assert_eq!(Place::of(&group).unwrap().name(), "lxc:a(b(c)d)");
         let container = group.container.as_ref().unwrap();
         assert!(container.is(&place) && container.is("a(b") && !container.is("a"));
     }
