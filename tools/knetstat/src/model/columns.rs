@@ -451,7 +451,10 @@ impl Column {
                 let of_number = |n| Key::Value(n, text.to_owned());
                 number.map_or_else(|| Key::Shown(text.to_owned()), of_number)
             }
-            (Some(Content::Options), _) => Key::List(options::settings(row).into_owned()),
+            (Some(Content::Options), Cell::Options(_)) => match &*options::settings(row) {
+                "" => Key::Nothing,
+                list => Key::List(list.to_owned()),
+            },
             (_, cell) => Key::of(cell),
         }
     }
@@ -550,6 +553,7 @@ impl Key {
             Cell::Number(n) => Self::Number(n),
             // See [`Column::key`].
             Cell::Value { text, .. } => Self::Shown(text.to_owned()),
+            // See [`Column::key`].
             Cell::Options(options) => Self::List(options.0.to_owned()),
             // See [`Column::key`].
             Cell::Owners(_) => Self::Nothing,
@@ -720,8 +724,28 @@ mod tests {
         assert_eq!(sorted("TCP_KEEPIDLE"), "12340");
         assert_eq!(sorted("-TCP_KEEPIDLE"), "21340");
         assert_eq!(sorted("state,ino"), "12304");
+        // The kernel no longer keeps the options of the last one.
+        assert_eq!(sorted("options"), "34210");
+        assert_eq!(sorted("-options"), "12430");
         let err = Order::parse(&["-uid".to_owned(), "uid".to_owned()]).unwrap_err();
         assert_eq!(err, "uid is given twice");
+    }
+
+    /// A list that is not known is not an empty one. What the kernel changes by itself does not
+    /// count.
+    #[test]
+    fn lists_of_options() {
+        let column = Column::parse("options").unwrap();
+        for (list, expected) in [
+            ("A=1,uid=0,ino=1", Key::List("A=1".to_owned())),
+            ("uid=0,ino=1", Key::Nothing),
+            ("TCP_QUICKACK=0,uid=0,ino=1", Key::Nothing),
+            ("", Key::Unknown),
+        ] {
+            let line = format!("0 0 1.2.3.4:5 1.2.3.4:6 FNW2 {list}");
+            let row = Row::parse(TCP, line.trim_end().as_bytes()).unwrap();
+            assert_eq!(column.key(&row, &[]), expected, "{list}");
+        }
     }
 
     #[test]
