@@ -5,7 +5,7 @@
 //! names follow from [`NAMES`]. A test compares knetstat(8) with it.
 
 use crate::model::defaults::{Defaults, Setting};
-use crate::model::options;
+use crate::model::options::{self, Kind};
 use crate::model::place::{self, Place};
 use crate::model::row::{Endpoint, Options, Row, State};
 use crate::model::similar::{meant, similar};
@@ -440,16 +440,16 @@ impl Column {
             }
             (_, Cell::Owners(owners)) => owners.iter().map(name).min().unwrap_or(Key::Nothing),
             (None, Cell::Value { text, .. }) => {
-                let is_class = self.option().is_some_and(|info| info.is_traffic_class);
+                let info = self.option();
+                let is_class = info.is_some_and(|info| info.is_traffic_class);
                 let without_ecn = (is_class && row.file.netid == Netid::Tcp)
                     .then(|| options::without_ecn(text))
                     .flatten();
                 let text = without_ecn.as_deref().unwrap_or(text);
-                // Names are text, even if they look like numbers.
-                let is_number = self.option().is_none_or(|info| info.kind.is_number());
-                let number = options::number(text).filter(|_| is_number);
-                let of_number = |n| Key::Value(n, text.to_owned());
-                number.map_or_else(|| Key::Shown(text.to_owned()), of_number)
+                info.map_or_else(
+                    || Key::Shown(text.to_owned()),
+                    |info| Key::of_option(info, text),
+                )
             }
             (Some(Content::Options), Cell::Options(_)) => match &*options::settings(row) {
                 "" => Key::Nothing,
@@ -524,6 +524,10 @@ pub enum Key {
     },
     /// The name of a process.
     Process(ProcessName),
+    /// The value of an option that is a range of ports, and its text.
+    Ports((u16, u16), String),
+    /// The value of an option that is a list of addresses, each with its interface, and its text.
+    Addresses(Vec<(IpAddr, String)>, String),
     /// The value of an option as a row shows it.
     Shown(String),
     /// The list of options as a row shows it.
@@ -560,6 +564,31 @@ impl Key {
         }
     }
 
+    /// The value of an option, which the text shows.
+    fn of_option(info: &options::Info, text: &str) -> Self {
+        let text = text.to_owned();
+        let address = |(address, interface): (&str, Option<&str>)| {
+            let interface = interface.unwrap_or_default();
+            Some((address.parse::<IpAddr>().ok()?, interface.to_owned()))
+        };
+        match info.kind {
+            Kind::Ports => match options::ports(&text) {
+                Some(ports) => Self::Ports(ports, text),
+                None => Self::Shown(text),
+            },
+            Kind::Address | Kind::Groups => {
+                let addresses = options::addresses(&text).filter_map(address).collect();
+                Self::Addresses(addresses, text)
+            }
+            // Names are text, even if they look like numbers.
+            kind if kind.is_number() => match options::number(&text) {
+                Some(n) => Self::Value(n, text),
+                None => Self::Shown(text),
+            },
+            _ => Self::Shown(text),
+        }
+    }
+
     /// Whether there is a value.
     pub fn is_known(&self) -> bool {
         !matches!(self, Self::Nothing | Self::Unknown)
@@ -584,7 +613,9 @@ impl fmt::Display for Key {
             Self::Value(_, text) | Self::Text(text) | Self::List(text) => f.write_str(text),
             Self::Place { name, .. } => f.write_str(name),
             Self::Process(name) => f.write_str(&name.to_text()),
-            Self::Shown(text) => f.write_str(&readable(text)),
+            Self::Ports(_, text) | Self::Addresses(_, text) | Self::Shown(text) => {
+                f.write_str(&readable(text))
+            }
             Self::State(state) => f.write_str(state.long()),
             Self::Endpoint(address, 0) => write!(f, "{address}:*"),
             Self::Endpoint(address, port) => write!(f, "{address}:{port}"),
@@ -637,7 +668,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::row::tests::{LISTENER, TCP, UDP};
+    use crate::model::row::tests::{LISTENER, TCP, UDP, UDP6};
     use std::collections::BTreeSet;
 
     fn parse_all(text: &str) -> Result<Vec<Column>, String> {
@@ -729,6 +760,38 @@ mod tests {
         assert_eq!(sorted("-options"), "12430");
         let err = Order::parse(&["-uid".to_owned(), "uid".to_owned()]).unwrap_err();
         assert_eq!(err, "uid is given twice");
+    }
+
+    /// Ports and addresses are not in the order of their texts.
+    #[test]
+    fn order_of_values() {
+        for (name, values) in [
+            (
+                "IP_LOCAL_PORT_RANGE",
+                ["900-1000", "5000-6000", "5000-10000"],
+            ),
+            (
+                "IP_MULTICAST_IF",
+                ["9.0.0.1%eth1", "10.0.0.1%eth0", "10.0.0.1%eth1"],
+            ),
+            (
+                "IP_ADD_MEMBERSHIP",
+                ["224.0.0.9%lo", "224.0.0.9%lo+224.0.0.1%lo", "224.0.0.10%lo"],
+            ),
+            (
+                "IPV6_ADD_MEMBERSHIP",
+                ["ff02::fb%lo", "ff02::1:2%lo", "ff05::1%lo"],
+            ),
+            ("IP_TTL", ["9", "10", "64"]),
+        ] {
+            let column = Column::parse(name).unwrap();
+            let keys = values.map(|value| {
+                let line = format!("0 0 :::5 :::* {name}={value},uid=0,ino=1");
+                column.key(&Row::parse(UDP6, line.as_bytes()).unwrap(), &[])
+            });
+            assert!(keys.is_sorted(), "{keys:?}");
+            assert_eq!(keys.map(|key| key.to_string()), values);
+        }
     }
 
     /// A list that is not known is not an empty one. What the kernel changes by itself does not

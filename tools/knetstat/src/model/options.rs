@@ -185,6 +185,25 @@ pub fn number(value: &str) -> Option<i128> {
     is_decimal.then(|| digits.parse().ok())?
 }
 
+/// The ports of a range, such as `40000-40100`.
+pub fn ports(value: &str) -> Option<(u16, u16)> {
+    let (low, high) = value.split_once('-')?;
+    // `parse` would accept a sign.
+    let is_sign = |byte: u8| !byte.is_ascii_digit();
+    if [low, high].iter().any(|text| text.bytes().any(is_sign)) {
+        return None;
+    }
+    Some((low.parse().ok()?, high.parse().ok()?))
+}
+
+/// The entries of a list of addresses or groups, each split into the address and the interface.
+pub fn addresses(value: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    value.split('+').map(|entry| match entry.split_once('%') {
+        Some((address, interface)) => (address, Some(interface)),
+        None => (entry, None),
+    })
+}
+
 /// The bits of ECN in a byte of traffic class.
 const ECN: i128 = 3;
 

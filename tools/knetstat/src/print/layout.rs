@@ -463,7 +463,11 @@ impl Layout {
             Key::Process(name) => known(word_of(name)),
             // A list shows it as one word.
             Key::Place { shown, .. } => shown.clone(),
-            Key::Value(_, text) | Key::Shown(text) | Key::List(text) => known(text.clone()),
+            Key::Value(_, text)
+            | Key::Ports(_, text)
+            | Key::Addresses(_, text)
+            | Key::Shown(text)
+            | Key::List(text) => known(text.clone()),
             key => known(word(&key.to_string())),
         };
         let count_width = counts.iter().map(|(count, _)| count.to_string().len());

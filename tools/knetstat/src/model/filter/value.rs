@@ -175,7 +175,7 @@ impl Pattern {
                 None => Truth::unknown(Reason::Undisclosed),
             },
             Self::Name(name) | Self::Interface(name) => is_name(shown, name).into(),
-            Self::Ports(low, high) => (port_range(shown) == Some((*low, *high))).into(),
+            Self::Ports(low, high) => (options::ports(shown) == Some((*low, *high))).into(),
             Self::Addresses(addresses) => addresses.iter().fold(Truth::True, |all, address| {
                 all.and(|| address.is_in_list(shown))
             }),
@@ -336,19 +336,9 @@ fn code_point(text: &str) -> Option<Pattern> {
     })
 }
 
-fn port_range(text: &str) -> Option<(u16, u16)> {
-    let (low, high) = text.split_once('-')?;
-    // `parse` would accept a sign.
-    let is_sign = |byte: u8| !byte.is_ascii_digit();
-    if [low, high].iter().any(|text| text.bytes().any(is_sign)) {
-        return None;
-    }
-    Some((low.parse().ok()?, high.parse().ok()?))
-}
-
 /// The ports of a range, as the kernel takes them: 0 stands for the limit of the namespace.
 fn ports(text: &str) -> Option<Pattern> {
-    let (low, high) = port_range(text)?;
+    let (low, high) = options::ports(text)?;
     (low == 0 || high == 0 || low <= high).then_some(Pattern::Ports(low, high))
 }
 
@@ -440,12 +430,8 @@ impl Address {
     /// Whether a list of addresses contains this one. A list that is cut may contain it.
     fn is_in_list(&self, list: &str) -> Truth {
         let mut is_cut = false;
-        for entry in list.split('+') {
-            is_cut |= entry.starts_with(MORE);
-            let (address, interface) = match entry.split_once('%') {
-                Some((address, interface)) => (address, Some(interface)),
-                None => (entry, None),
-            };
+        for (address, interface) in options::addresses(list) {
+            is_cut |= address.starts_with(MORE);
             let is_there = match (&self.interface, interface) {
                 (None, _) => true,
                 (Some(name), Some(shown)) => is_name(shown, name),
