@@ -581,7 +581,9 @@ impl Key {
                 Self::Addresses(addresses, text)
             }
             // Names are text, even if they look like numbers.
-            kind if kind.is_number() => match options::number(&text) {
+            kind if kind.is_number() => match info.number(&text) {
+                // Both spellings of the number are in one group.
+                Some(n) if info.is_unsigned() => Self::Value(n, n.to_string()),
                 Some(n) => Self::Value(n, text),
                 None => Self::Shown(text),
             },
@@ -668,7 +670,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::row::tests::{LISTENER, TCP, UDP, UDP6};
+    use crate::model::row::tests::{LISTENER, TCP, TCP6, UDP};
     use std::collections::BTreeSet;
 
     fn parse_all(text: &str) -> Result<Vec<Column>, String> {
@@ -783,15 +785,20 @@ mod tests {
                 ["ff02::fb%lo", "ff02::1:2%lo", "ff05::1%lo"],
             ),
             ("IP_TTL", ["9", "10", "64"]),
+            ("TCP_NOTSENT_LOWAT", ["9", "16384", "4294967295"]),
         ] {
             let column = Column::parse(name).unwrap();
             let keys = values.map(|value| {
-                let line = format!("0 0 :::5 :::* {name}={value},uid=0,ino=1");
-                column.key(&Row::parse(UDP6, line.as_bytes()).unwrap(), &[])
+                let line = format!("0 0 :::5 :::* LSTN {name}={value},uid=0,ino=1");
+                column.key(&Row::parse(TCP6, line.as_bytes()).unwrap(), &[])
             });
             assert!(keys.is_sorted(), "{keys:?}");
             assert_eq!(keys.map(|key| key.to_string()), values);
         }
+        let column = Column::parse("TCP_NOTSENT_LOWAT").unwrap();
+        let line = "0 0 :::5 :::* LSTN TCP_NOTSENT_LOWAT=-1,uid=0,ino=1";
+        let no_limit = column.key(&Row::parse(TCP6, line.as_bytes()).unwrap(), &[]);
+        assert_eq!(no_limit, Key::Value(4_294_967_295, "4294967295".to_owned()));
     }
 
     /// A list that is not known is not an empty one. What the kernel changes by itself does not

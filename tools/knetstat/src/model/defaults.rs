@@ -313,7 +313,7 @@ impl Differences {
         let defaults = self.0[info.index].get_or_init(|| Box::new(Defaults::new(info)));
         match defaults.of(row) {
             DefaultValue::Known { text, number: n } => {
-                text == value || (n.is_some() && *n == number(value))
+                text == value || (n.is_some() && *n == info.number(value))
             }
             // There is no default to compare with, so the row shows the option.
             DefaultValue::Nothing | DefaultValue::Absent | DefaultValue::Unknown => false,

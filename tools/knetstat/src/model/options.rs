@@ -69,6 +69,9 @@ pub struct Info {
     pub unset: Unset,
 }
 
+/// The number of values of an `unsigned int`.
+pub const UNSIGNED: i128 = 1 << 32;
+
 /// The table, which `build.rs` generates.
 static OPTIONS: &[Info] = &include!(concat!(env!("OUT_DIR"), "/options.rs"));
 
@@ -111,6 +114,19 @@ impl Info {
     /// writes the value of a connection.
     pub fn is_kept_from_connections(&self) -> bool {
         self.is_unknown_if_connected && self.sockets.contains(&Sockets::Listener)
+    }
+
+    /// Whether the kernel keeps the `int` of a process as an `unsigned int`: -1 is its highest number.
+    pub fn is_unsigned(&self) -> bool {
+        matches!(self.name, "TCP_NOTSENT_LOWAT" | "TCP_TX_DELAY")
+    }
+
+    /// A value of the option as the number that it means to the kernel.
+    pub fn number(&self, value: &str) -> Option<i128> {
+        number(value).map(|n| match self.is_unsigned() && n < 0 {
+            true => n + UNSIGNED,
+            false => n,
+        })
     }
 
     /// Whether the option has an effect on this socket.

@@ -161,7 +161,7 @@ pub fn range(info: &Info) -> RangeInclusive<i128> {
         ("SO_PRIORITY" | "SO_PEEK_OFF" | "SO_INCOMING_CPU" | "SO_LINGER", ..) => INT,
         // An `int` of the process, or the `unsigned int` of the sysctl.
         // Kernels that do not check TCP_TX_DELAY store any `int` without its sign.
-        ("TCP_NOTSENT_LOWAT" | "TCP_TX_DELAY", ..) => *INT.start()..=*UNSIGNED.end(),
+        _ if info.is_unsigned() => *INT.start()..=*UNSIGNED.end(),
         // `IP_PMTUDISC_OMIT` is the last.
         ("IP_MTU_DISCOVER" | "IPV6_MTU_DISCOVER", ..) => 0..=5,
         ("UDP_SEGMENT", ..) | (_, _, "packets") => U16,

@@ -9,7 +9,7 @@ use crate::model::filter::host::Prefix;
 use crate::model::filter::interface::{resolve, Scope};
 use crate::model::filter::op::Op;
 use crate::model::filter::protocol::{Protocol, LONGEST_NAME};
-use crate::model::options::{self, Answer, Info, Kind, Unset};
+use crate::model::options::{self, Answer, Info, Kind, Unset, UNSIGNED};
 use crate::model::quantity::{in_words, range, Scale};
 use crate::model::truth::{Reason, Truth};
 use crate::source::text::{is_name, unescape};
@@ -22,6 +22,8 @@ pub enum Pattern {
     Number {
         base: i128,
         factor: i128,
+        /// Whether a row may show an `unsigned int` as an `int`; see [`Info::is_unsigned`].
+        is_unsigned: bool,
     },
     /// A flag that is on, whatever its number, or off.
     Switch(bool),
@@ -138,8 +140,9 @@ impl Pattern {
                 let base = scale.parse(text);
                 let base = base.filter(|base| is_in_range(info, *base));
                 base.map(|base| Self::Number {
-                    base,
+                    base: unsigned(info.is_unsigned(), base, scale.factor),
                     factor: scale.factor,
+                    is_unsigned: info.is_unsigned(),
                 })
             }
         };
@@ -149,8 +152,13 @@ impl Pattern {
     /// Whether a value that a row shows meets a comparison.
     pub fn test(&self, op: Op, shown: &str) -> Truth {
         let is_same = match self {
-            Self::Number { base, factor } => {
+            Self::Number {
+                base,
+                factor,
+                is_unsigned,
+            } => {
                 let number = options::number(shown).and_then(|n| n.checked_mul(*factor));
+                let number = number.map(|number| unsigned(*is_unsigned, number, *factor));
                 return match number {
                     Some(number) => op.holds(number.cmp(base)).into(),
                     None => Truth::unknown(Reason::Undisclosed),
@@ -289,7 +297,19 @@ fn flag(info: &Info, text: &str) -> Option<Pattern> {
     let n = options::number(text).filter(|n| text.parse() == Ok(*n) || text.starts_with("0x"))?;
     flag_values(info)
         .any(|value| value == n)
-        .then_some(Pattern::Number { base: n, factor: 1 })
+        .then_some(Pattern::Number {
+            base: n,
+            factor: 1,
+            is_unsigned: false,
+        })
+}
+
+/// The number that the kernel keeps if it `is_unsigned`. The factor is that from a row's unit.
+fn unsigned(is_unsigned: bool, base: i128, factor: i128) -> i128 {
+    match is_unsigned && base < 0 {
+        true => base + UNSIGNED * factor,
+        false => base,
+    }
 }
 
 /// Whether an option can have a number, which is in the base unit of its scale.
@@ -583,6 +603,19 @@ mod tests {
         assert!(!test("TCP_KEEPIDLE", Op::Ge, "60001ms", "60").is_true());
         assert!(test("TCP_SAVE_SYN", Op::Ge, "on", "2").is_true());
         assert!(!test("TCP_SAVE_SYN", Op::Gt, "on", "2").is_true());
+        // An `unsigned int`, which rows show as an `int`. The highest is no limit.
+        for name in ["TCP_NOTSENT_LOWAT", "TCP_TX_DELAY"] {
+            for shown in ["-1", "4294967295"] {
+                for typed in ["-1", "4294967295"] {
+                    assert!(test(name, EQ, typed, shown).is_true(), "{name} {shown}");
+                    assert!(!test(name, Op::Ne, typed, shown).is_true());
+                }
+                assert!(test(name, Op::Gt, "1000", shown).is_true());
+                assert!(!test(name, Op::Lt, "1000", shown).is_true());
+            }
+        }
+        // Others have a sign.
+        assert!(test("TCP_LINGER2", Op::Lt, "0", "-1").is_true());
         // A newer module may show a value that this version cannot parse.
         let odd = Truth::unknown(Reason::Undisclosed);
         assert_eq!(test("TCP_KEEPIDLE", EQ, "60", "forever"), odd);
