@@ -651,6 +651,25 @@ mod tests {
         }
     }
 
+    /// A word behind an operator is a value, even if it is the spelling of an operator.
+    #[test]
+    fn values_that_look_like_operators() {
+        let class = PLAIN.replace("uid=", "IP_TOS=0x4,uid=");
+        for filter in [
+            "IP_TOS=le",
+            "IP_TOS eq le",
+            "process!=eq",
+            "process ne eq",
+            "not process=le",
+            "TCP_CONGESTION!=ge",
+        ] {
+            assert!(matches(filter, TCP, &class), "{filter}");
+        }
+        for filter in ["container=gt", "cgroup!=/le", "process=neq"] {
+            assert!(parse(filter).is_ok(), "{filter}");
+        }
+    }
+
     #[test]
     fn local_ports() {
         for (filter, expected) in [
@@ -798,6 +817,8 @@ mod tests {
             ("sport ! 22", "\"!\" is not an operator\n    sport ! 22\n          ^\nuse sport != ..."),
             ("sport => 22", "\"=>\" is not an operator\n    sport => 22\n          ^^\noperators: = != < > <= >="),
             ("TCP_KEEPIDLE =< 5", "\"=<\" is not an operator"),
+            ("process = = a", "\"= =\" is not an operator"),
+            ("process = !a", "\"= !\" is not an operator"),
             ("sport :22,23", "\"22,23\" is not a port\n    sport :22,23\n          ^^^^^^\nfor several ports: "),
             ("sport 22-25", "\"22-25\" is not a port\n    sport 22-25\n          ^^^^^\nfor a range: sport >="),
             ("sport 022", "the port 022 begins with 0\n    sport 022\n          ^^^\nuse 22; as an octal number, it is 18"),

@@ -203,7 +203,9 @@ impl Parser<'_> {
             return Ok(None);
         };
         self.at += 1;
-        if self.peek_op().is_some() || self.peek() == Some("!") {
+        // A word may be a value: `le` is a code point, and a process may be called `eq`.
+        let is_sign = self.peek().is_some_and(|next| sign(next).is_some());
+        if (is_sign && self.peek_op().is_some()) || self.peek() == Some("!") {
             let place = self.before().start..self.place().end;
             let what = format!("{:?} is not an operator", &self.text[place.clone()]);
             return self.error(place, what, "operators: = != < > <= >=");
