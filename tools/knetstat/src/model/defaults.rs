@@ -20,6 +20,7 @@ use crate::source::rights;
 use elsa::FrozenVec;
 use std::cell::{Cell, OnceCell};
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -378,9 +379,7 @@ fn ask(info: &Info, file: File, is_bound: bool, answer: Answer) -> Result<Defaul
     };
     match fresh.getsockopt(info.level_number, info.number) {
         Ok(bytes) => Ok(decode(answer, &bytes)),
-        Err(Refusal::NoAnswer(err)) if err.raw_os_error() == Some(libc::ENOPROTOOPT) => {
-            Ok(DefaultValue::Absent)
-        }
+        Err(Refusal::NoAnswer(err)) if means_absent(&err) => Ok(DefaultValue::Absent),
         Err(Refusal::NoAnswer(_)) => Ok(DefaultValue::Unknown),
         Err(Refusal::NoSocket(err)) => {
             let family = match family {
@@ -394,6 +393,15 @@ fn ask(info: &Info, file: File, is_bound: bool, answer: Answer) -> Result<Defaul
             ))
         }
     }
+}
+
+/// Whether an error of getsockopt(2) means that the socket does not have the option. EOPNOTSUPP is
+/// that of SO_PEEK_OFF on TCP sockets before Linux 6.9.
+fn means_absent(err: &io::Error) -> bool {
+    matches!(
+        err.raw_os_error(),
+        Some(libc::ENOPROTOOPT | libc::EOPNOTSUPP)
+    )
 }
 
 /// The value in an answer of getsockopt(2), as a row would show it.
@@ -477,6 +485,13 @@ mod tests {
         assert_eq!(known("cubic").number(), None);
     }
 
+    #[test]
+    fn errors_that_mean_absent() {
+        let means_absent = |errno| means_absent(&io::Error::from_raw_os_error(errno));
+        assert!(means_absent(libc::ENOPROTOOPT) && means_absent(libc::EOPNOTSUPP));
+        assert!(!means_absent(libc::EPERM) && !means_absent(libc::EINVAL));
+    }
+
     fn default_of(name: &str, class: Class) -> DefaultValue {
         Defaults::new(by_name(name).unwrap())
             .of_class(None, class)
@@ -499,7 +514,7 @@ mod tests {
             ("SO_ATTACH_FILTER", fresh(UDP), known("0")),
             ("SO_ATTACH_BPF", fresh(UDP), known("0")),
             ("SO_RCVBUF", fresh(TCP), DefaultValue::Unknown),
-            ("TCP_NODELAY", fresh(UDP), DefaultValue::Unknown),
+            ("TCP_NODELAY", fresh(UDP), DefaultValue::Absent),
             (
                 "TCP_KEEPIDLE",
                 fresh(TCP),
