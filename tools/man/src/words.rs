@@ -52,6 +52,14 @@ pub struct Facts {
     pub flags: Vec<String>,
 }
 
+/// Whether a text is a number, decimal or hexadecimal.
+fn is_number(text: &str) -> bool {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).is_ok(),
+        None => text.parse::<i128>().is_ok(),
+    }
+}
+
 impl Facts {
     fn add(&mut self, fact: &str) -> Option<()> {
         match fact.split_once(' ') {
@@ -60,7 +68,7 @@ impl Facts {
                     Some(("sysctl", path)) => Unset::Sysctl(path.replace('.', "/")),
                     None if value == "nothing" => Unset::Nothing,
                     None if value == "unknown" => Unset::Unknown,
-                    None if value.parse::<i128>().is_ok() => Unset::Value(value.to_owned()),
+                    None if is_number(value) => Unset::Value(value.to_owned()),
                     _ => return None,
                 });
             }
@@ -167,9 +175,12 @@ mod tests {
         let facts = &words["A_C"].facts;
         assert_eq!(facts.unset, Some(Unset::Value("-1".to_owned())));
         assert!(facts.is_changed_by_kernel && facts.is_on_mptcp_socket);
+        let facts = &parse("A_B\nWhat.\n@ unset 0x0\n").unwrap()["A_B"].facts;
+        assert_eq!(facts.unset, Some(Unset::Value("0x0".to_owned())));
         for wrong in [
             "unset",
             "unset five",
+            "unset 0x",
             "unset file x",
             "needs",
             "is new",

@@ -535,6 +535,22 @@ mod tests {
         }
     }
 
+    /// The kernel runs a program for each new socket of a control group, which may set these options:
+    /// BPF_CGROUP_INET_SOCK_CREATE. A fresh socket then does not have the defaults.
+    #[test]
+    fn options_that_a_control_group_sets() {
+        for (name, unset) in [
+            ("SO_BINDTODEVICE", Unset::Nothing),
+            ("SO_MARK", Unset::Value("0x0")),
+            ("SO_PRIORITY", Unset::Value("0")),
+        ] {
+            let info = by_name(name).unwrap();
+            assert_eq!(info.unset, unset, "{name}");
+            // The row shows the option whenever it is set.
+            assert!(!info.is_always_shown && !info.is_on_mptcp_socket && !info.is_set_by_bind);
+        }
+    }
+
     #[test]
     fn defaults_of_ipv6() {
         let fresh = Class::fresh(UDP6);
