@@ -39,7 +39,8 @@ fn missing(index: u32) -> String {
 }
 
 /// The name of an interface that is typed as its name, an alternative name, or its index. Empty for
-/// the index 0, which means none. The interface must exist in [`Scope::Own`] only.
+/// the index 0, which means none. The interface must exist in [`Scope::Own`] only, but in
+/// [`Scope::OwnLater`], one that comes later must be typed as its name.
 ///
 /// # Errors
 ///
@@ -64,8 +65,17 @@ pub fn resolve(scope: Option<Scope>, text: &str) -> Result<String, Rejected> {
             let what = "the indexes of interfaces differ between network namespaces".to_owned();
             return Err(rejected(what, "use the name of the interface"));
         }
-        (Some(index), Some(Scope::Own | Scope::OwnLater)) => {
+        (Some(index), Some(Scope::Own)) => {
             return Ok(interfaces::name_of(index).unwrap_or_else(|| missing(index)));
+        }
+        // Rows will show the name of an interface that comes, which is not known yet.
+        (Some(index), Some(Scope::OwnLater)) => {
+            let what = format!("there is no interface with the index {index}");
+            let hint = format!(
+                "use the name of the interface, or {} if it no longer exists",
+                missing(index)
+            );
+            return interfaces::name_of(index).ok_or_else(|| rejected(what, &hint));
         }
         (Some(index), None) => return Ok(missing(index)),
         (None, _) => {}
@@ -118,6 +128,14 @@ mod tests {
             }
             assert_eq!(resolve(scope, "0").as_deref(), Ok(""));
         }
+        assert_eq!(resolve(Some(Scope::OwnLater), "1").as_deref(), Ok("lo"));
+        // Rows do not show the index of an interface that comes.
+        let index = resolve(Some(Scope::OwnLater), "4294967295").unwrap_err();
+        assert_eq!(
+            index.what,
+            "there is no interface with the index 4294967295"
+        );
+        assert!(index.hint.contains("or if4294967295 if"), "{index:?}");
     }
 
     #[test]
