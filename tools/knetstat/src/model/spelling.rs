@@ -115,7 +115,10 @@ pub fn lookup(arguments: &[String]) -> Result<Vec<&'static Info>, String> {
     while at < words.len() {
         let (options, range) = next(&words, at)?;
         if let (Some(value), [info]) = (words[range.end - 1].value, &options[..]) {
-            Pattern::parse(info, value).map_err(|err| format!("{}; {}", err.what, err.hint))?;
+            Pattern::parse(info, value).map_err(|err| match err.hint.is_empty() {
+                true => err.what,
+                false => format!("{}; {}", err.what, err.hint),
+            })?;
         }
         found.extend(options);
         at = range.end;

@@ -9,7 +9,89 @@ use crate::model::similar::{meant, similar};
 use crate::source::text::{is_name, unescape};
 
 /// The largest length of the name of a congestion control or upper layer protocol.
-pub const LONGEST_NAME: usize = 15;
+const LONGEST_NAME: usize = 15;
+
+/// The names of upper layer protocols in the kernel.
+const PROTOCOLS: &[&str] = &["espintcp", "mptcp", "smc", "tls"];
+
+/// The names of congestion controls in the kernel.
+const CONGESTION_CONTROLS: &[&str] = &[
+    "bbr",
+    "bic",
+    "cdg",
+    "cubic",
+    "dctcp",
+    "highspeed",
+    "htcp",
+    "hybla",
+    "illinois",
+    "lp",
+    "nv",
+    "reno",
+    "scalable",
+    "vegas",
+    "veno",
+    "westwood",
+    "yeah",
+];
+
+/// Whether people separate names so. None of these is in the name of a congestion control or upper
+/// layer protocol.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ',' | '|')
+}
+
+fn rejected(option: &str, text: &str, hint: &str) -> Rejected {
+    Rejected {
+        what: format!("{text:?} is not a value of {option}"),
+        hint: hint.to_owned(),
+    }
+}
+
+/// The error for several names.
+fn several(option: &str, text: &str) -> Rejected {
+    let mut names = text.split(is_separator).filter(|name| !name.is_empty());
+    let hint = match (names.next(), names.next()) {
+        (Some(one), Some(other)) => {
+            format!("for several names: ( {option}={one} or {option}={other} )")
+        }
+        _ => "expected: one name".to_owned(),
+    };
+    rejected(option, text, &hint)
+}
+
+/// Checks that a text can be the name of a congestion control or upper layer protocol, of which the
+/// kernel has the `known` ones.
+fn check_name(option: &str, text: &str, known: &[&str]) -> Result<(), Rejected> {
+    if text.contains(is_separator) {
+        return Err(several(option, text));
+    }
+    if unescape(text).len() > LONGEST_NAME {
+        let hint = format!("expected: a name of at most {LONGEST_NAME} bytes");
+        return Err(rejected(option, text, &hint));
+    }
+    let lower = text.to_ascii_lowercase();
+    if lower != text && known.contains(&lower.as_str()) {
+        let Rejected { what, hint } = rejected(option, text, "");
+        let what = what + &meant(&[lower.as_str()]);
+        return Err(Rejected { what, hint });
+    }
+    Ok(())
+}
+
+/// Checks the name of a congestion control.
+///
+/// # Errors
+///
+/// If it cannot be one.
+pub fn check_congestion_control(text: &str) -> Result<(), Rejected> {
+    const OPTION: &str = "TCP_CONGESTION";
+    if text.is_empty() {
+        let hint = "expected: a name, because every TCP socket has a congestion control";
+        return Err(rejected(OPTION, text, hint));
+    }
+    check_name(OPTION, text, CONGESTION_CONTROLS)
+}
 
 /// The values of a parameter.
 enum Values {
@@ -110,23 +192,19 @@ impl Protocol {
     ///
     /// # Errors
     ///
-    /// If the name is too long, or if a parameter is not one of TLS.
+    /// If the name cannot be one, or if a parameter is not one of TLS.
     pub fn parse(text: &str) -> Result<Self, Rejected> {
+        const OPTION: &str = "TCP_ULP";
         let mut parts = text.split('|');
-        let name = parts.next().unwrap_or_default();
-        let rejected = |hint: String| Rejected {
-            what: format!("{text:?} is not a value of TCP_ULP"),
-            hint,
-        };
-        if unescape(name).len() > LONGEST_NAME {
-            return Err(rejected(format!(
-                "expected: a name of at most {LONGEST_NAME} bytes"
-            )));
+        if text.contains('|') && parts.clone().all(|part| PROTOCOLS.contains(&part)) {
+            return Err(several(OPTION, text));
         }
+        let name = parts.next().unwrap_or_default();
+        check_name(OPTION, name, PROTOCOLS)?;
         let parameters: Vec<_> = match name {
             "tls" => parts.map(parameter).collect::<Result<_, _>>()?,
             _ if parts.next().is_some() => {
-                return Err(rejected("only tls has parameters".to_owned()));
+                return Err(rejected(OPTION, text, "only tls has parameters"));
             }
             _ => Vec::new(),
         };
@@ -238,6 +316,27 @@ mod tests {
                 "mptcp|version:1.3",
                 "\"mptcp|version:1.3\" is not a value",
                 "only tls has",
+            ),
+            (
+                "tls,mptcp",
+                "\"tls,mptcp\" is not a value of TCP_ULP",
+                "for several names: ( TCP_ULP=tls or TCP_ULP=mptcp )",
+            ),
+            (
+                "tls|mptcp",
+                "\"tls|mptcp\" is not a value",
+                "for several names: ( TCP_ULP=tls or TCP_ULP=mptcp )",
+            ),
+            ("tls ", "\"tls \" is not a value", "expected: one name"),
+            (
+                "TLS",
+                "\"TLS\" is not a value of TCP_ULP; did you mean tls?",
+                "",
+            ),
+            (
+                "Tls|version:1.3",
+                "\"Tls\" is not a value of TCP_ULP; did you mean tls?",
+                "",
             ),
             (
                 "sixteen-or-more!",

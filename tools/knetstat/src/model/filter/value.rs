@@ -8,11 +8,11 @@ use crate::model::filter::flags::Flags;
 use crate::model::filter::host::Prefix;
 use crate::model::filter::interface::{resolve, Scope};
 use crate::model::filter::op::Op;
-use crate::model::filter::protocol::{Protocol, LONGEST_NAME};
+use crate::model::filter::protocol::{check_congestion_control, Protocol};
 use crate::model::options::{self, Answer, Info, Kind, Unset, UNSIGNED};
 use crate::model::quantity::{in_words, range, Scale};
 use crate::model::truth::{Reason, Truth};
-use crate::source::text::{is_name, unescape};
+use crate::source::text::is_name;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A value, as a person types it.
@@ -129,7 +129,8 @@ impl Pattern {
                 return Protocol::parse(text).map(Self::Protocol);
             }
             Kind::Name => {
-                (unescape(text).len() <= LONGEST_NAME).then(|| Self::Name(text.to_owned()))
+                check_congestion_control(text)?;
+                Some(Self::Name(text.to_owned()))
             }
             Kind::Flags => return Flags::parse(info, text).map(Self::Flags),
             Kind::Interface => return resolve(scope, text).map(Self::Interface),
@@ -263,12 +264,13 @@ impl Rejected {
                 a mask, such as 0xb8 or 0xb8/0xfc"
                     .to_owned()
             }
-            Kind::Name => format!("expected: a name of at most {LONGEST_NAME} bytes"),
             Kind::Ports => {
                 "expected: two ports up to 65535, the lower one first, such as 40000-40100"
                     .to_owned()
             }
-            Kind::Flags | Kind::Interface | Kind::Address | Kind::Groups => String::new(),
+            Kind::Name | Kind::Flags | Kind::Interface | Kind::Address | Kind::Groups => {
+                String::new()
+            }
             kind => format!(
                 "expected: {name} = {}, for example {}",
                 info.value,
@@ -530,7 +532,7 @@ mod tests {
             ),
             ("TCP_CONGESTION", "bbr", "bbr", true),
             ("TCP_CONGESTION", "a", "a|b", false),
-            ("TCP_CONGESTION", "a|b", "a|b", true),
+            ("TCP_CONGESTION", r"a\x2cb", r"a\x2cb", true),
             ("TCP_ULP", "version:1.3", "tls|version:1.3", false),
             ("SO_BINDTODEVICE", "eth0", "eth0|x", false),
             ("SO_BINDTODEVICE", "eth0|x", "eth0|x", true),
@@ -746,6 +748,20 @@ mod tests {
                 "sixteen-or-more!",
                 "expected: a name of at most 15",
             ),
+            ("TCP_CONGESTION", "", "expected: a name, because every TCP"),
+            (
+                "TCP_CONGESTION",
+                "cubic,bbr",
+                "for several names: ( TCP_CONGESTION=cubic or TCP_CONGESTION=bbr )",
+            ),
+            (
+                "TCP_CONGESTION",
+                "cubic|bbr",
+                "for several names: ( TCP_CONGESTION=cubic or TCP_CONGESTION=bbr )",
+            ),
+            ("TCP_CONGESTION", "cubic bbr", "for several names: ( TCP"),
+            ("TCP_CONGESTION", ",", "expected: one name"),
+            ("TCP_CONGESTION", "BBR", ""),
             (
                 "SO_BINDTODEVICE",
                 "sixteen-or-more!",
