@@ -190,7 +190,9 @@ fn next(words: &[Word<'_>], at: usize) -> Result<(Vec<&'static Info>, Range<usiz
         true => "; all options are in knetstat(5)",
         false => &near,
     };
-    Err(format!("{text:?} is not a socket option{hint}"))
+    Err(format!(
+        "{text:?} is not an option that knetstat shows{hint}"
+    ))
 }
 
 #[cfg(test)]
@@ -261,8 +263,11 @@ mod tests {
     #[test]
     fn mistakes() {
         for (typed, what) in [
-            ("nodely", "\"nodely\" is not a socket option; did you mean TCP_NODELAY?"),
-            ("zzzz", "\"zzzz\" is not a socket option; all options are in knetstat(5)"),
+            ("nodely", "\"nodely\" is not an option that knetstat shows; did you mean TCP_NODELAY?"),
+            ("zzzz", "\"zzzz\" is not an option that knetstat shows; all options are in knetstat(5)"),
+            // The kernel has it.
+            ("SO_TYPE", "\"SO_TYPE\" is not an option that knetstat shows"),
+            ("TCP_ULP=TLS", "\"TLS\" is not a value of TCP_ULP; did you mean tls?"),
             ("6 11", "IPPROTO_TCP has no option 11 that knetstat shows; all"),
             ("SOL_SOCKET TCP_NODELAY", "TCP_NODELAY is an option of IPPROTO_TCP, not of SOL_SOCKET"),
             ("IPPROTO_TCP", "IPPROTO_TCP is a level; add the name or the number of an option: IPPROTO_TCP 1"),
