@@ -2,12 +2,22 @@
 
 //! The names of users.
 
+use nix::errno::Errno;
 use nix::unistd::User;
+use std::io;
 
-/// The ID of the user of this name: `getpwnam(3)`.
-pub fn id(name: &str) -> Option<i128> {
-    let user = User::from_name(name).ok()??;
-    Some(user.uid.as_raw().into())
+/// The ID of the user of this name: `getpwnam(3)`. `None` if there is no such user.
+///
+/// # Errors
+///
+/// If the lookup fails, for example because an LDAP server does not answer.
+pub fn id(name: &str) -> io::Result<Option<i128>> {
+    match User::from_name(name) {
+        Ok(user) => Ok(user.map(|user| user.uid.as_raw().into())),
+        // The file of users does not exist.
+        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        Err(err) => Err(err.into()),
+    }
 }
 
 #[cfg(test)]
@@ -16,7 +26,7 @@ mod tests {
 
     #[test]
     fn ids() {
-        assert_eq!(id("root"), Some(0));
-        assert_eq!(id("no such user"), None);
+        assert_eq!(id("root").unwrap(), Some(0));
+        assert_eq!(id("no such user").unwrap(), None);
     }
 }

@@ -21,6 +21,7 @@ use crate::source::netns;
 use crate::source::services::Services;
 use crate::source::text::{is_name, word};
 use crate::source::users;
+use std::io;
 use std::ops::{Range, RangeInclusive};
 use std::rc::Rc;
 
@@ -443,7 +444,9 @@ impl Parser<'_> {
             }
             Meaning::Number(field) => {
                 let parse = |text: &str| match field {
-                    Field::Uid => Scale::COUNT.parse(text).or_else(|| users::id(text)),
+                    Field::Uid => Scale::COUNT
+                        .parse(text)
+                        .or_else(|| users::id(text).ok().flatten()),
                     Field::RecvQ | Field::SendQ => Scale::BYTES.parse(text),
                     _ => Scale::COUNT.parse(text),
                 };
@@ -669,12 +672,8 @@ impl Parser<'_> {
                 self.error(value.place, what, hint)
             }
             None if name == "uid" => {
-                let what = format!("there is no user {:?}", value.text);
-                self.error(
-                    value.place,
-                    what,
-                    "expected: a number, or the name of a user",
-                )
+                let (what, hint) = no_user(&value.text, users::id(&value.text).err());
+                self.error(value.place, what, hint)
             }
             None => {
                 let hint = match name {
@@ -862,6 +861,20 @@ impl Parser<'_> {
     }
 }
 
+/// The error for the name of a user that was not found, perhaps because the lookup failed.
+fn no_user(name: &str, failure: Option<io::Error>) -> (String, &'static str) {
+    match failure {
+        None => (
+            format!("there is no user {name:?}"),
+            "expected: a number, or the name of a user",
+        ),
+        Some(err) => (
+            format!("cannot look up the user {name:?}: {err}"),
+            "use the number of the user",
+        ),
+    }
+}
+
 /// The numbers that a field of the row can have, by its C type.
 fn range_of(field: Field) -> RangeInclusive<i128> {
     match field {
@@ -897,4 +910,22 @@ fn is_host_name(text: &str) -> bool {
     text.chars().all(is_allowed)
         && text.contains(|c: char| c.is_alphabetic())
         && text.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_that_are_not_found() {
+        let (what, _) = no_user("a", None);
+        assert_eq!(what, "there is no user \"a\"");
+        let failure = io::Error::from_raw_os_error(libc::EIO);
+        let (what, hint) = no_user("a", Some(failure));
+        assert!(
+            what.starts_with("cannot look up the user \"a\": "),
+            "{what}"
+        );
+        assert_eq!(hint, "use the number of the user");
+    }
 }
