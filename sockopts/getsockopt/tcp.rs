@@ -103,8 +103,7 @@ impl Tcp<'_> {
         let ops = get!(self, inet_connection_sock.icsk_ca_ops);
         let ops = core::ptr::NonNull::new(ops)?;
         let ptr = ops.as_ptr();
-        // SAFETY: This is a read section of RCU, which began before `icsk_ca_ops` was read. `ops`
-        // is not freed before the section ends:
+        // `ops` is not freed before this read section of RCU ends:
         // - `tcp_set_congestion_control()` drops the reference to the old algorithm and then stores
         //   the new pointer, both in one read section. A socket that ends drops its reference only
         //   after it has left the bucket, which is locked.
@@ -114,6 +113,9 @@ impl Tcp<'_> {
         // - For an algorithm in BPF, `call_rcu_tasks()` in `bpf_struct_ops_map_free()` makes both
         //   waits. Without CONFIG_PREEMPTION, both are one wait. The kernel's own
         //   `inet_sk_diag_fill()` relies on that as well.
+        //
+        // SAFETY: This is a read section of RCU, which began before `icsk_ca_ops` was read, and the
+        // socket's bucket is locked. As shown above, `ops` is therefore valid.
         let name = unsafe { read_once!(ptr, tcp_congestion_ops.name) };
         drop(guard);
         Some(ModuleName(name))
