@@ -11,7 +11,7 @@ use std::ops::Range;
 /// The size of a cache line in bytes. A wrong number only costs time.
 const LINE: usize = 64;
 
-/// A buffered reader.
+/// A buffered reader. A read that a signal interrupts is tried again.
 #[derive(Debug)]
 pub struct Aligned<R> {
     inner: R,
@@ -39,7 +39,12 @@ impl<R> Aligned<R> {
 impl<R: Read> BufRead for Aligned<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.left.is_empty() {
-            let len = self.inner.read(&mut self.bytes[self.buffer.clone()])?;
+            let len = loop {
+                match self.inner.read(&mut self.bytes[self.buffer.clone()]) {
+                    Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                    len => break len?,
+                }
+            };
             self.left = self.buffer.start..self.buffer.start + len;
         }
         Ok(&self.bytes[self.left.clone()])
@@ -63,6 +68,28 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::str;
+
+    /// A reader that a signal interrupts before each read.
+    struct Interrupted<'a>(&'a [u8], bool);
+
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            match self.1 {
+                true => Err(io::ErrorKind::Interrupted.into()),
+                false => self.0.read(to),
+            }
+        }
+    }
+
+    #[test]
+    fn signals() {
+        let mut reader = Aligned::new(Interrupted(b"abc", false), 2);
+        for expected in [&b"ab"[..], b"c", b""] {
+            assert_eq!(reader.fill_buf().unwrap(), expected);
+            reader.consume(expected.len());
+        }
+    }
 
     proptest! {
         /// The buffer is aligned, and the bytes are those of the inner reader.

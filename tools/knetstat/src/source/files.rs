@@ -315,10 +315,7 @@ pub fn linked_netns(target: &str) -> Option<u64> {
 pub fn copy(opened: fs::File, out: &mut impl Write) -> io::Result<()> {
     let mut reader = Aligned::new(opened, BUFFER);
     loop {
-        let bytes = match reader.fill_buf() {
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
-            filled => filled?,
-        };
+        let bytes = reader.fill_buf()?;
         if bytes.is_empty() {
             return Ok(());
         }

@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 use memchr::memmem::Finder;
-use std::io::{self, BufRead};
+use std::io::BufRead;
 
 /// A port that rows must contain to be of interest. To search a buffer for it takes a small part of
 /// the time that it takes to look at each line.
@@ -52,10 +52,7 @@ impl<R: BufRead> Lines<R> {
         needle: Option<&Needle>,
         mut take: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<bool> {
-        let buffer = match self.reader.fill_buf() {
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => return Ok(true),
-            filled => filled.context(self.name)?,
-        };
+        let buffer = self.reader.fill_buf().context(self.name)?;
         if buffer.is_empty() {
             if !self.begun.is_empty() {
                 take(&self.begun)?;
@@ -92,7 +89,7 @@ impl<R: BufRead> Lines<R> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::io::BufReader;
+    use std::io::{self, BufReader};
 
     /// The lines of a text that is read with a buffer of this size.
     fn lines(text: &str, capacity: usize, needle: Option<&Needle>) -> Vec<String> {
