@@ -350,7 +350,7 @@ fn containers() -> Result<()> {
             ["cgroup", "=", "/sys/fs/cgroup/knetstat-test.service"],
             &[4],
         ),
-        // An odd name, as it is and as the list shows it.
+        // A name with a comma, plain and with the escapes of the list.
         (["container", "=", "knetstat,test.service"], &[5]),
         (["container", "=", stage[5].3.as_str()], &[5]),
         (["cgroup", "=", "/knetstat,test.service"], &[5]),

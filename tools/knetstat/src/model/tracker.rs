@@ -981,7 +981,7 @@ mod tests {
                 none(),
             ),
             (when_closed(Truth::False), Some((A, OWNERS)), none(), none()),
-            // It was in the copy, so it has not come.
+            // The copy has this socket. It has not come.
             (
                 when_closed(CLOSED),
                 Some((&changed, Truth::True)),
