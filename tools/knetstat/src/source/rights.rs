@@ -74,22 +74,22 @@ pub fn is_kernel_before(major: u32, minor: u32) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use std::process::Command;
 
-    /// Runs a test of this program by unshare(1). Returns `None` if user namespaces are not allowed.
-    fn unshared(flags: &str, test: &str) -> Option<bool> {
+    /// Runs an ignored test of this program by unshare(1). Returns whether it has passed. `None` if
+    /// user namespaces are not allowed.
+    pub fn unshared(flags: &str, test: &str) -> Option<bool> {
         let is_allowed = Command::new("unshare").args([flags, "true"]).status();
         if !is_allowed.is_ok_and(|status| status.success()) {
             eprintln!("skipped: unshare {flags} fails");
             return None;
         }
-        let name = format!("source::rights::tests::{test}");
         let program = std::env::current_exe().unwrap();
         let mut unshare = Command::new("unshare");
         unshare.arg(flags).arg(program);
-        let status = unshare.args(["--exact", "--ignored", &name]).status();
+        let status = unshare.args(["--exact", "--ignored", test]).status();
         Some(status.unwrap().success())
     }
 
@@ -108,8 +108,14 @@ mod tests {
     /// All capabilities in a user namespace do not count for a network namespace outside of it.
     #[test]
     fn capabilities_over_the_namespace_count() {
-        assert_ne!(unshared("-r", "in_a_child"), Some(false));
-        assert_ne!(unshared("-rn", "in_an_owner"), Some(false));
+        assert_ne!(
+            unshared("-r", "source::rights::tests::in_a_child"),
+            Some(false)
+        );
+        assert_ne!(
+            unshared("-rn", "source::rights::tests::in_an_owner"),
+            Some(false)
+        );
     }
 
     #[test]
