@@ -516,11 +516,7 @@ fuzz_target!(|input: Input<'_>| {
         let row = row.as_ref();
         fields.check(file, row.expect("it is as the kernel writes it"));
     }
-    let holders = Holders {
-        known: &owners,
-        may_lack: input.may_lack,
-        is_closed: false,
-    };
+    let holders = Holders::new(&owners, input.may_lack);
     check_filters(&input.filters, row.as_ref(), holders);
     match &row {
         Some(row) => {

@@ -99,11 +99,7 @@ pub fn search_all(
         } = entry
         {
             if verdict.passes() && selected.contains(&row.file) {
-                let holders = Holders {
-                    known,
-                    may_lack: row.may_lack_owners,
-                    is_closed: false,
-                };
+                let holders = Holders::new(known, row.may_lack_owners);
                 take(row, holders);
                 search.add(row, line, holders);
             } else {

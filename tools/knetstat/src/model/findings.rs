@@ -4,7 +4,7 @@
 
 use crate::model::filter::Holders;
 use crate::model::kept::Kept;
-use crate::model::row::{Row, State};
+use crate::model::row::Row;
 use crate::model::rules::{Comparison, Rule, Rules};
 use crate::model::states::States;
 use crate::model::truth::{Reason, Truth, Undecided};
@@ -93,7 +93,7 @@ impl<'r> Search<'r> {
 
     /// Takes a row that is not tested, but that others are compared with.
     pub fn see(&mut self, row: &Row<'_>) {
-        if matches!(row.state, State::Listen | State::Close) && receives_ipv4(row) {
+        if !row.state.is_connected() && receives_ipv4(row) {
             let port = (netns(row), row.file.netid, row.local.port);
             self.ipv4.insert(port);
         }
@@ -225,11 +225,7 @@ pub mod tests {
         for (file, line, names, may_lack) in sockets {
             let row = Row::parse(*file, line.as_bytes()).expect(line);
             let owners: Vec<_> = names.iter().map(|name| Owner::new(*name, 7, 3)).collect();
-            let holders = Holders {
-                known: &owners,
-                may_lack: *may_lack,
-                is_closed: false,
-            };
+            let holders = Holders::new(&owners, *may_lack);
             search.add(&row, line.as_bytes(), holders);
         }
         assert_eq!(search.checked(), sockets.len());
@@ -391,11 +387,7 @@ pub mod tests {
         // The twin is seen if only IPv6 is checked.
         let rules = default_rules();
         let mut search = Search::new(&rules, States::DEFAULT, false);
-        let nobody = Holders {
-            known: &[],
-            may_lack: false,
-            is_closed: false,
-        };
+        let nobody = Holders::new(&[], false);
         search.add(
             &Row::parse(TCP6, only.as_bytes()).unwrap(),
             only.as_bytes(),

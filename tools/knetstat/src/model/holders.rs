@@ -81,11 +81,7 @@ impl<'o, A: Again> Holding<'o, A> {
         let may_lack = self.owners.may_lack(ino);
         match ino.filter(|ino| *ino != 0) {
             Some(ino) if known.is_empty() && !may_lack => self.of_new(ino),
-            _ => Holders {
-                known,
-                may_lack,
-                is_closed: false,
-            },
+            _ => Holders::new(known, may_lack),
         }
     }
 
@@ -108,11 +104,7 @@ impl<'o, A: Again> Holding<'o, A> {
             self.rescans.push(Box::new(Rescan { reads, owners }));
             known = find();
         }
-        Holders {
-            known: known.unwrap_or_default(),
-            may_lack: known.is_none() && may_lack(),
-            is_closed: false,
-        }
+        Holders::new(known.unwrap_or_default(), known.is_none() && may_lack())
     }
 
     fn is_newer_than_the_last_scan(&self) -> bool {

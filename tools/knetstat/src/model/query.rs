@@ -573,11 +573,7 @@ mod tests {
             let filter = &query.filter;
             assert_eq!(query.rejects(&glance), expected, "{filter:?}: {line}");
             if let Some(row) = Row::parse(TCP_FILE, line.as_bytes()) {
-                let holders = Holders {
-                    known: &[],
-                    may_lack: false,
-                    is_closed: false,
-                };
+                let holders = Holders::new(&[], false);
                 let may_pass = filter.test(&row, holders) != Truth::False;
                 let is_in_state = query.states.has(row.state);
                 assert!(!(expected && is_in_state && may_pass), "{filter:?}: {line}");

@@ -50,6 +50,11 @@ impl State {
         found.map(|(state, ..)| *state)
     }
 
+    /// Whether a socket in this state has a foreign end: it neither listens nor is unconnected.
+    pub fn is_connected(self) -> bool {
+        !matches!(self, State::Listen | State::Close)
+    }
+
     /// The state of a UDP socket, by its foreign address, as the kernel and ss derive it.
     pub fn of_udp(foreign: &Endpoint<'_>) -> State {
         match foreign.port {

@@ -345,11 +345,7 @@ forbid = "TCP_NODELAY"
                 "0 0 1.2.3.4:5 1.2.3.4:6 ESTB SO_KEEPALIVE={i},TCP_NODELAY=0,uid=0,ino={i}"
             );
             let row = Row::parse(TCP, line.as_bytes()).unwrap();
-            let holders = Holders {
-                known: &owners,
-                may_lack: false,
-                is_closed: false,
-            };
+            let holders = Holders::new(&owners, false);
             search.add(&row, line.as_bytes(), holders);
         }
         let checked = search.checked();

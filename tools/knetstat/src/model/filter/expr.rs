@@ -119,7 +119,16 @@ pub struct Holders<'a> {
     pub is_closed: bool,
 }
 
-impl Holders<'_> {
+impl<'a> Holders<'a> {
+    /// The processes of a socket that the files show now.
+    pub fn new(known: &'a [Owner], may_lack: bool) -> Self {
+        Self {
+            known,
+            may_lack,
+            is_closed: false,
+        }
+    }
+
     /// The reason why there may be others.
     fn reason(self) -> Reason {
         match self.is_closed {
@@ -380,8 +389,7 @@ fn is_on(defaults: &Defaults, row: &Row<'_>) -> Truth {
     let info = defaults.info;
     let is_flag = info.kind == Kind::Flag;
     let is_shown = row.options.get(info.name).is_some();
-    let is_connection = !matches!(row.state, State::Listen | State::Close);
-    let is_kept = is_connection && info.is_kept_from_connections();
+    let is_kept = row.state.is_connected() && info.is_kept_from_connections();
     match defaults.on(row) {
         // An option is not set if it has the value 0 and 0 is its default.
         Setting::Value("0") if is_shown && !is_flag => match defaults.of(row).number() {

@@ -126,12 +126,7 @@ mod tests {
         let filter = parse(filter).unwrap_or_else(|err| panic!("{err}"));
         let row = Row::parse(file, line.as_bytes()).expect(line);
         let owner = Owner::new("nginx", 7, 3);
-        let holders = Holders {
-            known: &[owner],
-            may_lack: false,
-            is_closed: false,
-        };
-        filter.test(&row, holders).is_true()
+        filter.test(&row, Holders::new(&[owner], false)).is_true()
     }
 
     const CONNECTION: &str = "0 0 192.0.2.1:22 198.51.100.7:40001 ESTB >| \
@@ -228,11 +223,7 @@ mod tests {
             let parsed = Filter::parse(&[filter.to_owned()], &services);
             let parsed = parsed.unwrap_or_else(|err| panic!("{filter}: {err}"));
             let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
-            let holders = Holders {
-                known: &[],
-                may_lack: false,
-                is_closed: false,
-            };
+            let holders = Holders::new(&[], false);
             assert_eq!(parsed.test(&row, holders).is_true(), expected, "{filter}");
         }
         let bound = "0 0 fe80::1:22 fe80::2:80 ESTB SO_BINDTODEVICE=lo,SO_MARK=0x11,uid=0,ino=5";
@@ -431,11 +422,7 @@ mod tests {
             let filter = parse(filter).unwrap_or_else(|err| panic!("{err}"));
             let row = Row::parse(TCP, line.as_bytes()).expect(line);
             let known = [Owner::new("nginx", 7, 3)];
-            let holders = Holders {
-                known: &known,
-                may_lack,
-                is_closed: false,
-            };
+            let holders = Holders::new(&known, may_lack);
             filter.test(&row, holders)
         };
         let old = "0 0 192.0.2.1:22 198.51.100.7:1 TIMW";
@@ -537,11 +524,7 @@ mod tests {
                 ..row
             };
             let owner = of_owner.map(|path| Owner::new("a", 7, 3).in_cgroup(path));
-            let holders = Holders {
-                known: owner.as_slice(),
-                may_lack,
-                is_closed: false,
-            };
+            let holders = Holders::new(owner.as_slice(), may_lack);
             filter.test(&row, holders)
         };
         for filter in [
@@ -619,11 +602,7 @@ mod tests {
             netns: Some(&hidden),
             ..row
         };
-        let holders = Holders {
-            known: &[],
-            may_lack: false,
-            is_closed: false,
-        };
+        let holders = Holders::new(&[], false);
         assert_eq!(filter.test(&row, holders), Truth::unknown(Reason::Netns));
         let unknown = Filter::parse_for(Scope::All, &["netns=nosuch".to_owned()], &services());
         let err = unknown.unwrap_err().to_string();
