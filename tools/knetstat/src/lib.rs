@@ -69,7 +69,6 @@ pub mod model {
     pub mod glance;
     pub mod groups;
     pub mod holders;
-    pub mod kept;
     pub mod options;
     pub mod place;
     pub mod quantity;
@@ -80,6 +79,7 @@ pub mod model {
     pub mod similar;
     pub mod spelling;
     pub mod states;
+    pub mod stored_row;
     pub mod tracker;
     pub mod truth;
     pub mod words;

@@ -3,8 +3,8 @@
 //! `knetstat` without a command: lists sockets.
 
 use crate::model::columns::{are_known, Column, Order};
-use crate::model::kept::Kept;
 use crate::model::query::{Entry, Outcome, Query};
+use crate::model::stored_row::StoredRow;
 use crate::model::truth::Undecided;
 use crate::print::notes::{bound_note, unknown_note, Notes};
 use crate::print::printer::Printer;
@@ -54,7 +54,7 @@ pub fn run(query: &Query, view: &View, printer: &mut dyn Printer) -> Result<Outc
                     return Ok(printer.row(row, line, owners)?);
                 }
                 let keys = view.order.keys(row, owners);
-                kept.push((keys, Kept::new(row, line, owners)));
+                kept.push((keys, StoredRow::new(row, line, owners)));
             }
             Entry::Unparsed { file, line } => {
                 printer.unparsed(file, line)?;

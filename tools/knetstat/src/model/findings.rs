@@ -3,10 +3,10 @@
 //! Findings of `knetstat check`: the sockets that break a rule, and those that cannot be decided.
 
 use crate::model::filter::Holders;
-use crate::model::kept::Kept;
 use crate::model::row::Row;
 use crate::model::rules::{Comparison, Rule, Rules};
 use crate::model::states::States;
+use crate::model::stored_row::StoredRow;
 use crate::model::truth::{Reason, Truth, Undecided};
 use crate::source::files::{File, Netid};
 use crate::source::process::Name;
@@ -20,7 +20,7 @@ pub struct Finding<'r> {
     /// The number of offenders.
     pub count: usize,
     /// The offenders. One that breaks several rules is in memory once. Empty if they are only counted.
-    pub offenders: Vec<Kept>,
+    pub offenders: Vec<StoredRow>,
     pub undecided: Undecided,
 }
 
@@ -40,7 +40,7 @@ struct Candidate {
     place: Place,
     names: BTreeSet<Name>,
     may_lack: bool,
-    offender: Option<Kept>,
+    offender: Option<StoredRow>,
 }
 
 /// A search for sockets that break rules, in one pass over all rows.
@@ -103,7 +103,7 @@ impl<'r> Search<'r> {
     pub fn add(&mut self, row: &Row<'_>, line: &[u8], holders: Holders<'_>) {
         self.see(row);
         self.checked += 1;
-        let mut kept: Option<Kept> = None;
+        let mut kept: Option<StoredRow> = None;
         for (index, finding) in self.findings.iter_mut().enumerate() {
             let truth = finding.rule.test(row, holders, self.states);
             finding.undecided.count(truth);
@@ -111,7 +111,7 @@ impl<'r> Search<'r> {
                 continue;
             }
             let offender = self.keeps.then(|| {
-                kept.get_or_insert_with(|| Kept::new(row, line, holders.known))
+                kept.get_or_insert_with(|| StoredRow::new(row, line, holders.known))
                     .clone()
             });
             if finding.rule.comparison().is_none() {

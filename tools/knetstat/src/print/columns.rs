@@ -133,9 +133,9 @@ pub fn width_of(text: &str) -> usize {
     }
 }
 
-/// A socket that is printed.
+/// A row, with all that its cells are made from.
 #[derive(Clone, Copy)]
-pub struct Subject<'a> {
+pub struct PrintedRow<'a> {
     pub row: &'a Row<'a>,
     pub owners: &'a [Owner],
     pub services: Option<&'a Services>,
@@ -159,7 +159,7 @@ pub fn known(text: String) -> String {
     }
 }
 
-impl Subject<'_> {
+impl PrintedRow<'_> {
     /// Writes the cell of a column, and returns the style if it is not that of the column. A value
     /// that is missing is `-`, and one that is not known is `?`.
     pub fn write(&self, column: &Column, text: &mut String) -> Option<Style> {
@@ -263,12 +263,12 @@ impl Columns {
 
     /// Widens the columns so that this row fits. Columns never become narrower, so that later rows
     /// align with those already printed.
-    pub fn measure(&mut self, subject: &Subject<'_>) {
+    pub fn measure(&mut self, printed: &PrintedRow<'_>) {
         let mut cell = String::new();
         for shown in &mut self.0 {
             if shown.look.grows {
                 cell.clear();
-                subject.write(&shown.column, &mut cell);
+                printed.write(&shown.column, &mut cell);
                 shown.fit(&cell);
             }
         }

@@ -7,7 +7,7 @@ use crate::model::counts::{By, Found, Process};
 use crate::model::defaults::{Defaults, Differences, Setting};
 use crate::model::event::{changes, Change, Event, Report, Snapshot, Value};
 use crate::model::row::Row;
-use crate::print::columns::{endpoint, known, width_of, Columns, Shown, Subject, PROCESS};
+use crate::print::columns::{endpoint, known, width_of, Columns, PrintedRow, Shown, PROCESS};
 use crate::print::processes::{shown, users, word_of};
 use crate::source::process::Owner;
 use crate::source::services::Services;
@@ -142,8 +142,8 @@ impl Layout {
         });
     }
 
-    fn subject<'a>(&'a self, row: &'a Row<'a>, owners: &'a [Owner]) -> Subject<'a> {
-        Subject {
+    fn printed<'a>(&'a self, row: &'a Row<'a>, owners: &'a [Owner]) -> PrintedRow<'a> {
+        PrintedRow {
             row,
             owners,
             services: self.services.as_ref(),
@@ -166,7 +166,7 @@ impl Layout {
     /// Widens the columns so that this row fits.
     pub fn measure(&mut self, row: &Row<'_>, owners: &[Owner]) {
         let mut columns = std::mem::take(&mut self.columns);
-        columns.measure(&self.subject(row, owners));
+        columns.measure(&self.printed(row, owners));
         self.columns = columns;
     }
 
@@ -247,7 +247,7 @@ impl Layout {
         } in columns.shown(of_events)
         {
             cell.clear();
-            let style = self.subject(row, owners).write(column, &mut cell);
+            let style = self.printed(row, owners).write(column, &mut cell);
             let style = style.unwrap_or(look.style);
             let padding = width.saturating_sub(width_of(&cell));
             let pad = |line: &mut String| line.extend(std::iter::repeat_n(' ', padding));

@@ -5,8 +5,8 @@
 use crate::model::columns::{Column, Key};
 use crate::model::counts::Counts;
 use crate::model::event::Report;
-use crate::model::kept::Kept;
 use crate::model::row::Row;
+use crate::model::stored_row::StoredRow;
 use crate::model::truth::Undecided;
 use crate::print::layout::Layout;
 use crate::print::printer::Printer;
@@ -26,7 +26,7 @@ pub struct TextPrinter<'a> {
     /// Whether rows or events were printed, so that their columns are settled.
     has_begun: bool,
     /// The rows that were measured but not printed yet.
-    waiting: Vec<Kept>,
+    waiting: Vec<StoredRow>,
 }
 
 impl<'a> TextPrinter<'a> {
@@ -95,7 +95,7 @@ impl Printer for TextPrinter<'_> {
     fn row(&mut self, row: &Row<'_>, line: &[u8], owners: &[Owner]) -> io::Result<()> {
         if self.layout.is_for_a_terminal() {
             self.layout.measure(row, owners);
-            self.waiting.push(Kept::new(row, line, owners));
+            self.waiting.push(StoredRow::new(row, line, owners));
             if self.waiting.len() < LOOK_AHEAD {
                 return Ok(());
             }
@@ -114,7 +114,7 @@ impl Printer for TextPrinter<'_> {
         if !self.has_begun {
             // All rows are known.
             let waiting = self.waiting.iter();
-            let rows = waiting.filter_map(Kept::row);
+            let rows = waiting.filter_map(StoredRow::row);
             self.layout.drop_idle(rows);
         }
         self.print_waiting()?;

@@ -73,7 +73,7 @@ pub struct Scan<'a> {
 }
 
 /// A process that is being examined.
-struct Subject {
+struct ExaminedProcess {
     pid: i32,
     /// The name and all names; `None` until a socket is found.
     names: Option<(Name, Rc<Names>)>,
@@ -135,17 +135,17 @@ impl<'a> Scan<'a> {
 
     /// Adds the sockets that a process has open.
     pub fn process(&mut self, pid: i32) {
-        let mut subject = Subject {
+        let mut process = ExaminedProcess {
             pid,
             names: None,
             cgroup: self.cgroup(pid),
         };
-        self.places(&subject);
-        let is_seen = match self.table(&mut subject, pid) {
-            Ok((main, _)) => !self.has_threads(pid) || self.threads(&mut subject, Some(main)),
+        self.places(&process);
+        let is_seen = match self.table(&mut process, pid) {
+            Ok((main, _)) => !self.has_threads(pid) || self.threads(&mut process, Some(main)),
             Err(_) => match denied(pid, self.unseen.sight.is_own_namespace) {
                 Denied::Nothing => true,
-                Denied::Threads => self.threads(&mut subject, None),
+                Denied::Threads => self.threads(&mut process, None),
                 Denied::Process => false,
                 Denied::Unknown => {
                     self.unseen.uncertain += 1;
@@ -168,11 +168,11 @@ impl<'a> Scan<'a> {
 
     /// Adds the network namespaces of a process and of its threads, and those that are mounted where
     /// it sees them.
-    fn places(&mut self, subject: &Subject) {
+    fn places(&mut self, process: &ExaminedProcess) {
         let Some(mut search) = self.namespaces.take() else {
             return;
         };
-        let (pid, cgroup) = (subject.pid, subject.cgroup.as_ref());
+        let (pid, cgroup) = (process.pid, process.cgroup.as_ref());
         let main = search.member(self.proc, &pid.to_string(), None, cgroup);
         if self.has_threads(pid) {
             for tid in self.tids(pid).unwrap_or_default() {
@@ -186,15 +186,15 @@ impl<'a> Scan<'a> {
     /// Adds the sockets in the table of a thread. Returns the table with the number of descriptors.
     /// Links are read relative to the open directory, because looking up `/proc/PID/fd/FD` takes
     /// longer than reading the link.
-    fn table(&mut self, subject: &mut Subject, tid: i32) -> io::Result<(Table, usize)> {
-        let directory = match subject.pid {
+    fn table(&mut self, process: &mut ExaminedProcess, tid: i32) -> io::Result<(Table, usize)> {
+        let directory = match process.pid {
             pid if pid == tid => format!("{pid}/fd"),
             pid => format!("{pid}/task/{tid}/fd"),
         };
         let directory = open_directory(self.proc, directory)?;
         let begin = self.found.len();
         let mut room = std::mem::take(&mut self.room);
-        let count = self.sockets(&directory, &mut room, subject, tid);
+        let count = self.sockets(&directory, &mut room, process, tid);
         self.room = room;
         let table = Table {
             tid,
@@ -208,7 +208,7 @@ impl<'a> Scan<'a> {
         &mut self,
         directory: impl AsFd,
         room: &mut [MaybeUninit<u8>],
-        subject: &mut Subject,
+        process: &mut ExaminedProcess,
         tid: i32,
     ) -> io::Result<usize> {
         let mut task = None;
@@ -230,12 +230,12 @@ impl<'a> Scan<'a> {
             let target = str::from_utf8(target).unwrap_or_default();
             let Some(ino) = inode(target) else {
                 if let Some((search, ino)) = self.namespaces.as_mut().zip(linked_netns(target)) {
-                    let path = format!("/proc/{}/task/{tid}/fd/{fd}", subject.pid);
+                    let path = format!("/proc/{}/task/{tid}/fd/{fd}", process.pid);
                     search.kept(ino, path.into());
                 }
                 continue;
             };
-            let task = task.get_or_insert_with(|| self.task(subject, tid));
+            let task = task.get_or_insert_with(|| self.task(process, tid));
             let task = Rc::clone(task);
             self.found.push((ino, Owner { task, fd }));
         }
@@ -243,9 +243,9 @@ impl<'a> Scan<'a> {
     }
 
     /// The owner of the sockets in the table of a thread.
-    fn task(&self, subject: &mut Subject, tid: i32) -> Rc<Task> {
-        let pid = subject.pid;
-        let (name, names) = subject.names.get_or_insert_with(|| self.names(pid));
+    fn task(&self, process: &mut ExaminedProcess, tid: i32) -> Rc<Task> {
+        let pid = process.pid;
+        let (name, names) = process.names.get_or_insert_with(|| self.names(pid));
         let is_thread = self.detail.threads && tid != pid;
         Rc::new(Task {
             name: match is_thread {
@@ -255,7 +255,7 @@ impl<'a> Scan<'a> {
             pid,
             tid: self.detail.threads.then_some(tid),
             names: Rc::clone(names),
-            cgroup: subject.cgroup.clone(),
+            cgroup: process.cgroup.clone(),
         })
     }
 
@@ -298,12 +298,12 @@ impl<'a> Scan<'a> {
 
     /// Adds the sockets of all threads but the main one, whose table is `main` if it was read.
     /// Returns whether all tables were read.
-    fn threads(&mut self, subject: &mut Subject, main: Option<Table>) -> bool {
+    fn threads(&mut self, process: &mut ExaminedProcess, main: Option<Table>) -> bool {
         let begin = main
             .as_ref()
             .map_or(self.found.len(), |main| main.sockets.start);
         let mut tables: Vec<_> = main.into_iter().collect();
-        let pid = subject.pid;
+        let pid = process.pid;
         let tids = match self.tids(pid) {
             Ok(tids) => tids,
             Err(err) => return has_ended(&err),
@@ -314,7 +314,7 @@ impl<'a> Scan<'a> {
             let place = self.place(&tables, tid);
             if let Place::Known(at) = place {
                 if self.detail.threads {
-                    self.share(subject, tid, tables[at].sockets.clone());
+                    self.share(process, tid, tables[at].sockets.clone());
                 }
                 continue;
             }
@@ -322,7 +322,7 @@ impl<'a> Scan<'a> {
                 self.unseen.with_threads += 1;
                 break;
             }
-            match (self.table(subject, tid), place) {
+            match (self.table(process, tid), place) {
                 (Ok((table, _)), Place::New(at)) => tables.insert(at, table),
                 (Ok((_, count)), _) => self.left = self.left.saturating_sub(count),
                 (Err(err), _) => is_seen &= has_ended(&err),
@@ -340,11 +340,11 @@ impl<'a> Scan<'a> {
     }
 
     /// Adds sockets that were found in a table that this thread shares.
-    fn share(&mut self, subject: &mut Subject, tid: i32, sockets: Range<usize>) {
+    fn share(&mut self, process: &mut ExaminedProcess, tid: i32, sockets: Range<usize>) {
         if sockets.is_empty() {
             return;
         }
-        let task = self.task(subject, tid);
+        let task = self.task(process, tid);
         self.found.reserve(sockets.len());
         for at in sockets {
             let (ino, Owner { fd, .. }) = self.found[at];

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 /// A row that is kept, with the processes that have the socket open.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct StoredRow {
     file: File,
     netns: Option<Rc<Netns>>,
     may_lack_owners: bool,
@@ -18,7 +18,7 @@ pub struct Kept {
     owners: Rc<[Owner]>,
 }
 
-impl Kept {
+impl StoredRow {
     pub fn new(row: &Row<'_>, line: &[u8], owners: &[Owner]) -> Self {
         Self {
             file: row.file,
