@@ -216,7 +216,7 @@ help:
 #h
 #h The command, which needs cargo, and the network for its first build:
 #h   make tool            build it
-#h   make install-tool    install it, its manual page and its shell completions
+#h   make install-tool    install it, its manual pages and its shell completions
 #h   make uninstall-tool  remove these
 #h
 #h Packages, knetstat-dkms (the module) and knetstat (the command):

@@ -233,8 +233,9 @@ pub struct Metrics {
 
 const CHECK_STATUS: &str = "\
 Exit status: 0 if no rule is broken, 1 if a rule is broken, 2 if the check could not be made, 3 with
---strict if no rule is broken and a rule cannot be decided for a socket. With --nagios: 0 if no rule
-is broken, 1 or 2 if one of severity warning or critical is broken, 3 otherwise.
+--strict if no rule is broken, and a rule or the filter cannot be decided for a socket, or not all
+sockets were read. With --nagios: 1 or 2 if a rule of severity warning or critical is broken, 3 if
+this is not known, 0 otherwise.
 
 FILTER: see knetstat --help.";
 

@@ -56,7 +56,8 @@ const EXAMPLES: [(&str, &str); 6] = [
 
 const STATUS: &str = "\
 Exit status: 0 on success, 1 if something could not be read or written, 2 if the command line or the
-filter is wrong, 3 with --strict if the filter cannot be decided for a socket.";
+filter is wrong, 3 with --strict if the filter cannot be decided for a socket, or if not all sockets
+were read.";
 
 /// The text: the words of filters, their operands, examples, and the exit status.
 pub fn after_help() -> String {
