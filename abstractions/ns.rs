@@ -133,6 +133,7 @@ pub(crate) struct Reader<'a> {
     /// The user namespace into which user ids are translated.
     pub(crate) user_ns: UserNs<'a>,
     /// Whether the process that opened the file had CAP_NET_ADMIN over the network namespace.
-    /// Without it, `sock_diag` hides SO_MARK.
+    /// Without it, the options that `sock_diag` would hide from the reader are not shown, such as
+    /// SO_MARK.
     pub(crate) is_net_admin: bool,
 }

@@ -3,7 +3,7 @@
 //! The values of socket options that are more than a field, one function for each, and the values
 //! that a fresh socket has. By level, as in the kernel.
 //!
-//! C sources: named in the files of the folder
+//! C sources: see the files in `sockopts/getsockopt/`
 //!
 //! A function returns the value that getsockopt(2) would return for the socket, or `None` if the
 //! option has the value of a fresh socket. Its comment says where it deviates from that. Functions

@@ -65,7 +65,7 @@ fn compare(copy: impl BufRead, name: &str, query: &Query, processes: bool) -> Re
     })
 }
 
-/// The options of which nobody can tell whether they have changed.
+/// The options whose changes cannot be judged.
 fn doubts_about(comparison: &Comparison) -> Vec<(&'static str, Doubt)> {
     let is_hidden_here = |name: &str| options::by_name(name).is_some_and(Info::is_hidden_here);
     comparison.doubts(rights::is_net_admin(), is_hidden_here)

@@ -2,8 +2,9 @@
 
 //! Whether two reads of the files can be compared.
 //!
-//! A copy of the files has no header of ours. It may be of another network namespace, from before
-//! the last boot, or made with other rights, without which some options are hidden.
+//! A copy of the files does not say where, when or by whom it was made. It may be of another
+//! network namespace, from before the last boot, or made with other rights, without which some
+//! options are hidden.
 
 use crate::model::filter::Filter;
 use crate::model::options::{self, Hidden};
@@ -117,7 +118,7 @@ impl Comparison {
         self.copied.contains(&ino)
     }
 
-    /// The options of which nobody can tell whether they have changed.
+    /// The options whose changes cannot be judged.
     ///
     /// If a row shows an option that all kernels hide, its reader had the right to see all. This
     /// decides most cases. `is_net_admin` is whether this process has the right, as far as it can

@@ -20,8 +20,8 @@
 //! | unknown         | false       | undecided                                            |
 //! | false           | true        | `came`                                               |
 //!
-//! If the socket is gone, nobody knows who had it open. It `went` if the filter is true whoever that
-//! was. If the filter depends on it, the socket is undecided.
+//! If the socket is gone, its owners are unknown. It `went` if the filter is true for any owners. If
+//! the filter depends on them, the socket is undecided.
 
 use crate::model::event::{continues, ends, Event, Key, Snapshot};
 use crate::model::query::{Entry, Outcome, Query, Verdict};

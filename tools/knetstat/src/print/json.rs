@@ -2,8 +2,8 @@
 
 //! The printer of JSON: one object per line.
 //!
-//! The keys are the fields of the structures in this file. A test compares them with the list in
-//! knetstat(8), "JSON".
+//! The keys are the fields of the structures in this file and in `findings.rs`, and the names of
+//! chosen columns. A test compares them with the list in knetstat(8), "JSON".
 
 use crate::model::columns::{Cell, Column, Content, Key};
 use crate::model::counts::{By, Counts, Found};

@@ -25,8 +25,8 @@ use std::io;
 use std::ops::{Range, RangeInclusive};
 use std::rc::Rc;
 
-/// The limits of a filter. Both are high for a person, and bound the recursion of the parser and of
-/// [`Expr::test`].
+/// The limits of a filter. Both are higher than anyone types, and bound the recursion of the parser
+/// and of [`Expr::test`].
 const MAX_TOKENS: usize = 10_000;
 const MAX_DEPTH: usize = 100;
 
