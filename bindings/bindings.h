@@ -125,6 +125,7 @@ u32 knetstat_uid(struct user_namespace *ns, const struct sock *sk);
 bool knetstat_is_net_admin(const struct net *net);
 enum knetstat_program knetstat_filter(const struct sock *sk);
 enum knetstat_program knetstat_reuseport_program(const struct sock *sk);
+bool knetstat_copy_behind(const void *pointer, size_t offset, void *to, size_t size);
 bool knetstat_device_name(struct net *net, int index, u8 *name);
 u32 knetstat_msecs_to_jiffies(u32 msecs);
 u32 knetstat_usecs_to_jiffies(u32 usecs);

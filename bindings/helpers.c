@@ -24,6 +24,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/uidgid.h>
 #include <linux/uio.h>
 #include <net/ip.h>
@@ -341,17 +342,54 @@ enum knetstat_program knetstat_filter(const struct sock *sk)
 	return kind;
 }
 
+/* More than a task that is not held up can ever need. */
+#define KNETSTAT_TRIES 16
+
+/*
+ * Copies @size bytes, @offset bytes behind the start of the object that the pointer at @pointer points
+ * to. False if it points to none.
+ *
+ * For objects that some kernels free at once when the pointer is replaced, without waiting for
+ * readers. The object may be freed while it is read, and its memory unmapped, so the copy may fail,
+ * or be garbage. It is right if the pointer is still the same after it: whoever frees the object has
+ * replaced the pointer before.
+ */
+bool knetstat_copy_behind(const void *pointer, size_t offset, void *to, size_t size)
+{
+	const void *const *at = pointer;
+	const void *object;
+	int tries;
+
+	for (tries = 0; tries < KNETSTAT_TRIES; tries++) {
+		object = READ_ONCE(*at);
+		if (!object)
+			return false;
+		if (copy_from_kernel_nofault(to, object + offset, size))
+			continue;
+		/* The copy comes before the second look at the pointer. */
+		smp_rmb();
+		if (READ_ONCE(*at) == object)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Before sk_reuseport_prog_free_rcu(), a classic program is freed at once when another one replaces
+ * it.
+ */
 enum knetstat_program knetstat_reuseport_program(const struct sock *sk)
 {
 	enum knetstat_program kind = KNETSTAT_NO_PROGRAM;
 	const struct sock_reuseport *reuse;
-	const struct bpf_prog *prog;
+	enum bpf_prog_type type;
 
 	rcu_read_lock();
 	reuse = rcu_dereference(sk->sk_reuseport_cb);
-	prog = reuse ? rcu_dereference(reuse->prog) : NULL;
-	if (prog)
-		kind = kind_of(prog);
+	if (reuse && knetstat_copy_behind(&reuse->prog, offsetof(struct bpf_prog, type), &type,
+					  sizeof(type)))
+		/* As in bpf_prog_was_classic(). */
+		kind = type == BPF_PROG_TYPE_UNSPEC ? KNETSTAT_CLASSIC : KNETSTAT_EBPF;
 	rcu_read_unlock();
 	return kind;
 }

@@ -206,6 +206,12 @@ unsafe extern "C" {
     pub(crate) fn knetstat_is_net_admin(net: *const net) -> bool;
     pub(crate) fn knetstat_filter(sk: *const sock) -> knetstat_program;
     pub(crate) fn knetstat_reuseport_program(sk: *const sock) -> knetstat_program;
+    pub(crate) fn knetstat_copy_behind(
+        pointer: *const c_void,
+        offset: usize,
+        to: *mut c_void,
+        size: usize,
+    ) -> bool;
     pub(crate) fn knetstat_device_name(net: *mut net, index: c_int, name: *mut u8) -> bool;
     pub(crate) fn knetstat_msecs_to_jiffies(msecs: u32) -> u32;
     pub(crate) fn knetstat_usecs_to_jiffies(usecs: u32) -> u32;
@@ -319,6 +325,24 @@ pub(crate) unsafe fn listening(info: *const inet_hashinfo) -> *const inet_listen
             .cast()
     };
     buckets
+}
+
+/// Copies `N` bytes, `offset` bytes behind the start of the object that the pointer at `pointer`
+/// points to: see `knetstat_copy_behind()`. The object need not be alive.
+///
+/// # Safety
+///
+/// `pointer` must point to a live pointer.
+pub(crate) unsafe fn copy_behind<const N: usize>(
+    pointer: *const c_void,
+    offset: usize,
+) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    // SAFETY: By the caller's promise, `pointer` can be read. `bytes` has the `N` bytes that the
+    // helper fills. It copies by `copy_from_kernel_nofault()`, which takes any address.
+    let is_copied =
+        unsafe { knetstat_copy_behind(pointer, offset, bytes.as_mut_ptr().cast(), bytes.len()) };
+    is_copied.then_some(bytes)
 }
 
 /// The number of buckets of [`listening`] minus one.

@@ -107,6 +107,25 @@ macro_rules! get {
     }};
 }
 
+/// Copies bytes of the C object that a field points to: `None` if it points to none. For objects
+/// that may be freed at any time after the field was replaced, as `knetstat_copy_behind()` says.
+/// Compiles only if the view is a [`View`] of the type with the pointer.
+macro_rules! get_behind {
+    ($view:expr, $type:ident.$($pointer:ident).+, $target:ident.$($field:ident).+) => {{
+        let ptr: *const $crate::bindings::$type = $crate::sockets::sock::View::as_ptr($view);
+        let pointer: *mut $crate::bindings::$target = get!($view, $type.$($pointer).+);
+        // SAFETY: `View` promises that `ptr` points to a live object of this type. It has this
+        // pointer, as the type of `pointer` shows.
+        let copy = || unsafe {
+            $crate::bindings::copy_behind(
+                ptr.byte_add(offset_of!($type.$($pointer).+)).cast(),
+                offset_of!($target.$($field).+),
+            )
+        };
+        if pointer.is_null() { None } else { copy() }
+    }};
+}
+
 /// Declares the C types behind a view. Each of them starts at the entry of the view.
 macro_rules! views {
     ($($view:ident: $($type:ident)+;)*) => {$($(

@@ -99,25 +99,13 @@ impl Tcp<'_> {
 
     /// TCP_CONGESTION by name, if the process set it or it is not the one of the namespace.
     pub(crate) fn congestion(&self) -> Option<ModuleName> {
-        let guard = rcu::Guard::new();
-        let ops = get!(self, inet_connection_sock.icsk_ca_ops);
-        let ops = core::ptr::NonNull::new(ops)?;
-        let ptr = ops.as_ptr();
-        // `ops` is not freed before this read section of RCU ends:
-        // - `tcp_set_congestion_control()` drops the reference to the old algorithm and then stores
-        //   the new pointer, both in one read section. A socket that ends drops its reference only
-        //   after it has left the bucket, which is locked.
-        // - A module without references is freed after two waits for read sections. After the
-        //   first, in `tcp_unregister_congestion_control()`, no socket points into the module. The
-        //   second, in `free_module()`, is for a reader that read the pointer during the first.
-        // - For an algorithm in BPF, `call_rcu_tasks()` in `bpf_struct_ops_map_free()` makes both
-        //   waits. Without CONFIG_PREEMPTION, both are one wait. The kernel's own
-        //   `inet_sk_diag_fill()` relies on that as well.
-        //
-        // SAFETY: This is a read section of RCU, which began before `icsk_ca_ops` was read, and the
-        // socket's bucket is locked. As shown above, `ops` is therefore valid.
-        let name = unsafe { read_once!(ptr, tcp_congestion_ops.name) };
-        drop(guard);
+        // Kernels such as 6.1 free an algorithm in BPF without waiting for a reader that read the
+        // pointer just before `tcp_set_congestion_control()` replaced it.
+        let name = get_behind!(
+            self,
+            inet_connection_sock.icsk_ca_ops,
+            tcp_congestion_ops.name
+        )?;
         Some(ModuleName(name))
     }
 
@@ -187,17 +175,10 @@ impl Tcp<'_> {
         if !reader.is_net_admin {
             return None;
         }
-        let _guard = rcu::Guard::new();
-        let info = core::ptr::NonNull::new(get!(self, tcp_sock.md5sig_info))?;
-        let ptr = info.as_ptr();
-        // SAFETY: This is a read section of RCU, which began before `md5sig_info` was read.
-        // - While a socket is in a bucket, only `tcp_md5_do_add()` replaces the pointer, if it
-        //   fails. It then frees the object by `kfree_rcu()`.
-        // - A socket that ends frees the object in a way that depends on the kernel, and 7.3 does
-        //   not use RCU. But no kernel does so before `inet_csk_destroy_sock()`, when the socket
-        //   has left its bucket. This socket is in a bucket that is locked.
-        let first = unsafe { read_once!(ptr, tcp_md5sig_info.head.first) };
-        (!first.is_null()).then_some(true)
+        // `tcp_connect()` drops the keys of a socket that has keys for TCP-AO, too. Kernels such as
+        // 6.12 then free the object at once.
+        let first = get_behind!(self, tcp_sock.md5sig_info, tcp_md5sig_info.head.first)?;
+        (usize::from_ne_bytes(first) != 0).then_some(true)
     }
 
     /// TCP_AO, if the socket uses the TCP Authentication Option and the reader has CAP_NET_ADMIN.
