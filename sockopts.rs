@@ -206,7 +206,7 @@ options! {
     }
     // On a connected socket, the kernel writes this field.
     listener => {
-        SO_INCOMING_CPU: sock_common.skc_incoming_cpu unless (-1);
+        SO_INCOMING_CPU: sock_common.skc_incoming_cpu unless (-1), set sk.incoming_cpu();
     }
     udp => {
         SO_INCOMING_CPU: sock_common.skc_incoming_cpu unless (-1), set sk.incoming_cpu();
@@ -293,6 +293,10 @@ options! {
         IP_MULTICAST_TTL: inet_sock.mc_ttl unless 1;
         IP_MULTICAST_IF: inet_sock.mc_index unless 0 or inet_sock.mc_addr unless 0,
             set sk.ip_multicast_if();
+    }
+    // TCP can join groups by MCAST_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP and
+    // IP_ADD_SOURCE_MEMBERSHIP.
+    any (rare) => {
         IP_ADD_MEMBERSHIP: inet_sock.mc_list unless (null_mut()), set sk.ip_memberships();
     }
 
@@ -355,6 +359,9 @@ options! {
     udp6 => {
         IPV6_MULTICAST_HOPS: ipv6_pinfo.mcast_hops unless (IPV6_MCASTHOPS);
         IPV6_MULTICAST_IF: ipv6_pinfo.mcast_oif unless 0, set sk.multicast_if();
+    }
+    #[cfg(CONFIG_IPV6)]
+    inet6 => {
         IPV6_ADD_MEMBERSHIP: ipv6_pinfo.ipv6_mc_list unless (null_mut()),
             set sk.memberships();
     }

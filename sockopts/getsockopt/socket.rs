@@ -187,10 +187,20 @@ impl Sock<'_> {
         if get!(self, sock.sk_reuseport_cb).is_null() {
             return bindings::KNETSTAT_NO_PROGRAM;
         }
-        // SAFETY: By the type invariant, the socket is alive. The helper follows the pointers in a
-        // read section of RCU. `reuseport_free_rcu()` and `sk_reuseport_prog_free()` free the
-        // objects by RCU.
+        // SAFETY: By the type invariant, the socket is alive. The helper follows the pointer to the
+        // group in a read section of RCU, and `reuseport_free_rcu()` frees the group by RCU. The
+        // helper does not rely on the program being alive.
         unsafe { bindings::knetstat_reuseport_program(self.as_ptr()) }
+    }
+
+    /// SO_INCOMING_CPU of a socket that was never connected. While a socket is connected, the
+    /// kernel writes the field (`sk_incoming_cpu_update()`), and disconnecting leaves the field as
+    /// it is. A socket that was connected has a hash for sending: `tcp_v4_connect()`,
+    /// `__ip4_datagram_connect()` and their IPv6 counterparts set it. The hash is never 0
+    /// (`net_tx_rndhash()`), and never cleared.
+    pub(crate) fn incoming_cpu(&self) -> Option<i32> {
+        let cpu = get!(self, sock_common.skc_incoming_cpu);
+        (get!(self, sock.sk_txhash) == 0).then_some(cpu)
     }
 
     /// SO_TXTIME: the clock and the flags.
@@ -200,17 +210,6 @@ impl Sock<'_> {
             deadline_mode: get!(self, sock.sk_txtime_deadline_mode) != 0,
             report_errors: get!(self, sock.sk_txtime_report_errors) != 0,
         })
-    }
-}
-
-impl Udp<'_> {
-    /// SO_INCOMING_CPU of a socket that was never connected. While a socket is connected, the
-    /// kernel writes the field (`sk_incoming_cpu_update()`), and disconnecting leaves the field as
-    /// it is. A socket that was connected has a hash for sending. `__ip4_datagram_connect()` and
-    /// its IPv6 counterpart set the hash. It is never 0 (`net_tx_rndhash()`), and never cleared.
-    pub(crate) fn incoming_cpu(&self) -> Option<i32> {
-        let cpu = get!(self, sock_common.skc_incoming_cpu);
-        (get!(self, sock.sk_txhash) == 0).then_some(cpu)
     }
 }
 

@@ -6,15 +6,24 @@
 //! The expected rows come from `options`.
 
 use crate::features::Feature;
+use crate::guest::guest;
 use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
-use crate::options::{named, set_bytes, Fresh, Role, Subject, PLANS};
+use crate::options::{classic_program, named, set_bytes, Fresh, Role, Subject, PLANS};
+use crate::rows::File;
 use crate::sockets::{get, local, row, set_int, Plan};
-use anyhow::{ensure, Context, Result};
-use libc::{c_int, IPPROTO_IP, IPPROTO_IPV6, SOL_SOCKET};
-use socket2::SockAddr;
-use std::fs;
+use anyhow::{anyhow, ensure, Context, Result};
+use libc::{
+    c_int, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF,
+    TCP_CONGESTION,
+};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::net::Ipv6Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fs, thread};
+
+/// Congestion control algorithms that each guest has.
+const ALGORITHMS: [&str; 2] = ["reno", "cubic"];
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -30,6 +39,12 @@ pub fn cases() -> Vec<Case> {
         }),
         Case::new("by_other_means::backlog", || in_fresh(backlog)),
         Case::new("by_other_means::of_orphans", || in_fresh(orphans)),
+        Case::new("by_other_means::connected_before_it_listens", || {
+            in_fresh(connected_before_it_listens)
+        }),
+        Case::new("by_other_means::replaced_while_read", || {
+            in_fresh(replaced_while_read)
+        }),
     ]
 }
 
@@ -68,9 +83,7 @@ fn other_options() -> Result<()> {
                 &8_i32.to_ne_bytes(),
             )?;
             shows("SO_TIMESTAMPING", "RX_SOFTWARE")?;
-            if role.is_tcp() {
-                continue;
-            }
+            // TCP sockets cannot join by IP_ADD_MEMBERSHIP, but in these ways.
             let (level, name, group) = match plan {
                 Plan::V4 => (
                     IPPROTO_IP,
@@ -242,4 +255,66 @@ fn orphans() -> Result<()> {
         drop(others);
     }
     Ok(())
+}
+
+/// While a socket is connected, the kernel notes the CPU that packets come from in the field of
+/// SO_INCOMING_CPU. The field keeps the number when the socket listens later.
+fn connected_before_it_listens() -> Result<()> {
+    for plan in PLANS {
+        let socket = plan.tcp()?;
+        let unused = plan.tcp()?;
+        unused.bind(&plan.addr(0).into())?;
+        let refused = socket.connect(&unused.local_addr()?);
+        ensure!(refused.is_err(), "nobody listens, but {refused:?}");
+        socket.bind(&plan.addr(0).into())?;
+        socket.listen(1)?;
+        let row = row(plan.file(true), &socket)?;
+        ensure!(row.option("SO_INCOMING_CPU").is_none(), "{row:?}");
+        ensure!(row.option("backlog") == Some("1"), "{row:?}");
+    }
+    Ok(())
+}
+
+/// Programs and algorithms are replaced while their sockets are listed, and kernels such as 6.1 free
+/// some of them without waiting for readers. Each row shows what its socket had.
+fn replaced_while_read() -> Result<()> {
+    let group = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    group.set_reuse_port(true)?;
+    group.bind(&Plan::V4.addr(0).into())?;
+    let listener = Plan::V4.listener(1)?;
+    let program = classic_program(0);
+    let replace = || -> Result<()> {
+        set_bytes(&group, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program)?;
+        for algorithm in ALGORITHMS {
+            set_bytes(&listener, IPPROTO_TCP, TCP_CONGESTION, algorithm.as_bytes())?;
+        }
+        Ok(())
+    };
+    replace()?;
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let replaced = scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                replace()?;
+            }
+            Ok(())
+        });
+        let read = (0..guest().scale(5000, 1000, 1000)).try_for_each(|_| {
+            let of_group = row(File::Udp, &group)?;
+            let program = of_group.option("SO_ATTACH_REUSEPORT_CBPF");
+            ensure!(program == Some("1"), "{of_group:?}");
+            let of_listener = row(File::Tcp, &listener)?;
+            let algorithm = of_listener.option("TCP_CONGESTION");
+            ensure!(
+                algorithm.is_some_and(|name| ALGORITHMS.contains(&name)),
+                "{of_listener:?}"
+            );
+            Ok(())
+        });
+        is_done.store(true, Ordering::Relaxed);
+        replaced
+            .join()
+            .map_err(|_| anyhow!("the thread panicked"))?
+            .and(read)
+    })
 }

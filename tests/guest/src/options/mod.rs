@@ -20,7 +20,7 @@ pub use answers::{get_bytes, set_bytes, TIMESTAMPING};
 pub use opt::{Answer, Early, Opt, Role, PLANS, SIX as OF_SIX};
 pub use subject::{names, names_always_shown, Fresh, Subject};
 pub use table::{each_name, entries, named, table, OF_THE_C_MODULE};
-pub use values::{ao_add, int, md5sig};
+pub use values::{ao_add, classic_program, int, md5sig};
 
 use crate::harness::Case;
 
