@@ -36,15 +36,20 @@ impl Seen {
         }
     }
 
+    /// Whether there is room for `count` more numbers.
+    pub(crate) fn has_room(&self, count: usize) -> bool {
+        self.len.saturating_add(count).saturating_mul(2) <= self.slots.len()
+    }
+
     /// Makes room for `count` more numbers. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`. The set is then unchanged.
     pub(crate) fn reserve(&mut self, count: usize) -> Result {
-        let needed = self.len.saturating_add(count).saturating_mul(2);
-        if needed > self.slots.len() {
+        if !self.has_room(count) {
             // Twice the size that is needed, to amortise rehashing.
+            let needed = self.len.saturating_add(count).saturating_mul(2);
             let slots = needed.saturating_mul(2).max(8).next_power_of_two();
             let mut larger = Self {
                 slots: Array::zeroed(slots, Need::Required)?,

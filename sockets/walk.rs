@@ -276,6 +276,25 @@ impl Walk {
         next: Option<u32>,
         rows: &mut impl Rows<T>,
     ) -> Result<bool> {
+        loop {
+            // Memory may come late, for example to a control group that is over its limit. So it is
+            // asked for without the guard, which others wait for.
+            self.seen.reserve(T::LIMITS.rows)?;
+            match self.show_rounds(table, next, rows)? {
+                Rounds::All => return Ok(true),
+                Rounds::UntilFull => return Ok(false),
+                Rounds::NeedRoom => {}
+            }
+        }
+    }
+
+    /// Shows entries in rounds, until `seen` has no room for another round.
+    fn show_rounds<T: Table>(
+        &mut self,
+        table: &T,
+        next: Option<u32>,
+        rows: &mut impl Rows<T>,
+    ) -> Result<Rounds> {
         let guard = table.guard()?;
         let mut cursor: Option<T::Cursor<'_>> = None;
         let mut entries = T::LIMITS.entries;
@@ -283,11 +302,10 @@ impl Walk {
         let mut whole = false;
         // Whether the pass has visited each entry up to the cursor that stayed.
         let mut complete = true;
-        loop {
-            self.seen.reserve(T::LIMITS.rows)?;
+        while self.seen.has_room(T::LIMITS.rows) {
             let ended = {
                 let Some(bucket) = table.lock(self.bucket, next) else {
-                    return Ok(true);
+                    return Ok(Rounds::All);
                 };
                 let behind = cursor
                     .as_ref()
@@ -314,17 +332,28 @@ impl Walk {
             };
             rows.complete();
             match ended {
-                Ended::Chain if complete => return Ok(true),
+                Ended::Chain if complete => return Ok(Rounds::All),
                 Ended::Chain => (cursor, whole) = (None, true),
                 Ended::NoRoom if rows.len() == 0 => return Err(EOVERFLOW),
-                Ended::NoRoom => return Ok(false),
+                Ended::NoRoom => return Ok(Rounds::UntilFull),
                 Ended::Limit(reached) => (cursor, whole) = (reached, false),
             }
             #[cfg(knetstat_fault = "slow-look")]
             crate::abstractions::sched::sleep();
             table.pause()?;
         }
+        Ok(Rounds::NeedRoom)
     }
+}
+
+/// How far the rounds in a crowded bucket came.
+enum Rounds {
+    /// All entries were shown.
+    All,
+    /// The buffer became full.
+    UntilFull,
+    /// The set of shown entries needs more memory.
+    NeedRoom,
 }
 
 /// The work while a bucket is locked once.

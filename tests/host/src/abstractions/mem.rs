@@ -10,12 +10,19 @@ use std::ops::{Deref, DerefMut};
 thread_local! {
     static FAILS: Cell<bool> = const { Cell::new(false) };
     static IS_LOCKED: Cell<bool> = const { Cell::new(false) };
+    static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Says whether this thread holds a spinlock from now on. Nothing may be allocated under a
 /// spinlock.
 pub(crate) fn set_locked(is_locked: bool) {
     IS_LOCKED.set(is_locked);
+}
+
+/// Says whether this thread has the guard of a table from now on. Others wait for it, so nothing may
+/// be allocated meanwhile, either.
+pub(crate) fn set_guarded(is_guarded: bool) {
+    IS_GUARDED.set(is_guarded);
 }
 
 /// Says whether allocations of this thread fail from now on.
@@ -43,6 +50,7 @@ impl<T> Array<T> {
 impl<T: Default + Clone> Array<T> {
     pub(crate) fn zeroed(len: usize, _: Need) -> Result<Self> {
         assert_may_sleep();
+        assert!(!IS_GUARDED.get(), "with a guard");
         if FAILS.get() {
             return Err(ENOMEM);
         }

@@ -452,6 +452,7 @@ impl<const R: usize, const B: usize, const E: usize> Table for Model<'_, R, B, E
         // Lost cursors count within one read only.
         self.shared.pass.set(Pass::default());
         self.shared.guards.set(self.shared.guards.get() + 1);
+        mem::set_guarded(true);
         Ok(Guard(self.shared.clone()))
     }
 
@@ -580,6 +581,7 @@ pub(crate) struct Guard(Rc<Shared>);
 impl Drop for Guard {
     fn drop(&mut self) {
         self.0.guards.set(self.0.guards.get() - 1);
+        mem::set_guarded(false);
     }
 }
 
