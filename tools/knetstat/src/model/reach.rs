@@ -70,7 +70,7 @@ pub fn unreachable(query: &Query) -> Option<Unreachable> {
         let has_netid = files.any(|other| other.netid == file.netid);
         let has_family = query.files.iter().any(|other| other.family == file.family);
         let states = possible().filter(|(other, _)| *other == file);
-        let states = states.fold(States::NONE, |all, (_, state)| all.and(States::of(state)));
+        let states = states.fold(States::NONE, |all, (_, state)| all.union(States::of(state)));
         Missing {
             netid: (!has_netid).then_some(file.netid),
             inet6: !has_family && file.family == Family::Inet6,
@@ -279,7 +279,7 @@ mod tests {
                     let more = query.files.iter().map(|file| File { family, ..*file });
                     query.files.extend(more.collect::<Vec<_>>());
                 }
-                query.states = query.states.and(missing.states.unwrap_or(States::NONE));
+                query.states = query.states.union(missing.states.unwrap_or(States::NONE));
                 assert_eq!(unreachable(&query), None, "{}", info.name);
             }
         }

@@ -49,18 +49,18 @@ impl States {
     pub const ALL: States = States((1 << State::ALL.len()) - 1);
     pub const NONE: States = States(0);
     /// The states that ss shows with `-l`.
-    pub const LISTENING: States = States::of(State::Listen).and(States::of(State::Close));
+    pub const LISTENING: States = States::of(State::Listen).union(States::of(State::Close));
     /// The states that ss shows by default.
     pub const DEFAULT: States = States::CONNECTED.without(States::BUCKET);
     const CONNECTED: States = States::ALL.without(States::LISTENING);
-    const BUCKET: States = States::of(State::SynRecv).and(States::of(State::TimeWait));
+    const BUCKET: States = States::of(State::SynRecv).union(States::of(State::TimeWait));
 
     pub const fn of(state: State) -> States {
         States(1 << state as u16)
     }
 
     /// The states of either set.
-    pub const fn and(self, other: States) -> States {
+    pub const fn union(self, other: States) -> States {
         States(self.0 | other.0)
     }
 

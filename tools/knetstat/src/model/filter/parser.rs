@@ -300,7 +300,7 @@ impl Parser<'_> {
             states = Some(match (states, is_state) {
                 (None, true) => found,
                 (None, false) => States::ALL.without(found),
-                (Some(before), true) => States::and(before, found),
+                (Some(before), true) => States::union(before, found),
                 (Some(before), false) => before.without(found),
             });
         }
