@@ -10,7 +10,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use knetstat::model::filter::{Filter, Holders};
+use knetstat::model::filter::{Filter, KnownOwners};
 use knetstat::model::options;
 use knetstat::model::row::{Row, State};
 use knetstat::model::words::WORDS;
@@ -288,7 +288,7 @@ fn parse(text: &str) -> Option<Filter> {
 }
 
 /// Filters that are made of others, of which nobody needs to know what they mean.
-fn check_filters(filters: &[Vec<Word<'_>>; 2], row: Option<&Row<'_>>, holders: Holders<'_>) {
+fn check_filters(filters: &[Vec<Word<'_>>; 2], row: Option<&Row<'_>>, owners: KnownOwners<'_>) {
     let [a, b] = filters.each_ref().map(|words| {
         // Fewer than can be nested too deeply.
         let words: Vec<_> = words.iter().take(64).map(|word| word.text()).collect();
@@ -298,7 +298,7 @@ fn check_filters(filters: &[Vec<Word<'_>>; 2], row: Option<&Row<'_>>, holders: H
     let (Some(row), [Some(first), Some(second)]) = (row, parsed) else {
         return;
     };
-    let (is_a, is_b) = (first.test(row, holders), second.test(row, holders));
+    let (is_a, is_b) = (first.test(row, owners), second.test(row, owners));
     // A filter in brackets is not empty, and does not begin with states.
     let can_be_joined =
         |text: &str, filter: &Filter| !text.trim().is_empty() && filter.states.is_none();
@@ -318,7 +318,7 @@ fn check_filters(filters: &[Vec<Word<'_>>; 2], row: Option<&Row<'_>>, holders: H
         ),
     ] {
         let filter = parse(&text).unwrap_or_else(|| panic!("{text} is no filter"));
-        assert_eq!(filter.test(row, holders), expected, "{text}");
+        assert_eq!(filter.test(row, owners), expected, "{text}");
     }
 }
 
@@ -516,8 +516,8 @@ fuzz_target!(|input: Input<'_>| {
         let row = row.as_ref();
         fields.check(file, row.expect("it is as the kernel writes it"));
     }
-    let holders = Holders::new(&owners, input.may_lack);
-    check_filters(&input.filters, row.as_ref(), holders);
+    let known = KnownOwners::new(&owners, input.may_lack);
+    check_filters(&input.filters, row.as_ref(), known);
     match &row {
         Some(row) => {
             assert_eq!(Family::of_line(&line), file.family);

@@ -17,10 +17,10 @@
 //!   |         color, explanation, findings of rules, openmetrics, format (text or JSON), notes on
 //!   |         standard error, stdout
 //!   |
-//! model       row, glance, place, options, defaults, filter, query (files, states and filter), holders,
-//!   |         reach (whether a query can select anything), event, tracker, comparison, counts, rules,
-//!   |         findings, groups of metrics, words and states of
-//!   |         filters, similar, spelling
+//! model       row, glance, place, options, defaults, filter, query (files, states and filter),
+//!   |         owners, reach (whether a query can select anything), event, tracker, comparison,
+//!   |         counts, rules, findings, groups of metrics, words and states of filters, similar,
+//!   |         spelling
 //!   |
 //! source      files of the module, their lines (aligned: a buffered reader), search in several files,
 //!             copy of the files, fresh sockets, process, cgroup, services, hosts, netns, namespaces,
@@ -68,8 +68,8 @@ pub mod model {
     pub mod findings;
     pub mod glance;
     pub mod groups;
-    pub mod holders;
     pub mod options;
+    pub mod owners;
     pub mod place;
     pub mod quantity;
     pub mod query;

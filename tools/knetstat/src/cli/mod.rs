@@ -13,7 +13,7 @@ use crate::commands::{check, copy, explain, list, metrics, since, summary, watch
 use crate::model::columns::{self, Column, Content, Order};
 use crate::model::filter::{Filter, Scope};
 use crate::model::groups::{self, Groups};
-use crate::model::holders::Ownerless;
+use crate::model::owners::Ownerless;
 use crate::model::query::{Outcome, Query};
 use crate::model::rules::{self, Rules};
 use crate::model::states::States;

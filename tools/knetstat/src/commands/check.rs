@@ -2,7 +2,7 @@
 
 //! `knetstat check`: finds the sockets that break rules.
 
-use crate::model::filter::Holders;
+use crate::model::filter::KnownOwners;
 use crate::model::findings::{Finding, Search};
 use crate::model::query::{Entry, Outcome, Query};
 use crate::model::row::Row;
@@ -67,13 +67,13 @@ pub fn run<'r>(query: &mut Query, rules: &'r Rules, needs: Needs) -> Result<Repo
     })
 }
 
-/// Passes each row to a search. `take` gets the rows that the query selects, and their holders.
+/// Passes each row to a search. `take` gets the rows that the query selects, and their owners.
 pub fn search_all(
     query: &mut Query,
     rules: &Rules,
     needs: Needs,
     search: &mut Search<'_>,
-    mut take: impl FnMut(&Row<'_>, Holders<'_>),
+    mut take: impl FnMut(&Row<'_>, KnownOwners<'_>),
 ) -> Result<(Outcome, Option<Owners>)> {
     let selected = query.files.clone();
     if rules.needs_ipv4() {
@@ -99,9 +99,9 @@ pub fn search_all(
         } = entry
         {
             if verdict.passes() && selected.contains(&row.file) {
-                let holders = Holders::new(known, row.may_lack_owners);
-                take(row, holders);
-                search.add(row, line, holders);
+                let owners = KnownOwners::new(known, row.may_lack_owners);
+                take(row, owners);
+                search.add(row, line, owners);
             } else {
                 search.see(row);
             }

@@ -39,11 +39,11 @@ pub fn run(
     };
     let mut search = Search::new(rules, needs.states, needs.keeps);
     let mut signs = SIGNS.map(|(name, ..)| (name, 0));
-    let (outcome, owners) = search_all(query, rules, needs, &mut search, |row, holders| {
+    let (outcome, owners) = search_all(query, rules, needs, &mut search, |row, owners| {
         for (count, (_, sign, _)) in signs.iter_mut().zip(SIGNS) {
             count.1 += u64::from(row.diag.contains(sign));
         }
-        groups.add(row, holders.known);
+        groups.add(row, owners.known);
     })?;
     Notes {
         query,

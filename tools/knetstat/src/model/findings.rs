@@ -2,7 +2,7 @@
 
 //! Findings of `knetstat check`: the sockets that break a rule, and those that cannot be decided.
 
-use crate::model::filter::Holders;
+use crate::model::filter::KnownOwners;
 use crate::model::row::Row;
 use crate::model::rules::{Comparison, Rule, Rules};
 use crate::model::states::States;
@@ -100,18 +100,18 @@ impl<'r> Search<'r> {
     }
 
     /// Takes a row, and tests it.
-    pub fn add(&mut self, row: &Row<'_>, line: &[u8], holders: Holders<'_>) {
+    pub fn add(&mut self, row: &Row<'_>, line: &[u8], owners: KnownOwners<'_>) {
         self.see(row);
         self.checked += 1;
         let mut kept: Option<StoredRow> = None;
         for (index, finding) in self.findings.iter_mut().enumerate() {
-            let truth = finding.rule.test(row, holders, self.states);
+            let truth = finding.rule.test(row, owners, self.states);
             finding.undecided.count(truth);
             if !truth.is_true() {
                 continue;
             }
             let offender = self.keeps.then(|| {
-                kept.get_or_insert_with(|| StoredRow::new(row, line, holders.known))
+                kept.get_or_insert_with(|| StoredRow::new(row, line, owners.known))
                     .clone()
             });
             if finding.rule.comparison().is_none() {
@@ -129,12 +129,12 @@ impl<'r> Search<'r> {
                     row.local.port,
                     device,
                 ),
-                names: holders
+                names: owners
                     .known
                     .iter()
                     .map(|owner| owner.process_name().clone())
                     .collect(),
-                may_lack: holders.may_lack,
+                may_lack: owners.may_lack,
                 offender,
             });
         }
@@ -225,8 +225,8 @@ pub mod tests {
         for (file, line, names, may_lack) in sockets {
             let row = Row::parse(*file, line.as_bytes()).expect(line);
             let owners: Vec<_> = names.iter().map(|name| Owner::new(*name, 7, 3)).collect();
-            let holders = Holders::new(&owners, *may_lack);
-            search.add(&row, line.as_bytes(), holders);
+            let known = KnownOwners::new(&owners, *may_lack);
+            search.add(&row, line.as_bytes(), known);
         }
         assert_eq!(search.checked(), sockets.len());
         search.finish()
@@ -387,7 +387,7 @@ pub mod tests {
         // The twin is seen if only IPv6 is checked.
         let rules = default_rules();
         let mut search = Search::new(&rules, States::DEFAULT, false);
-        let nobody = Holders::new(&[], false);
+        let nobody = KnownOwners::new(&[], false);
         search.add(
             &Row::parse(TCP6, only.as_bytes()).unwrap(),
             only.as_bytes(),

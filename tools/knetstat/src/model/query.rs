@@ -2,9 +2,9 @@
 
 //! Queries: which rows a command selects.
 
-use crate::model::filter::{Filter, Holders};
+use crate::model::filter::{Filter, KnownOwners};
 use crate::model::glance::Glance;
-use crate::model::holders::{Again, Holding, Ownerless};
+use crate::model::owners::{Ownerless, OwnersDuringRead, Rescan};
 use crate::model::row::Row;
 use crate::model::states::States;
 use crate::model::truth::{Truth, Undecided};
@@ -133,9 +133,9 @@ struct Files<'q> {
     reads: &'q Reads,
 }
 
-impl Again for Files<'_> {
+impl Rescan for Files<'_> {
     fn owners(&self) -> Result<Owners> {
-        self.owners.again()
+        self.owners.rescan()
     }
 
     fn sockets(&self, is_wanted: &dyn Fn(u64) -> bool) -> Result<HashSet<u64>> {
@@ -221,7 +221,7 @@ impl Query {
         let namespaces = owners.map_or(&[][..], |owners| &owners.namespaces);
         let own = namespaces.first();
         let reads = Reads::default();
-        let holding = owners.map(|owners| self.holding(owners, &reads));
+        let during_read = owners.map(|owners| self.owners_during_read(owners, &reads));
         let mut pass = |(file, netns): (File, _), line: &[u8], outcome: &mut Outcome| {
             if is_left_out(file, line) {
                 return Ok(());
@@ -231,7 +231,7 @@ impl Query {
                 netns,
                 is_copied: false,
             };
-            self.pass(origin, line, holding.as_ref(), outcome, &mut take)
+            self.pass(origin, line, during_read.as_ref(), outcome, &mut take)
         };
         if let (Some(needle), None) = (needle, owners) {
             let take = |file, line: &[u8]| pass((file, own), line, &mut outcome);
@@ -259,13 +259,17 @@ impl Query {
     }
 
     /// The owners of the sockets in rows that are read.
-    fn holding<'q>(&'q self, owners: &'q Owners, reads: &'q Reads) -> Holding<'q, Files<'q>> {
-        let again = Files {
+    fn owners_during_read<'q>(
+        &'q self,
+        owners: &'q Owners,
+        reads: &'q Reads,
+    ) -> OwnersDuringRead<'q, Files<'q>> {
+        let files = Files {
             query: self,
             owners,
             reads,
         };
-        Holding::new(owners, &self.ownerless, again)
+        OwnersDuringRead::new(owners, &self.ownerless, files)
     }
 
     /// Passes each line of the files in another network namespace to `pass`. Returns whether all of
@@ -311,7 +315,7 @@ impl Query {
     ) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         let reads = Reads::default();
-        let holding = owners.map(|owners| self.holding(owners, &reads));
+        let during_read = owners.map(|owners| self.owners_during_read(owners, &reads));
         let own = owners.and_then(|owners| owners.namespaces.first());
         let own = own.filter(|_| !self.all_netns);
         let mut netns = None;
@@ -336,7 +340,7 @@ impl Query {
                     is_copied: true,
                 },
                 line,
-                holding.as_ref(),
+                during_read.as_ref(),
                 &mut outcome,
                 &mut |entry| {
                     if let Entry::Row { row, .. } = entry {
@@ -365,32 +369,32 @@ impl Query {
         &self,
         origin: Origin<'_>,
         line: &[u8],
-        holding: Option<&Holding<'_, Files<'_>>>,
+        during_read: Option<&OwnersDuringRead<'_, Files<'_>>>,
         outcome: &mut Outcome,
         take: &mut impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<()> {
         let Origin { file, netns, .. } = origin;
         let mut row = Row::begin(file, line).map(|row| Row { netns, ..row });
-        let known = row.as_ref().zip(holding);
-        let holders = known.map_or_else(Holders::default, |(row, holding)| holding.of(row.ino));
+        let known = row.as_ref().zip(during_read);
+        let owners = known.map_or_else(KnownOwners::default, |(row, known)| known.of(row.ino));
         if let Some(row) = &mut row {
-            row.may_lack_owners = holders.may_lack;
+            row.may_lack_owners = owners.may_lack;
         }
-        let test = |holders| {
+        let test = |owners| {
             row.as_ref().map_or(Truth::False, |row| {
                 let is_in_state = Truth::from(self.states.has(row.state));
-                is_in_state.and(|| self.filter.test(row, holders))
+                is_in_state.and(|| self.filter.test(row, owners))
             })
         };
-        let mut verdict = Verdict::from(test(holders));
+        let mut verdict = Verdict::from(test(owners));
         let has_inode = row.as_ref().is_some_and(Row::has_inode);
         // A socket with a known owner is open. So is one that was in the files after a scan.
-        let may_be_closed = holders.known.is_empty() && (holders.may_lack || !has_inode);
-        if origin.is_copied && holding.is_some() && may_be_closed {
+        let may_be_closed = owners.known.is_empty() && (owners.may_lack || !has_inode);
+        if origin.is_copied && during_read.is_some() && may_be_closed {
             let is_closed = true;
-            verdict.if_closed = test(Holders {
+            verdict.if_closed = test(KnownOwners {
                 is_closed,
-                ..holders
+                ..owners
             });
         }
         // Most filters reject most rows, so the options are checked last.
@@ -405,7 +409,7 @@ impl Query {
         take(Entry::Row {
             row: &row,
             line,
-            owners: holders.known,
+            owners: owners.known,
             verdict,
         })
     }
@@ -573,8 +577,8 @@ mod tests {
             let filter = &query.filter;
             assert_eq!(query.rejects(&glance), expected, "{filter:?}: {line}");
             if let Some(row) = Row::parse(TCP_FILE, line.as_bytes()) {
-                let holders = Holders::new(&[], false);
-                let may_pass = filter.test(&row, holders) != Truth::False;
+                let owners = KnownOwners::new(&[], false);
+                let may_pass = filter.test(&row, owners) != Truth::False;
                 let is_in_state = query.states.has(row.state);
                 assert!(!(expected && is_in_state && may_pass), "{filter:?}: {line}");
             }

@@ -3,7 +3,7 @@
 //! Rules of `knetstat check`: which sockets must not exist. knetstat-check(5) describes the files.
 
 use crate::model::defaults::Defaults;
-use crate::model::filter::{Filter, Holders, Scope};
+use crate::model::filter::{Filter, KnownOwners, Scope};
 use crate::model::row::Row;
 use crate::model::states::States;
 use crate::model::truth::Truth;
@@ -242,7 +242,7 @@ impl Rule {
 
     /// Whether a row is an offender or, for a comparison, whether it is compared. `states` are the
     /// states to which rules apply that name none.
-    pub fn test(&self, row: &Row<'_>, holders: Holders<'_>, states: States) -> Truth {
+    pub fn test(&self, row: &Row<'_>, owners: KnownOwners<'_>, states: States) -> Truth {
         // As on the command line, a filter that names one family selects only its sockets. What is
         // required selects nothing.
         let selects = match (&self.selection, &self.condition) {
@@ -255,11 +255,11 @@ impl Rule {
         }
         let is_selected = match &self.selection {
             None => Truth::True,
-            Some(filter) => filter.test(row, holders),
+            Some(filter) => filter.test(row, owners),
         };
         is_selected.and(|| match &self.condition {
-            Condition::Forbid(filter) => filter.test(row, holders),
-            Condition::Require(filter) => !filter.test(row, holders),
+            Condition::Forbid(filter) => filter.test(row, owners),
+            Condition::Require(filter) => !filter.test(row, owners),
             Condition::Compare(_) => Truth::True,
         })
     }

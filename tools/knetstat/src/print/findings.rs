@@ -303,7 +303,7 @@ impl Nagios {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::model::filter::Holders;
+    use crate::model::filter::KnownOwners;
     use crate::model::findings::Search;
     use crate::model::row::tests::TCP;
     use crate::model::row::Row;
@@ -345,8 +345,8 @@ forbid = "TCP_NODELAY"
                 "0 0 1.2.3.4:5 1.2.3.4:6 ESTB SO_KEEPALIVE={i},TCP_NODELAY=0,uid=0,ino={i}"
             );
             let row = Row::parse(TCP, line.as_bytes()).unwrap();
-            let holders = Holders::new(&owners, false);
-            search.add(&row, line.as_bytes(), holders);
+            let known = KnownOwners::new(&owners, false);
+            search.add(&row, line.as_bytes(), known);
         }
         let checked = search.checked();
         let mut out = Vec::new();

@@ -76,7 +76,7 @@ impl Owners {
     /// # Errors
     ///
     /// Those of [`Owners::scan`].
-    pub fn again(&self) -> Result<Self> {
+    pub fn rescan(&self) -> Result<Self> {
         Self::scan(self.detail)
     }
 

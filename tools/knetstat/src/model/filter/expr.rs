@@ -109,7 +109,7 @@ impl Part {
 
 /// The processes that have the socket of a row open.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Holders<'a> {
+pub struct KnownOwners<'a> {
     /// Those that were found.
     pub known: &'a [Owner],
     /// Whether there may be others.
@@ -119,7 +119,7 @@ pub struct Holders<'a> {
     pub is_closed: bool,
 }
 
-impl<'a> Holders<'a> {
+impl<'a> KnownOwners<'a> {
     /// The processes of a socket that the files show now.
     pub fn new(known: &'a [Owner], may_lack: bool) -> Self {
         Self {
@@ -248,8 +248,8 @@ impl Expr {
     }
 
     /// Whether a row meets it.
-    pub fn test(&self, row: &Row<'_>, holders: Holders<'_>) -> Truth {
-        self.evaluate(&|part| part.test_part(row, holders))
+    pub fn test(&self, row: &Row<'_>, owners: KnownOwners<'_>) -> Truth {
+        self.evaluate(&|part| part.test_part(row, owners))
     }
 
     /// Whether a row meets it, as far as a glance shows. Unknown if the line must be parsed.
@@ -269,31 +269,31 @@ impl Expr {
     }
 
     /// Whether a row meets a part without operators.
-    fn test_part(&self, row: &Row<'_>, holders: Holders<'_>) -> Truth {
+    fn test_part(&self, row: &Row<'_>, owners: KnownOwners<'_>) -> Truth {
         match self {
-            Expr::And(..) | Expr::Or(..) | Expr::Not(_) => self.test(row, holders),
+            Expr::And(..) | Expr::Or(..) | Expr::Not(_) => self.test(row, owners),
             Expr::Host(side, host) => host.matches(row.file.family, side.of(row)).into(),
             Expr::Port(side, op, port) => op.holds(side.of(row).port.cmp(port)).into(),
             Expr::Diag => (!row.diag.is_empty()).into(),
             Expr::Sign(op, sign) => (row.diag.contains(sign) == (*op == Op::Eq)).into(),
-            Expr::Process(Op::Ne, name) => !holders.any(|owner| owner.has_name(name)),
-            Expr::Process(_, name) => holders.any(|owner| owner.has_name(name)),
-            Expr::Pid(Op::Ne, pid) => !holders.any(|owner| i128::from(owner.pid()) == *pid),
-            Expr::Pid(op, pid) => holders.any(|owner| op.holds(i128::from(owner.pid()).cmp(pid))),
+            Expr::Process(Op::Ne, name) => !owners.any(|owner| owner.has_name(name)),
+            Expr::Process(_, name) => owners.any(|owner| owner.has_name(name)),
+            Expr::Pid(Op::Ne, pid) => !owners.any(|owner| i128::from(owner.pid()) == *pid),
+            Expr::Pid(op, pid) => owners.any(|owner| op.holds(i128::from(owner.pid()).cmp(pid))),
             Expr::Netns(op, name) => negated(*op, is_netns(row, name)),
             Expr::IsInContainer => {
                 let is_it = |cgroup: &Cgroup| {
                     let mut found = cgroup.container.iter();
                     found.any(|container| !container.is_unit()).into()
                 };
-                has_cgroup(row, holders, is_it)
+                has_cgroup(row, owners, is_it)
             }
             Expr::Container(op, text) => {
-                let found = has_cgroup(row, holders, |cgroup| is_container(cgroup, text));
+                let found = has_cgroup(row, owners, |cgroup| is_container(cgroup, text));
                 negated(*op, found)
             }
             Expr::Cgroup(op, path) => {
-                let found = has_cgroup(row, holders, |cgroup| cgroup.is_in(path).into());
+                let found = has_cgroup(row, owners, |cgroup| cgroup.is_in(path).into());
                 negated(*op, found)
             }
             Expr::Number(field, op, operand) => compare(*field, *op, operand, row),
@@ -327,20 +327,20 @@ fn is_netns(row: &Row<'_>, name: &NetnsName) -> Truth {
 
 /// Whether a process that has the socket open is in such a control group. If no process is known,
 /// those in the network namespace count, but only if they agree.
-fn has_cgroup(row: &Row<'_>, holders: Holders<'_>, is_it: impl Fn(&Cgroup) -> Truth) -> Truth {
+fn has_cgroup(row: &Row<'_>, owners: KnownOwners<'_>, is_it: impl Fn(&Cgroup) -> Truth) -> Truth {
     let is_ended = |owner: &Owner| owner.cgroup().is_none();
-    if !holders.known.is_empty() {
-        let known = holders.known.iter().filter_map(Owner::cgroup);
+    if !owners.known.is_empty() {
+        let known = owners.known.iter().filter_map(Owner::cgroup);
         let truths = known.map(|cgroup| is_it(cgroup));
         let found = truths.fold(Truth::False, |found, truth| found.or(|| truth));
-        return match holders.may_lack || holders.known.iter().any(is_ended) {
-            true => found.or(|| Truth::unknown(holders.reason())),
+        return match owners.may_lack || owners.known.iter().any(is_ended) {
+            true => found.or(|| Truth::unknown(owners.reason())),
             false => found,
         };
     }
     let others = row.netns.filter(|netns| netns.is_whole);
-    let Some(others) = others.filter(|_| !holders.may_lack && !holders.is_closed) else {
-        return Truth::unknown(holders.reason());
+    let Some(others) = others.filter(|_| !owners.may_lack && !owners.is_closed) else {
+        return Truth::unknown(owners.reason());
     };
     let mut truths = others.cgroups.iter().map(|cgroup| is_it(cgroup));
     let Some(first) = truths.next() else {

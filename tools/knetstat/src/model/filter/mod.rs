@@ -35,7 +35,7 @@ mod value;
 
 use crate::model::filter::error::Error;
 use crate::model::filter::expr::Expr;
-pub use crate::model::filter::expr::{Holders, Part};
+pub use crate::model::filter::expr::{KnownOwners, Part};
 pub use crate::model::filter::parser::{Filter, Scope};
 pub use crate::model::filter::value::Pattern;
 use crate::model::glance::Glance;
@@ -96,9 +96,9 @@ impl Filter {
     }
 
     /// Whether a row passes the filter. Does not test the state.
-    pub fn test(&self, row: &Row<'_>, holders: Holders<'_>) -> Truth {
+    pub fn test(&self, row: &Row<'_>, owners: KnownOwners<'_>) -> Truth {
         let expr = self.expr.as_ref();
-        expr.map_or(Truth::True, |expr| expr.test(row, holders))
+        expr.map_or(Truth::True, |expr| expr.test(row, owners))
     }
 }
 
@@ -126,7 +126,9 @@ mod tests {
         let filter = parse(filter).unwrap_or_else(|err| panic!("{err}"));
         let row = Row::parse(file, line.as_bytes()).expect(line);
         let owner = Owner::new("nginx", 7, 3);
-        filter.test(&row, Holders::new(&[owner], false)).is_true()
+        filter
+            .test(&row, KnownOwners::new(&[owner], false))
+            .is_true()
     }
 
     const CONNECTION: &str = "0 0 192.0.2.1:22 198.51.100.7:40001 ESTB >| \
@@ -223,8 +225,8 @@ mod tests {
             let parsed = Filter::parse(&[filter.to_owned()], &services);
             let parsed = parsed.unwrap_or_else(|err| panic!("{filter}: {err}"));
             let row = Row::parse(TCP, CONNECTION.as_bytes()).unwrap();
-            let holders = Holders::new(&[], false);
-            assert_eq!(parsed.test(&row, holders).is_true(), expected, "{filter}");
+            let owners = KnownOwners::new(&[], false);
+            assert_eq!(parsed.test(&row, owners).is_true(), expected, "{filter}");
         }
         let bound = "0 0 fe80::1:22 fe80::2:80 ESTB SO_BINDTODEVICE=lo,SO_MARK=0x11,uid=0,ino=5";
         for (filter, expected) in [
@@ -422,8 +424,8 @@ mod tests {
             let filter = parse(filter).unwrap_or_else(|err| panic!("{err}"));
             let row = Row::parse(TCP, line.as_bytes()).expect(line);
             let known = [Owner::new("nginx", 7, 3)];
-            let holders = Holders::new(&known, may_lack);
-            filter.test(&row, holders)
+            let owners = KnownOwners::new(&known, may_lack);
+            filter.test(&row, owners)
         };
         let old = "0 0 192.0.2.1:22 198.51.100.7:1 TIMW";
         let forgotten = Truth::unknown(Reason::Forgotten);
@@ -501,7 +503,7 @@ mod tests {
             ("SO_INCOMING_CPU", UDP, UNCONNECTED, Truth::False),
         ] {
             let row = Row::parse(file, line.as_bytes()).unwrap();
-            let found = parse(filter).unwrap().test(&row, Holders::default());
+            let found = parse(filter).unwrap().test(&row, KnownOwners::default());
             assert_eq!(found, expected, "{filter} on {line}");
         }
     }
@@ -524,8 +526,8 @@ mod tests {
                 ..row
             };
             let owner = of_owner.map(|path| Owner::new("a", 7, 3).in_cgroup(path));
-            let holders = Holders::new(owner.as_slice(), may_lack);
-            filter.test(&row, holders)
+            let owners = KnownOwners::new(owner.as_slice(), may_lack);
+            filter.test(&row, owners)
         };
         for filter in [
             "container",
@@ -602,8 +604,8 @@ mod tests {
             netns: Some(&hidden),
             ..row
         };
-        let holders = Holders::new(&[], false);
-        assert_eq!(filter.test(&row, holders), Truth::unknown(Reason::Netns));
+        let owners = KnownOwners::new(&[], false);
+        assert_eq!(filter.test(&row, owners), Truth::unknown(Reason::Netns));
         let unknown = Filter::parse_for(Scope::All, &["netns=nosuch".to_owned()], &services());
         let err = unknown.unwrap_err().to_string();
         assert!(

@@ -7,7 +7,7 @@
 //! after that has no owner if none was found, such as a socket of the kernel. A socket that is gone by
 //! then may have had one.
 
-use crate::model::filter::Holders;
+use crate::model::filter::KnownOwners;
 use crate::source::process::Owners;
 use anyhow::Result;
 use elsa::FrozenVec;
@@ -30,7 +30,7 @@ impl Ownerless {
 }
 
 /// The lookups that can be repeated during a read of the files.
-pub trait Again {
+pub trait Rescan {
     /// Examines the processes.
     ///
     /// # Errors
@@ -50,48 +50,48 @@ pub trait Again {
 }
 
 /// The owners of sockets during one read of the files.
-pub struct Holding<'o, A> {
+pub struct OwnersDuringRead<'o, R> {
     owners: &'o Owners,
     ownerless: &'o Ownerless,
-    again: A,
-    rescans: FrozenVec<Box<Rescan>>,
+    lookups: R,
+    scans: FrozenVec<Box<Scanned>>,
 }
 
 /// Processes that were examined again.
-struct Rescan {
+struct Scanned {
     /// The number of reads before.
     reads: u64,
     /// `None` if they could not be examined.
     owners: Option<Owners>,
 }
 
-impl<'o, A: Again> Holding<'o, A> {
-    pub fn new(owners: &'o Owners, ownerless: &'o Ownerless, again: A) -> Self {
+impl<'o, R: Rescan> OwnersDuringRead<'o, R> {
+    pub fn new(owners: &'o Owners, ownerless: &'o Ownerless, lookups: R) -> Self {
         Self {
             owners,
             ownerless,
-            again,
-            rescans: FrozenVec::new(),
+            lookups,
+            scans: FrozenVec::new(),
         }
     }
 
     /// The owners of the socket in a row that came with the last read.
-    pub fn of(&self, ino: Option<u64>) -> Holders<'_> {
+    pub fn of(&self, ino: Option<u64>) -> KnownOwners<'_> {
         let known = self.owners.of(ino);
         let may_lack = self.owners.may_lack(ino);
         match ino.filter(|ino| *ino != 0) {
             Some(ino) if known.is_empty() && !may_lack => self.of_new(ino),
-            _ => Holders::new(known, may_lack),
+            _ => KnownOwners::new(known, may_lack),
         }
     }
 
     /// The owners of a socket that had none when the processes were first examined.
-    fn of_new(&self, ino: u64) -> Holders<'_> {
+    fn of_new(&self, ino: u64) -> KnownOwners<'_> {
         let find = || {
             let owners = self
-                .rescans
+                .scans
                 .iter()
-                .filter_map(|rescan| rescan.owners.as_ref());
+                .filter_map(|scanned| scanned.owners.as_ref());
             let mut found = owners.map(|owners| owners.of(Some(ino)));
             found.find(|known| !known.is_empty())
         };
@@ -100,25 +100,25 @@ impl<'o, A: Again> Holding<'o, A> {
         if known.is_none() && may_lack() && self.is_newer_than_the_last_scan() {
             // If this fails, the owner stays unknown.
             let owners = self.rescan().ok();
-            let reads = self.again.reads();
-            self.rescans.push(Box::new(Rescan { reads, owners }));
+            let reads = self.lookups.reads();
+            self.scans.push(Box::new(Scanned { reads, owners }));
             known = find();
         }
-        Holders::new(known.unwrap_or_default(), known.is_none() && may_lack())
+        KnownOwners::new(known.unwrap_or_default(), known.is_none() && may_lack())
     }
 
     fn is_newer_than_the_last_scan(&self) -> bool {
-        let reads = self.rescans.iter().last().map(|rescan| rescan.reads);
-        reads != Some(self.again.reads()) && self.rescans.len() < MOST
+        let reads = self.scans.iter().last().map(|scanned| scanned.reads);
+        reads != Some(self.lookups.reads()) && self.scans.len() < MOST
     }
 
     /// Examines the processes again, and takes note of the sockets without owners.
     fn rescan(&self) -> Result<Owners> {
         let before = self
-            .again
+            .lookups
             .sockets(&|ino| self.owners.of(Some(ino)).is_empty())?;
-        let owners = self.again.owners()?;
-        let after = self.again.sockets(&|ino| before.contains(&ino))?;
+        let owners = self.lookups.owners()?;
+        let after = self.lookups.sockets(&|ino| before.contains(&ino))?;
         let is_ownerless =
             |ino: &u64| owners.of(Some(*ino)).is_empty() && !owners.may_lack(Some(*ino));
         let found = after.into_iter().filter(is_ownerless);
@@ -147,7 +147,7 @@ mod tests {
         Owners::example(inos.iter().map(|ino| (*ino, Owner::new("nginx", 7, 3))))
     }
 
-    impl Again for &Script {
+    impl Rescan for &Script {
         fn owners(&self) -> Result<Owners> {
             let at = self.scans.replace(self.scans.get() + 1);
             match self.owned.get(at) {
@@ -178,8 +178,8 @@ mod tests {
     }
 
     /// The number of owners, and whether others may be missing.
-    fn found(holders: Holders<'_>) -> (usize, bool) {
-        (holders.known.len(), holders.may_lack)
+    fn found(owners: KnownOwners<'_>) -> (usize, bool) {
+        (owners.known.len(), owners.may_lack)
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         let ownerless = Ownerless::default();
         // 2 was opened by a process, 3 is one of the kernel, and 4 was closed.
         let script = script(&[&[1, 2]], &[&[1, 2, 3], &[1, 2, 3, 5]]);
-        let holding = Holding::new(&first, &ownerless, &script);
+        let during_read = OwnersDuringRead::new(&first, &ownerless, &script);
         for (ino, expected) in [
             (Some(1), (1, false)),
             (Some(0), (0, false)),
@@ -199,7 +199,7 @@ mod tests {
             // It came during the scan.
             (Some(5), (0, true)),
         ] {
-            assert_eq!(found(holding.of(ino)), expected, "{ino:?}");
+            assert_eq!(found(during_read.of(ino)), expected, "{ino:?}");
         }
         assert_eq!(
             script.scans.get(),
@@ -214,15 +214,15 @@ mod tests {
         let first = owners(&[]);
         let ownerless = Ownerless::default();
         let script = script(&[&[], &[6]], &[&[3], &[3], &[3, 6], &[3, 6]]);
-        let holding = Holding::new(&first, &ownerless, &script);
-        assert_eq!(found(holding.of(Some(3))), (0, false));
+        let during_read = OwnersDuringRead::new(&first, &ownerless, &script);
+        assert_eq!(found(during_read.of(Some(3))), (0, false));
         script.reads.set(2);
-        assert_eq!(found(holding.of(Some(3))), (0, false));
+        assert_eq!(found(during_read.of(Some(3))), (0, false));
         assert_eq!(script.scans.get(), 1);
-        assert_eq!(found(holding.of(Some(6))), (1, false));
+        assert_eq!(found(during_read.of(Some(6))), (1, false));
         assert_eq!(script.scans.get(), 2);
         // The next read of the files remembers the socket of the kernel.
-        let next = Holding::new(&first, &ownerless, &script);
+        let next = OwnersDuringRead::new(&first, &ownerless, &script);
         assert_eq!(found(next.of(Some(3))), (0, false));
         assert_eq!(script.scans.get(), 2);
     }
@@ -232,15 +232,15 @@ mod tests {
         let first = owners(&[]);
         let ownerless = Ownerless::default();
         let script = script(&[&[], &[], &[], &[], &[], &[]], &[]);
-        let holding = Holding::new(&first, &ownerless, &script);
+        let during_read = OwnersDuringRead::new(&first, &ownerless, &script);
         for reads in 1..9 {
             script.reads.set(reads);
-            assert_eq!(found(holding.of(Some(reads))), (0, true));
+            assert_eq!(found(during_read.of(Some(reads))), (0, true));
         }
         assert_eq!(script.scans.get(), MOST);
         // A scan that fails tells nothing.
         let none = self::script(&[], &[]);
-        let holding = Holding::new(&first, &ownerless, &none);
-        assert_eq!(found(holding.of(Some(1))), (0, true));
+        let during_read = OwnersDuringRead::new(&first, &ownerless, &none);
+        assert_eq!(found(during_read.of(Some(1))), (0, true));
     }
 }
