@@ -388,11 +388,11 @@ impl Column {
                 Some(netns) if netns.has_name() => Cell::Netns(netns),
                 _ => Cell::Unknown(Reason::Netns),
             },
-            Content::Container => match place::find(row, owners) {
+            Content::Container => match place::container_cgroup(row, owners) {
                 Ok(cgroup) => Place::of(cgroup).map_or(Cell::Nothing, Cell::Place),
                 Err(reason) => Cell::Unknown(reason),
             },
-            Content::Cgroup => match place::find_cgroup(row, owners) {
+            Content::Cgroup => match place::cgroup(row, owners) {
                 Ok(cgroup) => Cell::Cgroup(cgroup),
                 Err(reason) => Cell::Unknown(reason),
             },

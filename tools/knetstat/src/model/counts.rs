@@ -114,7 +114,7 @@ impl Counts {
         }
         if self.all_netns {
             *self.namespaces.entry(row.netns.cloned()).or_default() += 1;
-            match place::find(row, owners) {
+            match place::container_cgroup(row, owners) {
                 Ok(cgroup) => {
                     let entry = self.containers.entry(cgroup.container.clone());
                     let (count, _) = entry.or_insert_with(|| (0, Rc::clone(cgroup)));

@@ -14,16 +14,16 @@ use std::rc::Rc;
 /// A container comes before a unit. If no process is known, it is that of all processes in the
 /// network namespace, if they agree.
 pub fn container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<Place<'a>> {
-    cgroup(row, owners).and_then(|cgroup| Place::of(cgroup))
+    container_cgroup_if_known(row, owners).and_then(|cgroup| Place::of(cgroup))
 }
 
-/// Like [`cgroup`], but says why the container is not known.
+/// The control group that determines the container of a socket, or the reason why it is not known.
 ///
 /// # Errors
 ///
 /// The reason, as filters have it.
-pub fn find<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Reason> {
-    if let Some(cgroup) = cgroup(row, owners) {
+pub fn container_cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Reason> {
+    if let Some(cgroup) = container_cgroup_if_known(row, owners) {
         return Ok(cgroup);
     }
     let others = row.netns.filter(|netns| netns.is_whole);
@@ -43,8 +43,8 @@ pub fn find<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Re
 /// # Errors
 ///
 /// The reason, as filters have it.
-pub fn find_cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Reason> {
-    let found = find(row, owners)?;
+pub fn cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Reason> {
+    let found = container_cgroup(row, owners)?;
     let is_only = || row.netns.is_some_and(|netns| netns.cgroups.len() == 1);
     match owners.is_empty() && !is_only() {
         true => Err(Reason::Shared),
@@ -52,8 +52,8 @@ pub fn find_cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgro
     }
 }
 
-/// A control group that gives the container of a socket; see [`container`].
-pub fn cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<&'a Rc<Cgroup>> {
+/// The control group that determines the container of a socket, if it is known; see [`container`].
+fn container_cgroup_if_known<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<&'a Rc<Cgroup>> {
     // Processes may inherit a socket, for example from systemd.
     let rank = |cgroup: &&Rc<Cgroup>| match &cgroup.container {
         Some(found) if !found.is_unit() => 0,

@@ -387,8 +387,8 @@ impl<'a> SocketObject<'a> {
     pub fn of(row: &Row<'a>, owners: &'a [Owner], processes: bool, all_netns: bool) -> Self {
         let place = place::container(row, owners).filter(|_| all_netns);
         let lacks_owners = processes && owners.is_empty() && row.may_lack_owners;
-        let lacks_place = all_netns && place::find(row, owners).is_err();
-        let cgroup = place::find_cgroup(row, owners);
+        let lacks_place = all_netns && place::container_cgroup(row, owners).is_err();
+        let cgroup = place::cgroup(row, owners);
         let unknown = [
             ("processes", lacks_owners),
             ("container", lacks_place),
