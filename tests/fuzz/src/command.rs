@@ -94,8 +94,8 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    fn address(&self, end: usize, file: File) -> IpAddr {
-        let bytes = self.addresses[end];
+    fn address(&self, side: usize, file: File) -> IpAddr {
+        let bytes = self.addresses[side];
         match file.family {
             Family::Inet => Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]).into(),
             Family::Inet6 => Ipv6Addr::from(bytes).into(),
@@ -130,12 +130,12 @@ impl Fields<'_> {
         if let Some((uid, ino)) = self.whose {
             entries.push(format!("uid={uid},ino={ino}"));
         }
-        let end = |end: usize| {
-            let port = match self.ports[end] {
+        let endpoint = |side: usize| {
+            let port = match self.ports[side] {
                 0 => "*".to_owned(),
                 port => port.to_string(),
             };
-            format!("{}:{port}", self.address(end, file))
+            format!("{}:{port}", self.address(side, file))
         };
         let stat = match file.netid {
             Netid::Tcp => format!("{} {:4} ", self.state().1, self.diag()),
@@ -144,8 +144,8 @@ impl Fields<'_> {
         let [recv_q, send_q] = self.queues;
         format!(
             "{recv_q:6} {send_q:6} {:23} {:23} {stat}{}",
-            end(0),
-            end(1),
+            endpoint(0),
+            endpoint(1),
             entries.join(",")
         )
     }
@@ -153,11 +153,11 @@ impl Fields<'_> {
     /// Whether this is what was read.
     fn check(&self, file: File, row: &Row<'_>) {
         assert_eq!([row.recv_q, row.send_q], self.queues.map(i64::from));
-        for (end, endpoint) in [&row.local, &row.foreign].into_iter().enumerate() {
-            let address = self.address(end, file);
+        for (side, endpoint) in [&row.local, &row.foreign].into_iter().enumerate() {
+            let address = self.address(side, file);
             assert_eq!(
                 (endpoint.address, endpoint.port),
-                (address, self.ports[end])
+                (address, self.ports[side])
             );
             assert_eq!(endpoint.text, address.to_string());
         }
@@ -425,9 +425,9 @@ fn check_json(row: &Row<'_>, owners: &[Owner]) {
     assert_eq!(object["recv_q"], row.recv_q);
     assert_eq!(object["send_q"], row.send_q);
     assert_eq!(object["state"], row.state.long());
-    for (name, end) in [("local", &row.local), ("foreign", &row.foreign)] {
-        assert_eq!(object[name]["address"], end.text);
-        assert_eq!(object[name]["port"], end.port);
+    for (name, endpoint) in [("local", &row.local), ("foreign", &row.foreign)] {
+        assert_eq!(object[name]["address"], endpoint.text);
+        assert_eq!(object[name]["port"], endpoint.port);
     }
     for (name, n) in [
         ("backlog", row.backlog),

@@ -169,7 +169,7 @@ pub fn run(
 }
 
 /// An event with the owners of its socket. Those of a socket that is gone are not known, unless the
-/// filter has found some: a process may still have it open, for example after the other end has reset
+/// filter has found some: a process may still have it open, for example after the peer has reset
 /// the connection.
 fn report(event: Event, query: &Query, owners: Option<&Owners>) -> Report {
     let row = event.latest().row();

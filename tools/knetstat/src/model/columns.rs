@@ -400,8 +400,8 @@ impl Column {
             Content::Family => Cell::Family(row.file.family),
             Content::End(side) => Cell::Endpoint(*side.of(row)),
             Content::Address(side) => {
-                let end = side.of(row);
-                Cell::Address(end.text, end.address)
+                let endpoint = side.of(row);
+                Cell::Address(endpoint.text, endpoint.address)
             }
             Content::Port(side) => match side.of(row).port {
                 0 => Cell::Nothing,
@@ -551,7 +551,9 @@ impl Key {
             Cell::Family(family) => Self::Text(family.name().to_owned()),
             Cell::State(state) => Self::State(state),
             Cell::Diag(text) => Self::Text(text.to_owned()),
-            Cell::Endpoint(end) => Self::Endpoint(end.address.to_canonical(), end.port),
+            Cell::Endpoint(endpoint) => {
+                Self::Endpoint(endpoint.address.to_canonical(), endpoint.port)
+            }
             Cell::Address(_, address) => Self::Address(address.to_canonical()),
             Cell::Port(port) => Self::Number(port.into()),
             Cell::Number(n) => Self::Number(n),

@@ -2,9 +2,9 @@
 
 //! Events: changes of sockets from one read of the files to the next.
 //!
-//! A socket is identified by its inode and its ends: the subflows of an MPTCP connection share one
-//! inode. These have no inode: requests, sockets in TIMW, connections that were not accepted yet,
-//! and closed sockets. The tracker follows sockets whose inode or ends change.
+//! A socket is identified by its inode and its endpoints: the subflows of an MPTCP connection
+//! share one inode. These have no inode: requests, sockets in TIMW, connections that were not
+//! accepted yet, and closed sockets. The tracker follows sockets whose inode or endpoints change.
 //!
 //! The state, addresses, ports, options, backlog, user and inode are compared. These are not:
 //!
@@ -21,8 +21,8 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-/// The key under which a socket is looked up: its inode, or its ends if it has none. Sockets with
-/// the same inode differ in their ends.
+/// The key under which a socket is looked up: its inode, or its endpoints if it has none. Sockets
+/// with the same inode differ in their endpoints.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     file: File,
@@ -33,14 +33,14 @@ pub struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Id {
     Ino(u64),
-    Ends([(IpAddr, u16); 2]),
+    Endpoints([(IpAddr, u16); 2]),
 }
 
 impl Key {
     pub fn of(row: &Row<'_>) -> Self {
         match row.ino {
             Some(ino) if row.has_inode() => Self::with(row, Id::Ino(ino)),
-            _ => Key::ends(row),
+            _ => Key::endpoints(row),
         }
     }
 
@@ -64,9 +64,12 @@ impl Key {
     }
 
     /// The key of a socket without an inode.
-    pub fn ends(row: &Row<'_>) -> Self {
-        let end = |endpoint: &Endpoint<'_>| (endpoint.address, endpoint.port);
-        Self::with(row, Id::Ends([end(&row.local), end(&row.foreign)]))
+    pub fn endpoints(row: &Row<'_>) -> Self {
+        let numbers = |endpoint: &Endpoint<'_>| (endpoint.address, endpoint.port);
+        Self::with(
+            row,
+            Id::Endpoints([numbers(&row.local), numbers(&row.foreign)]),
+        )
     }
 
     /// Whether the socket has an inode.
@@ -94,8 +97,8 @@ fn row<'a>(file: File, netns: Option<&'a Rc<Netns>>, text: &'a str) -> Option<Ro
     Some(Row { netns, ..row })
 }
 
-/// The part of a snapshot's text that gives the ends of the socket.
-pub fn ends(text: &str) -> &str {
+/// The part of a snapshot's text that gives the endpoints of the socket.
+pub fn endpoints(text: &str) -> &str {
     let end = text.match_indices(' ').nth(3);
     end.map_or(text, |(end, _)| &text[..end])
 }

@@ -289,13 +289,13 @@ pub mod tests {
             );
         }
         let rest = "ESTB SO_KEEPALIVE=1,TCP_KEEPIDLE=600,uid=0,ino=5";
-        for (file, ends) in [
+        for (file, endpoints) in [
             (TCP, "127.0.0.1:1 127.0.0.2:2"),
             (TCP6, "::1:1 ::1:2"),
             (TCP6, "::ffff:127.0.0.1:1 ::ffff:127.0.0.1:2"),
         ] {
             assert_eq!(
-                found(&[(file, &format!("0 0 {ends} {rest}"), &[], false)]),
+                found(&[(file, &format!("0 0 {endpoints} {rest}"), &[], false)]),
                 []
             );
         }

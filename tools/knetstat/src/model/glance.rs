@@ -33,7 +33,7 @@ impl<'a> Glance<'a> {
         }
     }
 
-    fn end(&self, side: Side) -> &'a [u8] {
+    fn word(&self, side: Side) -> &'a [u8] {
         match side {
             Side::Local => self.local,
             Side::Foreign => self.foreign,
@@ -42,19 +42,21 @@ impl<'a> Glance<'a> {
 
     /// An address and its port. `None` if they are not understood.
     pub fn endpoint(&self, side: Side) -> Option<Endpoint<'a>> {
-        Endpoint::parse(self.end(side), self.file.family)
+        Endpoint::parse(self.word(side), self.file.family)
     }
 
     /// A port. `None` if it is not understood.
     pub fn port(&self, side: Side) -> Option<u16> {
-        Endpoint::split(self.end(side)).map(|(_, port)| port)
+        Endpoint::split(self.word(side)).map(|(_, port)| port)
     }
 
     /// The state. `None` if it is not understood.
     pub fn state(&self) -> Option<State> {
         match self.file.netid {
             Netid::Tcp => State::of(self.state),
-            Netid::Udp => self.endpoint(Side::Foreign).map(|end| State::of_udp(&end)),
+            Netid::Udp => self
+                .endpoint(Side::Foreign)
+                .map(|foreign| State::of_udp(&foreign)),
         }
     }
 }
@@ -90,7 +92,7 @@ mod tests {
             state in prop::sample::select(State::ALL.map(|(_, label, _)| label).to_vec()),
             list in "( >[|])?( A=1,uid=0,ino=5)?",
         ) {
-            let end = |side: usize| {
+            let endpoint = |side: usize| {
                 let bytes = addresses[side].unwrap_or_default();
                 let port = ports[side].map_or("*".to_owned(), |port| port.to_string());
                 match file.family {
@@ -101,7 +103,7 @@ mod tests {
                     Family::Inet6 => format!("{}:{port}", Ipv6Addr::from(bytes)),
                 }
             };
-            let (local, foreign) = (end(0), end(1));
+            let (local, foreign) = (endpoint(0), endpoint(1));
             let rest = match file.netid {
                 Netid::Tcp => format!("{state} {list}"),
                 Netid::Udp => list.replace(" >|", ""),

@@ -192,7 +192,7 @@ impl Query {
         owners: Option<&Owners>,
         take: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<Outcome> {
-        if self.states == States::ALL && !self.filter.tests_ends() {
+        if self.states == States::ALL && !self.filter.tests_endpoints() {
             // A glance would decide nothing.
             return self.read_all(owners, take);
         }

@@ -50,7 +50,8 @@ impl State {
         found.map(|(state, ..)| *state)
     }
 
-    /// Whether a socket in this state has a foreign end: it neither listens nor is unconnected.
+    /// Whether a socket in this state has a foreign endpoint: it neither listens nor is
+    /// unconnected.
     pub fn is_connected(self) -> bool {
         !matches!(self, State::Listen | State::Close)
     }

@@ -4,8 +4,8 @@
 //!
 //! A socket of this read is a socket of the last read in these cases, in this order:
 //!
-//! 1. It has the same inode and the same ends.
-//! 2. It has the same ends and has got or lost its inode, and its state has not gone back.
+//! 1. It has the same inode and the same endpoints.
+//! 2. It has the same endpoints and has got or lost its inode, and its state has not gone back.
 //! 3. It has the same inode. No other row had or has this inode, and the socket is no subflow: the
 //!    process has bound or connected it.
 //!
@@ -23,7 +23,7 @@
 //! If the socket is gone, its owners are unknown. It `went` if the filter is true for any owners. If
 //! the filter depends on them, the socket is undecided.
 
-use crate::model::event::{continues, ends, Event, Key, Snapshot};
+use crate::model::event::{continues, endpoints, Event, Key, Snapshot};
 use crate::model::query::{Entry, Outcome, Query, Verdict};
 use crate::model::row::Row;
 use crate::model::truth::{Reasons, Truth};
@@ -241,7 +241,7 @@ struct Reading<'a> {
     tracker: &'a mut Tracker,
     events: Vec<Event>,
     /// The rows that the last read did not find. Those that are not kept are here only if their key
-    /// is known or, after a copy that lacks owners, their ends.
+    /// is known or, after a copy that lacks owners, their endpoints.
     new: HashMap<Key, Group<New>>,
     text: String,
 }
@@ -280,7 +280,9 @@ impl<'a> Reading<'a> {
         let sockets = &mut self.tracker.sockets;
         // A connection of the copy that has been accepted since.
         let was_pending = || {
-            self.tracker.keeps_undecided && key.is_inode() && sockets.contains_key(&Key::ends(row))
+            self.tracker.keeps_undecided
+                && key.is_inode()
+                && sockets.contains_key(&Key::endpoints(row))
         };
         let is_known = is_kept || sockets.contains_key(&key) || was_pending();
         if !is_known || !(is_kept || row.has_valid_options()) {
@@ -292,7 +294,7 @@ impl<'a> Reading<'a> {
         let found = group.and_then(|group| {
             let place = group
                 .iter()
-                .position(|known| ends(&known.text) == ends(text))?;
+                .position(|known| endpoints(&known.text) == endpoints(text))?;
             Some((group, place))
         });
         let Some((group, place)) = found else {
@@ -335,7 +337,7 @@ impl<'a> Reading<'a> {
         if !self.tracker.has_begun {
             // The first read reports nothing.
             let group = self.tracker.sockets.get(&key);
-            let is_listed = |known: &Tracked| ends(&known.text) == ends(text);
+            let is_listed = |known: &Tracked| endpoints(&known.text) == endpoints(text);
             if is_kept && !group.is_some_and(|group| group.iter().any(is_listed)) {
                 let selected = Selected::of(verdict);
                 self.tracker.insert(key, text.into(), selected);
@@ -347,7 +349,7 @@ impl<'a> Reading<'a> {
         let truth = verdict.truth;
         let group = self.new.entry(key).or_default();
         let mut others = group.iter_mut();
-        let other = others.find(|other| ends(&other.text) == ends(text));
+        let other = others.find(|other| endpoints(&other.text) == endpoints(text));
         let text = text.into();
         match other {
             None => group.push(New { text, truth }),
@@ -416,13 +418,13 @@ impl<'a> Reading<'a> {
 
     fn end(mut self) -> Vec<Event> {
         let gone = self.gone();
-        // The new rows with an inode, by their ends: a socket may have got its inode.
+        // The new rows with an inode, by their endpoints: a socket may have got its inode.
         let mut with_inode = HashMap::new();
         if gone.iter().any(|one| !one.key.is_inode()) {
             let new = self.new.iter();
             for (key, group) in new.filter(|(key, _)| key.is_inode()) {
                 for row in group.iter().filter_map(|new| key.row(&new.text)) {
-                    with_inode.insert(Key::ends(&row), key.clone());
+                    with_inode.insert(Key::endpoints(&row), key.clone());
                 }
             }
         }
@@ -459,23 +461,25 @@ impl<'a> Reading<'a> {
         self.events
     }
 
-    /// Takes the new row with the ends of this socket, if exactly one of the two has an inode.
+    /// Takes the new row with the endpoints of this socket, if exactly one of the two has an inode.
     fn half(&mut self, gone: &Gone, with_inode: &HashMap<Key, Key>) -> Option<(Key, New)> {
         let before = gone.key.row(&gone.text)?;
         let key = match gone.key.is_inode() {
-            true => Key::ends(&before),
+            true => Key::endpoints(&before),
             false => with_inode.get(&gone.key)?.clone(),
         };
         let group = self.new.get_mut(&key)?;
         let place = group.iter().position(|new| {
             let now = key.row(&new.text);
-            now.is_some_and(|now| Key::ends(&now) == Key::ends(&before) && continues(&before, &now))
+            now.is_some_and(|now| {
+                Key::endpoints(&now) == Key::endpoints(&before) && continues(&before, &now)
+            })
         })?;
         Some((key, group.swap_remove(place)))
     }
 
     /// Takes the only new row with the inode of this socket, if the process may have bound or
-    /// connected it. A subflow keeps its ends, so another subflow is another socket.
+    /// connected it. A subflow keeps its endpoints, so another subflow is another socket.
     fn moved(&mut self, gone: &Gone) -> Option<New> {
         if !gone.was_alone || !gone.key.is_inode() {
             return None;
@@ -566,15 +570,15 @@ mod tests {
         format!("{}={}->{}", change.name, text(change.old), text(change.new))
     }
 
-    /// The identity of a socket: its inode, if it has one, and its ends.
+    /// The identity of a socket: its inode, if it has one, and its endpoints.
     fn identity(row: &Row<'_>) -> (Key, Key) {
-        (Key::of(row), Key::ends(row))
+        (Key::of(row), Key::endpoints(row))
     }
 
     /// Whether no event is necessary if the first row becomes the second.
     fn is_unchanged(before: &Snapshot, now: &Snapshot) -> bool {
         let (before, now) = (before.row().unwrap(), now.row().unwrap());
-        Key::ends(&before) == Key::ends(&now) && changes(&before, &now).is_empty()
+        Key::endpoints(&before) == Key::endpoints(&now) && changes(&before, &now).is_empty()
     }
 
     /// Applies events to the sockets of a read. `all` has the identities of all rows of the next
@@ -619,29 +623,32 @@ mod tests {
     #[test]
     fn subflows_are_sockets() {
         let [a, b, c] = [1, 2, 3].map(|last| subflow(last, ""));
-        let ends = |rows: [&[&str]; 2]| {
+        let by_address = |rows: [&[&str]; 2]| {
             let events = tracked(rows);
-            let ends = events.iter().map(|event| {
+            let found = events.iter().map(|event| {
                 let row = event.latest().row().unwrap();
                 format!("{} {}", event.name(), row.local.text)
             });
-            ends.collect::<Vec<_>>()
+            found.collect::<Vec<_>>()
         };
         assert!(second([&[&a, &b, &c], &[&c, &a, &b]]).is_empty());
         assert_eq!(
-            ends([&[&a], &[&a, &b, &c]]),
+            by_address([&[&a], &[&a, &b, &c]]),
             ["came 10.0.0.2", "came 10.0.0.3"]
         );
         assert_eq!(
-            ends([&[&a, &b, &c], &[&b]]),
+            by_address([&[&a, &b, &c], &[&b]]),
             ["went 10.0.0.1", "went 10.0.0.3"]
         );
         // One goes and another comes: no address has changed.
         assert_eq!(
-            ends([&[&a, &b], &[&a, &c]]),
+            by_address([&[&a, &b], &[&a, &c]]),
             ["went 10.0.0.2", "came 10.0.0.3"]
         );
-        assert_eq!(ends([&[&a], &[&b]]), ["went 10.0.0.1", "came 10.0.0.2"]);
+        assert_eq!(
+            by_address([&[&a], &[&b]]),
+            ["went 10.0.0.1", "came 10.0.0.2"]
+        );
         // Each changes for itself.
         let changed = [1, 2, 3].map(|last| subflow(last, ",SO_MARK=0x1"));
         assert_eq!(
@@ -649,14 +656,14 @@ mod tests {
             ["changed SO_MARK=unset->0x1"; 3]
         );
         assert_eq!(
-            ends([&[&a, &b], &[&changed[1], &c]]),
+            by_address([&[&a, &b], &[&changed[1], &c]]),
             ["went 10.0.0.1", "changed 10.0.0.2", "came 10.0.0.3"]
         );
         // One of them no longer passes the filter, or passes it now.
         let hidden = format!("!{b}");
-        assert_eq!(ends([&[&a, &b], &[&a, &hidden]]), ["went 10.0.0.2"]);
-        assert_eq!(ends([&[&a, &hidden], &[&a, &b]]), ["came 10.0.0.2"]);
-        assert!(ends([&[&a, &hidden], &[&hidden, &a]]).is_empty());
+        assert_eq!(by_address([&[&a, &b], &[&a, &hidden]]), ["went 10.0.0.2"]);
+        assert_eq!(by_address([&[&a, &hidden], &[&a, &b]]), ["came 10.0.0.2"]);
+        assert!(by_address([&[&a, &hidden], &[&hidden, &a]]).is_empty());
         // The connection is closed: the subflows lose their inode, one after the other.
         let closed = |row: &str| row.replace("ino=7", "ino=0").replace("ESTB", "FNW1");
         assert_eq!(
@@ -668,7 +675,7 @@ mod tests {
             second([&[&a, &b], &[timw, &a]]),
             ["changed state=ESTB->TIMW"]
         );
-        // Rows with the same inode and the same ends are one socket.
+        // Rows with the same inode and the same endpoints are one socket.
         assert_eq!(tracked([&[&a, &a], &[&a, &a, &b, &b]]).len(), 1);
     }
 
@@ -1170,7 +1177,7 @@ mod tests {
             });
             assert_eq!(found, expected, "{before} {verdict:?}, {now} {truth:?}");
         }
-        // The other end uses the same port again.
+        // The peer uses the same port again.
         let request = "0 0 10.0.0.1:22 10.0.0.2:40001 SYNR";
         let found = since(&[(old, CLOSED.into())], &[(request, Truth::True)]);
         assert_eq!(found.map(|events| events.len()), [1, 1]);
@@ -1276,7 +1283,7 @@ mod tests {
                     let mut identities = HashSet::new();
                     for (line, passes) in &lines {
                         let row = Row::parse(TCP, line.as_bytes()).unwrap();
-                        if identities.insert((Key::of(&row), Key::ends(&row))) {
+                        if identities.insert((Key::of(&row), Key::endpoints(&row))) {
                             reading.row(&row, Truth::from(*passes).into());
                         }
                     }

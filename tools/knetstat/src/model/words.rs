@@ -48,7 +48,7 @@ pub const SIGNS: [(&str, &str, &str); 3] = [
     ("own-window", "|<", "the receive window of this host is 0"),
 ];
 
-/// One of the two ends of a connection.
+/// One of the two endpoints of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Local,

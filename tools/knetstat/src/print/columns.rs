@@ -175,7 +175,7 @@ impl PrintedRow<'_> {
             Cell::Family(family) => *text += family.name(),
             Cell::State(state) => *text += state.label(),
             Cell::Diag(signs) => *text += signs,
-            Cell::Endpoint(end) => endpoint(netid, &end, self.services, text),
+            Cell::Endpoint(shown) => endpoint(netid, &shown, self.services, text),
             Cell::Address(shown, _) => *text += shown,
             Cell::Port(port) => match self.services.and_then(|known| known.name(netid, port)) {
                 Some(name) => *text += name,

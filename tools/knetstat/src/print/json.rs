@@ -235,7 +235,7 @@ impl Serialize for ColumnValue<'_> {
             Cell::Family(family) => family.serialize(serializer),
             Cell::State(state) => serializer.serialize_str(state.long()),
             Cell::Diag(text) | Cell::Address(text, _) => serializer.serialize_str(text),
-            Cell::Endpoint(end) => EndpointObject::of(&end).serialize(serializer),
+            Cell::Endpoint(endpoint) => EndpointObject::of(&endpoint).serialize(serializer),
             Cell::Port(port) => serializer.serialize_u16(port),
             Cell::Number(n) => serialize_number(n, serializer),
             Cell::Owners(owners) => match self.content {

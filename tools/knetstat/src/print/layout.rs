@@ -414,9 +414,9 @@ impl Layout {
     fn change(&self, row: &Row<'_>, change: &Change<'_>) -> String {
         let value = |value| match value {
             None => "unset".to_owned(),
-            Some(Value::Endpoint(end)) => {
+            Some(Value::Endpoint(value)) => {
                 let mut text = String::new();
-                endpoint(row.file.netid, &end, self.services.as_ref(), &mut text);
+                endpoint(row.file.netid, &value, self.services.as_ref(), &mut text);
                 text
             }
             Some(Value::State(state)) => state.label().to_owned(),

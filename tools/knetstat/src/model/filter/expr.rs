@@ -170,11 +170,11 @@ impl Expr {
     }
 
     /// Whether it, or a part of it, tests an address or a port.
-    pub fn tests_ends(&self) -> bool {
+    pub fn tests_endpoints(&self) -> bool {
         self.has(&|part| matches!(part, Expr::Host(..) | Expr::Port(..)))
     }
 
-    /// The port that each row which meets it has, at one of its ends.
+    /// The port that each row which meets it has, at one of its endpoints.
     pub fn port(&self) -> Option<u16> {
         let port = match self {
             Expr::And(left, right) => left.port().or_else(|| right.port()),

@@ -7,7 +7,7 @@ use crate::source::files::Family;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
-/// The end of a connection, as a filter describes it. What is `None` may be anything.
+/// The endpoint of a connection, as a filter describes it. What is `None` may be anything.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Host {
     pub family: Option<Family>,
@@ -17,7 +17,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Whether an end of a socket of this family matches.
+    /// Whether an endpoint of a socket of this family matches.
     pub fn matches(&self, family: Family, endpoint: &Endpoint<'_>) -> bool {
         let is_one = |prefixes: &Vec<Prefix>| {
             let mut prefixes = prefixes.iter();

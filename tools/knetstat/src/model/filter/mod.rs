@@ -60,11 +60,11 @@ impl Filter {
     }
 
     /// Whether it tests addresses or ports.
-    pub fn tests_ends(&self) -> bool {
-        self.expr.as_ref().is_some_and(Expr::tests_ends)
+    pub fn tests_endpoints(&self) -> bool {
+        self.expr.as_ref().is_some_and(Expr::tests_endpoints)
     }
 
-    /// The port that each row which passes has, at one of its ends.
+    /// The port that each row which passes has, at one of its endpoints.
     pub fn port(&self) -> Option<u16> {
         self.expr.as_ref().and_then(Expr::port)
     }
