@@ -12,6 +12,7 @@ use crate::commands::list::View;
 use crate::commands::{check, copy, explain, list, metrics, since, summary, watch};
 use crate::model::columns::{self, Column, Content, Order};
 use crate::model::filter::{Filter, Scope};
+use crate::model::findings::Needs;
 use crate::model::groups::{self, Groups};
 use crate::model::owners::Ownerless;
 use crate::model::query::{Outcome, Query};
@@ -394,7 +395,7 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
         (None, false) => States::ALL,
     };
     let rules = rules(args.file.as_deref(), &services, list)?;
-    let needs = check::Needs {
+    let needs = Needs {
         states: list.states(),
         processes: list.has_owners(),
         cgroups: false,

@@ -2,8 +2,7 @@
 
 //! `knetstat metrics`: numbers for monitoring.
 
-use crate::commands::check::{search_all, Needs};
-use crate::model::findings::Search;
+use crate::model::findings::{search_all, Needs, Search};
 use crate::model::groups::{label_name, may_have, Groups};
 use crate::model::query::{Outcome, Query};
 use crate::model::row::State;

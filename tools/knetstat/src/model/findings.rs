@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Findings of `knetstat check`: the sockets that break a rule, and those that cannot be decided.
+//! Findings of check and metrics: the sockets that break a rule, and those that cannot be decided.
 
 use crate::model::filter::KnownOwners;
+use crate::model::query::{Entry, Outcome, Query};
 use crate::model::row::Row;
 use crate::model::rules::{Comparison, Rule, Rules};
 use crate::model::states::States;
 use crate::model::stored_row::StoredRow;
 use crate::model::truth::{Reason, Truth, Undecided};
-use crate::source::files::{File, Netid};
-use crate::source::process::Name;
+use crate::source::files::{Family, File, Netid};
+use crate::source::process::{Name, Owners};
+use anyhow::Result;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -203,6 +205,63 @@ fn are_of_different_programs(group: &[Candidate]) -> Truth {
         found = found.or(|| Truth::unknown(Reason::Owners));
     }
     found
+}
+
+/// The work of a search besides testing the rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs {
+    /// The states to which rules apply that name none.
+    pub states: States,
+    /// Whether owners are printed.
+    pub processes: bool,
+    /// Whether network namespaces and containers are needed, even if the query does not need them.
+    pub cgroups: bool,
+    /// Whether offenders are kept, and not only counted.
+    pub keeps: bool,
+}
+
+/// Passes each row to a search. `take` gets the rows that the query selects, and their owners.
+pub fn search_all(
+    query: &mut Query,
+    rules: &Rules,
+    needs: Needs,
+    search: &mut Search<'_>,
+    mut take: impl FnMut(&Row<'_>, KnownOwners<'_>),
+) -> Result<(Outcome, Option<Owners>)> {
+    let selected = query.files.clone();
+    if rules.needs_ipv4() {
+        let ipv4 = selected.iter().map(|file| File {
+            family: Family::Inet,
+            ..*file
+        });
+        let lacks = ipv4.filter(|file| !selected.contains(file));
+        query.files.extend(lacks.collect::<Vec<_>>());
+    }
+    // The notes and the defaults that are printed are those of all filters.
+    query.filter.options.extend(rules.options().cloned());
+    query.filter.needs_owners |= rules.needs_owners();
+    query.filter.needs_cgroups |= rules.needs_cgroups() || needs.cgroups;
+    let owners = query.owners(needs.processes)?;
+    // Rows that the query does not select may matter for others.
+    let outcome = query.read_all(owners.as_ref(), |entry| {
+        if let Entry::Row {
+            row,
+            line,
+            owners: known,
+            verdict,
+        } = entry
+        {
+            if verdict.passes() && selected.contains(&row.file) {
+                let owners = KnownOwners::new(known, row.may_lack_owners);
+                take(row, owners);
+                search.add(row, line, owners);
+            } else {
+                search.see(row);
+            }
+        }
+        Ok(())
+    })?;
+    Ok((outcome, owners))
 }
 
 #[cfg(test)]
