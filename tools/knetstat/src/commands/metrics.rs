@@ -3,7 +3,7 @@
 //! `knetstat metrics`: numbers for monitoring.
 
 use crate::model::findings::{search_all, Needs, Search};
-use crate::model::groups::{label_name, may_have, Groups};
+use crate::model::groups::{label_name, Groups};
 use crate::model::query::{Outcome, Query};
 use crate::model::row::State;
 use crate::model::rules::Rules;
@@ -25,7 +25,7 @@ pub fn run(
     if groups.columns.is_empty() {
         for file in &query.files {
             let all = State::ALL.iter().map(|(state, ..)| *state);
-            for state in all.filter(|state| may_have(*file, *state) && query.states.has(*state)) {
+            for state in all.filter(|state| state.may_be_in(*file) && query.states.has(*state)) {
                 groups.add_kind(*file, state);
             }
         }

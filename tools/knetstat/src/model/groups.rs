@@ -5,7 +5,7 @@
 
 use crate::model::columns::{Column, Content, Key};
 use crate::model::row::{Row, State};
-use crate::source::files::{File, Netid};
+use crate::source::files::File;
 use crate::source::process::Owner;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -228,14 +228,6 @@ impl Groups {
             series.into_iter().map(of_group)
         });
         (series.collect(), left_out)
-    }
-}
-
-/// Whether the sockets of a file can be in a state.
-pub fn may_have(file: File, state: State) -> bool {
-    match file.netid {
-        Netid::Tcp => state != State::Close,
-        Netid::Udp => matches!(state, State::Established | State::Close),
     }
 }
 

@@ -4,7 +4,6 @@
 //! protocols, families and states, which the query may exclude.
 
 use crate::model::filter::Part;
-use crate::model::groups::may_have;
 use crate::model::query::Query;
 use crate::model::row::State;
 use crate::model::states::States;
@@ -44,7 +43,7 @@ impl Missing {
 fn kinds() -> impl Iterator<Item = (File, State)> {
     let of_file = |file| State::ALL.map(|(state, ..)| (file, state));
     let all = File::ALL.into_iter().flat_map(of_file);
-    all.filter(|(file, state)| may_have(*file, *state))
+    all.filter(|(file, state)| state.may_be_in(*file))
 }
 
 /// Returns why a query can select no socket, or `None` if it can.

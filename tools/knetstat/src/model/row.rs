@@ -64,6 +64,14 @@ impl State {
         }
     }
 
+    /// Whether the sockets of a file can be in this state.
+    pub fn may_be_in(self, file: File) -> bool {
+        match file.netid {
+            Netid::Tcp => self != State::Close,
+            Netid::Udp => matches!(self, State::Established | State::Close),
+        }
+    }
+
     pub fn label(self) -> &'static str {
         State::ALL[self as usize].1
     }
