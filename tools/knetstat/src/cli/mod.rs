@@ -139,15 +139,20 @@ fn misused<T>(err: impl Display) -> Result<T> {
     Err(Misuse(err.to_string()).into())
 }
 
-/// Enters the network namespace that `--net` names, and returns the names of its ports: the range
-/// from which the kernel chooses ports belongs to the namespace.
-fn enter(list: &List) -> Result<Services> {
+/// Fails if a flag of ss is refused, or if `-A` comes with `-t` or `-u`.
+fn check_flags(list: &List) -> Result<()> {
     if let Some(text) = &list.habits.refused {
         return misused(text);
     }
     if list.habits.protocols.is_some() && (list.tcp || list.udp) {
         return misused("-A selects the protocols; leave -t and -u out");
     }
+    Ok(())
+}
+
+/// Enters the network namespace that `--net` names, and returns the names of its ports: the range
+/// from which the kernel chooses ports belongs to the namespace.
+fn enter(list: &List) -> Result<Services> {
     list.other.enter()?;
     Ok(Services::load())
 }
@@ -279,6 +284,7 @@ fn with_printer(
     out: Box<dyn Write + '_>,
     run: impl FnOnce(&Query, &mut dyn Printer) -> Result<Outcome>,
 ) -> Result<ExitCode> {
+    check_flags(list)?;
     let services = enter(list)?;
     let query = query(list, &services, own)?;
     let mut printer = format(list, &query, None, services).printer(out);
@@ -302,6 +308,7 @@ fn begins_filter(name: &str, list: &List) -> bool {
 /// Runs `knetstat` without a command.
 fn run_list(cli: &Cli, out: Box<dyn Write + '_>) -> Result<ExitCode> {
     let list = &cli.list;
+    check_flags(list)?;
     let services = enter(list)?;
     let mut query = match (query(list, &services, Scope::Own), &cli.columns[..]) {
         (Err(err), [name]) if err.is::<Misuse>() && begins_filter(name, list) => {
@@ -339,6 +346,7 @@ fn run_summary(args: &Summary, out: Box<dyn Write + '_>) -> Result<ExitCode> {
             summary::run(query, each_process, printer)
         });
     }
+    check_flags(list)?;
     let services = enter(list)?;
     let mut query = query(list, &services, Scope::Own)?;
     let columns = match Column::parse_all(&args.by) {
@@ -386,6 +394,7 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let list = &args.list;
+    check_flags(list)?;
     let services = enter(list)?;
     let mut query = query(list, &services, Scope::Own)?;
     // Each rule selects states.
@@ -469,6 +478,7 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
     if list.json {
         return misused("metrics has one format; leave --json out");
     }
+    check_flags(list)?;
     let services = enter(list)?;
     let mut query = query(list, &services, Scope::Own)?;
     let states = query.filter.states.unwrap_or(match list.listening {
