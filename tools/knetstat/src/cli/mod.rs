@@ -582,7 +582,7 @@ fn instead(err: &clap::Error, color: Color) -> Result<ExitCode> {
     if err.use_stderr() {
         let mut stderr = io::stderr();
         let _ = stderr.write_all(chosen(stderr.is_terminal()));
-        return Ok(ExitCode::from(2));
+        return Ok(ExitCode::from(MISUSED));
     }
     let mut stdout = Stdout::open()?;
     stdout.write_all(chosen(io::stdout().is_terminal()))?;
