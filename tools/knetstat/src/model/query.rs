@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use std::io::BufRead;
 use std::rc::Rc;
 
-/// The selection of rows by files, states and a filter.
+/// The selection of rows by files, states and a filter, and a cache that reads share.
 #[derive(Debug)]
 pub struct Query {
     pub files: Vec<File>,
@@ -31,7 +31,8 @@ pub struct Query {
     pub threads: bool,
     /// Whether the sockets of all network namespaces are read.
     pub all_netns: bool,
-    /// Sockets that are known to have no owner.
+    /// The cache: the sockets that reads have found to have no owner. It outlives [`Owners`], which
+    /// are found anew for each read of `--watch`.
     pub ownerless: Ownerless,
 }
 
