@@ -404,73 +404,85 @@ impl Parser<'_> {
                 };
                 Ok(Expr::Process(op, self.value("the name of a process")?.text))
             }
-            Meaning::Pid => {
-                self.needs_owners = true;
-                // `pid_t`
-                let range = 0..=i32::MAX.into();
-                let parse = |text: &str| Scale::COUNT.parse(text);
-                let (op, operand) = self.operand(name, place, range, &parse)?;
-                match operand {
-                    Operand::Number(n) => Ok(Expr::Pid(op, n)),
-                    Operand::Field(_) => {
-                        self.error(self.before(), format!("{name} takes a number"), "")
-                    }
-                }
-            }
+            Meaning::Pid => self.pid(name, place),
             Meaning::Netns => self.netns(name, place),
-            Meaning::Container => {
-                self.needs_cgroups = true;
-                if self.peek_op().is_none() {
-                    self.refuse_not(name)?;
-                    return Ok(Expr::IsInContainer);
-                }
-                let op = self.equality(name, "")?;
-                Ok(Expr::Container(
-                    op,
-                    self.value("the ID of a container")?.text,
-                ))
-            }
-            Meaning::Cgroup => {
-                self.needs_cgroups = true;
-                let op = self.equality(name, "")?;
-                let value = self.operand_of("the path of a control group")?;
-                let path = value.text.strip_prefix(CGROUPS).unwrap_or(&value.text);
-                if !path.is_empty() && !path.starts_with('/') {
-                    let hint = format!("for example: {name}=/system.slice/nginx.service");
-                    let what = format!("{:?} is not a path that begins with /", value.text);
-                    return self.error(value.place, what, hint);
-                }
-                Ok(Expr::Cgroup(op, path.to_owned()))
-            }
-            Meaning::Number(field) => {
-                let parse = |text: &str| match field {
-                    Field::Uid => Scale::COUNT
-                        .parse(text)
-                        .or_else(|| users::id(text).ok().flatten()),
-                    Field::RecvQ | Field::SendQ => Scale::BYTES.parse(text),
-                    _ => Scale::COUNT.parse(text),
-                };
-                let (op, operand) = self.operand(name, place, range_of(field), &parse)?;
-                Ok(Expr::Number(field, op, operand))
-            }
-            Meaning::State | Meaning::Exclude => {
-                let before = self.at.checked_sub(2).and_then(|at| self.tokens.get(at));
-                let before = before.and_then(|token| words::find(&token.text));
-                let is_not = before.is_some_and(|word| word.meaning == Meaning::Not);
-                let hint = match (is_not, word.meaning) {
-                    (true, Meaning::State) => "for example: exclude listening",
-                    (true, _) => "for example: state listening",
-                    (false, _) => "for example: state established sport = :22",
-                };
-                let what = format!("{name} must come before all other conditions");
-                self.error(place, what, hint)
-            }
+            Meaning::Container => self.container(name),
+            Meaning::Cgroup => self.cgroup(name),
+            Meaning::Number(field) => self.number(field, name, place),
+            Meaning::State | Meaning::Exclude => self.refuse_state(name, word.meaning, place),
             Meaning::And | Meaning::Or => {
                 self.error(place, format!("{name} needs a condition before it"), "")
             }
             // The word is in quotes; otherwise `not` would have taken it.
             Meaning::Not => self.unknown(&token),
         }
+    }
+
+    fn pid(&mut self, name: &str, place: Range<usize>) -> Result<Expr, Error> {
+        self.needs_owners = true;
+        // `pid_t`
+        let range = 0..=i32::MAX.into();
+        let parse = |text: &str| Scale::COUNT.parse(text);
+        let (op, operand) = self.operand(name, place, range, &parse)?;
+        match operand {
+            Operand::Number(n) => Ok(Expr::Pid(op, n)),
+            Operand::Field(_) => self.error(self.before(), format!("{name} takes a number"), ""),
+        }
+    }
+
+    fn container(&mut self, name: &str) -> Result<Expr, Error> {
+        self.needs_cgroups = true;
+        if self.peek_op().is_none() {
+            self.refuse_not(name)?;
+            return Ok(Expr::IsInContainer);
+        }
+        let op = self.equality(name, "")?;
+        let value = self.value("the ID of a container")?;
+        Ok(Expr::Container(op, value.text))
+    }
+
+    fn cgroup(&mut self, name: &str) -> Result<Expr, Error> {
+        self.needs_cgroups = true;
+        let op = self.equality(name, "")?;
+        let value = self.operand_of("the path of a control group")?;
+        let path = value.text.strip_prefix(CGROUPS).unwrap_or(&value.text);
+        if !path.is_empty() && !path.starts_with('/') {
+            let hint = format!("for example: {name}=/system.slice/nginx.service");
+            let what = format!("{:?} is not a path that begins with /", value.text);
+            return self.error(value.place, what, hint);
+        }
+        Ok(Expr::Cgroup(op, path.to_owned()))
+    }
+
+    fn number(&mut self, field: Field, name: &str, place: Range<usize>) -> Result<Expr, Error> {
+        let parse = |text: &str| match field {
+            Field::Uid => Scale::COUNT
+                .parse(text)
+                .or_else(|| users::id(text).ok().flatten()),
+            Field::RecvQ | Field::SendQ => Scale::BYTES.parse(text),
+            _ => Scale::COUNT.parse(text),
+        };
+        let (op, operand) = self.operand(name, place, range_of(field), &parse)?;
+        Ok(Expr::Number(field, op, operand))
+    }
+
+    /// The error for `state` or `exclude` that is not at the start of the filter.
+    fn refuse_state<T>(
+        &self,
+        name: &str,
+        meaning: Meaning,
+        place: Range<usize>,
+    ) -> Result<T, Error> {
+        let before = self.at.checked_sub(2).and_then(|at| self.tokens.get(at));
+        let before = before.and_then(|token| words::find(&token.text));
+        let is_not = before.is_some_and(|word| word.meaning == Meaning::Not);
+        let hint = match (is_not, meaning) {
+            (true, Meaning::State) => "for example: exclude listening",
+            (true, _) => "for example: state listening",
+            (false, _) => "for example: state established sport = :22",
+        };
+        let what = format!("{name} must come before all other conditions");
+        self.error(place, what, hint)
     }
 
     /// Parses a network namespace, named as for the flag `-N` or by its inode.
