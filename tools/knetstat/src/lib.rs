@@ -15,7 +15,7 @@
 //!   |
 //! print       printer (a trait), its implementations text and json, layout and columns of text,
 //!   |         color, explanation, findings of rules, openmetrics, format (text or JSON), notes on
-//!   |         standard error, stdout
+//!   |         standard error, streams (standard output and standard error)
 //!   |
 //! model       row, glance, place, options, defaults, filter, query (files, states and filter),
 //!   |         owners, reach (whether a query can select anything), event, tracker, comparison,
@@ -55,7 +55,7 @@ pub mod print {
     pub mod openmetrics;
     pub mod printer;
     pub mod processes;
-    pub mod stdout;
+    pub mod streams;
     pub mod text;
 }
 pub mod model {

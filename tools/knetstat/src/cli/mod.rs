@@ -24,7 +24,7 @@ use crate::print::findings::{self, Nagios};
 use crate::print::format::Format;
 use crate::print::layout::Layout;
 use crate::print::printer::Printer;
-use crate::print::stdout::{say, InterruptibleStdout, Stdout};
+use crate::print::streams::{say, InterruptibleStdout, Stdout};
 use crate::source::files::{Family, File, Netid};
 use crate::source::interrupt::Interrupt;
 use crate::source::netns;

@@ -4,7 +4,7 @@
 
 use crate::model::query::{Outcome, Query};
 use crate::print::notes::{counted, Notes};
-use crate::print::stdout::say;
+use crate::print::streams::say;
 use crate::source::files::{self, File};
 use crate::source::namespaces::Netns;
 use anyhow::Result;

@@ -5,7 +5,7 @@
 use crate::model::defaults::Defaults;
 use crate::model::spelling::lookup;
 use crate::print::explanation::explanation;
-use crate::print::stdout::say;
+use crate::print::streams::say;
 use anyhow::{Error, Result};
 use std::io::Write;
 

@@ -8,7 +8,7 @@ use crate::model::stored_row::StoredRow;
 use crate::model::truth::Undecided;
 use crate::print::notes::{bound_note, unknown_note, Notes};
 use crate::print::printer::Printer;
-use crate::print::stdout::say;
+use crate::print::streams::say;
 use anyhow::Result;
 
 /// The parts of a list that a user chooses: its columns and its order.

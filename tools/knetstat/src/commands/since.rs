@@ -10,7 +10,7 @@ use crate::model::row::Row;
 use crate::model::tracker::Tracker;
 use crate::print::notes::{counted, unparsed_note, Notes};
 use crate::print::printer::Printer;
-use crate::print::stdout::say;
+use crate::print::streams::say;
 use crate::source::copy::{Copy, Namespaces};
 use crate::source::files::{self, File, Reads};
 use crate::source::process::Owners;

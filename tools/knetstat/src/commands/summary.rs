@@ -10,7 +10,7 @@ use crate::model::row::Row;
 use crate::model::truth::Undecided;
 use crate::print::notes::{bound_note, unknown_note, Notes};
 use crate::print::printer::Printer;
-use crate::print::stdout::say;
+use crate::print::streams::say;
 use crate::source::process::{Owner, Owners};
 use anyhow::Result;
 

@@ -7,7 +7,7 @@ use crate::model::query::{Outcome, Query};
 use crate::model::tracker::Tracker;
 use crate::print::notes::{bound_note, undecided_note, Gaps, Notes};
 use crate::print::printer::Printer;
-use crate::print::stdout::say;
+use crate::print::streams::say;
 use crate::source::files::is_loaded;
 use crate::source::interrupt::{Interrupt, Timer};
 use anyhow::{bail, Result};

@@ -10,7 +10,7 @@ use crate::model::row::State;
 use crate::model::states::States;
 use crate::model::tracker::Tracker;
 use crate::model::truth::Undecided;
-use crate::print::stdout::say;
+use crate::print::streams::say;
 use crate::source::files::Netid;
 use crate::source::process::{Owners, Unseen};
 use std::fmt::Write;
