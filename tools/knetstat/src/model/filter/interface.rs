@@ -4,27 +4,12 @@
 
 use crate::model::filter::error::Rejected;
 use crate::model::filter::host::decimal;
+use crate::model::filter::scope::Scope;
 use crate::source::interfaces;
 use crate::source::text::unescape;
 
 /// The largest length of the name of an interface. Alternative names can be longer.
 const LONGEST_NAME: usize = 15;
-
-/// The network namespaces whose sockets a filter selects from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// That of this process.
-    Own,
-    /// That of this process, from now on: interfaces may still come.
-    OwnLater,
-    All,
-}
-
-impl Scope {
-    fn is_own(self) -> bool {
-        self != Self::All
-    }
-}
 
 fn rejected(what: String, hint: &str) -> Rejected {
     Rejected {

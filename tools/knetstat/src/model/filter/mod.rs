@@ -30,13 +30,15 @@ mod interface;
 mod op;
 mod parser;
 mod protocol;
+mod scope;
 mod tokens;
 mod value;
 
 use crate::model::filter::error::Error;
 use crate::model::filter::expr::Expr;
 pub use crate::model::filter::expr::{KnownOwners, Part};
-pub use crate::model::filter::parser::{Filter, Scope};
+pub use crate::model::filter::parser::Filter;
+pub use crate::model::filter::scope::Scope;
 pub use crate::model::filter::value::Pattern;
 use crate::model::glance::Glance;
 use crate::model::row::{Row, State};

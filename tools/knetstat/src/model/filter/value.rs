@@ -6,9 +6,10 @@
 use crate::model::filter::error::Rejected;
 use crate::model::filter::flags::Flags;
 use crate::model::filter::host::Prefix;
-use crate::model::filter::interface::{resolve, Scope};
+use crate::model::filter::interface::resolve;
 use crate::model::filter::op::Op;
 use crate::model::filter::protocol::{check_congestion_control, Protocol};
+use crate::model::filter::scope::Scope;
 use crate::model::options::{self, Answer, Info, Kind, Unset, UNSIGNED};
 use crate::model::quantity::{in_words, range, Scale};
 use crate::model::truth::{Reason, Truth};
