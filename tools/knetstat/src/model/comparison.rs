@@ -22,10 +22,11 @@ pub struct Comparison {
     /// The number of rows now that have an inode of the copy.
     pub left: usize,
     /// The hidden options that rows of the copy show, by inode. Most rows show none.
-    of_copy: HashMap<u64, Options>,
-    /// The hidden options that any row shows.
-    in_copy: Options,
-    now: Options,
+    copied_by_inode: HashMap<u64, Options>,
+    /// The hidden options that any row of the copy shows.
+    shown_in_copy: Options,
+    /// The hidden options that any row shows now.
+    shown_now: Options,
     /// The hidden options that a socket of the copy has now and had not, and the reverse.
     appeared: Options,
     vanished: Options,
@@ -86,8 +87,8 @@ impl Comparison {
         self.copied.insert(ino);
         let hidden = hidden(row);
         if !hidden.is_empty() {
-            self.in_copy.extend(&hidden);
-            self.of_copy.entry(ino).or_default().extend(hidden);
+            self.shown_in_copy.extend(&hidden);
+            self.copied_by_inode.entry(ino).or_default().extend(hidden);
         }
     }
 
@@ -97,13 +98,13 @@ impl Comparison {
             return;
         };
         let hidden = hidden(row);
-        self.now.extend(&hidden);
+        self.shown_now.extend(&hidden);
         if !self.copied.contains(&ino) {
             return;
         }
         self.left += 1;
         let none = Options::new();
-        let before = self.of_copy.get(&ino).unwrap_or(&none);
+        let before = self.copied_by_inode.get(&ino).unwrap_or(&none);
         self.appeared.extend(hidden.difference(before));
         self.vanished.extend(before.difference(&hidden));
     }
@@ -128,18 +129,18 @@ impl Comparison {
         is_net_admin: bool,
         is_hidden_here: impl Fn(&str) -> bool,
     ) -> Vec<(&'static str, Doubt)> {
-        let had_right = self.in_copy.iter().any(is_hidden_by_all_kernels);
-        let has_right = is_net_admin || self.now.iter().any(is_hidden_by_all_kernels);
+        let had_right = self.shown_in_copy.iter().any(is_hidden_by_all_kernels);
+        let has_right = is_net_admin || self.shown_now.iter().any(is_hidden_by_all_kernels);
         let may_be_hidden =
             |name: &&'static str| is_hidden_by_all_kernels(name) || is_hidden_here(name);
         let mut doubts = Vec::new();
         for name in self.appeared.iter().filter(|name| may_be_hidden(name)) {
-            if !had_right && !self.in_copy.contains(name) {
+            if !had_right && !self.shown_in_copy.contains(name) {
                 doubts.push((*name, Doubt::Copy));
             }
         }
         for name in self.vanished.iter().filter(|name| may_be_hidden(name)) {
-            if !has_right && !self.now.contains(name) {
+            if !has_right && !self.shown_now.contains(name) {
                 doubts.push((*name, Doubt::Now));
             }
         }
