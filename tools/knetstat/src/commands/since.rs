@@ -11,7 +11,7 @@ use crate::model::tracker::Tracker;
 use crate::print::notes::{counted, unparsed_note, Notes};
 use crate::print::printer::Printer;
 use crate::print::streams::say;
-use crate::source::copy::{Copy, Namespaces};
+use crate::source::copy::{ComparedNamespaces, Copy};
 use crate::source::files::{self, File, Reads};
 use crate::source::process::Owners;
 use crate::source::{netns, rights};
@@ -25,7 +25,7 @@ use std::time::SystemTime;
 struct Compared {
     tracker: Tracker,
     comparison: Comparison,
-    namespaces: Namespaces,
+    namespaces: ComparedNamespaces,
     /// The number of rows of the copy that could not be parsed.
     unparsed: usize,
     owners: Option<Owners>,
@@ -36,7 +36,7 @@ struct Compared {
 fn compare(copy: impl BufRead, name: &str, query: &Query, processes: bool) -> Result<Compared> {
     let mut tracker = Tracker::default();
     let mut comparison = Comparison::default();
-    let mut namespaces = Namespaces::default();
+    let mut namespaces = ComparedNamespaces::default();
     let tests_owners = query.filter.tests_owners();
     let mut owners = None;
     if query.all_netns || tests_owners {
@@ -194,7 +194,7 @@ fn report(event: Event, query: &Query, owners: Option<&Owners>) -> Report {
 }
 
 /// Whether both reads have shown the network namespace of an event, so that it has happened.
-fn is_certain(event: &Event, namespaces: &mut Namespaces) -> bool {
+fn is_certain(event: &Event, namespaces: &mut ComparedNamespaces) -> bool {
     let Some(netns) = event.latest().row().and_then(|row| row.netns) else {
         return true;
     };

@@ -155,7 +155,7 @@ mod tests {
     use crate::model::row::tests::TCP;
     use crate::model::states::States;
     use crate::model::tracker::Tracker;
-    use crate::source::copy::Namespaces;
+    use crate::source::copy::ComparedNamespaces;
     use crate::source::rights;
     use crate::source::services::Services;
 
@@ -203,7 +203,7 @@ mod tests {
                 format!("0 0 10.0.0.1:{ino} 10.0.0.2:2 ESTB A=1{list},uid=0,ino={ino}\n")
             });
             let copy: String = std::iter::once(HEADER.to_owned()).chain(rows).collect();
-            let mut namespaces = Namespaces::default();
+            let mut namespaces = ComparedNamespaces::default();
             let read = tracker.read_copy(copy.as_bytes(), &query, None, &mut namespaces, |_| ());
             events = read.unwrap();
         }

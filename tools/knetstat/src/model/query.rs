@@ -8,7 +8,7 @@ use crate::model::owners::{Ownerless, OwnersDuringRead, Rescan};
 use crate::model::row::Row;
 use crate::model::states::States;
 use crate::model::truth::{Truth, Undecided};
-use crate::source::copy::Namespaces;
+use crate::source::copy::ComparedNamespaces;
 use crate::source::files::{self, Copied, File, Reads};
 use crate::source::lines::Needle;
 use crate::source::namespaces::Netns;
@@ -310,7 +310,7 @@ impl Query {
         &self,
         copy: impl BufRead,
         owners: Option<&Owners>,
-        namespaces: &mut Namespaces,
+        namespaces: &mut ComparedNamespaces,
         mut show: impl FnMut(&Row<'_>),
         mut take: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<Outcome> {
@@ -464,7 +464,7 @@ mod tests {
             });
             Ok(())
         };
-        let mut namespaces = Namespaces::default();
+        let mut namespaces = ComparedNamespaces::default();
         let show = |_: &Row<'_>| shown += 1;
         query.read_copy(copy.as_bytes(), None, &mut namespaces, show, take)?;
         // It gets the rows of all files, which are parsed.
@@ -491,7 +491,7 @@ mod tests {
             }
             Ok(())
         };
-        let mut namespaces = Namespaces::default();
+        let mut namespaces = ComparedNamespaces::default();
         let copy = copy.as_bytes();
         let read = query.read_copy(copy, owners, &mut namespaces, |_| (), take);
         read.unwrap();

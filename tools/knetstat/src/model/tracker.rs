@@ -27,7 +27,7 @@ use crate::model::event::{continues, endpoints, Event, Key, Snapshot};
 use crate::model::query::{Entry, Outcome, Query, Verdict};
 use crate::model::row::Row;
 use crate::model::truth::{Reasons, Truth};
-use crate::source::copy;
+use crate::source::copy::ComparedNamespaces;
 use crate::source::namespaces::Netns;
 use crate::source::process::Owners;
 use anyhow::Result;
@@ -46,7 +46,7 @@ pub struct Tracker {
     has_begun: bool,
     /// Whether sockets are kept for which the filter cannot be decided.
     keeps_undecided: bool,
-    namespaces: Namespaces,
+    namespaces: TrackedNamespaces,
     /// Facts about the last read.
     pub outcome: Outcome,
     /// The events of the last read that have happened only if the filter selected the socket before,
@@ -57,7 +57,7 @@ pub struct Tracker {
 /// The network namespaces of the last read, if several are read. The sets have their numbers; see
 /// [`Netns::id`].
 #[derive(Debug, Default)]
-struct Namespaces {
+struct TrackedNamespaces {
     all: Vec<Rc<Netns>>,
     /// Those that the last read could not read.
     closed: HashSet<u64>,
@@ -65,7 +65,7 @@ struct Namespaces {
     unknown: HashSet<u64>,
 }
 
-impl Namespaces {
+impl TrackedNamespaces {
     /// Takes note of the namespaces of a read that has ended.
     fn end(&mut self, all: &[Rc<Netns>]) {
         let before: HashSet<_> = self.all.iter().map(|netns| netns.id()).collect();
@@ -179,7 +179,7 @@ impl Tracker {
         copy: impl BufRead,
         query: &Query,
         owners: Option<&Owners>,
-        namespaces: &mut copy::Namespaces,
+        namespaces: &mut ComparedNamespaces,
         show: impl FnMut(&Row<'_>),
     ) -> Result<Vec<Event>> {
         self.keeps_undecided = query.filter.tests_owners();

@@ -58,7 +58,7 @@ impl Copy {
 ///
 /// Sockets can be compared only in namespaces that both reads have shown.
 #[derive(Debug, Default)]
-pub struct Namespaces {
+pub struct ComparedNamespaces {
     /// Those that exist now. That of this process is the first.
     now: Vec<Rc<Netns>>,
     /// Whether more may exist now.
@@ -71,7 +71,7 @@ pub struct Namespaces {
     readable: HashMap<u64, bool>,
 }
 
-impl Namespaces {
+impl ComparedNamespaces {
     /// Takes note of the namespaces that a scan has found.
     pub fn found(&mut self, owners: &Owners) {
         self.now.clone_from(&owners.namespaces);
