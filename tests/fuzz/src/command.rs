@@ -9,6 +9,10 @@
 
 #![no_main]
 
+#[path = "../../guest/src/indicators.rs"]
+mod indicators;
+
+use crate::indicators::INDICATORS;
 use arbitrary::Arbitrary;
 use knetstat::model::filter::{Filter, KnownOwners};
 use knetstat::model::options;
@@ -40,8 +44,6 @@ const FILES: [File; 4] = {
         file(Netid::Udp, Family::Inet6),
     ]
 };
-
-const DIAGS: [&str; 6] = ["", ">|", "|<", ">|<", ">#", ">#|<"];
 
 /// A name of an option, mostly one that is known.
 fn name(index: u8) -> &'static str {
@@ -108,7 +110,7 @@ impl Fields<'_> {
     }
 
     fn diag(&self) -> &'static str {
-        DIAGS[usize::from(self.diag) % DIAGS.len()]
+        INDICATORS[usize::from(self.diag) % INDICATORS.len()]
     }
 
     fn options(&self) -> Vec<(&'static str, String)> {

@@ -9,6 +9,7 @@ pub mod features;
 pub mod grammar;
 pub mod guest;
 pub mod harness;
+pub mod indicators;
 pub mod klog;
 pub mod modules;
 pub mod netns;

@@ -2,6 +2,7 @@
 
 //! Our four files, and a strict parser of their text.
 
+use crate::indicators::INDICATORS;
 use anyhow::{ensure, Context, Result};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -115,8 +116,6 @@ const STATES: [&str; 11] = [
     "ESTB", "SYNS", "SYNR", "FNW1", "FNW2", "TIMW", "CLSD", "CLSW", "LACK", "LSTN", "CLSG",
 ];
 
-const DIAGS: [&str; 6] = ["", ">|", "|<", ">|<", ">#", ">#|<"];
-
 impl Row {
     /// Parses a line, without its newline.
     pub fn parse(file: File, line: &str) -> Result<Row> {
@@ -137,7 +136,11 @@ impl Row {
             if let Some(diag) = fields.next_if(|field| !field.contains('=')) {
                 row.diag = diag.to_owned();
             }
-            ensure!(DIAGS.contains(&&*row.diag), "unknown Diag {}", row.diag);
+            ensure!(
+                INDICATORS.contains(&&*row.diag),
+                "unknown Diag {}",
+                row.diag
+            );
         }
         row.options = fields
             .next()

@@ -6,7 +6,9 @@
 
 use crate::diag::Flow;
 use crate::format::State;
+use crate::indicators::INDICATORS;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 const HZ: u32 = 250;
 
@@ -86,6 +88,26 @@ fn under_repair_only_the_own_window() {
         let receives = [b"ESTB", b"FNW1", b"FNW2"].contains(&state.label());
         assert_eq!(flow.indicator(2 * HZ, HZ), if receives { "|<" } else { "" });
     }
+}
+
+/// The list that the guest tests and the fuzzers use is complete.
+#[test]
+fn all_indicators() {
+    let mut found = BTreeSet::new();
+    for state in STATES {
+        for problems in 0..8 {
+            let has = |problem: u32| problems >> problem & 1 == 1;
+            let window = |is_closed| if is_closed { 0 } else { 65535 };
+            let flow = Flow {
+                snd_wnd: window(has(0)),
+                rcv_wnd: window(has(1)),
+                packets_out: has(2).into(),
+                ..healthy(state)
+            };
+            found.insert(flow.indicator(2 * HZ, HZ));
+        }
+    }
+    assert_eq!(found, BTreeSet::from(INDICATORS));
 }
 
 proptest! {

@@ -29,3 +29,6 @@ mod bindings {
 mod diag_tests;
 #[cfg(test)]
 mod format_tests;
+#[cfg(test)]
+#[path = "../../guest/src/indicators.rs"]
+mod indicators;
