@@ -20,7 +20,7 @@ use crate::format::{
 };
 use crate::sockets::sock::{
     Sock,
-    Udp,
+    Tcp,
     View,
     HZ, //
 };
@@ -210,6 +210,25 @@ impl Sock<'_> {
             deadline_mode: get!(self, sock.sk_txtime_deadline_mode) != 0,
             report_errors: get!(self, sock.sk_txtime_report_errors) != 0,
         })
+    }
+}
+
+impl Tcp<'_> {
+    /// SO_RCVLOWAT in bytes. `mptcp_sockopt_sync_locked()` sets 0 on subflows, which no process can
+    /// set. A connection that an MPTCP listener accepted without MPTCP has inherited it.
+    pub(crate) fn rcvlowat(&self) -> Option<i32> {
+        let bytes = unless(1, get!(self, sock.sk_rcvlowat))?;
+        (bytes != 0 || !self.is_subflow()).then_some(bytes)
+    }
+
+    /// SO_TXREHASH. Some kernels, such as that of RHEL 9.2, store `SOCK_TXREHASH_DEFAULT` in a fresh
+    /// socket: it follows the sysctl when it starts to listen, see `inet_csk_listen_start()`.
+    #[cfg(knetstat_has = "SO_TXREHASH")]
+    pub(crate) fn txrehash(&self) -> Option<u8> {
+        unless(
+            bindings::SOCK_TXREHASH_DEFAULT as u8,
+            get!(self, sock.sk_txrehash),
+        )
     }
 }
 

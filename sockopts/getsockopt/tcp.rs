@@ -21,16 +21,6 @@ use crate::sockets::sock::{
 };
 
 impl Tcp<'_> {
-    /// SO_TXREHASH. Some kernels, such as that of RHEL 9.2, store `SOCK_TXREHASH_DEFAULT` in a fresh
-    /// socket: it follows the sysctl when it starts to listen, see `inet_csk_listen_start()`.
-    #[cfg(knetstat_has = "SO_TXREHASH")]
-    pub(crate) fn txrehash(&self) -> Option<u8> {
-        unless(
-            bindings::SOCK_TXREHASH_DEFAULT as u8,
-            get!(self, sock.sk_txrehash),
-        )
-    }
-
     /// TCP_NODELAY.
     pub(crate) fn nodelay(&self) -> bool {
         u32::from(get!(self, tcp_sock.nonagle)) & bindings::TCP_NAGLE_OFF != 0
@@ -145,13 +135,6 @@ impl Tcp<'_> {
         })
     }
 
-    /// SO_RCVLOWAT in bytes. `mptcp_sockopt_sync_locked()` sets 0 on subflows, which no process can
-    /// set. A connection that an MPTCP listener accepted without MPTCP has inherited it.
-    pub(crate) fn rcvlowat(&self) -> Option<i32> {
-        let bytes = unless(1, get!(self, sock.sk_rcvlowat))?;
-        (bytes != 0 || !self.is_subflow()).then_some(bytes)
-    }
-
     /// TCP_NOTSENT_LOWAT in bytes. getsockopt(2) returns it with a sign.
     /// `mptcp_sockopt_sync_locked()` sets the largest number on subflows. A connection that an MPTCP
     /// listener accepted without MPTCP has inherited it.
@@ -161,7 +144,7 @@ impl Tcp<'_> {
     }
 
     /// Whether MPTCP owns the socket: TCP_IS_MPTCP.
-    fn is_subflow(&self) -> bool {
+    pub(super) fn is_subflow(&self) -> bool {
         #[cfg(CONFIG_MPTCP)]
         return get!(self, tcp_sock.is_mptcp) != 0;
         #[cfg(not(CONFIG_MPTCP))]
