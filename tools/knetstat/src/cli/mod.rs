@@ -178,6 +178,7 @@ fn query(list: &List, services: &Services, own: Scope) -> Result<Query> {
     }
     Ok(Query {
         files,
+        compared: Vec::new(),
         states,
         filter,
         is_strict: list.strict,
@@ -461,6 +462,7 @@ fn run_copy(args: &Copy, mut out: impl Write) -> Result<ExitCode> {
     args.other.enter()?;
     let query = Query {
         files: File::ALL.to_vec(),
+        compared: Vec::new(),
         states: States::ALL,
         filter: Filter::default(),
         is_strict: false,

@@ -228,14 +228,13 @@ pub fn search_all(
     search: &mut Search<'_>,
     mut take: impl FnMut(&Row<'_>, KnownOwners<'_>),
 ) -> Result<(Outcome, Option<Owners>)> {
-    let selected = query.files.clone();
     if rules.needs_ipv4() {
-        let ipv4 = selected.iter().map(|file| File {
+        let ipv4 = query.files.iter().map(|file| File {
             family: Family::Inet,
             ..*file
         });
-        let lacks = ipv4.filter(|file| !selected.contains(file));
-        query.files.extend(lacks.collect::<Vec<_>>());
+        let lacks = ipv4.filter(|file| !query.files.contains(file));
+        query.compared = lacks.collect();
     }
     // The notes and the defaults that are printed are those of all filters.
     query.filter.options.extend(rules.options().cloned());
@@ -251,7 +250,7 @@ pub fn search_all(
             verdict,
         } = entry
         {
-            if verdict.passes() && selected.contains(&row.file) {
+            if verdict.passes() {
                 let owners = KnownOwners::new(known, row.may_lack_owners);
                 take(row, owners);
                 search.add(row, line, owners);

@@ -23,6 +23,8 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub struct Query {
     pub files: Vec<File>,
+    /// Files whose rows are only compared with those of `files`. The query selects none of them.
+    pub compared: Vec<File>,
     pub states: States,
     pub filter: Filter,
     /// Whether it is an error if the filter cannot be decided for a socket.
@@ -239,10 +241,10 @@ impl Query {
             outcome.files = search(&self.files, needle, take)?;
             return Ok(outcome);
         }
-        for file in self.files.iter().copied() {
+        for file in self.all_files() {
             let take = |line: &[u8]| pass((file, own), line, &mut outcome);
             let is_there = files::read(file, needle, &reads, take)?;
-            outcome.files += usize::from(is_there);
+            outcome.files += usize::from(is_there && self.files.contains(&file));
         }
         let mut closed = Vec::new();
         if self.all_netns {
@@ -283,7 +285,7 @@ impl Query {
         outcome: &mut Outcome,
         pass: &mut impl FnMut((File, Option<&'n Rc<Netns>>), &[u8], &mut Outcome) -> Result<()>,
     ) -> Result<bool> {
-        for file in self.files.iter().copied() {
+        for file in self.all_files() {
             let Ok(opened) = netns.open(file) else {
                 return Ok(false);
             };
@@ -355,6 +357,11 @@ impl Query {
         Ok(outcome)
     }
 
+    /// The files that are read.
+    fn all_files(&self) -> impl Iterator<Item = File> + '_ {
+        self.files.iter().chain(&self.compared).copied()
+    }
+
     /// Whether a glance shows that the query does not select a row.
     fn rejects(&self, glance: &Glance<'_>) -> bool {
         let is_in_other_state = || {
@@ -376,6 +383,18 @@ impl Query {
     ) -> Result<()> {
         let Origin { file, netns, .. } = origin;
         let mut row = Row::begin(file, line).map(|row| Row { netns, ..row });
+        if self.compared.contains(&file) {
+            let Some(row) = row else {
+                outcome.unparsed += 1;
+                return take(Entry::Unparsed { file, line });
+            };
+            return take(Entry::Row {
+                row: &row,
+                line,
+                owners: &[],
+                verdict: Truth::False.into(),
+            });
+        }
         let known = row.as_ref().zip(during_read);
         let owners = known.map_or_else(KnownOwners::default, |(row, known)| known.of(row.ino));
         if let Some(row) = &mut row {
@@ -422,6 +441,7 @@ impl Query {
     pub fn example(files: &[File], states: States, filter: Filter) -> Self {
         Self {
             files: files.to_vec(),
+            compared: Vec::new(),
             states: filter.states.unwrap_or(states),
             filter,
             is_strict: false,
@@ -582,6 +602,37 @@ mod tests {
                 let may_pass = filter.test(&row, owners) != Truth::False;
                 let is_in_state = query.states.has(row.state);
                 assert!(!(expected && is_in_state && may_pass), "{filter:?}: {line}");
+            }
+        }
+    }
+
+    /// The query neither selects nor decides rows that are only compared with others.
+    #[test]
+    fn compared_files() {
+        const LINE: &str = "0 0 10.0.0.1:7 10.0.0.2:9 ESTB TCP_NODELAY=1,uid=0,ino=5";
+        for (filter, counts) in [("TCP_MAXSEG>1", (0, 1)), ("TCP_NODELAY", (1, 0))] {
+            let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
+            let mut query = Query::example(&[TCP_FILE], States::ALL, filter);
+            for (is_compared, expected) in [(false, counts), (true, (0, 0))] {
+                if is_compared {
+                    query.compared = std::mem::take(&mut query.files);
+                }
+                let origin = Origin {
+                    file: TCP_FILE,
+                    netns: None,
+                    is_copied: false,
+                };
+                let (mut outcome, mut rows) = (Outcome::default(), 0);
+                let mut take = |entry: Entry<'_>| {
+                    rows += usize::from(matches!(entry, Entry::Row { .. }));
+                    Ok(())
+                };
+                let line = LINE.as_bytes();
+                query
+                    .pass(origin, line, None, &mut outcome, &mut take)
+                    .unwrap();
+                let found = (outcome.selected, outcome.undecided.sockets);
+                assert_eq!((found, rows), (expected, 1), "{is_compared}");
             }
         }
     }
