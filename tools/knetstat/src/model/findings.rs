@@ -40,6 +40,8 @@ struct Candidate {
     /// Its index in the findings.
     rule: usize,
     place: Place,
+    /// Whether the rule selects it. Never false.
+    truth: Truth,
     names: BTreeSet<Name>,
     may_lack: bool,
     offender: Option<StoredRow>,
@@ -109,10 +111,14 @@ impl<'r> Search<'r> {
         for (index, finding) in self.findings.iter_mut().enumerate() {
             let truth = finding.rule.test(row, owners, self.states);
             finding.undecided.count(truth);
-            if !truth.is_true() {
+            // If it is not known whether the rule selects the socket, it may break the rule
+            // together with others.
+            let is_partner =
+                truth != Truth::False && finding.rule.comparison() == Some(Comparison::Programs);
+            if !truth.is_true() && !is_partner {
                 continue;
             }
-            let offender = self.keeps.then(|| {
+            let offender = (self.keeps && truth.is_true()).then(|| {
                 kept.get_or_insert_with(|| StoredRow::new(row, line, owners.known))
                     .clone()
             });
@@ -131,6 +137,7 @@ impl<'r> Search<'r> {
                     row.local.port,
                     device,
                 ),
+                truth,
                 names: owners
                     .known
                     .iter()
@@ -161,10 +168,11 @@ impl<'r> Search<'r> {
             let finding = &mut self.findings[index];
             let truth = match finding.rule.comparison() {
                 Some(Comparison::Ipv4) => (!self.ipv4.contains(&(netns, file.netid, port))).into(),
-                Some(Comparison::Programs) => are_of_different_programs(&group),
+                Some(Comparison::Programs) => break_together(&group),
                 None => Truth::False,
             };
-            for candidate in group {
+            // The others were counted before.
+            for candidate in group.into_iter().filter(|one| one.truth.is_true()) {
                 finding.undecided.count(truth);
                 if truth.is_true() {
                     finding.count += 1;
@@ -176,9 +184,26 @@ impl<'r> Search<'r> {
     }
 }
 
+/// Whether the sockets of the group that the rule selects break it. Not known if this depends on a
+/// socket that the rule may select.
+fn break_together(group: &[Candidate]) -> Truth {
+    let (selected, others): (Vec<_>, Vec<_>) = group.iter().partition(|one| one.truth.is_true());
+    let of_selected = are_of_different_programs(&selected);
+    if selected.is_empty() || others.is_empty() {
+        return of_selected;
+    }
+    let all: Vec<_> = group.iter().collect();
+    of_selected.or(|| {
+        let is_selected = others
+            .iter()
+            .fold(Truth::False, |truth, one| truth.or(|| one.truth));
+        is_selected.and(|| are_of_different_programs(&all))
+    })
+}
+
 /// Whether two of the sockets have no program in common. Not known if a program may not have been
 /// seen that has both open.
-fn are_of_different_programs(group: &[Candidate]) -> Truth {
+fn are_of_different_programs(group: &[&Candidate]) -> Truth {
     // Most sockets have the same programs as others.
     let mut kinds: Vec<(&BTreeSet<Name>, bool)> = group
         .iter()
@@ -500,6 +525,50 @@ pub mod tests {
         assert_eq!(pair(&bound, &bound), one(NAME, 2, 0));
         let multicast = udp.replace(",uid", ",IP_ADD_MEMBERSHIP=224.0.0.251%eth0,uid");
         assert_eq!(pair(&multicast, &multicast), []);
+    }
+
+    /// A socket that a rule may select can break it together with those that the rule selects.
+    #[test]
+    fn undecided_partners() {
+        let rule = |filter: &str| {
+            let text = format!(
+                "[[rule]]\nname = \"a\"\nmessage = \"m\"\ncompare = \"programs\"\n\
+                where = \"state unconnected SO_REUSEPORT=1 {filter}\"\n"
+            );
+            Rules::parse("", &text, &Services::parse("")).unwrap()
+        };
+        let all = rule("");
+        let some = rule("not IP_ADD_MEMBERSHIP=239.9.9.9");
+        let line = |membership: &str| {
+            format!("0 0 0.0.0.0:80 0.0.0.0:* SO_REUSEPORT=1{membership},uid=0,ino=1")
+        };
+        let (plain, cut) = (line(""), line(",IP_ADD_MEMBERSHIP=239.1.1.1%lo+more:5"));
+        let counts = |rules: &Rules, sockets: &[(&str, &[&str], bool)]| {
+            let sockets: Vec<_> = sockets
+                .iter()
+                .map(|(line, names, may_lack)| (UDP, *line, *names, *may_lack))
+                .collect();
+            let finding = &search(rules, &sockets)[0];
+            assert_eq!(finding.count, finding.offenders.len());
+            (finding.count, finding.undecided.sockets)
+        };
+        let (a, b) = (&["a"][..], &["b"][..]);
+        let sockets = [(&*plain, a, false), (&*cut, b, false)];
+        assert_eq!(counts(&all, &sockets), (2, 0));
+        assert_eq!(counts(&some, &sockets), (0, 2));
+        // The same program, in both cases. Only the other one may be selected.
+        assert_eq!(
+            counts(&some, &[(&plain, a, false), (&cut, a, false)]),
+            (0, 1)
+        );
+        assert_eq!(
+            counts(&some, &[(&plain, a, false), (&cut, b, true)]),
+            (0, 2)
+        );
+        assert_eq!(counts(&some, &[(&cut, a, false), (&cut, b, false)]), (0, 2));
+        // Two that are selected break the rule whatever the third one is.
+        let sockets = [(&*plain, a, false), (&*plain, b, false), (&*cut, a, false)];
+        assert_eq!(counts(&some, &sockets), (2, 1));
     }
 
     /// A rule that cannot be decided is not kept, and not broken either.
