@@ -118,8 +118,8 @@ pub enum Command {
     /// read once for all rules.
     ///
     /// Flags and FILTER select the sockets that are checked. A rule that names no state applies to
-    /// the states that knetstat shows with the same flags. -p adds the processes, and -v the rules
-    /// that are not broken, their reasons and their sources.
+    /// the states that knetstat shows with the same flags and FILTER. -p adds the processes, and -v
+    /// the rules that are not broken, their reasons and their sources.
     ///
     /// With --json, there is one object for each socket that breaks a rule, with the keys rule and
     /// severity and those of a socket. One for each rule follows, with rule, severity, message,

@@ -387,6 +387,12 @@ fn rules(file: Option<&Path>, services: &Services, list: &List) -> Result<Rules>
     }
 }
 
+/// The states to which rules apply that name none: those that the list shows with the same
+/// arguments.
+fn states_of_rules(query: &Query, list: &List) -> States {
+    query.filter.states.unwrap_or_else(|| list.states())
+}
+
 /// Runs `check` without reporting errors as its exit status.
 fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     if args.print_rules {
@@ -406,7 +412,7 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     };
     let rules = rules(args.file.as_deref(), &services, list)?;
     let needs = Needs {
-        states: list.states(),
+        states: states_of_rules(&query, list),
         processes: list.has_owners(),
         cgroups: false,
         keeps: !args.nagios,
@@ -500,7 +506,8 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
         }
     };
     let (limit, groups) = (args.limit.into(), Groups::new(labels));
-    let (text, outcome) = metrics::run(&mut query, &rules, list.states(), groups, limit)?;
+    let of_rules = states_of_rules(&query, list);
+    let (text, outcome) = metrics::run(&mut query, &rules, of_rules, groups, limit)?;
     write_to(args.output.as_deref(), &text, &mut out)?;
     Ok(status(&query, &outcome))
 }
@@ -648,6 +655,7 @@ pub fn main() -> ExitCode {
 mod tests {
     use super::*;
     use crate::model::findings::Search;
+    use crate::model::row::State;
     use crate::source::rights::tests::unshared;
 
     fn parse(args: &[&str]) -> Cli {
@@ -809,6 +817,27 @@ mod tests {
                 let status = print_report(&report, format, true, &mut Closed).unwrap();
                 assert_eq!(format!("{status:?}"), expected, "{severity} {count}");
             }
+        }
+    }
+
+    /// Rules that name no state apply to the states that the list shows with the same arguments.
+    #[test]
+    fn states_of_rules_without_states() {
+        for (args, expected) in [
+            (&["check", "r"][..], States::DEFAULT),
+            (&["check", "r", "-l"], States::LISTENING),
+            (&["check", "r", "-a"], States::ALL),
+            (
+                &["check", "r", "state", "listening"],
+                States::of(State::Listen),
+            ),
+            (&["check", "r", "-l", "state", "all"], States::ALL),
+        ] {
+            let Some(Command::Check(check)) = parse(args).command else {
+                panic!("{args:?}");
+            };
+            let query = query(&check.list, &Services::parse(""), Scope::Own).unwrap();
+            assert_eq!(states_of_rules(&query, &check.list), expected, "{args:?}");
         }
     }
 
