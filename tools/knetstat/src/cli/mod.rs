@@ -417,11 +417,16 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
         cgroups: false,
         keeps: !args.nagios,
     };
+    // The query gets those of the rules, too.
+    let asked = query.filter.options.clone();
     let report = check::run(&mut query, &rules, needs)?;
     if args.nagios {
         return print_report(&report, None, query.is_strict, &mut out);
     }
-    let format = format(list, &query, None, services);
+    let mut format = format(list, &query, None, services);
+    if let Format::Text { layout, .. } = &mut format {
+        layout.asked = asked;
+    }
     print_report(&report, Some(format), query.is_strict, &mut out)
 }
 

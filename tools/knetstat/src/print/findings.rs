@@ -2,6 +2,7 @@
 
 //! The findings of `knetstat check`: as text, as JSON, and as the line of a Nagios plugin.
 
+use crate::model::defaults::Defaults;
 use crate::model::findings::Finding;
 use crate::model::query::Outcome;
 use crate::model::rules::Severity;
@@ -14,6 +15,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const CRITICAL: Style = AnsiColor::Red.on_default().bold();
@@ -44,6 +46,7 @@ pub fn print(
 ) -> io::Result<()> {
     match format {
         Format::Text { layout, has_header } => Text {
+            asked: layout.asked.clone(),
             layout: *layout,
             has_header,
             out,
@@ -67,6 +70,8 @@ pub fn print(
 struct Text<'a> {
     layout: Layout,
     has_header: bool,
+    /// The options that the filter of the command line tests.
+    asked: Vec<Rc<Defaults>>,
     out: &'a mut dyn Write,
 }
 
@@ -111,7 +116,13 @@ impl Text<'_> {
 
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
         let rule = finding.rule;
-        self.layout.asked = rule.options().cloned().collect();
+        self.layout.asked = self.asked.clone();
+        for defaults in rule.options() {
+            let is_asked = |other: &Rc<Defaults>| other.info.name == defaults.info.name;
+            if !self.layout.asked.iter().any(is_asked) {
+                self.layout.asked.push(Rc::clone(defaults));
+            }
+        }
         let undecided = finding.undecided.sockets;
         let (verdict, style) = match (finding.count, undecided, rule.severity) {
             (0, 0, _) if !self.layout.verbose => return Ok(()),
@@ -305,6 +316,7 @@ pub mod tests {
     use super::*;
     use crate::model::filter::KnownOwners;
     use crate::model::findings::Search;
+    use crate::model::options::find;
     use crate::model::row::tests::TCP;
     use crate::model::row::Row;
     use crate::model::rules::Rules;
@@ -458,6 +470,33 @@ forbid = "TCP_NODELAY"
             assert!(verbose.lines().any(|other| other == line), "{verbose}");
         }
         assert!(text(false, true).starts_with("\x1b["));
+    }
+
+    /// The options that the command line tests are not left out, and have their assumed defaults.
+    #[test]
+    fn options_of_the_command_line() {
+        let asked = |name| Rc::new(Defaults::new(find(name).unwrap()));
+        let text = |verbose| {
+            let mut layout = Layout::new(None, false, verbose);
+            layout.set_width(120);
+            layout.asked = vec![asked("TCP_NODELAY"), asked("SO_KEEPALIVE"), asked("IP_TTL")];
+            printed(Format::Text {
+                layout: Box::new(layout),
+                has_header: true,
+            })
+        };
+        let list = text(false);
+        assert!(
+            list.contains(" SO_KEEPALIVE=0,TCP_NODELAY=0,uid=0\n"),
+            "{list}"
+        );
+        let list = text(true);
+        assert_eq!(
+            list.matches("IP_TTL=64 (assumed default)").count(),
+            1,
+            "{list}"
+        );
+        assert_eq!(list.matches("TCP_NODELAY=").count(), 1, "{list}");
     }
 
     #[test]
