@@ -9,6 +9,7 @@ use crate::model::event::{changes, Change, Event, Report, Snapshot, Value};
 use crate::model::row::Row;
 use crate::print::columns::{endpoint, known, width_of, Columns, PrintedRow, Shown, PROCESS};
 use crate::print::processes::{shown, users, word_of};
+use crate::source::namespaces::Netns;
 use crate::source::process::Owner;
 use crate::source::services::Services;
 use crate::source::text::word;
@@ -44,6 +45,9 @@ pub struct Layout {
 }
 
 const COUNT: &str = "Count";
+
+/// The width of the column By of counts: that of `container`.
+const BY: usize = 9;
 
 const HEADER: Style = Style::new().bold();
 
@@ -489,9 +493,10 @@ impl Layout {
             let _ = write!(self.line, "{count:count_width$}");
             for (Shown { look, width, .. }, key) in self.columns.0.iter().zip(*keys) {
                 let text = cell(key);
+                let padding = width.saturating_sub(width_of(&text));
                 let _ = match look.is_right {
-                    true => write!(self.line, " {text:>width$}"),
-                    false => write!(self.line, " {text:width$}"),
+                    true => write!(self.line, " {:padding$}{text}", ""),
+                    false => write!(self.line, " {text}{:padding$}", ""),
                 };
             }
             writeln!(out, "{}", self.line.trim_end())?;
@@ -503,7 +508,7 @@ impl Layout {
     pub fn header_of_counts(&mut self, out: &mut dyn Write, width: usize) -> io::Result<()> {
         let width = width.max(COUNT.len());
         self.start();
-        self.styled(HEADER, &format!("{COUNT:>width$} By      What"));
+        self.styled(HEADER, &format!("{COUNT:>width$} {:BY$} What", "By"));
         writeln!(out, "{}", self.line)
     }
 
@@ -518,29 +523,26 @@ impl Layout {
         let width = width.max(COUNT.len());
         self.start();
         let _ = write!(self.line, "{count:width$} ");
-        let _ = match by {
-            By::All => write!(self.line, "all     -"),
-            By::State(netid, state) => {
-                write!(self.line, "state   {} {}", netid.name(), state.label())
-            }
-            By::Process(Found::None) => write!(self.line, "process -"),
-            By::Process(Found::Unknown) => write!(self.line, "process ?"),
+        let name = by.name();
+        let what = match by {
+            By::All => "-".to_owned(),
+            By::State(netid, state) => format!("{} {}", netid.name(), state.label()),
+            By::Process(Found::None) | By::Container(Found::None) => "-".to_owned(),
+            By::Process(Found::Unknown) | By::Container(Found::Unknown) => "?".to_owned(),
             By::Process(Found::Known(Process { name, pid, tid })) => {
                 let number =
                     |name, n: Option<i32>| n.map_or(String::new(), |n| format!(" {name}={n}"));
                 let (pid, tid) = (number("pid", *pid), number("tid", *tid));
-                write!(self.line, "process {}{pid}{tid}", known(shown(name)))
+                format!("{}{pid}{tid}", known(shown(name)))
             }
-            By::Netns(None) => write!(self.line, "netns   ?"),
-            By::Netns(Some(netns)) => {
-                let name = netns.name().map_or("?".to_owned(), |name| word(&name));
-                write!(self.line, "netns   {name}")
+            By::Netns(netns) => {
+                let name = netns.and_then(Netns::name);
+                name.map_or("?".to_owned(), |name| word(&name))
             }
-            By::Container(Found::None) => write!(self.line, "container -"),
-            By::Container(Found::Unknown) => write!(self.line, "container ?"),
-            By::Container(Found::Known(place)) => write!(self.line, "container {place}"),
-            By::Options(_) => write!(self.line, "options "),
+            By::Container(Found::Known(place)) => place.to_string(),
+            By::Options(_) => String::new(),
         };
+        let _ = write!(self.line, "{name:BY$} {what}");
         match by {
             By::Options(Some(options)) if self.verbose => {
                 self.line.truncate(self.line.trim_end().len());
@@ -593,7 +595,6 @@ mod tests {
     use crate::model::row::tests::{BUSY, LISTENER, TCP};
     use crate::source::cgroup::Cgroup;
     use crate::source::namespaces::tests::example;
-    use crate::source::namespaces::Netns;
     use crate::source::process::tests::owner;
     use proptest::prelude::*;
 
@@ -914,6 +915,31 @@ mod tests {
         assert_eq!(print("container", key), r"1 lxc:a\x20\x28b");
         assert_eq!(print("process", Key::Nothing), "1 -");
         assert_eq!(print("uid", Key::Unknown), "1 ?");
+    }
+
+    /// Columns are as wide on a terminal as their names, and each subject is below its title.
+    #[test]
+    fn wide_names() {
+        let mut layout = Layout::new(None, false, false);
+        layout.set_columns(columns(&["process", "uid"]), true);
+        let names = ["\u{65e5}\u{672c}", "abcdef"].map(|name| Key::Process(name.as_bytes().into()));
+        let groups = names.map(|name| [name, Key::Number(5)]);
+        let counts: Vec<_> = groups.iter().map(|keys| (1, &keys[..])).collect();
+        let mut out = Vec::new();
+        layout.groups(&mut out, &counts, false).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let widths: Vec<_> = text.lines().map(width_of).collect();
+        assert!(widths.len() == 2 && widths[0] == widths[1], "{text}");
+        let mut out = Vec::new();
+        layout.header_of_counts(&mut out, 1).unwrap();
+        layout.count(&mut out, 1, 4, By::All).unwrap();
+        layout
+            .count(&mut out, 1, 2, By::Container(Found::None))
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "Count By        What\n    4 all       -\n    2 container -\n"
+        );
     }
 
     /// A cell is never empty, and a name never reads as if there were none.

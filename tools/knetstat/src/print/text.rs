@@ -251,17 +251,17 @@ mod tests {
             .unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "Count By      What\n    \
-                 4 all     -\n    \
-                 2 state   tcp ESTB\n    \
-                 1 state   tcp TIMW\n    \
-                 1 state   udp CLSD\n    \
-                 2 process -\n    \
-                 2 process a b\n    \
-                 1 process c\n    \
-                 2 options A=1,B=2\n    \
-                 1 options -\n    \
-                 1 options A=0x1\n"
+            "Count By        What\n    \
+                 4 all       -\n    \
+                 2 state     tcp ESTB\n    \
+                 1 state     tcp TIMW\n    \
+                 1 state     udp CLSD\n    \
+                 2 process   -\n    \
+                 2 process   a b\n    \
+                 1 process   c\n    \
+                 2 options   A=1,B=2\n    \
+                 1 options   -\n    \
+                 1 options   A=0x1\n"
         );
     }
 
