@@ -7,6 +7,7 @@ use crate::model::columns::{Column, Content, Key};
 use crate::model::row::{Row, State};
 use crate::source::files::File;
 use crate::source::process::Owner;
+use crate::source::text::printable;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::slice;
@@ -197,7 +198,7 @@ impl Groups {
     pub fn finish(self, limit: usize) -> (Vec<Series>, usize) {
         let label = |key: &Key| match key {
             Key::Unknown => UNKNOWN.to_owned(),
-            key => key.to_string(),
+            key => printable(&key.to_string()),
         };
         // Different values may read the same.
         let mut by_label: HashMap<Vec<String>, BTreeMap<Kind, Sums>> = HashMap::new();
@@ -357,6 +358,21 @@ mod tests {
             .map(|(_, values, sums)| (&*values[0], sums.sockets))
             .collect();
         assert_eq!(found, [(REST, 4), ("a", 2)]);
+    }
+
+    /// Names that read the same are one series. A terminal takes none of them for a command.
+    #[test]
+    fn names_that_are_not_printable() {
+        let mut groups = Groups::new(columns(&["process"]));
+        for name in ["a\x1b[2J\u{9b}", r"a\x1b[2J\xc2\x9b"] {
+            let line = "0 0 1.2.3.4:1 1.2.3.4:5 ESTB A=1,uid=0,ino=1";
+            add(&mut groups, TCP, line, &[Owner::new(name, 1, 3)]);
+        }
+        let (series, _) = groups.finish(9);
+        let [(_, values, sums)] = &series[..] else {
+            panic!("{series:?}");
+        };
+        assert_eq!((&*values[0], sums.sockets), (r"a\x1b[2J\xc2\x9b", 2));
     }
 
     /// A socket counts once for each name, and a socket without a known process counts, too.

@@ -8,7 +8,7 @@ use crate::model::query::Outcome;
 use crate::model::rules::Severity;
 use crate::model::truth::Undecided;
 use crate::print::format::Format;
-use crate::print::json::{ReasonsObject, SocketObject, UndecidedObject};
+use crate::print::json::{write_line, ReasonsObject, SocketObject, UndecidedObject};
 use crate::print::layout::Layout;
 use crate::print::notes::counted;
 use anstyle::{AnsiColor, Style};
@@ -59,8 +59,7 @@ pub fn print(
         } => {
             json(findings, processes, all_netns, out)?;
             if let Some(object) = UndecidedObject::of(&outcome.undecided) {
-                serde_json::to_writer(&mut *out, &object)?;
-                out.write_all(b"\n")?;
+                write_line(out, &object)?;
             }
             out.flush()
         }
@@ -213,8 +212,7 @@ fn json(
                 severity,
                 socket: SocketObject::of(&row, offender.owners(), processes, all_netns),
             };
-            serde_json::to_writer(&mut *out, &object)?;
-            out.write_all(b"\n")?;
+            write_line(out, &object)?;
         }
         let object = RuleObject {
             rule: &rule.name,
@@ -226,8 +224,7 @@ fn json(
             undecided: finding.undecided.sockets,
             reasons: ReasonsObject(&finding.undecided),
         };
-        serde_json::to_writer(&mut *out, &object)?;
-        out.write_all(b"\n")?;
+        write_line(out, &object)?;
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use crate::source::text::{readable, unescape};
 use jiff::ZonedDateTime;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::ser::Formatter;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -58,9 +59,44 @@ impl<'a> JsonPrinter<'a> {
     }
 
     fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, object)?;
-        self.out.write_all(b"\n")
+        write_line(&mut self.out, object)
     }
+}
+
+/// A format of JSON whose strings contain no control characters, which a terminal may take for
+/// commands: U+007F to U+009F are escaped as those below U+0020 are.
+struct Escaping;
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        // The first bytes of these characters.
+        if memchr::memchr2(0x7f, 0xc2, fragment.as_bytes()).is_none() {
+            return writer.write_all(fragment.as_bytes());
+        }
+        for c in fragment.chars() {
+            match c {
+                '\u{7f}'..='\u{9f}' => write!(writer, "\\u{:04x}", u32::from(c))?,
+                c => write!(writer, "{c}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Prints an object on a line.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_line(mut out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
+    object.serialize(&mut serde_json::Serializer::with_formatter(
+        &mut out, Escaping,
+    ))?;
+    out.write_all(b"\n")
 }
 
 impl Printer for JsonPrinter<'_> {
@@ -1261,6 +1297,18 @@ mod tests {
         for key in keys(&sockets) {
             assert!(help.contains(&key), "the help lacks {key}");
         }
+    }
+
+    /// A terminal takes no name for a command.
+    #[test]
+    fn control_characters() {
+        let name = "a\x1b\x7f\u{80}\u{9b}\u{9f}\u{a0}\u{e9}\u{c2}b";
+        let mut out = Vec::new();
+        write_line(&mut out, &name).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let expected = "\"a\\u001b\\u007f\\u0080\\u009b\\u009f\u{a0}\u{e9}\u{c2}b\"\n";
+        assert_eq!(text, expected);
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), name);
     }
 
     proptest! {

@@ -369,7 +369,7 @@ mod tests {
         };
         assert!(help(&text).len() == 1 && help(&text) == help(&labelled));
         let escaped = example(&["process"], 9);
-        assert!(escaped.contains(r#"process="a\\\"b\n{}""#), "{escaped}");
+        assert!(escaped.contains(r#"process="a\\\"b\\x0a{}""#), "{escaped}");
     }
 
     /// promtool, if it is installed, finds nothing wrong.

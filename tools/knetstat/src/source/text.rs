@@ -66,6 +66,21 @@ pub fn word(name: &str) -> String {
     text
 }
 
+/// A name without characters that change what a terminal shows: those that are not printable are
+/// escaped. Quotes and backslashes stay as they are.
+pub fn printable(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars() {
+        // `escape_debug` leaves printable characters as they are.
+        if matches!(c, '\'' | '"' | '\\') || c.escape_debug().len() == 1 {
+            text.push(c);
+        } else {
+            escape(c.encode_utf8(&mut [0; 4]).as_bytes(), &mut text);
+        }
+    }
+    text
+}
+
 /// Whether a row shows this name. The name may be written with the escapes of the row.
 pub fn is_name(shown: &str, name: &str) -> bool {
     shown == name || *unescape(shown) == *name.as_bytes()
@@ -94,6 +109,17 @@ mod tests {
         assert!(!is_name("eth0|x", "eth0") && !is_name(r"a\x2cb", "a"));
         assert_eq!(readable(r"\xff"), r"\xff");
         assert_eq!(*unescape(r"\xff"), [0xff]);
+    }
+
+    #[test]
+    fn printable_names() {
+        for (name, expected) in [
+            ("größe it's \"a\" \\", "größe it's \"a\" \\"),
+            ("\x1b[31m\n\x7f", r"\x1b[31m\x0a\x7f"),
+            ("\u{202e}x\u{85}", r"\xe2\x80\xaex\xc2\x85"),
+        ] {
+            assert_eq!(printable(name), expected);
+        }
     }
 
     proptest! {
