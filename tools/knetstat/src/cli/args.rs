@@ -275,10 +275,10 @@ pub struct List {
     #[arg(short = '6', long, alias = "inet6")]
     pub ipv6: bool,
     /// Show only listening sockets and unconnected UDP sockets
-    #[arg(short, long)]
+    #[arg(short, long, overrides_with = "all")]
     pub listening: bool,
     /// Show sockets in all states
-    #[arg(short, long)]
+    #[arg(short, long, overrides_with = "listening")]
     pub all: bool,
     /// Show port numbers instead of service names
     #[arg(short, long, aliases = ["numeric-hosts", "numeric-ports", "numeric-users"])]

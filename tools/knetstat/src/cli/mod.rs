@@ -908,6 +908,10 @@ mod tests {
         assert_eq!(names(parse(&["-t", "-6"])), ["tcp6stat"]);
         assert_eq!(names(parse(&["-tu46"])).len(), 4);
         assert_eq!(names(parse(&["-4"])), ["udpstat", "tcpstat"]);
+        // The last one counts, as in ss.
+        assert_eq!(parse(&["-tanl"]).list.states(), States::LISTENING);
+        assert_eq!(parse(&["-tnla"]).list.states(), States::ALL);
+        assert_eq!(parse(&["--all", "-l", "-a"]).list.states(), States::ALL);
         let watched = |args: &[&str]| {
             let args = std::iter::once(&"knetstat").chain(args);
             let cli = Cli::try_parse_from(args::rewritten(args.map(|arg| (*arg).into())));
