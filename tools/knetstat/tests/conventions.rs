@@ -95,7 +95,7 @@ fn statuses() {
         ("$K check /nowhere", 2),
         ("$K check /dev/null", 2),
         ("$K check --nope", 2),
-        ("$K check --nagios --json", 3),
+        ("$K check --nagios --json >&-", 3),
         ("$K check --nagios >&-", 3),
     ] {
         let output = shell(line);
@@ -121,6 +121,26 @@ fn nagios() {
         assert!(text.starts_with("KNETSTAT UNKNOWN - "), "{line}: {text}");
         assert_eq!(text.lines().count(), 1, "{line}: {text}");
         assert!(output.stderr.is_empty(), "{line}: {output:?}");
+    }
+}
+
+/// Nagios shows the first line of standard output, also if a flag is wrong. A person sees more.
+#[test]
+fn nagios_and_wrong_flags() {
+    for (line, why) in [
+        (
+            "$K check --nagios --nope",
+            "unexpected argument '--nope' found",
+        ),
+        (
+            "$K check --nagios --json",
+            "the argument '--nagios' cannot be used with '--json'",
+        ),
+    ] {
+        let output = shell(line);
+        assert_eq!(output.status.code(), Some(3), "{line}: {output:?}");
+        assert_eq!(text(&output.stdout), format!("KNETSTAT UNKNOWN - {why}\n"));
+        assert!(text(&output.stderr).starts_with("error: "), "{line}");
     }
 }
 

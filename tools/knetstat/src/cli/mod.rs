@@ -622,10 +622,17 @@ fn run_arguments(args: &[OsString]) -> Result<ExitCode> {
             let status = instead(&err, Color::of_arguments(&args))?;
             // To Nagios, a status of 2 means CRITICAL.
             let is_plugin = args.iter().any(|arg| arg == "--nagios");
-            Ok(match err.use_stderr() && is_plugin {
-                true => ExitCode::from(Nagios::Unknown.status()),
-                false => status,
-            })
+            if !err.use_stderr() || !is_plugin {
+                return Ok(status);
+            }
+            // It shows the first line of standard output.
+            let text = err.render().to_string();
+            let line = Nagios::failure(text.strip_prefix("error: ").unwrap_or(&text));
+            let mut stdout = Stdout::open().map(BufWriter::new);
+            let _ = stdout
+                .as_mut()
+                .map(|out| writeln!(out, "{line}").and_then(|()| out.flush()));
+            Ok(ExitCode::from(Nagios::Unknown.status()))
         }
     }
 }
