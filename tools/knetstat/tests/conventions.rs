@@ -67,6 +67,39 @@ fn output_that_cannot_be_written() {
     }
 }
 
+/// Completion has the same statuses and messages.
+#[test]
+fn completions_that_cannot_be_written() {
+    for arguments in ["", " -- knetstat -"] {
+        let variables = "COMPLETE=bash _CLAP_COMPLETE_INDEX=1 _CLAP_COMPLETE_COMP_TYPE=9 \
+            _CLAP_COMPLETE_SPACE=true";
+        let output = shell(&format!("{variables} $K{arguments}"));
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(
+            !output.stdout.is_empty() && output.stderr.is_empty(),
+            "{output:?}"
+        );
+        for (to, why) in [
+            (
+                ">/dev/full",
+                "cannot write to standard output: No space left",
+            ),
+            (">&-", "standard output is closed"),
+        ] {
+            let output = shell(&format!("{variables} $K{arguments} {to}"));
+            assert_eq!(output.status.code(), Some(1), "{arguments} {to}");
+            let message = text(&output.stderr);
+            assert_eq!(message.lines().count(), 1, "{message}");
+            assert!(
+                message.starts_with(&format!("knetstat: {why}")),
+                "{message}"
+            );
+        }
+        let line = format!("(sleep 0.1; {variables} $K{arguments}; echo $? >&2) | true");
+        assert_eq!(text(&shell(&line).stderr), "0\n", "{arguments}");
+    }
+}
+
 #[test]
 fn statuses() {
     for (line, status) in [

@@ -30,7 +30,7 @@ use crate::source::interrupt::Interrupt;
 use crate::source::netns;
 use crate::source::replacement::replace;
 use crate::source::services::Services;
-use anyhow::Result;
+use anyhow::{bail, Result};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
@@ -603,16 +603,32 @@ fn instead(err: &clap::Error, color: Color) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The result if candidates could not be written. The crate keeps only the text of the error.
+fn not_completed(err: &clap::Error) -> Result<ExitCode> {
+    let text = err.render().to_string();
+    let broken_pipe = io::Error::from_raw_os_error(libc::EPIPE).to_string();
+    if text.contains(&broken_pipe) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let why = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+    bail!("cannot write to standard output: {why}")
+}
+
 /// Runs a command line.
 fn run_arguments(args: &[OsString]) -> Result<ExitCode> {
     // Prints candidates if a shell asks for them.
     let directory = std::env::current_dir().ok();
+    if std::env::var_os("COMPLETE").is_some_and(|shell| !shell.is_empty() && shell != "0") {
+        // The crate takes closed output for output that discards everything.
+        Stdout::open()?;
+    }
     match CompleteEnv::with_factory(Cli::command).try_complete(args, directory.as_deref()) {
         Ok(true) => {
             io::stdout().flush()?;
             return Ok(ExitCode::SUCCESS);
         }
         Ok(false) => {}
+        Err(err) if err.kind() == ErrorKind::Io => return not_completed(&err),
         Err(err) => return instead(&err, Color::Auto),
     }
     let args = args::rewritten(args.iter().cloned());
