@@ -481,8 +481,19 @@ fn run_copy(args: &Copy, mut out: impl Write) -> Result<ExitCode> {
         all_netns: args.all_netns,
         ownerless: Ownerless::default(),
     };
-    copy::run(&query, &mut out)?;
+    whole(copy::run(&query, &mut out))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes an error of a pipe that the reader has closed: the copy that it has read is not whole, and
+/// nothing in it may say so.
+fn whole(result: Result<()>) -> Result<()> {
+    match result {
+        Err(err) if is_broken_pipe(&err) => {
+            bail!("the reader has closed the pipe, so the copy is incomplete")
+        }
+        result => result,
+    }
 }
 
 /// Runs `metrics`.
@@ -798,6 +809,19 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    /// A copy that nobody has read to its end is not whole.
+    #[test]
+    fn copies_without_a_reader() {
+        let closed = || Closed.write(b"").map(|_| ()).map_err(anyhow::Error::from);
+        assert!(is_broken_pipe(&closed().unwrap_err()));
+        let err = whole(closed()).unwrap_err();
+        assert!(
+            !is_broken_pipe(&err) && err.to_string().contains("incomplete"),
+            "{err}"
+        );
+        assert!(whole(Ok(())).is_ok());
     }
 
     /// The exit status of a check is its verdict, even if nobody reads the output.
