@@ -242,6 +242,8 @@ pub fn read_copy(
         let whole = line
             .strip_suffix(b"\n")
             .context("the last line is incomplete; make the copy again")?;
+        // A terminal adds it, for example that of ssh -t. The module never ends a line with it.
+        let whole = whole.strip_suffix(b"\r").unwrap_or(whole);
         ensure!(!has_ended, "lines follow its end; make the copy again");
         if whole == END.as_bytes() {
             has_ended = true;
@@ -382,6 +384,24 @@ mod tests {
             assert_eq!(netns_of_line(line), Some(ino));
         }
         assert_eq!(netns_of_line(ROW.as_bytes()), None);
+    }
+
+    /// A terminal ends lines with a carriage return, too.
+    #[test]
+    fn copies_of_a_terminal() {
+        let header = "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options";
+        let copy = format!("net:[5]\n{header}\n{ROW}\nnet:[end]\n");
+        let lines = |copy: &str| {
+            let mut lines = Vec::new();
+            let read = read_copy(copy.as_bytes(), |line| {
+                lines.push(format!("{line:?}"));
+                Ok(())
+            });
+            read.map(|()| lines).map_err(|err| err.to_string())
+        };
+        let found = lines(&copy);
+        assert_eq!(found.as_ref().map(Vec::len), Ok(2));
+        assert_eq!(lines(&copy.replace('\n', "\r\n")), found);
     }
 
     /// A copy of several namespaces that was cut off is noticed, also between two lines.
