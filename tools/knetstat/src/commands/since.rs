@@ -75,7 +75,7 @@ fn doubts_about(comparison: &Comparison) -> Vec<(&'static str, Doubt)> {
 /// may not have shown, that option is unknown in both. If it tests owners, processes are examined only
 /// when the whole copy is there: a pipe may deliver it late.
 fn compare_fairly(
-    mut copy: impl BufRead,
+    copy: impl BufRead,
     name: &str,
     query: &Query,
     processes: bool,
@@ -86,9 +86,7 @@ fn compare_fairly(
         return Ok((compared, doubts));
     }
     // Only after both reads is it known which options they show, so the copy may be parsed again.
-    let mut copied = Vec::new();
-    copy.read_to_end(&mut copied)
-        .with_context(|| name.to_owned())?;
+    let copied = files::load_copy(copy).with_context(|| name.to_owned())?;
     let mut all: Vec<(_, _)> = Vec::new();
     loop {
         let compared = compare(copied.as_slice(), name, query, processes)?;

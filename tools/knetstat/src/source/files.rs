@@ -18,6 +18,9 @@ const NET: &str = "/proc/self/net";
 /// The number of bytes that are read from a file at once.
 const BUFFER: usize = 128 << 10;
 
+/// The length that no line of a copy has. Rows with 1,024 multicast groups have about 64 KiB.
+const MAX_LINE: u64 = 1 << 20;
+
 /// The error for a copy without a header.
 const NO_COPY: &str = "not a copy of the files; make one: knetstat copy > FILE";
 
@@ -238,7 +241,7 @@ pub fn read_copy(
     let (mut netid, mut is_copy) = (None, false);
     let (mut needs_end, mut has_ended) = (false, false);
     let mut line = Vec::new();
-    while copy.read_until(b'\n', &mut line)? > 0 {
+    while read_line(&mut copy, &mut line)? > 0 {
         let whole = line
             .strip_suffix(b"\n")
             .context("the last line is incomplete; make the copy again")?;
@@ -264,6 +267,32 @@ pub fn read_copy(
     ensure!(is_copy, NO_COPY);
     ensure!(has_ended || !needs_end, NO_END);
     Ok(())
+}
+
+/// Reads a line of a copy to the end of `lines`. Returns its length, which is 0 at the end.
+///
+/// # Errors
+///
+/// If the copy cannot be read, or if the line is longer than a row can be.
+fn read_line(copy: &mut impl BufRead, lines: &mut Vec<u8>) -> Result<usize> {
+    let len = copy.take(MAX_LINE + 1).read_until(b'\n', lines)?;
+    ensure!(len as u64 <= MAX_LINE, "a line is too long; {NO_COPY}");
+    Ok(len)
+}
+
+/// Reads a copy into memory, to parse it several times.
+///
+/// # Errors
+///
+/// If it cannot be read, or does not begin as a copy does.
+pub fn load_copy(mut copy: impl BufRead) -> Result<Vec<u8>> {
+    let mut copied = Vec::new();
+    read_line(&mut copy, &mut copied)?;
+    let first = copied.trim_ascii_end();
+    let begins_copy = Netid::of_header(first).is_some() || netns_of_line(first).is_some();
+    ensure!(begins_copy, NO_COPY);
+    while read_line(&mut copy, &mut copied)? > 0 {}
+    Ok(copied)
 }
 
 /// Writes the line that names a network namespace in a copy.
@@ -384,6 +413,25 @@ mod tests {
             assert_eq!(netns_of_line(line), Some(ino));
         }
         assert_eq!(netns_of_line(ROW.as_bytes()), None);
+    }
+
+    /// A device that never ends is no copy. It does not fill the memory.
+    #[test]
+    fn endless_copies() {
+        let zeros = || io::BufReader::new(io::repeat(0));
+        let header = "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options\n";
+        let begun = || io::BufReader::new(header.as_bytes().chain(io::repeat(b'x')));
+        let read = |copy: &mut dyn BufRead| read_copy(copy, |_| Ok(())).unwrap_err().to_string();
+        assert!(read(&mut zeros()).starts_with("a line is too long; "));
+        assert!(read(&mut begun()).starts_with("a line is too long; "));
+        let load = |copy: &mut dyn BufRead| load_copy(copy).unwrap_err().to_string();
+        assert!(load(&mut zeros()).starts_with("a line is too long; "));
+        assert!(load(&mut begun()).starts_with("a line is too long; "));
+        let lines = &mut io::BufReader::new(io::repeat(b'\n'));
+        assert_eq!(load(lines), NO_COPY);
+        for copy in [header, "net:[5]\r\n", "net:[?]\nx"] {
+            assert_eq!(load_copy(copy.as_bytes()).unwrap(), copy.as_bytes());
+        }
     }
 
     /// A terminal ends lines with a carriage return, too.
