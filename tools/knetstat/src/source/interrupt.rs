@@ -6,20 +6,25 @@ use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use procfs::process::Process;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// A file descriptor that becomes readable on ^C. ^C no longer ends the process, so that it cannot
-/// cut a line in two.
+/// cut a line in two. If the process ignores ^C, as a shell wants it of a script's background
+/// commands, the descriptor never becomes readable.
 pub struct Interrupt(SignalFd);
 
 impl Interrupt {
     /// Blocks SIGINT, which ^C sends, and returns a descriptor for it.
     pub fn new() -> nix::Result<Self> {
         let mut interrupt = SigSet::empty();
-        interrupt.add(Signal::SIGINT);
-        interrupt.thread_block()?;
+        // A descriptor would also get a signal that is ignored: while it is blocked, it is not.
+        if !is_ignored(Signal::SIGINT) {
+            interrupt.add(Signal::SIGINT);
+            interrupt.thread_block()?;
+        }
         Ok(Self(SignalFd::with_flags(
             &interrupt,
             SfdFlags::SFD_CLOEXEC,
@@ -30,6 +35,12 @@ impl Interrupt {
     pub fn poll_fd(&self) -> PollFd<'_> {
         PollFd::new(self.0.as_fd(), PollFlags::POLLIN)
     }
+}
+
+/// Whether this process ignores a signal.
+fn is_ignored(signal: Signal) -> bool {
+    let status = Process::myself().and_then(|process| process.status());
+    status.is_ok_and(|status| (status.sigign >> (signal as i32 - 1)) & 1 == 1)
 }
 
 /// A periodic timer.
@@ -70,5 +81,48 @@ impl<'a> Timer<'a> {
         }
         self.next = (self.next + self.interval).max(Instant::now());
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::raise;
+    use std::process::Command;
+
+    /// Whether the descriptor becomes readable on ^C.
+    fn is_seen() -> bool {
+        let interrupt = Interrupt::new().unwrap();
+        raise(Signal::SIGINT).unwrap();
+        let timeout = PollTimeout::from(100_u8);
+        poll(&mut [interrupt.poll_fd()], timeout).unwrap() == 1
+    }
+
+    #[test]
+    #[ignore = "runs in a process of its own"]
+    fn seen() {
+        assert!(is_seen());
+    }
+
+    #[test]
+    #[ignore = "runs in a process that ignores ^C"]
+    fn not_seen() {
+        assert!(!is_seen());
+    }
+
+    /// A shell starts the background commands of a script with SIGINT ignored.
+    #[test]
+    fn ignored_from_the_start() {
+        for (trap, test) in [("-", "seen"), ("''", "not_seen")] {
+            let line = format!("trap {trap} INT; exec \"$0\" --exact --ignored \"$1\"");
+            let mut shell = Command::new("sh");
+            shell
+                .args(["-c", &line])
+                .arg(std::env::current_exe().unwrap());
+            let status = shell
+                .arg(format!("source::interrupt::tests::{test}"))
+                .status();
+            assert!(status.unwrap().success(), "{test}");
+        }
     }
 }
