@@ -57,6 +57,7 @@ pub mod print {
     pub mod processes;
     pub mod streams;
     pub mod text;
+    pub mod time;
 }
 pub mod model {
     pub mod columns;

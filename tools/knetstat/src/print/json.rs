@@ -13,6 +13,7 @@ use crate::model::place::{self, Place};
 use crate::model::row::{Endpoint, Options, Row};
 use crate::model::truth::Undecided;
 use crate::print::printer::Printer;
+use crate::print::time::rfc3339;
 use crate::source::files::{Family, File, Netid};
 use crate::source::namespaces::Netns;
 use crate::source::process::{Name, Owner};
@@ -371,8 +372,7 @@ impl Serialize for KeyValue<'_> {
 
 /// The local time in the format of RFC 3339.
 fn now() -> String {
-    let format = "%Y-%m-%dT%H:%M:%S.%3f%:z";
-    ZonedDateTime::now().strftime(format).to_string()
+    rfc3339(&ZonedDateTime::now())
 }
 
 /// A socket, in a list or in an event.

@@ -10,6 +10,7 @@ use crate::model::stored_row::StoredRow;
 use crate::model::truth::Undecided;
 use crate::print::layout::Layout;
 use crate::print::printer::Printer;
+use crate::print::time::rfc3339;
 use crate::source::files::File;
 use crate::source::process::Owner;
 use jiff::ZonedDateTime;
@@ -83,11 +84,11 @@ impl<'a> TextPrinter<'a> {
 
     /// The local time: without the date on a terminal, in the format of RFC 3339 for a script.
     fn now(&self) -> String {
-        let format = match self.layout.is_for_a_terminal() {
-            true => "%H:%M:%S.%3f",
-            false => "%Y-%m-%dT%H:%M:%S.%3f%:z",
-        };
-        ZonedDateTime::now().strftime(format).to_string()
+        let now = ZonedDateTime::now();
+        match self.layout.is_for_a_terminal() {
+            true => now.strftime("%H:%M:%S.%3f").to_string(),
+            false => rfc3339(&now),
+        }
     }
 }
 
