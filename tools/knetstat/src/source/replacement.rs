@@ -4,19 +4,24 @@
 
 use anyhow::{bail, ensure, Context, Result};
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// Everyone may read the file, because the collector runs as another user.
+/// Everyone may read a new file, because the collector runs as another user.
 const MODE: u32 = 0o644;
+
+/// The length that a name may have on most file systems.
+const NAME_MAX: usize = 255;
 
 /// The number of names that are tried for the temporary file.
 const NAMES: u32 = 100;
 
-/// Writes a file below a temporary name in the same directory, and gives it its name.
+/// Writes a file below a temporary name in the same directory, and gives it its name. It has the
+/// permissions of the file that it replaces and, if this is allowed, its owner and group.
 ///
 /// # Errors
 ///
@@ -25,21 +30,23 @@ const NAMES: u32 = 100;
 pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     let cannot_write = || format!("cannot write {}", path.display());
     let name = path.file_name().context("the name of a file is missing")?;
-    check(path).with_context(cannot_write)?;
+    let replaced = check(path).with_context(cannot_write)?;
     let (temporary, file) = create(path, name).with_context(cannot_write)?;
-    let result = fill(file, contents).and_then(|()| fs::rename(&temporary, path));
+    let result = fill(file, replaced.as_ref(), contents);
+    let result = result.and_then(|()| fs::rename(&temporary, path));
     if result.is_err() {
         let _ = fs::remove_file(&temporary);
     }
     result.with_context(cannot_write)
 }
 
-/// Fails unless this is the name of a regular file, or of none.
-fn check(path: &Path) -> Result<()> {
-    let kind = match fs::symlink_metadata(path) {
-        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(()),
-        found => found?.file_type(),
+/// Fails unless this is the name of a regular file, which is returned, or of none.
+fn check(path: &Path) -> Result<Option<Metadata>> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(None),
+        found => found?,
     };
+    let kind = metadata.file_type();
     if kind.is_symlink() {
         match fs::canonicalize(path) {
             Ok(target) if target.is_file() => bail!(
@@ -57,19 +64,29 @@ fn check(path: &Path) -> Result<()> {
         knetstat metrics > {}",
         path.display()
     );
-    Ok(())
+    Ok(Some(metadata))
+}
+
+/// The beginning of a name, at most this long. No character is cut.
+fn shortened(name: &OsStr, len: usize) -> &OsStr {
+    let bytes = name.as_bytes();
+    let is_boundary = |at: &usize| bytes.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
+    let end = (0..=len.min(bytes.len())).rev().find(is_boundary);
+    OsStr::from_bytes(&bytes[..end.unwrap_or(0)])
 }
 
 /// Creates the temporary file. A name that exists may be a link of another user, the file of another
 /// run, whose process may have the same ID in its PID namespace, or what is left of one.
 fn create(path: &Path, name: &OsStr) -> io::Result<(PathBuf, File)> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(MODE);
+    // Nobody else reads it before it has its permissions.
+    options.write(true).create_new(true).mode(0o600);
     let mut created = Err(ErrorKind::AlreadyExists.into());
     for attempt in 0..NAMES {
-        let mut temporary = name.to_owned();
         // The collector reads files whose names end with .prom.
-        temporary.push(format!(".{}.{attempt}.tmp", process::id()));
+        let end = format!(".{}.{attempt}.tmp", process::id());
+        let mut temporary = shortened(name, NAME_MAX - end.len()).to_owned();
+        temporary.push(end);
         let temporary = path.with_file_name(temporary);
         created = options.open(&temporary).map(|file| (temporary, file));
         match &created {
@@ -81,8 +98,13 @@ fn create(path: &Path, name: &OsStr) -> io::Result<(PathBuf, File)> {
 }
 
 /// Writes the contents to the disk, so that a crash after the rename leaves no empty file.
-fn fill(mut file: File, contents: &[u8]) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(MODE))?;
+fn fill(mut file: File, replaced: Option<&Metadata>, contents: &[u8]) -> io::Result<()> {
+    if let Some(replaced) = replaced {
+        // Only root may give a file away.
+        let _ = fchown(&file, Some(replaced.uid()), Some(replaced.gid()));
+    }
+    let mode = replaced.map_or(MODE, |replaced| replaced.mode() & 0o777);
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(contents)?;
     file.sync_all()
 }
@@ -137,6 +159,40 @@ mod tests {
         assert_eq!(directory.count(), 1);
     }
 
+    /// Any name that a file can have is right.
+    #[test]
+    fn long_names() {
+        let directory = Directory::new("long");
+        for name in ["a".repeat(NAME_MAX), "\u{fc}".repeat(NAME_MAX / 2)] {
+            let path = directory.0.join(&name);
+            replace(&path, b"x").unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "x");
+        }
+        assert_eq!(directory.count(), 2);
+        let name = OsStr::new("a\u{fc}\u{20ac}");
+        for (len, expected) in [(0, ""), (1, "a"), (2, "a"), (3, "a\u{fc}"), (5, "a\u{fc}")] {
+            assert_eq!(shortened(name, len), expected);
+        }
+        assert_eq!(shortened(name, 9), name);
+    }
+
+    /// Contents that only some may read stay so.
+    #[test]
+    fn permissions_are_kept() {
+        let directory = Directory::new("mode");
+        let path = directory.0.join("a.prom");
+        for mode in [0o600, 0o640, 0o444, 0o664] {
+            fs::write(&path, "old").unwrap_or_else(|_| fs::remove_file(&path).unwrap());
+            fs::write(&path, "old").unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let before = fs::metadata(&path).unwrap();
+            replace(&path, b"new").unwrap();
+            let after = fs::metadata(&path).unwrap();
+            assert_eq!(after.permissions().mode() & 0o777, mode);
+            assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
+        }
+    }
+
     /// Only regular files are replaced. Others are what they were.
     #[test]
     fn other_files_are_kept() {
@@ -176,7 +232,7 @@ mod tests {
         let directory = Directory::new("others");
         let path = directory.0.join("a.prom");
         let (others, own) = create(&path, path.file_name().unwrap()).unwrap();
-        fill(own, b"theirs").unwrap();
+        fill(own, None, b"theirs").unwrap();
         replace(&path, b"ours").unwrap();
         assert_eq!(fs::read_to_string(&others).unwrap(), "theirs");
         assert_eq!(fs::read_to_string(&path).unwrap(), "ours");
