@@ -2,7 +2,7 @@
 
 //! `knetstat --since`: prints what happened to sockets since a copy of the files was made.
 
-use crate::model::comparison::{tests_hidden, withhold, Comparison, Doubt};
+use crate::model::comparison::{tests_hidden, withhold, Comparison, Doubt, Doubtful};
 use crate::model::event::{Event, Report};
 use crate::model::options::{self, Info};
 use crate::model::query::{Outcome, Query};
@@ -17,6 +17,7 @@ use crate::source::process::Owners;
 use crate::source::{netns, rights};
 use anyhow::{bail, Context, Result};
 use jiff::ZonedDateTime;
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::path::Path;
 use std::time::SystemTime;
@@ -35,7 +36,7 @@ struct Compared {
 /// Reads a copy, and then the files.
 fn compare(copy: impl BufRead, name: &str, query: &Query, processes: bool) -> Result<Compared> {
     let mut tracker = Tracker::default();
-    let mut comparison = Comparison::default();
+    let mut comparison = Comparison::new(query.all_netns);
     let mut namespaces = ComparedNamespaces::default();
     let tests_owners = query.filter.tests_owners();
     let mut owners = None;
@@ -66,9 +67,20 @@ fn compare(copy: impl BufRead, name: &str, query: &Query, processes: bool) -> Re
 }
 
 /// The options whose changes cannot be judged.
-fn doubts_about(comparison: &Comparison) -> Vec<(&'static str, Doubt)> {
+fn doubts_about(compared: &Compared) -> Vec<Doubtful> {
     let is_hidden_here = |name: &str| options::by_name(name).is_some_and(Info::is_hidden_here);
-    comparison.doubts(rights::is_net_admin(), is_hidden_here)
+    let is_net_admin = |netns| {
+        let owners = compared.owners.as_ref();
+        let mut all = owners.map_or(&[][..], |owners| &owners.namespaces).iter();
+        match netns {
+            None => rights::is_net_admin(),
+            Some(id) => all
+                .find(|netns| netns.id() == id)
+                .and_then(|netns| netns.handle().ok())
+                .is_some_and(|netns| rights::is_net_admin_over(&netns)),
+        }
+    };
+    compared.comparison.doubts(is_net_admin, is_hidden_here)
 }
 
 /// Like [`compare`], and returns the doubts. If the filter tests an option that one of the two reads
@@ -79,18 +91,18 @@ fn compare_fairly(
     name: &str,
     query: &Query,
     processes: bool,
-) -> Result<(Compared, Vec<(&'static str, Doubt)>)> {
+) -> Result<(Compared, Vec<Doubtful>)> {
     if !tests_hidden(&query.filter) && !query.filter.tests_owners() {
         let compared = compare(copy, name, query, processes)?;
-        let doubts = doubts_about(&compared.comparison);
+        let doubts = doubts_about(&compared);
         return Ok((compared, doubts));
     }
     // Only after both reads is it known which options they show, so the copy may be parsed again.
     let copied = files::load_copy(copy).with_context(|| name.to_owned())?;
-    let mut all: Vec<(_, _)> = Vec::new();
+    let mut all = Vec::new();
     loop {
         let compared = compare(copied.as_slice(), name, query, processes)?;
-        for doubt in doubts_about(&compared.comparison) {
+        for doubt in doubts_about(&compared) {
             if !all.contains(&doubt) {
                 all.push(doubt);
             }
@@ -138,12 +150,13 @@ pub fn run(
     }
     check_origin(&name, before_boot, &comparison, query.all_netns)?;
     report_doubts(&name, &doubts);
-    let doubtful: Vec<_> = doubts.iter().map(|(option, _)| *option).collect();
-
-    let mut events: Vec<_> = events
-        .into_iter()
-        .filter_map(|event| event.without_changes_of(&doubtful))
-        .collect();
+    let certain_part = |event: Event| {
+        let netns = event.latest().row().and_then(|row| comparison.netns(&row));
+        let of_netns = doubts.iter().filter(|one| one.netns == netns);
+        let doubtful: Vec<_> = of_netns.map(|one| one.option).collect();
+        event.without_changes_of(&doubtful)
+    };
+    let mut events: Vec<_> = events.into_iter().filter_map(certain_part).collect();
     let found = events.len();
     events.retain(|event| is_certain(event, &mut namespaces));
     let mut hidden = found - events.len();
@@ -274,20 +287,26 @@ fn check_origin(
 }
 
 /// Names the options whose changes are not reported, with the reason.
-fn report_doubts(name: &str, doubts: &[(&str, Doubt)]) {
+fn report_doubts(name: &str, doubts: &[Doubtful]) {
+    let is_of_all = doubts.iter().any(|one| one.netns.is_some());
+    let place = match is_of_all {
+        true => " of some network namespaces",
+        false => "",
+    };
     for reason in [Doubt::Copy, Doubt::Now] {
-        let of_reason = doubts.iter().filter(|(_, doubt)| *doubt == reason);
-        let options: Vec<_> = of_reason.map(|(option, _)| *option).collect();
-        let options = options.join(", ");
+        let of_reason = doubts.iter().filter(|one| one.doubt == reason);
+        let options: BTreeSet<_> = of_reason.map(|one| one.option).collect();
+        let options = options.into_iter().collect::<Vec<_>>().join(", ");
         match reason {
             _ if options.is_empty() => {}
             Doubt::Copy => say(format_args!(
-                "{name}: no socket in it shows {options}, but sockets do now; it may have been made \
-                without CAP_NET_ADMIN, so this change is not reported; make the copy as root"
+                "{name}: no socket{place} in it shows {options}, but sockets do now; it may have \
+                been made without CAP_NET_ADMIN, so this change is not reported; make the copy as \
+                root"
             )),
             Doubt::Now => say(format_args!(
-                "{name}: sockets in it show {options}, which needs CAP_NET_ADMIN; changes of this \
-                are not reported; run as root"
+                "{name}: sockets{place} in it show {options}, which needs CAP_NET_ADMIN; changes \
+                of this are not reported; run as root"
             )),
         }
     }

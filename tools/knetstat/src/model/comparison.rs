@@ -9,7 +9,7 @@
 use crate::model::filter::Filter;
 use crate::model::options::{self, Hidden};
 use crate::model::row::Row;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A set of options that the module hides from some readers.
 type Options = BTreeSet<&'static str>;
@@ -23,10 +23,19 @@ pub struct Comparison {
     pub left: usize,
     /// The hidden options that rows of the copy show, by inode. Most rows show none.
     copied_by_inode: HashMap<u64, Options>,
-    /// The hidden options that any row of the copy shows.
-    shown_in_copy: Options,
-    /// The hidden options that any row shows now.
-    shown_now: Options,
+    /// Whether the reads are of several network namespaces. A right over one is none over another.
+    is_of_all: bool,
+    /// The hidden options, by network namespace.
+    shown: BTreeMap<Option<u64>, Shown>,
+}
+
+/// The hidden options in one network namespace.
+#[derive(Debug, Default)]
+struct Shown {
+    /// Those that any row of the copy shows.
+    in_copy: Options,
+    /// Those that any row shows now.
+    now: Options,
     /// The hidden options that a socket of the copy has now and had not, and the reverse.
     appeared: Options,
     vanished: Options,
@@ -41,13 +50,22 @@ pub enum Doubt {
     Now,
 }
 
+/// An option in a network namespace, whose changes mean nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubtful {
+    /// The number of the network namespace; see [`Comparison::netns`].
+    pub netns: Option<u64>,
+    pub option: &'static str,
+    pub doubt: Doubt,
+}
+
 /// Withholds the options from a filter about which there are doubts. If one of the two reads does not
 /// show such an option, it is then unknown in both, and the filter causes no event. Returns whether an
 /// option was not withheld before; both reads must then be repeated.
-pub fn withhold(filter: &Filter, doubts: &[(&str, Doubt)]) -> bool {
+pub fn withhold(filter: &Filter, doubts: &[Doubtful]) -> bool {
     let mut is_new = false;
     for defaults in filter.options.iter().filter(|one| !one.is_withheld()) {
-        if doubts.iter().any(|(name, _)| *name == defaults.info.name) {
+        if doubts.iter().any(|one| one.option == defaults.info.name) {
             defaults.withhold();
             is_new = true;
         }
@@ -79,6 +97,19 @@ fn inode(row: &Row<'_>) -> Option<u64> {
 }
 
 impl Comparison {
+    /// A comparison of reads that have shown nothing yet.
+    pub fn new(is_of_all: bool) -> Self {
+        Self {
+            is_of_all,
+            ..Self::default()
+        }
+    }
+
+    /// The number of the network namespace of a row, if there are several.
+    pub fn netns(&self, row: &Row<'_>) -> Option<u64> {
+        row.netns.filter(|_| self.is_of_all).map(|netns| netns.id())
+    }
+
     /// Observes a row of the copy.
     pub fn copied(&mut self, row: &Row<'_>) {
         let Some(ino) = inode(row) else {
@@ -87,7 +118,9 @@ impl Comparison {
         self.copied.insert(ino);
         let hidden = hidden(row);
         if !hidden.is_empty() {
-            self.shown_in_copy.extend(&hidden);
+            let netns = self.netns(row);
+            let shown = self.shown.entry(netns).or_default();
+            shown.in_copy.extend(&hidden);
             self.copied_by_inode.entry(ino).or_default().extend(hidden);
         }
     }
@@ -98,15 +131,17 @@ impl Comparison {
             return;
         };
         let hidden = hidden(row);
-        self.shown_now.extend(&hidden);
+        let netns = self.netns(row);
+        let shown = self.shown.entry(netns).or_default();
+        shown.now.extend(&hidden);
         if !self.copied.contains(&ino) {
             return;
         }
         self.left += 1;
         let none = Options::new();
         let before = self.copied_by_inode.get(&ino).unwrap_or(&none);
-        self.appeared.extend(hidden.difference(before));
-        self.vanished.extend(before.difference(&hidden));
+        shown.appeared.extend(hidden.difference(before));
+        shown.vanished.extend(before.difference(&hidden));
     }
 
     /// The number of sockets in the copy that have an inode.
@@ -121,27 +156,38 @@ impl Comparison {
 
     /// The options whose changes cannot be judged.
     ///
-    /// If a row shows an option that all kernels hide, its reader had the right to see all. This
-    /// decides most cases. `is_net_admin` is whether this process has the right, as far as it can
-    /// find out. `is_hidden_here` is whether this kernel hides an option that some kernels hide.
+    /// If a row shows an option that all kernels hide, its reader had the right to see all in this
+    /// network namespace. This decides most cases. `is_net_admin` is whether this process has the
+    /// right over a namespace, as far as it can find out. `is_hidden_here` is whether this kernel
+    /// hides an option that some kernels hide.
     pub fn doubts(
         &self,
-        is_net_admin: bool,
+        is_net_admin: impl Fn(Option<u64>) -> bool,
         is_hidden_here: impl Fn(&str) -> bool,
-    ) -> Vec<(&'static str, Doubt)> {
-        let had_right = self.shown_in_copy.iter().any(is_hidden_by_all_kernels);
-        let has_right = is_net_admin || self.shown_now.iter().any(is_hidden_by_all_kernels);
+    ) -> Vec<Doubtful> {
         let may_be_hidden =
             |name: &&'static str| is_hidden_by_all_kernels(name) || is_hidden_here(name);
         let mut doubts = Vec::new();
-        for name in self.appeared.iter().filter(|name| may_be_hidden(name)) {
-            if !had_right && !self.shown_in_copy.contains(name) {
-                doubts.push((*name, Doubt::Copy));
+        for (netns, shown) in &self.shown {
+            let mut add = |option, doubt| {
+                doubts.push(Doubtful {
+                    netns: *netns,
+                    option,
+                    doubt,
+                });
+            };
+            let had_right = shown.in_copy.iter().any(is_hidden_by_all_kernels);
+            for name in shown.appeared.iter().filter(|name| may_be_hidden(name)) {
+                if !had_right && !shown.in_copy.contains(name) {
+                    add(*name, Doubt::Copy);
+                }
             }
-        }
-        for name in self.vanished.iter().filter(|name| may_be_hidden(name)) {
-            if !has_right && !self.shown_now.contains(name) {
-                doubts.push((*name, Doubt::Now));
+            let has_right =
+                || is_net_admin(*netns) || shown.now.iter().any(is_hidden_by_all_kernels);
+            for name in shown.vanished.iter().filter(|name| may_be_hidden(name)) {
+                if !shown.now.contains(name) && !has_right() {
+                    add(*name, Doubt::Now);
+                }
             }
         }
         doubts
@@ -156,6 +202,7 @@ mod tests {
     use crate::model::states::States;
     use crate::model::tracker::Tracker;
     use crate::source::copy::ComparedNamespaces;
+    use crate::source::namespaces::tests::example;
     use crate::source::rights;
     use crate::source::services::Services;
 
@@ -181,7 +228,58 @@ mod tests {
             comparison.found(&Row::parse(TCP, row(ino, list).as_bytes()).unwrap());
         }
         assert_eq!(comparison.left, copied.len().min(found.len()));
-        comparison.doubts(is_net_admin, |_| is_hidden_here)
+        let doubts = comparison.doubts(|_| is_net_admin, |_| is_hidden_here);
+        assert!(doubts.iter().all(|one| one.netns.is_none()));
+        doubts.iter().map(|one| (one.option, one.doubt)).collect()
+    }
+
+    /// The doubt about an option in the only network namespace.
+    fn doubtful(option: &'static str, doubt: Doubt) -> Doubtful {
+        Doubtful {
+            netns: None,
+            option,
+            doubt,
+        }
+    }
+
+    /// A right over one network namespace proves nothing about another.
+    #[test]
+    fn doubts_by_namespace() {
+        let [own, other] = [5, 6].map(|ino| example(Some(ino), &[], &[]));
+        let row = |ino: u64, mark: &str| {
+            format!("0 0 10.0.0.1:1 10.0.0.2:2 ESTB A=1{mark},uid=0,ino={ino}")
+        };
+        let doubts = |is_of_all, copied: [&str; 2], found: [&str; 2]| {
+            let mut comparison = Comparison::new(is_of_all);
+            for (marks, is_copied) in [(copied, true), (found, false)] {
+                for ((mark, netns), ino) in marks.into_iter().zip([&own, &other]).zip(1..) {
+                    let line = row(ino, mark);
+                    let row = Row::parse(TCP, line.as_bytes()).unwrap();
+                    let row = Row {
+                        netns: Some(netns),
+                        ..row
+                    };
+                    match is_copied {
+                        true => comparison.copied(&row),
+                        false => comparison.found(&row),
+                    }
+                }
+            }
+            let is_net_admin = |netns| netns != Some(own.id());
+            comparison.doubts(is_net_admin, |_| true)
+        };
+        let of_own = |doubt| {
+            vec![Doubtful {
+                netns: Some(own.id()),
+                ..doubtful("SO_MARK", doubt)
+            }]
+        };
+        const MARK: &str = ",SO_MARK=0x7";
+        assert_eq!(doubts(true, ["", MARK], [MARK, MARK]), of_own(Doubt::Copy));
+        assert_eq!(doubts(true, [MARK, MARK], ["", MARK]), of_own(Doubt::Now));
+        assert_eq!(doubts(true, [MARK, MARK], [MARK, ""]), []);
+        // Of one namespace, all rows count together.
+        assert_eq!(doubts(false, ["", MARK], [MARK, MARK]), []);
     }
 
     const HEADER: &str = "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options\n";
@@ -189,7 +287,7 @@ mod tests {
     /// The events between two copies whose sockets have these lists of options.
     fn events(filter: &str, copies: [&[&str]; 2], is_withheld: bool) -> Vec<&'static str> {
         let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
-        let doubts = [("SO_MARK", Doubt::Copy)];
+        let doubts = [doubtful("SO_MARK", Doubt::Copy)];
         assert!(tests_hidden(&filter));
         if is_withheld {
             assert!(withhold(&filter, &doubts));
@@ -241,7 +339,7 @@ mod tests {
             assert_eq!(events(filter, [&["", ""], &[MARK]], true), ["went"]);
         }
         let other = Filter::parse(&["TCP_NODELAY".to_owned()], &Services::parse("")).unwrap();
-        assert!(!tests_hidden(&other) && !withhold(&other, &[("SO_MARK", Doubt::Now)]));
+        assert!(!tests_hidden(&other) && !withhold(&other, &[doubtful("SO_MARK", Doubt::Now)]));
     }
 
     #[test]
