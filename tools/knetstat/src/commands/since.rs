@@ -139,14 +139,7 @@ pub fn run(
         say(format_args!("{name}: {note}"));
     }
     if comparison.left == 0 {
-        // Sockets that are not selected can still prove where the copy comes from.
-        for file in File::ALL.iter().filter(|file| !query.files.contains(file)) {
-            files::read(*file, None, &Reads::default(), |line| {
-                let row = Row::parse(*file, line);
-                row.iter().for_each(|row| comparison.found(row));
-                Ok(())
-            })?;
-        }
+        find_rest(query, owners.as_ref(), |row| comparison.found(row))?;
     }
     check_origin(&name, before_boot, &comparison, query.all_netns)?;
     report_doubts(&name, &doubts);
@@ -177,6 +170,32 @@ pub fn run(
         may_lack_netns: tracker.outcome.may_lack_netns || hidden > 0,
         ..tracker.outcome
     })
+}
+
+/// Passes the sockets in files that the query does not select to `show`: they can still prove where
+/// the copy comes from. With `--all-netns`, those of all network namespaces.
+fn find_rest(query: &Query, owners: Option<&Owners>, mut show: impl FnMut(&Row<'_>)) -> Result<()> {
+    let namespaces = owners.map_or(&[][..], |owners| &owners.namespaces);
+    let others = match query.all_netns {
+        true => namespaces.get(1..).unwrap_or_default(),
+        false => &[],
+    };
+    let reads = Reads::default();
+    for file in File::ALL.iter().filter(|file| !query.files.contains(file)) {
+        let mut take = |netns, line: &[u8]| {
+            let row = Row::parse(*file, line).map(|row| Row { netns, ..row });
+            row.iter().for_each(&mut show);
+            Ok(())
+        };
+        files::read(*file, None, &reads, |line| take(namespaces.first(), line))?;
+        for netns in others {
+            // Whether it can be read at all is said elsewhere.
+            if let Ok(Some(opened)) = netns.open(*file) {
+                files::read_opened(opened, *file, None, &reads, |line| take(Some(netns), line))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// An event with the owners of its socket. Those of a socket that is gone are not known, unless the
