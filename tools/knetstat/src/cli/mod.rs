@@ -179,6 +179,7 @@ fn query(list: &List, services: &Services, own: Scope) -> Result<Query> {
     Ok(Query {
         files,
         compared: Vec::new(),
+        has_tables: list.habits.protocols.is_some(),
         states,
         filter,
         is_strict: list.strict,
@@ -474,6 +475,7 @@ fn run_copy(args: &Copy, mut out: impl Write) -> Result<ExitCode> {
     let query = Query {
         files: File::ALL.to_vec(),
         compared: Vec::new(),
+        has_tables: false,
         states: States::ALL,
         filter: Filter::default(),
         is_strict: false,

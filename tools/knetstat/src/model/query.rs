@@ -25,6 +25,8 @@ pub struct Query {
     pub files: Vec<File>,
     /// Files whose rows are only compared with those of `files`. The query selects none of them.
     pub compared: Vec<File>,
+    /// Whether `-A` selected the protocols, so that `-t` and `-u` are refused.
+    pub has_tables: bool,
     pub states: States,
     pub filter: Filter,
     /// Whether it is an error if the filter cannot be decided for a socket.
@@ -442,6 +444,7 @@ impl Query {
         Self {
             files: files.to_vec(),
             compared: Vec::new(),
+            has_tables: false,
             states: filter.states.unwrap_or(states),
             filter,
             is_strict: false,

@@ -134,12 +134,14 @@ fn sockets_of(part: Part) -> String {
     words.collect::<Vec<_>>().join(" and ")
 }
 
-/// The flags that add sockets to a query. `has_states` is whether the filter selects the states, so
-/// that flags do not.
-fn flags_for(missing: &Missing, has_states: bool) -> String {
-    let netid = missing.netid.map(|netid| match netid {
-        Netid::Tcp => "-t",
-        Netid::Udp => "-u",
+/// The flags that add sockets to a query. If the filter selects the states, flags do not.
+fn flags_for(missing: &Missing, query: &Query) -> String {
+    let has_states = query.filter.states.is_some();
+    let netid = missing.netid.map(|netid| match (query.has_tables, netid) {
+        (false, Netid::Tcp) => "-t",
+        (false, Netid::Udp) => "-u",
+        (true, Netid::Tcp) => "-A tcp",
+        (true, Netid::Udp) => "-A udp",
     });
     let inet6 = missing.inet6.then_some("-6");
     let mut flags: Vec<_> = netid.into_iter().chain(inet6).map(str::to_owned).collect();
@@ -170,9 +172,8 @@ pub fn unreachable_note(query: &Query) -> Option<String> {
         true => "no socket can have all that it tests".to_owned(),
         false => reasons.join(", and "),
     };
-    let has_states = query.filter.states.is_some();
     let add = missing.map_or(String::new(), |missing| {
-        format!("; add {}", flags_for(&missing, has_states))
+        format!("; add {}", flags_for(&missing, query))
     });
     Some(format!("the filter selects no socket: {reason}{add}"))
 }
@@ -351,6 +352,21 @@ mod tests {
             let expected = expected.map(|reason| format!("the filter selects no socket: {reason}"));
             assert_eq!(unreachable_note(&query), expected);
         }
+    }
+
+    /// The flags that are advised are not refused.
+    #[test]
+    fn advice_for_tables() {
+        let filter = Filter::parse(&["drops>0".to_owned()], &Services::parse("")).unwrap();
+        let tcp = File::ALL
+            .into_iter()
+            .filter(|file| file.netid == Netid::Tcp);
+        let query = Query {
+            has_tables: true,
+            ..Query::example(&tcp.collect::<Vec<_>>(), States::DEFAULT, filter)
+        };
+        let note = unreachable_note(&query).unwrap();
+        assert!(note.ends_with("; add -A udp"), "{note}");
     }
 
     fn unseen(denied: usize, uncertain: usize, sight: Sight) -> Unseen {
