@@ -36,11 +36,12 @@ fn level(text: &str) -> Option<i32> {
     })
 }
 
-/// A number, decimal or hexadecimal.
+/// A number, decimal or hexadecimal. The greatest one stands for all that are greater: no option
+/// has it.
 fn number(text: &str) -> Option<i32> {
     let is_number = text.starts_with(|c: char| c.is_ascii_digit());
     let n = is_number.then(|| options::number(text))??;
-    n.try_into().ok()
+    Some(n.try_into().unwrap_or(i32::MAX))
 }
 
 /// The options with a number, at one level or at all.
@@ -73,7 +74,7 @@ fn words(arguments: &[String]) -> Vec<Word<'_>> {
     let mut words = Vec::new();
     for argument in arguments {
         let (names, value) = match argument.split_once('=') {
-            Some((names, value)) => (names, Some(value)),
+            Some((names, value)) => (names, Some(value.trim())),
             None => (argument.as_str(), None),
         };
         let names = names.split(|c: char| c.is_whitespace() || matches!(c, ',' | '/' | '(' | ')'));
@@ -139,8 +140,9 @@ fn next(words: &[Word<'_>], at: usize) -> Result<(Vec<&'static Info>, Range<usiz
             let found = numbered(Some(level), number);
             return match found.is_empty() {
                 true => Err(format!(
-                    "{name} has no option {number} that knetstat shows; all options are in \
-                    knetstat(5)"
+                    "{name} has no option {} that knetstat shows; all options are in \
+                    knetstat(5)",
+                    next.text
                 )),
                 false => Ok((found, at..at + 2)),
             };
@@ -254,6 +256,8 @@ mod tests {
             ("IPPROTO_IPV6 MCAST_JOIN_GROUP", &["IPV6_ADD_MEMBERSHIP"]),
             ("SO_TIMESTAMP", &["SO_TIMESTAMP"]),
             ("TOS=ef", &["IP_TOS"]),
+            ("'TCP_KEEPIDLE = 60'", &["TCP_KEEPIDLE"]),
+            ("'TCP_KEEPIDLE = 60 '", &["TCP_KEEPIDLE"]),
             ("V6ONLY", &["IPV6_V6ONLY"]),
         ] {
             assert_eq!(find(typed), Ok(expected.to_vec()), "{typed}");
@@ -268,6 +272,8 @@ mod tests {
             // The kernel has it.
             ("SO_TYPE", "\"SO_TYPE\" is not an option that knetstat shows"),
             ("TCP_ULP=TLS", "\"TLS\" is not a value of TCP_ULP; did you mean tls?"),
+            ("6 99999999999", "IPPROTO_TCP has no option 99999999999 that knetstat shows; all"),
+            ("99999999999", "99999999999 is not an option without a level before it"),
             ("6 11", "IPPROTO_TCP has no option 11 that knetstat shows; all"),
             ("SOL_SOCKET TCP_NODELAY", "TCP_NODELAY is an option of IPPROTO_TCP, not of SOL_SOCKET"),
             ("IPPROTO_TCP", "IPPROTO_TCP is a level; add the name or the number of an option: IPPROTO_TCP 1"),
