@@ -20,12 +20,29 @@ const MOST: usize = 4;
 /// The inodes of sockets that are known to have no owner, such as those of the kernel. They are kept
 /// from one read of the files to the next.
 #[derive(Debug, Default)]
-pub struct Ownerless(RefCell<HashSet<u64>>);
+pub struct Ownerless {
+    known: RefCell<HashSet<u64>>,
+    /// Those that were gone when the processes were last examined again. Their events may still be
+    /// printed.
+    gone: RefCell<HashSet<u64>>,
+}
 
 impl Ownerless {
     /// Whether a socket may have an owner that is not known, if none was found.
     pub fn may_lack(&self, ino: Option<u64>) -> bool {
-        ino.is_some_and(|ino| ino != 0 && !self.0.borrow().contains(&ino))
+        let has = |set: &RefCell<HashSet<u64>>, ino| set.borrow().contains(&ino);
+        ino.is_some_and(|ino| ino != 0 && !has(&self.known, ino) && !has(&self.gone, ino))
+    }
+
+    /// Adds sockets, and forgets those that have been gone for long. `existing` are all that exist
+    /// and had no owner at first.
+    fn renew(&self, existing: &HashSet<u64>, found: impl Iterator<Item = u64>) {
+        let known = self.known.take();
+        let (mut known, gone): (HashSet<_>, _) =
+            known.into_iter().partition(|ino| existing.contains(ino));
+        known.extend(found);
+        self.known.replace(known);
+        self.gone.replace(gone);
     }
 }
 
@@ -122,7 +139,7 @@ impl<'o, R: Rescan> OwnersDuringRead<'o, R> {
         let is_ownerless =
             |ino: &u64| owners.of(Some(*ino)).is_empty() && !owners.may_lack(Some(*ino));
         let found = after.into_iter().filter(is_ownerless);
-        self.ownerless.0.borrow_mut().extend(found);
+        self.ownerless.renew(&before, found);
         Ok(owners)
     }
 }
@@ -225,6 +242,24 @@ mod tests {
         let next = OwnersDuringRead::new(&first, &ownerless, &script);
         assert_eq!(found(next.of(Some(3))), (0, false));
         assert_eq!(script.scans.get(), 2);
+    }
+
+    /// Sockets that have been gone for long are forgotten.
+    #[test]
+    fn sockets_that_are_gone() {
+        let first = owners(&[]);
+        let ownerless = Ownerless::default();
+        let sockets: &[&[u64]] = &[&[3, 4], &[3, 4], &[4, 5], &[4, 5], &[4, 6], &[4, 6]];
+        let script = script(&[&[], &[], &[]], sockets);
+        let during_read = OwnersDuringRead::new(&first, &ownerless, &script);
+        for (reads, ino, forgotten) in [(1, 3, &[][..]), (2, 5, &[]), (3, 6, &[3])] {
+            script.reads.set(reads);
+            assert_eq!(found(during_read.of(Some(ino))), (0, false));
+            for ino in 3..=6 {
+                let may_lack = ino > reads + 3 || forgotten.contains(&ino);
+                assert_eq!(ownerless.may_lack(Some(ino)), may_lack, "{reads} {ino}");
+            }
+        }
     }
 
     #[test]
