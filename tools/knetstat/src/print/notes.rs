@@ -208,13 +208,22 @@ fn owners_note(unseen: &Unseen, missing: &str) -> Option<String> {
             "cannot find out which threads of {count} share descriptors (kcmp(2) is refused)"
         ));
     }
+    if unseen.rings > 0 {
+        let count = counted(unseen.rings, "io_uring", "io_urings");
+        reasons.push(format!("cannot list the registered files of {count}"));
+    }
     let remedy = match (needs_rights, needs_host) {
         _ if reasons.is_empty() => return None,
         (true, true) => "run as root in the initial PID namespace (on the host)",
         (false, true) => "run in the initial PID namespace (on the host)",
         (true, false) if sight.is_root => "run with CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE",
         (true, false) => "run as root",
-        (false, false) => "use -T",
+        (false, false) if unseen.with_threads > 0 => "use -T",
+        // The kernel does not show them.
+        (false, false) => {
+            let reasons = reasons.join(", and ");
+            return Some(format!("{reasons}, so {missing} may be missing"));
+        }
     };
     let reasons = reasons.join(", and ");
     Some(format!(
@@ -402,7 +411,15 @@ mod tests {
             with_threads: 2,
             ..Unseen::new(user.clone())
         };
+        let with_rings = Unseen {
+            rings: 1,
+            ..Unseen::new(user.clone())
+        };
         for (unseen, expected) in [
+            (
+                with_rings,
+                Some("cannot list the registered files of 1 io_uring, so owners may be missing"),
+            ),
             (unseen(0, 0, user.clone()), None),
             (
                 unseen(1, 0, user.clone()),

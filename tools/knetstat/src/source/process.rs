@@ -4,6 +4,7 @@
 
 mod name;
 mod owner;
+mod ring;
 mod scan;
 mod unseen;
 

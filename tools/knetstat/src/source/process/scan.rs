@@ -13,6 +13,7 @@ use crate::source::namespaces::Search;
 use crate::source::proc_mount::open_directory;
 use crate::source::process::name::{Name, Names};
 use crate::source::process::owner::{Owner, Task};
+use crate::source::process::ring;
 use crate::source::process::unseen::{denied, Denied, Unseen};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{readlinkat_raw, statx, AtFlags, RawDir, StatxFlags};
@@ -20,11 +21,10 @@ use rustix::io::Errno;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ffi::{c_int, CStr};
-use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::rc::Rc;
-use std::str;
+use std::{fs, io, str};
 
 /// The details that a scan reads.
 #[derive(Clone, Copy, Debug, Default)]
@@ -229,6 +229,18 @@ impl<'a> Scan<'a> {
             };
             let target = str::from_utf8(target).unwrap_or_default();
             let Some(ino) = inode(target) else {
+                if target == ring::LINK {
+                    let Some(inos) = of_ring(process.pid, tid, fd)? else {
+                        self.unseen.rings += 1;
+                        continue;
+                    };
+                    for ino in inos {
+                        let task = task.get_or_insert_with(|| self.task(process, tid));
+                        let task = Rc::clone(task);
+                        self.found.push((ino, Owner { task, fd }));
+                    }
+                    continue;
+                }
                 if let Some((search, ino)) = self.namespaces.as_mut().zip(linked_netns(target)) {
                     let path = format!("/proc/{}/task/{tid}/fd/{fd}", process.pid);
                     search.kept(ino, path.into());
@@ -371,6 +383,30 @@ impl<'a> Scan<'a> {
             Err(at) => Place::New(at),
         }
     }
+}
+
+/// The inodes of the sockets that an io_uring holds, which a thread has open as this descriptor. `None`
+/// if the kernel does not show them.
+///
+/// # Errors
+///
+/// If the thread has ended, or if this process may not examine it.
+fn of_ring(pid: i32, tid: i32, fd: i32) -> io::Result<Option<Vec<u64>>> {
+    let path = format!("/proc/{pid}/task/{tid}/fdinfo/{fd}");
+    for _ in 0..ring::TRIES {
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            // The descriptor was closed in the meantime, or the thread has ended.
+            Err(err) if has_ended(&err) => return Ok(Some(Vec::new())),
+            Err(err) => return Err(err),
+        };
+        let found = ring::sockets(&text, ring::may_omit());
+        if found.is_some() {
+            return Ok(found);
+        }
+        std::thread::yield_now();
+    }
+    Ok(None)
 }
 
 /// The order of the tables of two threads; equal if they share one. `None` if the kernel does not

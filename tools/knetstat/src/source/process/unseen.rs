@@ -55,6 +55,8 @@ pub struct Unseen {
     /// The number of processes with so many threads and descriptors that the threads were not
     /// examined. This needs a kernel without kcmp(2), or one that refuses it.
     pub with_threads: usize,
+    /// The number of descriptors of io_urings whose sockets the kernel did not show.
+    pub rings: usize,
 }
 
 /// The facts about a process that this one may not examine.
@@ -130,6 +132,7 @@ impl Unseen {
             denied: 0,
             uncertain: 0,
             with_threads: 0,
+            rings: 0,
         }
     }
 
@@ -142,6 +145,7 @@ impl Unseen {
     pub fn is_any(&self) -> bool {
         self.denied > 0
             || self.with_threads > 0
+            || self.rings > 0
             || self.sight.hidepid.is_some()
             || !self.sight.is_initial_namespace
     }
