@@ -25,15 +25,18 @@ const ARGUMENTS: usize = 3;
 const DELETED: &[u8] = b" (deleted)";
 
 /// The name of a task as the kernel keeps it, in `/proc/PID/comm`. Any byte but 0 may occur.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Rc<[u8]>);
 
 impl Name {
-    /// The name of a process or thread. `directory` is its directory below `/proc`. `None` if it has
-    /// ended.
-    pub fn read(directory: &str) -> Option<Self> {
-        let text = fs::read(format!("/proc/{directory}/comm")).ok()?;
-        Some(Self(text.strip_suffix(b"\n").unwrap_or(&text).into()))
+    /// The name of a process or thread. `directory` is its directory below `/proc`.
+    ///
+    /// # Errors
+    ///
+    /// If it has ended, or if the file cannot be read.
+    pub fn read(directory: &str) -> io::Result<Self> {
+        let text = fs::read(format!("/proc/{directory}/comm"))?;
+        Ok(Self(text.strip_suffix(b"\n").unwrap_or(&text).into()))
     }
 
     pub fn as_bytes(&self) -> &[u8] {

@@ -235,8 +235,7 @@ impl<'a> Scan<'a> {
                         continue;
                     };
                     for ino in inos {
-                        let task = task.get_or_insert_with(|| self.task(process, tid));
-                        let task = Rc::clone(task);
+                        let task = self.known_task(&mut task, process, tid)?;
                         self.found.push((ino, Owner { task, fd }));
                     }
                     continue;
@@ -247,46 +246,71 @@ impl<'a> Scan<'a> {
                 }
                 continue;
             };
-            let task = task.get_or_insert_with(|| self.task(process, tid));
-            let task = Rc::clone(task);
+            let task = self.known_task(&mut task, process, tid)?;
             self.found.push((ino, Owner { task, fd }));
         }
         Ok(count)
     }
 
+    /// The owner of the sockets in the table of a thread, unless it is `known` from an earlier socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Scan::task`].
+    fn known_task(
+        &self,
+        known: &mut Option<Rc<Task>>,
+        process: &mut ExaminedProcess,
+        tid: i32,
+    ) -> io::Result<Rc<Task>> {
+        let task = match known.take() {
+            Some(task) => task,
+            None => self.task(process, tid)?,
+        };
+        Ok(Rc::clone(known.insert(task)))
+    }
+
     /// The owner of the sockets in the table of a thread.
-    fn task(&self, process: &mut ExaminedProcess, tid: i32) -> Rc<Task> {
+    ///
+    /// # Errors
+    ///
+    /// If the process or thread has ended, so that it has no sockets any more.
+    fn task(&self, process: &mut ExaminedProcess, tid: i32) -> io::Result<Rc<Task>> {
         let pid = process.pid;
-        let (name, names) = process.names.get_or_insert_with(|| self.names(pid));
+        let (name, names) = match process.names.take() {
+            Some(names) => names,
+            None => self.names(pid)?,
+        };
+        process.names = Some((name.clone(), Rc::clone(&names)));
         let is_thread = self.detail.threads && tid != pid;
-        Rc::new(Task {
+        Ok(Rc::new(Task {
             name: match is_thread {
-                true => Name::read(&format!("{pid}/task/{tid}")).unwrap_or_default(),
-                false => name.clone(),
+                true => Name::read(&format!("{pid}/task/{tid}"))?,
+                false => name,
             },
             pid,
             tid: self.detail.threads.then_some(tid),
-            names: Rc::clone(names),
+            names,
             cgroup: process.cgroup.clone(),
-        })
+        }))
     }
 
     /// The name of a process, and all its names if a filter needs them.
-    fn names(&self, pid: i32) -> (Name, Rc<Names>) {
-        let name = Name::read(&pid.to_string()).unwrap_or_default();
+    fn names(&self, pid: i32) -> io::Result<(Name, Rc<Names>)> {
+        let name = Name::read(&pid.to_string())?;
         let mut names = Names::of(name.clone());
         if self.detail.names {
             names.reveal(pid);
             if self.has_threads(pid) {
                 for tid in self.tids(pid).unwrap_or_default() {
                     // The name of a thread that has ended is not known.
-                    if let Some(name) = Name::read(&format!("{pid}/task/{tid}")) {
+                    if let Ok(name) = Name::read(&format!("{pid}/task/{tid}")) {
                         names.add(name);
                     }
                 }
             }
         }
-        (name, Rc::new(names))
+        Ok((name, Rc::new(names)))
     }
 
     /// Whether a process may have several threads.
@@ -326,7 +350,8 @@ impl<'a> Scan<'a> {
             let place = self.place(&tables, tid);
             if let Place::Known(at) = place {
                 if self.detail.threads {
-                    self.share(process, tid, tables[at].sockets.clone());
+                    let shared = self.share(process, tid, tables[at].sockets.clone());
+                    is_seen &= shared.map_or_else(|err| has_ended(&err), |()| true);
                 }
                 continue;
             }
@@ -352,17 +377,27 @@ impl<'a> Scan<'a> {
     }
 
     /// Adds sockets that were found in a table that this thread shares.
-    fn share(&mut self, process: &mut ExaminedProcess, tid: i32, sockets: Range<usize>) {
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Scan::task`].
+    fn share(
+        &mut self,
+        process: &mut ExaminedProcess,
+        tid: i32,
+        sockets: Range<usize>,
+    ) -> io::Result<()> {
         if sockets.is_empty() {
-            return;
+            return Ok(());
         }
-        let task = self.task(process, tid);
+        let task = self.task(process, tid)?;
         self.found.reserve(sockets.len());
         for at in sockets {
             let (ino, Owner { fd, .. }) = self.found[at];
             let task = Rc::clone(&task);
             self.found.push((ino, Owner { task, fd }));
         }
+        Ok(())
     }
 
     /// Looks for the table of a thread among these, which are in the order of kcmp(2).
@@ -419,5 +454,33 @@ fn compare_tables(one: i32, other: i32) -> Option<Ordering> {
         1 => Some(Ordering::Less),
         2 => Some(Ordering::Greater),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::proc_mount;
+    use crate::source::process::unseen::Sight;
+
+    /// A process that ends while it is examined is no owner with an empty name.
+    #[test]
+    fn a_process_that_has_ended() {
+        let proc = proc_mount::open().unwrap();
+        let unseen = Unseen::new(Sight::of(&proc).unwrap());
+        for threads in [false, true] {
+            let detail = Detail {
+                threads,
+                ..Detail::default()
+            };
+            let scan = Scan::new(&proc, detail, unseen.clone());
+            let mut process = ExaminedProcess {
+                pid: i32::MAX,
+                names: None,
+                cgroup: None,
+            };
+            let task = scan.task(&mut process, i32::MAX);
+            assert!(has_ended(&task.unwrap_err()));
+        }
     }
 }
