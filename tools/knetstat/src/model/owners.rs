@@ -5,7 +5,7 @@
 //! Owners are found before the files are read, so the socket of a row may be newer. If no process is
 //! known to have it open, the processes are examined again. A socket that is in the files before and
 //! after that has no owner if none was found, such as a socket of the kernel. A socket that is gone by
-//! then may have had one.
+//! then may have had one, and so may each if processes kept coming.
 
 use crate::model::filter::KnownOwners;
 use crate::source::process::Owners;
@@ -136,8 +136,12 @@ impl<'o, R: Rescan> OwnersDuringRead<'o, R> {
             .sockets(&|ino| self.owners.of(Some(ino)).is_empty())?;
         let owners = self.lookups.owners()?;
         let after = self.lookups.sockets(&|ino| before.contains(&ino))?;
-        let is_ownerless =
-            |ino: &u64| owners.of(Some(*ino)).is_empty() && !owners.may_lack(Some(*ino));
+        // A process that came meanwhile may have got a socket from one that was not examined in time.
+        let is_ownerless = |ino: &u64| {
+            owners.is_settled
+                && owners.of(Some(*ino)).is_empty()
+                && !owners.may_lack(Some(*ino))
+        };
         let found = after.into_iter().filter(is_ownerless);
         self.ownerless.renew(&before, found);
         Ok(owners)
@@ -158,6 +162,8 @@ mod tests {
         scans: Cell<usize>,
         looks: Cell<usize>,
         reads: Cell<u64>,
+        /// Whether processes keep coming.
+        is_restless: bool,
     }
 
     fn owners(inos: &[u64]) -> Owners {
@@ -168,7 +174,11 @@ mod tests {
         fn owners(&self) -> Result<Owners> {
             let at = self.scans.replace(self.scans.get() + 1);
             match self.owned.get(at) {
-                Some(inos) => Ok(owners(inos)),
+                Some(inos) => {
+                    let mut owners = owners(inos);
+                    owners.is_settled = !self.is_restless;
+                    Ok(owners)
+                }
                 None => bail!("no scan"),
             }
         }
@@ -191,6 +201,7 @@ mod tests {
             scans: Cell::new(0),
             looks: Cell::new(0),
             reads: Cell::new(1),
+            is_restless: false,
         }
     }
 
@@ -260,6 +271,22 @@ mod tests {
                 assert_eq!(ownerless.may_lack(Some(ino)), may_lack, "{reads} {ino}");
             }
         }
+    }
+
+    /// A process may pass a socket on to a new one and exit, again and again.
+    #[test]
+    fn processes_that_keep_coming() {
+        let first = owners(&[]);
+        let ownerless = Ownerless::default();
+        let mut script = script(&[&[2], &[]], &[&[2, 3], &[2, 3], &[3], &[3]]);
+        script.is_restless = true;
+        let during_read = OwnersDuringRead::new(&first, &ownerless, &script);
+        assert_eq!(found(during_read.of(Some(2))), (1, false));
+        assert_eq!(found(during_read.of(Some(3))), (0, true));
+        script.is_restless = false;
+        script.reads.set(2);
+        let during_read = OwnersDuringRead::new(&first, &ownerless, &script);
+        assert_eq!(found(during_read.of(Some(3))), (0, false));
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::source::namespaces::Netns;
 use crate::source::proc_mount;
 use crate::source::process::scan::{number, room, Scan};
 use anyhow::{Context, Result};
-use rustix::fs::RawDir;
+use rustix::fd::OwnedFd;
+use rustix::fs::{RawDir, SeekFrom};
 use std::rc::Rc;
 
 /// The owners of all sockets.
@@ -29,9 +30,50 @@ pub struct Owners {
     owners: Vec<Owner>,
     /// The processes whose sockets are not known.
     pub unseen: Unseen,
+    /// Whether no process came while the processes were examined. A process that passes its sockets
+    /// on to a new one and exits may otherwise have been missed, and so may the new one.
+    pub is_settled: bool,
     /// The network namespaces, if they were looked for: that of this process first.
     pub namespaces: Vec<Rc<Netns>>,
     detail: Detail,
+}
+
+/// The most times that processes which came during a scan are examined.
+const ROUNDS: usize = 16;
+
+/// The IDs of all processes in `/proc`, sorted.
+fn pids(proc: &OwnedFd) -> Result<Vec<i32>> {
+    // The next read must not go on where the last one has ended.
+    rustix::fs::seek(proc, SeekFrom::Start(0)).context("/proc")?;
+    let mut room = room();
+    let mut entries = RawDir::new(proc, &mut room);
+    let mut pids = Vec::new();
+    while let Some(entry) = entries.next() {
+        pids.extend(number(entry.context("/proc")?.file_name()));
+    }
+    pids.sort_unstable();
+    Ok(pids)
+}
+
+/// Examines the processes that `list` lists, then those that are new in it, until there are none.
+/// Returns whether there were none at last.
+fn settle(
+    mut list: impl FnMut() -> Result<Vec<i32>>,
+    mut examine: impl FnMut(i32),
+) -> Result<bool> {
+    let mut known = list()?;
+    known.iter().copied().for_each(&mut examine);
+    for _ in 0..ROUNDS {
+        let listed = list()?;
+        let is_new = |pid: &i32| known.binary_search(pid).is_err();
+        let new: Vec<_> = listed.iter().copied().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(true);
+        }
+        new.into_iter().for_each(&mut examine);
+        known = listed;
+    }
+    Ok(false)
 }
 
 impl Owners {
@@ -44,13 +86,7 @@ impl Owners {
         let proc = proc_mount::open()?;
         let sight = Sight::of(&proc).context("/proc/self")?;
         let mut scan = Scan::new(&proc, detail, Unseen::new(sight));
-        let mut room = room();
-        let mut entries = RawDir::new(&proc, &mut room);
-        while let Some(entry) = entries.next() {
-            if let Some(pid) = number(entry.context("/proc")?.file_name()) {
-                scan.process(pid);
-            }
-        }
+        let is_settled = settle(|| pids(&proc), |pid| scan.process(pid))?;
         let Scan {
             mut found,
             unseen,
@@ -67,6 +103,7 @@ impl Owners {
             inos,
             owners,
             unseen,
+            is_settled,
             namespaces,
             detail,
         })
@@ -114,6 +151,7 @@ impl Owners {
             inos,
             owners,
             unseen: Unseen::new(sight),
+            is_settled: true,
             namespaces: Vec::new(),
             detail: Detail::default(),
         }
@@ -523,6 +561,29 @@ pub mod tests {
         assert_eq!(without_capability.wait(), 0);
         let child = Child::start(|| i32::from(become_nobody().is_err() || !is_right(false)));
         assert_eq!(child.wait(), 0);
+    }
+
+    /// A scan ends when no process is new. It gives up if there always is one.
+    #[test]
+    fn processes_that_come_during_a_scan() {
+        let lists: &[&[i32]] = &[&[1, 2, 9], &[1, 2, 10], &[1, 4, 11], &[1, 4]];
+        let mut lists = lists.iter();
+        let mut examined = Vec::new();
+        let list = || Ok(lists.next().unwrap().to_vec());
+        assert!(settle(list, |pid| examined.push(pid)).unwrap());
+        assert_eq!(examined, [1, 2, 9, 10, 4, 11]);
+        let mut last = 1;
+        let list = || {
+            last += 1;
+            Ok(vec![1, last])
+        };
+        let mut count = 0;
+        assert!(!settle(list, |_| count += 1).unwrap());
+        assert_eq!(count, ROUNDS + 2);
+        let proc = proc_mount::open().unwrap();
+        for _ in 0..2 {
+            assert!(pids(&proc).unwrap().contains(&own_pid()));
+        }
     }
 
     #[test]
