@@ -14,6 +14,11 @@ pub fn open_directory<P: rustix::path::Arg>(at: impl AsFd, path: P) -> io::Resul
     Ok(openat(at, path, flags, Mode::empty())?)
 }
 
+/// Whether a directory is of procfs, and not of a file system that is mounted over it.
+pub fn is_procfs(directory: impl AsFd) -> bool {
+    fstatfs(directory).is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC)
+}
+
 /// Opens `/proc`.
 ///
 /// # Errors
@@ -22,7 +27,7 @@ pub fn open_directory<P: rustix::path::Arg>(at: impl AsFd, path: P) -> io::Resul
 pub fn open() -> Result<OwnedFd> {
     let opened = open_directory(CWD, "/proc");
     let is_missing = match &opened {
-        Ok(directory) => fstatfs(directory)?.f_type != PROC_SUPER_MAGIC,
+        Ok(directory) => !is_procfs(directory),
         Err(err) => matches!(
             err.kind(),
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory

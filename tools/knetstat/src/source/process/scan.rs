@@ -10,7 +10,7 @@
 use crate::source::cgroup::Cgroup;
 use crate::source::files::linked_netns;
 use crate::source::namespaces::Search;
-use crate::source::proc_mount::open_directory;
+use crate::source::proc_mount::{is_procfs, open_directory};
 use crate::source::process::name::{Name, Names};
 use crate::source::process::owner::{Owner, Task};
 use crate::source::process::ring;
@@ -192,6 +192,10 @@ impl<'a> Scan<'a> {
             pid => format!("{pid}/task/{tid}/fd"),
         };
         let directory = open_directory(self.proc, directory)?;
+        if !is_procfs(&directory) {
+            // Another file system is mounted over that of the process.
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let begin = self.found.len();
         let mut room = std::mem::take(&mut self.room);
         let count = self.sockets(&directory, &mut room, process, tid);

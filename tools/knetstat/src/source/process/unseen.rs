@@ -2,12 +2,13 @@
 
 //! The processes whose sockets are not known, and the reasons.
 
+use crate::source::proc_mount::{is_procfs, open_directory};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::unistd::{self, getsid};
 use procfs::process::{Process, Stat, StatFlags, Status};
 use procfs::ProcError;
 use rustix::fd::AsFd;
-use rustix::fs::{statx, AtFlags, StatxFlags};
+use rustix::fs::{statx, AtFlags, StatxFlags, CWD};
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -196,6 +197,7 @@ pub fn denied(pid: i32, is_own_namespace: bool) -> Denied {
                 false => Denied::Process,
             }
         }
+        Err(ProcError::NotFound(_)) if is_covered(&format!("/proc/{pid}")) => Denied::Process,
         Err(ProcError::NotFound(_)) => Denied::Nothing,
         // hidepid=1 hides this file, too.
         Err(_) => match is_own_namespace {
@@ -203,6 +205,11 @@ pub fn denied(pid: i32, is_own_namespace: bool) -> Denied {
             false => Denied::Unknown,
         },
     }
+}
+
+/// Whether another file system is mounted over a directory of `/proc`, so that it hides a process.
+fn is_covered(directory: &str) -> bool {
+    open_directory(CWD, directory).is_ok_and(|opened| !is_procfs(opened))
 }
 
 /// Tells a process from a kernel thread by system calls, which hidepid does not affect. `None` if
@@ -298,6 +305,15 @@ mod tests {
             ..sight
         };
         assert!(elsewhere.hidden_by("rw,hidepid=2", &of_root).is_some());
+    }
+
+    /// A directory that is not of procfs hides a process. One that does not exist is that of a process
+    /// that has ended.
+    #[test]
+    fn directories_that_hide_a_process() {
+        for (directory, expected) in [("/proc/self", false), ("/proc/none", false), ("/sys", true)] {
+            assert_eq!(is_covered(directory), expected, "{directory}");
+        }
     }
 
     /// The options of the mount are those that /proc/mounts lists.
