@@ -138,9 +138,7 @@ impl<'o, R: Rescan> OwnersDuringRead<'o, R> {
         let after = self.lookups.sockets(&|ino| before.contains(&ino))?;
         // A process that came meanwhile may have got a socket from one that was not examined in time.
         let is_ownerless = |ino: &u64| {
-            owners.is_settled
-                && owners.of(Some(*ino)).is_empty()
-                && !owners.may_lack(Some(*ino))
+            owners.is_settled && owners.of(Some(*ino)).is_empty() && !owners.may_lack(Some(*ino))
         };
         let found = after.into_iter().filter(is_ownerless);
         self.ownerless.renew(&before, found);

@@ -8,7 +8,8 @@ use nix::unistd::{self, getsid};
 use procfs::process::{Process, Stat, StatFlags, Status};
 use procfs::ProcError;
 use rustix::fd::AsFd;
-use rustix::fs::{statx, AtFlags, StatxFlags, CWD};
+use rustix::fs::{statat, statx, AtFlags, StatxFlags, CWD};
+use rustix::io::Errno;
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -98,7 +99,8 @@ impl Sight {
             is_initial_user: is_initial("user", INITIAL_USER_NAMESPACE)?,
             hidepid: None,
         };
-        let sees_all = sight.is_initial_user && status.capeff & SYS_PTRACE != 0;
+        // A security module may refuse what the capability permits, and procfs then hides the process.
+        let sees_all = sight.is_initial_user && status.capeff & SYS_PTRACE != 0 && has_init(&proc);
         if !sees_all {
             // If the options cannot be read, processes may be hidden.
             let options = options(proc).unwrap_or_else(|_| "hidepid=unknown".to_owned());
@@ -175,6 +177,11 @@ fn options(directory: impl AsFd) -> io::Result<String> {
     Ok(String::from_utf8_lossy(options).into_owned())
 }
 
+/// Whether the first process of the PID namespace is visible. It lasts as long as the namespace.
+fn has_init(proc: impl AsFd) -> bool {
+    !matches!(statat(proc, "1", AtFlags::empty()), Err(Errno::NOENT))
+}
+
 fn is_kernel_thread(pid: i32) -> bool {
     let stat = Process::new(pid).and_then(|process| process.stat());
     stat.is_ok_and(|stat| is_of_kernel(&stat))
@@ -218,7 +225,7 @@ fn without_proc(pid: i32) -> Option<Denied> {
     let id = Pid::from_raw(pid)?;
     let process = match pidfd_open(id, PidfdFlags::empty()) {
         Ok(process) => process,
-        Err(rustix::io::Errno::SRCH) => return Some(Denied::Nothing),
+        Err(Errno::SRCH) => return Some(Denied::Nothing),
         Err(_) => return None,
     };
     // The descriptor is readable once all threads have ended.
@@ -260,6 +267,18 @@ mod tests {
 
     fn me() -> Status {
         Process::myself().and_then(|me| me.status()).unwrap()
+    }
+
+    /// A directory without a process 1 is like a `/proc` that hides it.
+    #[test]
+    fn a_first_process() {
+        for (directory, expected) in [("/proc", true), ("/dev", false)] {
+            assert_eq!(
+                has_init(fs::File::open(directory).unwrap()),
+                expected,
+                "{directory}"
+            );
+        }
     }
 
     #[test]
@@ -311,7 +330,8 @@ mod tests {
     /// that has ended.
     #[test]
     fn directories_that_hide_a_process() {
-        for (directory, expected) in [("/proc/self", false), ("/proc/none", false), ("/sys", true)] {
+        for (directory, expected) in [("/proc/self", false), ("/proc/none", false), ("/sys", true)]
+        {
             assert_eq!(is_covered(directory), expected, "{directory}");
         }
     }
