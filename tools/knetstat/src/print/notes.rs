@@ -216,20 +216,24 @@ fn owners_note(unseen: &Unseen, missing: &str) -> Option<String> {
         _ if reasons.is_empty() => return None,
         (true, true) => "run as root in the initial PID namespace (on the host)",
         (false, true) => "run in the initial PID namespace (on the host)",
+        (true, false) if sight.is_initial_user && sight.is_capable => REFUSED,
         (true, false) if sight.is_root => "run with CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE",
         (true, false) => "run as root",
         (false, false) if unseen.with_threads > 0 => "use -T",
-        // The kernel does not show them.
-        (false, false) => {
-            let reasons = reasons.join(", and ");
-            return Some(format!("{reasons}, so {missing} may be missing"));
-        }
+        // The kernel does not show the files of an io_uring.
+        (false, false) => "",
     };
     let reasons = reasons.join(", and ");
-    Some(format!(
-        "{reasons}, so {missing} may be missing; {remedy} to see all {missing}"
-    ))
+    let remedy = match remedy {
+        "" => String::new(),
+        REFUSED => format!("; {REFUSED}"),
+        remedy => format!("; {remedy} to see all {missing}"),
+    };
+    Some(format!("{reasons}, so {missing} may be missing{remedy}"))
 }
+
+/// The obstacle of a process that has all rights.
+const REFUSED: &str = "a security module or a mount refuses access";
 
 impl<'a> Notes<'a> {
     /// The notes on the last read of a tracker.
@@ -392,12 +396,17 @@ mod tests {
             is_own_namespace: true,
             is_initial_namespace: true,
             is_root: false,
+            is_capable: false,
             is_initial_user: true,
             hidepid: None,
         };
         let root = Sight {
             is_root: true,
             ..user.clone()
+        };
+        let refused = Sight {
+            is_capable: true,
+            ..root.clone()
         };
         let contained = Sight {
             is_initial_namespace: false,
@@ -447,6 +456,13 @@ mod tests {
                 Some(
                     "cannot examine 3 processes, so owners may be missing; run with \
                     CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE to see all owners",
+                ),
+            ),
+            (
+                unseen(3, 0, refused),
+                Some(
+                    "cannot examine 3 processes, so owners may be missing; a security module or a \
+                    mount refuses access",
                 ),
             ),
             (

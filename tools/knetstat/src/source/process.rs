@@ -144,6 +144,7 @@ impl Owners {
             is_own_namespace: true,
             is_initial_namespace: true,
             is_root: true,
+            is_capable: true,
             is_initial_user: true,
             hidepid: None,
         };

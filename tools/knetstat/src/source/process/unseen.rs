@@ -20,8 +20,13 @@ use std::{fs, io, ptr};
 const INITIAL_PID_NAMESPACE: u64 = 0xefff_fffc;
 const INITIAL_USER_NAMESPACE: u64 = 0xefff_fffd;
 
-/// The capability that shows all processes: `CAP_SYS_PTRACE`.
+/// The capability that shows all processes and reads the links of their descriptors:
+/// `CAP_SYS_PTRACE`.
 const SYS_PTRACE: u64 = 1 << 19;
+
+/// The capabilities that list the descriptors of other users, either of them: `CAP_DAC_OVERRIDE` and
+/// `CAP_DAC_READ_SEARCH`.
+const READ_SEARCH: u64 = 1 << 1 | 1 << 2;
 
 /// An advice of madvise(2), from `include/uapi/asm-generic/mman-common.h`.
 const MADV_COLD: std::ffi::c_int = 20;
@@ -39,6 +44,8 @@ pub struct Sight {
     pub is_initial_namespace: bool,
     /// Whether the effective user is root.
     pub is_root: bool,
+    /// Whether this process has the capabilities that examining all processes needs.
+    pub is_capable: bool,
     /// Whether this process is in the initial user namespace.
     pub is_initial_user: bool,
     /// The value of the mount option `hidepid`, if it hides processes from this one.
@@ -96,6 +103,7 @@ impl Sight {
             is_own_namespace,
             is_initial_namespace,
             is_root: status.euid == 0,
+            is_capable: is_capable(status.capeff),
             is_initial_user: is_initial("user", INITIAL_USER_NAMESPACE)?,
             hidepid: None,
         };
@@ -175,6 +183,11 @@ fn options(directory: impl AsFd) -> io::Result<String> {
     let options = line.and_then(|line| line.rsplit(|byte| *byte == b' ').next());
     let options = options.ok_or_else(|| io::Error::other("/proc/self/mountinfo lacks /proc"))?;
     Ok(String::from_utf8_lossy(options).into_owned())
+}
+
+/// Whether these capabilities suffice to examine all processes.
+fn is_capable(capabilities: u64) -> bool {
+    capabilities & SYS_PTRACE != 0 && capabilities & READ_SEARCH != 0
 }
 
 /// Whether the first process of the PID namespace is visible. It lasts as long as the namespace.
@@ -269,6 +282,19 @@ mod tests {
         Process::myself().and_then(|me| me.status()).unwrap()
     }
 
+    #[test]
+    fn capabilities() {
+        for (capabilities, expected) in [
+            (0, false),
+            (1 << 19, false),
+            (1 << 19 | 1 << 2, true),
+            (1 << 19 | 1 << 1, true),
+            (!(1 << 19), false),
+        ] {
+            assert_eq!(is_capable(capabilities), expected, "{capabilities:x}");
+        }
+    }
+
     /// A directory without a process 1 is like a `/proc` that hides it.
     #[test]
     fn a_first_process() {
@@ -287,6 +313,7 @@ mod tests {
             is_own_namespace: true,
             is_initial_namespace: true,
             is_root: false,
+            is_capable: false,
             is_initial_user: true,
             hidepid: None,
         };
