@@ -24,7 +24,7 @@
 //!   |
 //! source      files of the module, their lines (aligned: a buffered reader), search in several files,
 //!             copy of the files, fresh sockets, process, cgroup, services, hosts, netns, namespaces,
-//!             rights, proc_mount, interrupt, text of names, replacement of a file
+//!             rights, proc_mount, interrupt, thread, text of names, replacement of a file
 //! ```
 //!
 //! A file imports only from its own layer and from layers below. Imports form no cycle.
@@ -104,5 +104,6 @@ pub mod source {
     pub mod search;
     pub mod services;
     pub mod text;
+    pub mod thread;
     pub mod users;
 }

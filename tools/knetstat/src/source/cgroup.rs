@@ -32,11 +32,12 @@
 //! former, systemd requires that the hyphens of the UID are underscores.
 
 use crate::source::text::{is_name, readable, unescape};
+use crate::source::thread::on_new_thread;
 use nix::sched::{setns, CloneFlags};
 use nix::unistd::gethostname;
 use std::cell::OnceCell;
 use std::hash::{Hash, Hasher};
-use std::{fs, io, thread};
+use std::{fs, io};
 
 /// The length of the ID of a container: 32 bytes in hexadecimal digits.
 const ID: usize = 64;
@@ -190,7 +191,7 @@ impl Cgroup {
 ///
 /// # Errors
 ///
-/// If the process has ended, or if this process may not examine it.
+/// If the process has ended, if this process may not examine it, or if no thread can be started.
 fn hostname(pid: i32) -> io::Result<Option<Box<str>>> {
     let uts = fs::File::open(format!("/proc/{pid}/ns/uts"))?;
     let enter = || {
@@ -198,9 +199,7 @@ fn hostname(pid: i32) -> io::Result<Option<Box<str>>> {
         gethostname().ok()?.into_string().ok()
     };
     // Only a thread enters it, and it ends here.
-    let entered = thread::scope(|scope| scope.spawn(enter).join());
-    let entered = entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    Ok(entered.map(Into::into))
+    Ok(on_new_thread(enter)?.map(Into::into))
 }
 
 /// The units of systemd that have a subgroup `payload` in a path, the innermost first.

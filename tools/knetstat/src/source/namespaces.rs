@@ -11,6 +11,7 @@
 use crate::source::cgroup::{Cgroup, Container};
 use crate::source::files::{linked_netns, File};
 use crate::source::netns;
+use crate::source::thread::on_new_thread;
 use elsa::FrozenMap;
 use nix::sched::{setns, CloneFlags};
 use rustix::fd::OwnedFd;
@@ -28,7 +29,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::str;
-use std::thread;
 
 /// The file of the module that identifies a namespace.
 const FILE: File = File::ALWAYS;
@@ -172,20 +172,16 @@ impl Netns {
     ///
     /// # Errors
     ///
-    /// If this process may not enter it, or if the namespace is gone.
+    /// If this process may not enter it, if the namespace is gone, or if no thread can be started.
     pub fn within<R: Send>(&self, run: impl FnOnce() -> R + Send) -> io::Result<R> {
         if self.is_own {
             return Ok(run());
         }
         let opened = self.handle()?;
-        let enter_and_run = || {
+        on_new_thread(|| {
             setns(opened, CloneFlags::CLONE_NEWNET)?;
             Ok(run())
-        };
-        thread::scope(|scope| {
-            let entered = scope.spawn(enter_and_run).join();
-            entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        })?
     }
 
     /// Opens the namespace itself.

@@ -3,6 +3,7 @@
 //! Network namespaces, by a name known to `ip netns`, by a process, or by a path.
 
 use crate::source::files;
+use crate::source::thread::on_new_thread;
 use anyhow::{bail, Context, Result};
 use nix::errno::Errno;
 use nix::sched::{setns, CloneFlags};
@@ -12,7 +13,6 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::thread;
 
 /// The directory of the names that ip-netns(8) gives.
 const NAMES: &str = "/run/netns";
@@ -85,8 +85,7 @@ pub fn find(
             setns(file, CloneFlags::CLONE_NEWNET).ok()?;
             has_it(Path::new("/proc/thread-self/net")).then_some(())
         };
-        let found = thread::scope(|scope| scope.spawn(enter_and_look).join());
-        if matches!(found, Ok(Some(()))) {
+        if matches!(on_new_thread(enter_and_look), Ok(Some(()))) {
             return Some(name);
         }
     }
