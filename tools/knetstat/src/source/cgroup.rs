@@ -120,9 +120,10 @@ impl Runtime {
 }
 
 impl Cgroup {
-    /// The path of the control group of a process. `None` if it has ended.
-    pub fn path_of(pid: i32) -> Option<Box<str>> {
-        let text = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+    /// The path of the control group of a process or thread. `directory` is its directory below
+    /// `/proc`. `None` if it has ended.
+    pub fn path_of(directory: &str) -> Option<Box<str>> {
+        let text = fs::read(format!("/proc/{directory}/cgroup")).ok()?;
         path(&String::from_utf8_lossy(&text)).map(Into::into)
     }
 
@@ -626,7 +627,7 @@ mod tests {
         ] {
             assert_eq!(path(text), expected, "{text}");
         }
-        let own = Cgroup::path_of(std::process::id().try_into().unwrap()).unwrap();
+        let own = Cgroup::path_of("self").unwrap();
         let text = fs::read_to_string("/proc/self/cgroup").unwrap();
         assert!(text.contains(&*own), "{text}");
     }

@@ -162,7 +162,7 @@ impl Owners {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::source::process::scan::inode;
+    use crate::source::process::scan::{has_main_thread_ended, inode};
     use rustix::process::{
         kill_process, set_dumpable_behavior, waitpid, DumpableBehavior, Pid, Signal, WaitOptions,
     };
@@ -504,6 +504,7 @@ pub mod tests {
         while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
             thread::sleep(Duration::from_millis(1));
         }
+        assert!(has_main_thread_ended(child.pid()) && !has_main_thread_ended(own_pid()));
         let owners = scan(PROCESSES);
         assert_eq!(found(&owners, ino), [(child.pid(), None, fd)]);
         let owners = scan(THREADS);

@@ -114,6 +114,15 @@ pub fn inode(target: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
+/// Whether the main thread of a process has ended. Others may go on.
+pub fn has_main_thread_ended(pid: i32) -> bool {
+    // The file of the process has the sums of all threads, which takes longer.
+    let stat = fs::read(format!("/proc/{pid}/task/{pid}/stat")).unwrap_or_default();
+    // The name in brackets may contain any byte.
+    let behind = stat.rsplit(|byte| *byte == b')').next().unwrap_or_default();
+    matches!(behind, [b' ', b'Z' | b'X', ..])
+}
+
 /// Whether this error means that the process or thread has ended.
 fn has_ended(err: &io::Error) -> bool {
     err.kind() == io::ErrorKind::NotFound || err.raw_os_error() == Some(libc::ESRCH)
@@ -159,11 +168,25 @@ impl<'a> Scan<'a> {
     /// The control group of a process, if it is needed.
     fn cgroup(&mut self, pid: i32) -> Option<Rc<Cgroup>> {
         self.namespaces.as_ref()?;
-        let path = Cgroup::path_of(pid)?;
+        let path = self.cgroup_path(pid)?;
         let known = self.cgroups.entry(path);
         let group = known.or_insert_with_key(|path| Rc::new(Cgroup::here(path)));
         group.look_up_hostname(pid);
         Some(Rc::clone(group))
+    }
+
+    /// The path of the control group of a process. A main thread that has ended stays in the group in
+    /// which it ended, although the process may be moved.
+    fn cgroup_path(&self, pid: i32) -> Option<Box<str>> {
+        if self.has_threads(pid) && has_main_thread_ended(pid) {
+            let others = self.tids(pid).unwrap_or_default().into_iter();
+            let mut others = others.filter(|tid| *tid != pid);
+            let of_other = others.find_map(|tid| Cgroup::path_of(&format!("{pid}/task/{tid}")));
+            if of_other.is_some() {
+                return of_other;
+            }
+        }
+        Cgroup::path_of(&pid.to_string())
     }
 
     /// Adds the network namespaces of a process and of its threads, and those that are mounted where
