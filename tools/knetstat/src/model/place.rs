@@ -10,11 +10,12 @@ use crate::source::text::word;
 use std::fmt;
 use std::rc::Rc;
 
-/// The container of a socket, or the unit of systemd: that of a process that has the socket open.
-/// A container comes before a unit. If no process is known, it is that of all processes in the
-/// network namespace, if they agree.
+/// The container of a socket, or the unit of systemd: that of the processes that have the socket open,
+/// if they agree. A container comes before a unit. If no process is known, it is that of all processes
+/// in the network namespace, if they agree.
 pub fn container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<Place<'a>> {
-    container_cgroup_if_known(row, owners).and_then(|cgroup| Place::of(cgroup))
+    let cgroup = container_cgroup(row, owners).ok()?;
+    Place::of(cgroup)
 }
 
 /// The control group that determines the container of a socket, or the reason why it is not known.
@@ -23,52 +24,60 @@ pub fn container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<Place<'a>> {
 ///
 /// The reason, as filters have it.
 pub fn container_cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Reason> {
-    if let Some(cgroup) = container_cgroup_if_known(row, owners) {
-        return Ok(cgroup);
+    if !owners.is_empty() {
+        return of_owners(owners, |a, b| a.container == b.container);
     }
-    let others = row.netns.filter(|netns| netns.is_whole);
-    let Some(others) = others.filter(|_| owners.is_empty() && !row.may_lack_owners) else {
+    let netns = row.netns.filter(|netns| netns.is_whole);
+    if let Some(netns) = netns.filter(|netns| netns.container().is_some()) {
+        // The container is the same for all of them, but the host name may be known only for some.
+        let mut groups = netns.cgroups.iter();
+        let named = groups.find(|group| group.hostname().is_some());
+        return named.or(netns.cgroups.first()).ok_or(Reason::Shared);
+    }
+    let Some(netns) = netns.filter(|_| !row.may_lack_owners) else {
         return Err(Reason::Owners);
     };
     // None of them is in a container, or they are in different ones.
-    match &others.cgroups[..] {
+    match &netns.cgroups[..] {
         [only] => Ok(only),
         _ => Err(Reason::Shared),
     }
 }
 
-/// The control group of a socket: that of a process that has it open. If no process is known, it is
-/// that of all processes in the network namespace. Those of a container may be in several.
+/// The control group of a socket: that of the processes that have it open. If no process is known, it
+/// is that of all processes in the network namespace. Those of a container may be in several.
 ///
 /// # Errors
 ///
 /// The reason, as filters have it.
 pub fn cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Reason> {
-    let found = container_cgroup(row, owners)?;
-    let is_only = || row.netns.is_some_and(|netns| netns.cgroups.len() == 1);
-    match owners.is_empty() && !is_only() {
-        true => Err(Reason::Shared),
-        false => Ok(found),
+    if !owners.is_empty() {
+        return of_owners(owners, |a, b| a == b);
     }
+    let found = container_cgroup(row, owners)?;
+    let is_only = row.netns.is_some_and(|netns| netns.cgroups.len() == 1);
+    is_only.then_some(found).ok_or(Reason::Shared)
 }
 
-/// The control group that determines the container of a socket, if it is known; see [`container`].
-fn container_cgroup_if_known<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<&'a Rc<Cgroup>> {
-    // Processes may inherit a socket, for example from systemd.
-    let rank = |cgroup: &&Rc<Cgroup>| match &cgroup.container {
+/// The control group of the owners that count, if they are all the `same`: those in a container or, if
+/// there are none, those in a unit. Processes may inherit a socket, for example from systemd.
+fn of_owners(
+    owners: &[Owner],
+    same: impl Fn(&Cgroup, &Cgroup) -> bool,
+) -> Result<&Rc<Cgroup>, Reason> {
+    let rank = |cgroup: &Rc<Cgroup>| match &cgroup.container {
         Some(found) if !found.is_unit() => 0,
         Some(found) if *found.id != *"init.scope" => 1,
         _ => 2,
     };
-    if !owners.is_empty() {
-        return owners.iter().filter_map(Owner::cgroup).min_by_key(rank);
+    let cgroups = || owners.iter().filter_map(Owner::cgroup);
+    let first = cgroups().min_by_key(|cgroup| rank(cgroup));
+    let first = first.ok_or(Reason::Owners)?;
+    let mut others = cgroups().filter(|cgroup| rank(cgroup) == rank(first));
+    match others.all(|other| same(first, other)) {
+        true => Ok(first),
+        false => Err(Reason::Shared),
     }
-    let netns = row.netns.filter(|netns| netns.is_whole)?;
-    netns.container()?;
-    // The container is the same for all of them, but the host name may be known only for some.
-    let mut groups = netns.cgroups.iter();
-    let named = groups.find(|group| group.hostname().is_some());
-    named.or(netns.cgroups.first())
 }
 
 /// A container or a unit, with the host name that processes in it see.
@@ -161,6 +170,47 @@ mod tests {
             // The process that has it open decides.
             let owners = [Owner::new("sshd", 7, 3).in_cgroup(SSHD)];
             assert_eq!(columns[1].key(&row, &owners), text(SSHD));
+        }
+    }
+
+    /// Processes that differ decide nothing, unless a container counts more than a unit.
+    #[test]
+    fn several_owners() {
+        const A: &str = "/lxc.payload.a/x.service";
+        const B: &str = "/lxc.payload.b";
+        const UNIT: &str = "/system.slice/nginx.service";
+        const INIT: &str = "/init.scope";
+        let text = |path: &str| Key::Text(path.to_owned());
+        let place = |name: &str| Key::Place {
+            name: name.to_owned(),
+            shown: name.to_owned(),
+        };
+        for (cgroups, container, cgroup) in [
+            (&[A, A][..], place("lxc:a"), text(A)),
+            (&[A, B], Key::Unknown, Key::Unknown),
+            (&[A, "/lxc.payload.a"], place("lxc:a"), Key::Unknown),
+            (&[UNIT, A], place("lxc:a"), text(A)),
+            (&[INIT, UNIT], place("systemd:nginx.service"), text(UNIT)),
+            (
+                &[UNIT, "/system.slice/b.service"],
+                Key::Unknown,
+                Key::Unknown,
+            ),
+            (
+                &[UNIT, "/system.slice/nginx.service/a"],
+                place("systemd:nginx.service"),
+                Key::Unknown,
+            ),
+            (&["/", "/"], Key::Nothing, text("/")),
+        ] {
+            let owners = cgroups
+                .iter()
+                .map(|path| Owner::new("a", 7, 3).in_cgroup(path));
+            let owners: Vec<_> = owners.collect();
+            let row = Row::parse(TCP, b"0 0 1.2.3.4:5 1.2.3.4:6 ESTB").unwrap();
+            let columns = ["container", "cgroup"].map(|name| Column::parse(name).unwrap());
+            let keys = columns.each_ref().map(|column| column.key(&row, &owners));
+            assert_eq!(keys, [container, cgroup], "{cgroups:?}");
         }
     }
 }

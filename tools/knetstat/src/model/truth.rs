@@ -21,7 +21,8 @@ pub enum Reason {
     Owners,
     /// Only a copy of the files has the socket as it was, and a copy contains no processes.
     Closed,
-    /// No process is known to have the socket open, and processes in its network namespace differ.
+    /// The processes that have the socket open differ. Or none is known to have it open, and those in
+    /// its network namespace differ.
     Shared,
     /// The host name of the container is not known.
     Hostname,
@@ -66,8 +67,8 @@ impl Reason {
         (
             Reason::Shared,
             "shared",
-            "no process has them open, and processes of different control groups use their network \
-            namespace",
+            "processes of different control groups have them open or, if no process has, use their \
+            network namespace",
         ),
         (
             Reason::Hostname,
