@@ -24,6 +24,15 @@ pub fn container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<Place<'a>> {
 ///
 /// The reason, as filters have it.
 pub fn container_cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Reason> {
+    let found = group_of_container(row, owners)?;
+    match found.is_cut {
+        true => Err(Reason::CgroupNamespace),
+        false => Ok(found),
+    }
+}
+
+/// Like [`container_cgroup`], but the path of the control group may lack its beginning.
+fn group_of_container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, Reason> {
     if !owners.is_empty() {
         return of_owners(owners, |a, b| a.container == b.container);
     }
@@ -54,7 +63,7 @@ pub fn cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, 
     if !owners.is_empty() {
         return of_owners(owners, |a, b| a == b);
     }
-    let found = container_cgroup(row, owners)?;
+    let found = group_of_container(row, owners)?;
     let is_only = row.netns.is_some_and(|netns| netns.cgroups.len() == 1);
     is_only.then_some(found).ok_or(Reason::Shared)
 }
@@ -130,9 +139,12 @@ impl fmt::Display for Place<'_> {
 mod tests {
     use super::*;
     use crate::model::columns::{are_known, Column, Key};
+    use crate::model::filter::{Filter, KnownOwners};
     use crate::model::row::tests::TCP;
     use crate::model::truth::Truth;
     use crate::source::namespaces::tests::example;
+    use crate::source::namespaces::Netns;
+    use crate::source::services::Services;
 
     /// A socket without owners is in no control group that only one of several processes is in.
     #[test]
@@ -170,6 +182,37 @@ mod tests {
             // The process that has it open decides.
             let owners = [Owner::new("sshd", 7, 3).in_cgroup(SSHD)];
             assert_eq!(columns[1].key(&row, &owners), text(SSHD));
+        }
+    }
+
+    /// The cgroup namespace of this process may hide the container, but not the path in it.
+    #[test]
+    fn paths_that_are_cut() {
+        let mut netns = Netns::default();
+        netns.cgroups.push(Rc::new(Cgroup::cut("/a.service")));
+        netns.is_whole = true;
+        let netns = Rc::new(netns);
+        let row = Row::parse(TCP, b"0 0 1.2.3.4:5 1.2.3.4:6 TIMW").unwrap();
+        let row = Row {
+            netns: Some(&netns),
+            ..row
+        };
+        let columns = ["container", "cgroup"].map(|name| Column::parse(name).unwrap());
+        let keys = columns.each_ref().map(|column| column.key(&row, &[]));
+        assert_eq!(keys, [Key::Unknown, Key::Text("/a.service".to_owned())]);
+        let hidden = Truth::unknown(Reason::CgroupNamespace);
+        assert_eq!(are_known(&columns, &row, &[]), hidden);
+        for (filter, expected) in [
+            ("container", hidden),
+            ("not container", hidden),
+            ("container=web", hidden),
+            ("container!=web", hidden),
+            ("container=a.service", Truth::True),
+            ("cgroup=/a.service", Truth::True),
+        ] {
+            let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
+            let truth = filter.test(&row, KnownOwners::default());
+            assert_eq!(truth, expected, "{filter:?}");
         }
     }
 

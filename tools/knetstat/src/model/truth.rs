@@ -28,11 +28,13 @@ pub enum Reason {
     Hostname,
     /// This process may not see the inode of the network namespace.
     Netns,
+    /// The cgroup namespace of this process hides the beginning of the path that may name a container.
+    CgroupNamespace,
 }
 
 impl Reason {
     /// The reasons, each with its JSON key and with the text of the note.
-    pub const ALL: [(Reason, &'static str, &'static str); 10] = [
+    pub const ALL: [(Reason, &'static str, &'static str); 11] = [
         (
             Reason::Forgotten,
             "forgotten",
@@ -79,6 +81,12 @@ impl Reason {
             Reason::Netns,
             "netns",
             "the inode of their network namespace is hidden from this user; run as root",
+        ),
+        (
+            Reason::CgroupNamespace,
+            "cgroupns",
+            "the cgroup namespace of this command hides whether they are in a container; run in the \
+            initial one (on the host)",
         ),
     ];
 }

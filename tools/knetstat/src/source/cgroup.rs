@@ -37,6 +37,7 @@ use nix::sched::{setns, CloneFlags};
 use nix::unistd::gethostname;
 use std::cell::OnceCell;
 use std::hash::{Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
 use std::{fs, io};
 
 /// The length of the ID of a container: 32 bytes in hexadecimal digits.
@@ -52,6 +53,9 @@ pub struct Cgroup {
     pub path: Box<str>,
     /// The container or, if it is none, the unit of systemd.
     pub container: Option<Container>,
+    /// Whether the path names no container, but may lack its beginning, which may name one: this
+    /// process is in a cgroup namespace.
+    pub is_cut: bool,
     hostname: Hostname,
 }
 
@@ -132,6 +136,7 @@ impl Cgroup {
         Self {
             path: path.into(),
             container: container(path),
+            is_cut: false,
             hostname: Hostname::default(),
         }
     }
@@ -143,7 +148,24 @@ impl Cgroup {
             let machine = payload_units(path).find_map(machine);
             group.container = machine.or(group.container);
         }
-        group
+        group.with_root(is_in_initial_namespace())
+    }
+
+    /// This control group, if the root of its path is that of the machine or, otherwise, of a cgroup
+    /// namespace. Paths outside of the latter begin with `/..`; see cgroup_namespaces(7).
+    fn with_root(mut self, is_of_machine: bool) -> Self {
+        let is_named = self
+            .container
+            .as_ref()
+            .is_some_and(|found| !found.is_unit());
+        self.is_cut = !is_of_machine && !is_named && !self.path.starts_with("/..");
+        self
+    }
+
+    /// A control group whose path may lack its beginning.
+    #[cfg(test)]
+    pub fn cut(path: &str) -> Self {
+        Self::at(path).with_root(false)
     }
 
     /// The host name that processes in it see, if it was looked up and found.
@@ -184,6 +206,18 @@ impl Cgroup {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
         };
         is_below(path.as_bytes()) || is_below(&unescape(path))
+    }
+}
+
+/// The inode of the initial cgroup namespace: `PROC_CGROUP_INIT_INO` in `include/linux/proc_ns.h`.
+const INITIAL_NAMESPACE: u64 = 0xefff_fffb;
+
+/// Whether this process is in the initial cgroup namespace, so that paths are whole.
+fn is_in_initial_namespace() -> bool {
+    match fs::metadata("/proc/self/ns/cgroup") {
+        Ok(found) => found.ino() == INITIAL_NAMESPACE,
+        // The kernel does not have such namespaces.
+        Err(err) => err.kind() == io::ErrorKind::NotFound,
     }
 }
 
@@ -630,6 +664,20 @@ mod tests {
         let own = Cgroup::path_of("self").unwrap();
         let text = fs::read_to_string("/proc/self/cgroup").unwrap();
         assert!(text.contains(&*own), "{text}");
+    }
+
+    /// In a cgroup namespace, a path without a container may be below one.
+    #[test]
+    fn paths_that_are_cut() {
+        for (path, expected) in [
+            ("/", true),
+            ("/system.slice/nginx.service", true),
+            ("/../system.slice/nginx.service", false),
+            ("/lxc.payload.web/system.slice/nginx.service", false),
+        ] {
+            assert_eq!(Cgroup::cut(path).is_cut, expected, "{path}");
+            assert!(!Cgroup::at(path).with_root(true).is_cut, "{path}");
+        }
     }
 
     #[test]

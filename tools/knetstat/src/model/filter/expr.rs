@@ -11,7 +11,7 @@ use crate::model::options::{is_one_of, Kind, Sockets};
 use crate::model::row::{Row, State};
 use crate::model::truth::{Reason, Reasons, Truth};
 use crate::model::words::{Field, Side};
-use crate::source::cgroup::Cgroup;
+use crate::source::cgroup::{Cgroup, Container};
 use crate::source::files::{File, Netid};
 use crate::source::process::Owner;
 use crate::source::text::unescape;
@@ -284,7 +284,10 @@ impl Expr {
             Expr::IsInContainer => {
                 let is_it = |cgroup: &Cgroup| {
                     let mut found = cgroup.container.iter();
-                    found.any(|container| !container.is_unit()).into()
+                    match found.any(|container| !container.is_unit()) {
+                        false if cgroup.is_cut => Truth::unknown(Reason::CgroupNamespace),
+                        is_it => is_it.into(),
+                    }
                 };
                 has_cgroup(row, owners, is_it)
             }
@@ -354,11 +357,16 @@ fn has_cgroup(row: &Row<'_>, owners: KnownOwners<'_>, is_it: impl Fn(&Cgroup) ->
 
 /// Whether this is the control group of a container. Its host name may not be known.
 fn is_container(cgroup: &Cgroup, text: &str) -> Truth {
-    let Some(container) = &cgroup.container else {
-        return Truth::False;
+    let is_named = |container: &Container| container.is(text);
+    let is_named = cgroup.container.as_ref().is_some_and(is_named);
+    let Some(container) = cgroup.container.as_ref().filter(|_| !cgroup.is_cut) else {
+        return match is_named {
+            false if cgroup.is_cut => Truth::unknown(Reason::CgroupNamespace),
+            is_named => is_named.into(),
+        };
     };
     match cgroup.hostname() {
-        _ if container.is(text) => Truth::True,
+        _ if is_named => Truth::True,
         Some(hostname) => (*hostname == *text || *unescape(text) == *hostname.as_bytes()).into(),
         None if container.is_unit() || looks_like_id(text) => Truth::False,
         None => Truth::unknown(Reason::Hostname),
