@@ -721,8 +721,13 @@ mod tests {
         io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut line).unwrap();
         let pid = other.id().to_string();
         let cli = parse(&["-N", &pid, "autobound"]);
+        let netns = || std::fs::read_link("/proc/thread-self/ns/net").unwrap();
+        let before = netns();
         let services = enter(&cli.list).unwrap();
         assert_eq!(services.ephemeral(), Some((2000, 2001)));
+        // Names are looked up where the command was started.
+        assert_ne!(netns(), before);
+        assert_eq!(netns::at_home(netns).unwrap(), before);
         let err = query(&cli.list, &services, Scope::Own)
             .unwrap_err()
             .to_string();

@@ -2,6 +2,7 @@
 
 //! The names of hosts.
 
+use crate::source::netns::at_home;
 use std::net::{IpAddr, ToSocketAddrs};
 
 /// A resolver of the names of hosts.
@@ -37,15 +38,16 @@ impl Hosts {
     /// The reason why there are none.
     pub fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, String> {
         let mut addresses: Vec<_> = match self {
-            Self::System => (name, 0)
-                .to_socket_addrs()
-                .map_err(|err| {
+            Self::System => {
+                let name = name.to_owned();
+                let found = at_home(move || (name.as_str(), 0).to_socket_addrs());
+                let found = found.and_then(|found| found).map_err(|err| {
                     let text = err.to_string();
                     let (_, reason) = text.rsplit_once(": ").unwrap_or(("", &text));
                     reason.to_owned()
-                })?
-                .map(|address| address.ip())
-                .collect(),
+                })?;
+                found.map(|address| address.ip()).collect()
+            }
             Self::Listed(listed) => {
                 let named = listed.iter().filter(|(_, other)| other == name);
                 named.map(|(address, _)| *address).collect()

@@ -3,7 +3,7 @@
 //! Network namespaces, by a name known to `ip netns`, by a process, or by a path.
 
 use crate::source::files;
-use crate::source::thread::on_new_thread;
+use crate::source::thread::{on_new_thread, Stay};
 use anyhow::{bail, Context, Result};
 use nix::errno::Errno;
 use nix::sched::{setns, CloneFlags};
@@ -13,11 +13,30 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The directory of the names that ip-netns(8) gives.
 const NAMES: &str = "/run/netns";
 
-/// Enters a network namespace.
+/// The thread that has not entered another network namespace, if this process has.
+static HOME: OnceLock<io::Result<Stay>> = OnceLock::new();
+
+/// Runs `run` in the network namespace in which this process was started. Names of hosts and users may
+/// be looked up over the network: the answers must not depend on who controls the namespace that is
+/// examined.
+///
+/// # Errors
+///
+/// If no thread could be started there.
+pub fn at_home<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> io::Result<R> {
+    match HOME.get() {
+        None => Ok(run()),
+        Some(Ok(thread)) => thread.run(run),
+        Some(Err(err)) => Err(io::Error::new(err.kind(), err.to_string())),
+    }
+}
+
+/// Enters a network namespace. See [`at_home`] for what must not happen in it.
 ///
 /// `name` is a path if it contains a slash. Otherwise it is a name known to ip-netns(8) or, if
 /// there is no such name, the ID of a process.
@@ -47,6 +66,7 @@ pub fn enter(name: &str) -> Result<()> {
         }
         file => file.with_context(|| format!("cannot open the network namespace {name}"))?,
     };
+    HOME.get_or_init(Stay::start);
     match setns(file, CloneFlags::CLONE_NEWNET) {
         Err(Errno::EPERM) => {
             bail!("entering a network namespace needs CAP_SYS_ADMIN; run as root")

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::panic::resume_unwind;
+use std::sync::mpsc::{channel, Sender};
 use std::thread::{scope, Builder};
 
 /// Runs `run` on a new thread, and waits for it.
@@ -18,6 +19,45 @@ pub fn on_new_thread<R: Send>(run: impl FnOnce() -> R + Send) -> io::Result<R> {
     })
 }
 
+/// A job for a thread that stays.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread that stays in the namespaces in which it was started, when others enter new ones.
+#[derive(Debug)]
+pub struct Stay(Sender<Job>);
+
+impl Stay {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be started.
+    pub fn start() -> io::Result<Self> {
+        let (sender, jobs) = channel::<Job>();
+        Builder::new().spawn(move || jobs.into_iter().for_each(|job| job()))?;
+        Ok(Self(sender))
+    }
+
+    /// Runs `run` on the thread, and waits for it.
+    ///
+    /// # Errors
+    ///
+    /// If the thread has ended, which a job that panicked causes.
+    pub fn run<R: Send + 'static>(
+        &self,
+        run: impl FnOnce() -> R + Send + 'static,
+    ) -> io::Result<R> {
+        let (tell, told) = channel();
+        let job = move || {
+            // The other end waits for it.
+            let _ = tell.send(run());
+        };
+        let ended = || io::Error::other("a thread has ended");
+        self.0.send(Box::new(job)).map_err(|_| ended())?;
+        told.recv().map_err(|_| ended())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,6 +70,16 @@ mod tests {
     fn another_thread() {
         let own = thread::current().id();
         assert_ne!(on_new_thread(|| thread::current().id()).unwrap(), own);
+    }
+
+    #[test]
+    fn a_thread_that_stays() {
+        let stay = Stay::start().unwrap();
+        let ids = [0; 2].map(|_| stay.run(|| thread::current().id()).unwrap());
+        assert_eq!(ids[0], ids[1]);
+        assert_ne!(ids[0], thread::current().id());
+        assert!(stay.run(|| resume_unwind(Box::new(()))).is_err());
+        assert!(stay.run(|| ()).is_err());
     }
 
     #[test]

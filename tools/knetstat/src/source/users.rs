@@ -2,6 +2,7 @@
 
 //! The names of users.
 
+use crate::source::netns::at_home;
 use nix::errno::Errno;
 use nix::unistd::User;
 use std::io;
@@ -12,7 +13,8 @@ use std::io;
 ///
 /// If the lookup fails, for example because an LDAP server does not answer.
 pub fn id(name: &str) -> io::Result<Option<i128>> {
-    match User::from_name(name) {
+    let name = name.to_owned();
+    match at_home(move || User::from_name(&name))? {
         Ok(user) => Ok(user.map(|user| user.uid.as_raw().into())),
         // The file of users does not exist.
         Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
