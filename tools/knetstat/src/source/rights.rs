@@ -15,6 +15,11 @@ const CAP_NET_ADMIN: u32 = 12;
 mod ioctl {
     nix::ioctl_none!(ns_get_userns, 0xb7, 0x1);
     nix::ioctl_none!(ns_get_parent, 0xb7, 0x2);
+    nix::ioctl_read_bad!(
+        ns_get_owner_uid,
+        nix::request_code_none!(0xb7, 0x4),
+        libc::uid_t
+    );
 }
 
 /// Whether this process has CAP_NET_ADMIN over its network namespace; see [`is_net_admin_over`].
@@ -23,27 +28,47 @@ pub fn is_net_admin() -> bool {
 }
 
 /// Whether this process has CAP_NET_ADMIN over a network namespace: `ns_capable()` of the user
-/// namespace that owns it. `false` if this cannot be found out.
+/// namespace that owns it, as `cap_capable()` in `security/commoncap.c` decides. `false` if this cannot
+/// be found out.
 pub fn is_net_admin_over(net: &File) -> bool {
-    let capabilities = Process::myself().and_then(|process| process.status());
-    let has_capability = capabilities.is_ok_and(|status| (status.capeff >> CAP_NET_ADMIN) & 1 == 1);
-    has_capability && is_in_owner(net).unwrap_or(false)
+    let Ok(status) = Process::myself().and_then(|process| process.status()) else {
+        return false;
+    };
+    match right_over(net, status.euid) {
+        Ok(Right::Capability) => (status.capeff >> CAP_NET_ADMIN) & 1 == 1,
+        Ok(Right::All) => true,
+        Ok(Right::None) | Err(_) => false,
+    }
 }
 
-/// Whether this process is in the user namespace that owns a network namespace, or in an ancestor
-/// of it. Capabilities in any other user namespace do not count.
-fn is_in_owner(net: &File) -> io::Result<bool> {
+/// The rights over a namespace that follow from the user namespace that owns it.
+#[derive(Debug, PartialEq, Eq)]
+enum Right {
+    /// This process is in the owner, or in an ancestor of it, so its capabilities count.
+    Capability,
+    /// This user created the owner, or an ancestor of it, in the user namespace of this process, and so
+    /// has all capabilities there; see user_namespaces(7).
+    All,
+    /// Capabilities in any other user namespace do not count.
+    None,
+}
+
+/// The rights of a process of this effective user over a namespace.
+fn right_over(namespace: &File, euid: u32) -> io::Result<Right> {
     let own = inode(&File::open("/proc/self/ns/user")?)?;
-    let mut owner = owner_of(net)?;
+    let mut owner = owner_of(namespace)?;
     loop {
         if inode(&owner)? == own {
-            return Ok(true);
+            return Ok(Right::Capability);
         }
         // The kernel refuses a parent that this process may not see: an ancestor of its own.
-        owner = match parent_of(&owner) {
-            Ok(parent) => parent,
-            Err(_) => return Ok(false),
+        let Ok(parent) = parent_of(&owner) else {
+            return Ok(Right::None);
         };
+        if inode(&parent)? == own && creator_of(&owner)? == euid {
+            return Ok(Right::All);
+        }
+        owner = parent;
     }
 }
 
@@ -67,6 +92,14 @@ fn parent_of(namespace: &File) -> io::Result<File> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into())
 }
 
+/// The user who created a user namespace.
+fn creator_of(namespace: &File) -> io::Result<u32> {
+    let mut user = 0;
+    // SAFETY: `namespace` is open. The request writes a `uid_t` to its argument, which `user` is.
+    unsafe { ioctl::ns_get_owner_uid(namespace.as_raw_fd(), &mut user) }?;
+    Ok(user)
+}
+
 /// Whether the running kernel is older than this version.
 pub fn is_kernel_before(major: u32, minor: u32) -> bool {
     Version::current()
@@ -76,7 +109,8 @@ pub fn is_kernel_before(major: u32, minor: u32) -> bool {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use std::process::Command;
+    use std::io::Read;
+    use std::process::{Command, Stdio};
 
     /// Runs an ignored test of this program by unshare(1). Returns whether it has passed. `None` if
     /// user namespaces are not allowed.
@@ -116,6 +150,29 @@ pub mod tests {
             unshared("-rn", "source::rights::tests::in_an_owner"),
             Some(false)
         );
+    }
+
+    /// The owner of a child user namespace needs no capability, and another user does.
+    #[test]
+    fn owners_of_user_namespaces() {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["-rn", "sh", "-c", "echo; exec cat"]);
+        unshare.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = unshare.spawn().unwrap();
+        let mut line = [0];
+        let is_allowed = child.stdout.as_mut().unwrap().read_exact(&mut line);
+        if is_allowed.is_err() {
+            child.wait().unwrap();
+            return eprintln!("skipped: unshare -rn fails");
+        }
+        let net = File::open(format!("/proc/{}/ns/net", child.id())).unwrap();
+        let euid = nix::unistd::geteuid().as_raw();
+        assert_eq!(right_over(&net, euid).unwrap(), Right::All);
+        assert_eq!(right_over(&net, euid + 1).unwrap(), Right::Capability);
+        let own = File::open("/proc/self/ns/net").unwrap();
+        assert_ne!(right_over(&own, euid).unwrap(), Right::All);
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 
     #[test]
