@@ -15,6 +15,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+mod ioctl {
+    nix::ioctl_none!(ns_get_nstype, 0xb7, 0x3);
+}
+
 /// The directory of the names that ip-netns(8) gives.
 const NAMES: &str = "/run/netns";
 
@@ -174,7 +178,13 @@ pub fn open(path: &Path) -> io::Result<File> {
     if found.dev() != device()? {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
-    File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
+    let opened = File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))?;
+    // SAFETY: `opened` is open, and the request has no argument.
+    let kind = unsafe { ioctl::ns_get_nstype(opened.as_raw_fd()) }?;
+    match kind == CloneFlags::CLONE_NEWNET.bits() {
+        true => Ok(opened),
+        false => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+    }
 }
 
 /// The device of the file system of namespaces.
@@ -232,7 +242,9 @@ mod tests {
         mkfifo(&pipe, Mode::S_IRWXU).unwrap();
         let opened = open(&pipe);
         fs::remove_file(&pipe).unwrap();
-        for refused in [opened, open(Path::new("/dev/null")), open(Path::new("/"))] {
+        let paths = ["/dev/null", "/", "/proc/self/ns/uts", "/proc/self/ns/user"];
+        let refused = paths.iter().map(|path| open(Path::new(path)));
+        for refused in refused.chain([opened]) {
             let code = refused.map_err(|err| err.raw_os_error());
             assert_eq!(code.err(), Some(Some(libc::EINVAL)));
         }
