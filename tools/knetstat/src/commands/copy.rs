@@ -43,7 +43,7 @@ pub fn run(query: &Query, out: &mut impl Write) -> Result<()> {
                 print(opened, out)?;
             }
             (Ok(_), None) => hidden += 1,
-            (Err(_), _) => outcome.closed += 1,
+            (Err(err), _) => outcome.count_closed(&err),
         }
     }
     if owners.unseen.is_any() || hidden + outcome.closed > 0 {

@@ -16,7 +16,7 @@ use crate::source::process::{Detail, Owner, Owners};
 use crate::source::search::search;
 use anyhow::{ensure, Result};
 use std::collections::HashSet;
-use std::io::BufRead;
+use std::io::{self, BufRead};
 use std::rc::Rc;
 
 /// The selection of rows by files, states and a filter, and a cache that reads share.
@@ -53,6 +53,8 @@ pub struct Outcome {
     pub files: usize,
     /// The number of network namespaces that could not be read.
     pub closed: usize,
+    /// The number of the error for one of them, unless the right to enter one is missing.
+    pub obstacle: Option<i32>,
     /// Whether there may be network namespaces that were not found.
     pub may_lack_netns: bool,
     /// The number of lines that could not be parsed.
@@ -72,6 +74,16 @@ impl Outcome {
             _ if self.unparsed > 0 => Some("some rows could not be parsed"),
             _ => None,
         }
+    }
+
+    /// Counts a network namespace that could not be read.
+    pub fn count_closed(&mut self, err: &io::Error) {
+        let code = err.raw_os_error().unwrap_or(libc::EACCES);
+        self.obstacle = match (self.closed, self.obstacle) {
+            (0, _) | (_, Some(_)) if code != libc::EPERM => Some(code),
+            _ => None,
+        };
+        self.closed += 1;
     }
 
     /// Whether each socket that was asked for was read, parsed and decided.
@@ -252,11 +264,13 @@ impl Query {
         if self.all_netns {
             outcome.may_lack_netns = owners.is_some_and(|owners| owners.unseen.is_any());
             for netns in namespaces.iter().skip(1) {
-                let is_read = self.read_other(netns, needle, &reads, &mut outcome, &mut pass)?;
-                closed.extend((!is_read).then_some(netns));
+                let refused = self.read_other(netns, needle, &reads, &mut outcome, &mut pass)?;
+                if let Some(err) = refused {
+                    outcome.count_closed(&err);
+                    closed.push(netns);
+                }
             }
         }
-        outcome.closed = closed.len();
         for netns in closed {
             take(Entry::Closed { netns })?;
         }
@@ -277,8 +291,8 @@ impl Query {
         OwnersDuringRead::new(owners, &self.ownerless, files)
     }
 
-    /// Passes each line of the files in another network namespace to `pass`. Returns whether all of
-    /// them could be read.
+    /// Passes each line of the files in another network namespace to `pass`. Returns the error if one of
+    /// them could not be opened.
     fn read_other<'n>(
         &self,
         netns: &'n Rc<Netns>,
@@ -286,10 +300,11 @@ impl Query {
         reads: &Reads,
         outcome: &mut Outcome,
         pass: &mut impl FnMut((File, Option<&'n Rc<Netns>>), &[u8], &mut Outcome) -> Result<()>,
-    ) -> Result<bool> {
+    ) -> Result<Option<io::Error>> {
         for file in self.all_files() {
-            let Ok(opened) = netns.open(file) else {
-                return Ok(false);
+            let opened = match netns.open(file) {
+                Ok(opened) => opened,
+                Err(err) => return Ok(Some(err)),
             };
             // A namespace that is gone has no sockets.
             if let Some(opened) = opened {
@@ -298,7 +313,7 @@ impl Query {
                 })?;
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// Passes each line of a copy of the files to `take`. `show` gets the rows of all files, even of
@@ -458,6 +473,24 @@ impl Query {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A note names the missing right if this is the reason for any of them.
+    #[test]
+    fn obstacles() {
+        for (codes, expected) in [
+            (&[libc::EPERM][..], None),
+            (&[libc::EIO], Some(libc::EIO)),
+            (&[libc::EIO, libc::EACCES], Some(libc::EACCES)),
+            (&[libc::EIO, libc::EPERM, libc::EIO], None),
+        ] {
+            let mut outcome = Outcome::default();
+            for code in codes {
+                outcome.count_closed(&io::Error::from_raw_os_error(*code));
+            }
+            assert_eq!((outcome.closed, outcome.obstacle), (codes.len(), expected));
+        }
+    }
+
     use crate::model::row::tests::TCP as TCP_FILE;
     use crate::model::truth::Reason;
     use crate::source::files::{Family, Netid};

@@ -14,10 +14,15 @@ use crate::print::streams::say;
 use crate::source::files::Netid;
 use crate::source::process::{Owners, Unseen};
 use std::fmt::Write;
+use std::io;
 
-/// The note that network namespaces could not be read.
-fn closed_note(count: usize) -> String {
+/// The note that network namespaces could not be read. `obstacle` is that of [`Outcome`].
+fn closed_note(count: usize, obstacle: Option<i32>) -> String {
     let namespaces = counted(count, "network namespace", "network namespaces");
+    if let Some(code) = obstacle {
+        let err = io::Error::from_raw_os_error(code);
+        return format!("cannot read {namespaces}: {err}");
+    }
     let them = if count == 1 { "it" } else { "them" };
     format!("cannot read {namespaces}: entering {them} needs CAP_SYS_ADMIN; run as root")
 }
@@ -26,6 +31,7 @@ fn closed_note(count: usize) -> String {
 #[derive(Debug, Default)]
 pub struct Gaps {
     closed: usize,
+    obstacle: Option<i32>,
     unparsed: usize,
 }
 
@@ -33,6 +39,7 @@ impl Gaps {
     pub fn of(outcome: &Outcome) -> Self {
         Self {
             closed: outcome.closed,
+            obstacle: outcome.obstacle,
             unparsed: outcome.unparsed,
         }
     }
@@ -42,7 +49,8 @@ impl Gaps {
         let before = std::mem::replace(self, Self::of(outcome));
         let unparsed =
             (self.unparsed > before.unparsed).then(|| unparsed_note(self.unparsed, LEFT_OUT));
-        let closed = (self.closed > before.closed).then(|| closed_note(self.closed));
+        let is_more_closed = self.closed > before.closed;
+        let closed = is_more_closed.then(|| closed_note(self.closed, self.obstacle));
         unparsed.into_iter().chain(closed).collect()
     }
 }
@@ -257,7 +265,7 @@ impl<'a> Notes<'a> {
             say(unparsed_note(unparsed, self.fate));
         }
         if self.outcome.closed > 0 {
-            say(closed_note(self.outcome.closed));
+            say(closed_note(self.outcome.closed, self.outcome.obstacle));
         }
         let undecided = &self.outcome.undecided;
         if undecided.sockets > 0 {
@@ -284,7 +292,9 @@ impl<'a> Notes<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{bound_note, owners_note, undecided_note, unparsed_note, unreachable_note, Gaps};
+    use super::{
+        bound_note, closed_note, owners_note, undecided_note, unparsed_note, unreachable_note, Gaps,
+    };
     use crate::model::filter::Filter;
     use crate::model::query::{Outcome, Query};
     use crate::model::states::States;
@@ -547,6 +557,18 @@ mod tests {
                 assert!(note.starts_with(expected), "{notes:?}");
             }
         }
+    }
+
+    #[test]
+    fn namespaces_that_cannot_be_read() {
+        assert_eq!(
+            closed_note(2, None),
+            "cannot read 2 network namespaces: entering them needs CAP_SYS_ADMIN; run as root"
+        );
+        assert_eq!(
+            closed_note(1, Some(13)),
+            "cannot read 1 network namespace: Permission denied (os error 13)"
+        );
     }
 
     #[test]
