@@ -11,6 +11,7 @@
 use crate::source::cgroup::{Cgroup, Container};
 use crate::source::files::{linked_netns, File};
 use crate::source::netns;
+use crate::source::proc_mount;
 use crate::source::thread::on_new_thread;
 use elsa::FrozenMap;
 use nix::sched::{setns, CloneFlags};
@@ -48,6 +49,8 @@ pub struct Netns {
     members: Vec<String>,
     /// The files that keep it. Each of them may go before the namespace does.
     kept_by: Vec<PathBuf>,
+    /// The processes that see a mount of it.
+    mounted_for: Vec<i32>,
     /// The control groups of the processes in it, each once.
     pub cgroups: Vec<Rc<Cgroup>>,
     /// Whether all processes in it are known.
@@ -139,6 +142,23 @@ impl Netns {
     ///
     /// If the namespace must be entered, and this process may not. If the file cannot be opened.
     pub fn open(&self, file: File) -> io::Result<Option<fs::File>> {
+        match self.open_here(file)? {
+            Opened::File(opened) => Ok(Some(opened)),
+            Opened::NoFile => Ok(None),
+            // A process that was forked meanwhile may be in it, or have it open. The module may have
+            // been loaded again, so that its files have other inodes.
+            Opened::Gone => match find_again(self.ino, self.file) {
+                Some(found) => match found.open_here(file)? {
+                    Opened::File(opened) => Ok(Some(opened)),
+                    Opened::NoFile | Opened::Gone => Ok(None),
+                },
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// Opens a file of the module by the members and the files that are known.
+    fn open_here(&self, file: File) -> io::Result<Opened> {
         // The error of a member that is still there, if no other one helps.
         let mut denied = None;
         for member in &self.members {
@@ -152,20 +172,30 @@ impl Netns {
             };
             // The process may have ended, and another one may have its ID now.
             if inode(&net.join(FILE.name())) == self.file {
-                return Ok(opened);
+                return Ok(opened.map_or(Opened::NoFile, Opened::File));
             }
         }
         let entered = match self.kept_by.is_empty() {
             true => None,
-            false => {
-                let opened = self.within(|| fs::File::open(of_this_thread(file)));
-                found(opened.and_then(|opened| opened))?
-            }
+            false => found(self.within(|| fs::File::open(of_this_thread(file))))?,
         };
-        match denied {
-            Some(err) if entered.is_none() => Err(err),
-            _ => Ok(entered),
+        match (entered, denied) {
+            (Some(opened), _) => Ok(found(opened)?.map_or(Opened::NoFile, Opened::File)),
+            (None, Some(err)) => Err(err),
+            (None, None) if self.is_mounted() => Err(io::Error::from_raw_os_error(libc::EACCES)),
+            (None, None) => Ok(Opened::Gone),
         }
+    }
+
+    /// Whether a mount of it still exists, although no path leads to it: something else is mounted over
+    /// it.
+    fn is_mounted(&self) -> bool {
+        let is_it = |pid: &i32| {
+            let text = fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+            let mut found = mounts_in(&text).map(|(ino, _)| ino);
+            found.any(|ino| Some(ino) == self.ino)
+        };
+        self.mounted_for.iter().any(is_it)
     }
 
     /// Runs `run` on a thread that has entered this namespace. No process enters it.
@@ -218,8 +248,54 @@ impl Netns {
     }
 }
 
+/// The result of an attempt to open a file of the module in a namespace.
+enum Opened {
+    File(fs::File),
+    /// The namespace exists, and the kernel has no such file.
+    NoFile,
+    /// Nothing that kept the namespace exists any more.
+    Gone,
+}
+
+/// The namespaces in `/proc/PID/mountinfo`, by inode, with their mount points.
+fn mounts_in(text: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    text.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let root = fields.nth(3).and_then(|root| str::from_utf8(root).ok());
+        root.and_then(linked_netns).zip(fields.next())
+    })
+}
+
+/// Looks again for a namespace: a process or thread in it, a mount or an open descriptor. `file` is the
+/// inode of the module's file in it. `None` if there are none.
+fn find_again(ino: Option<u64>, file: Option<u64>) -> Option<Netns> {
+    ino.or(file)?;
+    let proc = proc_mount::open().ok()?;
+    let mut search = Search::default();
+    for pid in netns::entries("/proc").filter_map(|name| name.parse().ok()) {
+        search.mounts(&proc, pid);
+        for tid in netns::entries(&format!("/proc/{pid}/task")) {
+            let directory = format!("{pid}/task/{tid}");
+            search.member(&proc, &directory, None, None);
+            for fd in netns::entries(&format!("/proc/{directory}/fd")) {
+                let path = PathBuf::from(format!("/proc/{directory}/fd/{fd}"));
+                let target = fs::read_link(&path).unwrap_or_default();
+                if let Some(found) = target.to_str().and_then(linked_netns) {
+                    search.kept(found, path);
+                }
+            }
+        }
+    }
+    let mut found = search.end(false).into_iter();
+    let found = found.find(|netns| match ino {
+        Some(_) => netns.ino == ino,
+        None => netns.file == file,
+    });
+    Rc::into_inner(found?)
+}
+
 /// A file, or `None` if it does not exist any more.
-fn found(opened: io::Result<fs::File>) -> io::Result<Option<fs::File>> {
+fn found<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
     match opened {
         Ok(file) => Ok(Some(file)),
         Err(err) if is_gone(&err) => Ok(None),
@@ -254,6 +330,8 @@ pub struct Search {
     by_file: HashMap<u64, usize>,
     /// Files that keep a namespace, with its inode.
     keepers: Vec<(u64, PathBuf)>,
+    /// Processes that see a mount of a namespace, with its inode.
+    mounted_for: Vec<(u64, i32)>,
     /// The mount namespaces that were looked into, each with the root of a process in it.
     mounts: HashSet<(Vec<u8>, u64, u64)>,
     /// Whether the namespace of a process could not be found out, as with the mount option hidepid=1
@@ -340,15 +418,11 @@ impl Search {
             return;
         };
         self.mounts.insert(key);
-        for line in text.split(|byte| *byte == b'\n') {
-            let mut fields = line.split(|byte| *byte == b' ');
-            let root = fields.nth(3).and_then(|root| str::from_utf8(root).ok());
-            let Some((ino, point)) = root.and_then(linked_netns).zip(fields.next()) else {
-                continue;
-            };
+        for (ino, point) in mounts_in(&text) {
             let mut path = format!("/proc/{pid}/root").into_bytes();
             path.extend(unescaped(point));
             self.kept(ino, OsString::from_vec(path).into());
+            self.mounted_for.push((ino, pid));
         }
     }
 
@@ -371,6 +445,11 @@ impl Search {
             let netns = &mut self.found[at];
             netns.kept_by.push(path);
             netns.names.extend(name);
+        }
+        for (ino, pid) in std::mem::take(&mut self.mounted_for) {
+            if let Some(at) = by_ino.get(&ino) {
+                self.found[*at].mounted_for.push(pid);
+            }
         }
         let mut found = self.found;
         let is_whole = is_whole && !self.is_partial;
@@ -535,6 +614,33 @@ pub mod tests {
         }
         let err = with(&[denied]).open(FILE).unwrap_err();
         assert_eq!(err.raw_os_error(), Some(libc::ENAMETOOLONG));
+    }
+
+    /// A namespace is found by what came after the scan, and by its inode after the module was loaded
+    /// again.
+    #[test]
+    fn namespaces_that_are_found_again() {
+        // Without the module, only the descriptor shows it.
+        let kept = fs::File::open("/proc/self/ns/net").unwrap();
+        let ino = Some(kept.metadata().unwrap().ino());
+        let found = find_again(ino, Some(0)).unwrap();
+        assert_eq!(found.ino, ino);
+        assert!(!found.members.is_empty() || !found.kept_by.is_empty());
+        assert!(found.handle().is_ok());
+        assert!(find_again(Some(1), None).is_none());
+        let gone = Netns {
+            ino: Some(1),
+            kept_by: vec!["/proc/self/fd/9999".into()],
+            ..Netns::default()
+        };
+        assert!(gone.open(FILE).unwrap().is_none());
+    }
+
+    #[test]
+    fn mounts_of_namespaces() {
+        let text = b"1 2 0:3 / / rw - ext4 x rw\n7 1 0:4 net:[5] /a\\040b rw - nsfs nsfs rw\n";
+        let found: Vec<_> = mounts_in(text).collect();
+        assert_eq!(found, [(5, &br"/a\040b"[..])]);
     }
 
     #[test]

@@ -223,7 +223,7 @@ pub fn path_of(name: &str) -> PathBuf {
 }
 
 /// The names in a directory. There are none if it cannot be read.
-fn entries(directory: &str) -> impl Iterator<Item = String> {
+pub fn entries(directory: &str) -> impl Iterator<Item = String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
