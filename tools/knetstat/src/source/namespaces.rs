@@ -401,29 +401,31 @@ impl Search {
         self.keepers.push((ino, path));
     }
 
-    /// Adds the namespaces that are mounted where a process sees them.
-    pub fn mounts(&mut self, proc: &OwnedFd, pid: i32) {
-        let Ok(link) = readlinkat(proc, format!("{pid}/ns/mnt"), Vec::new()) else {
-            return;
+    /// Adds the namespaces that are mounted where a process sees them. Returns whether the mounts could be
+    /// examined.
+    pub fn mounts(&mut self, proc: &OwnedFd, pid: i32) -> bool {
+        let link = match readlinkat(proc, format!("{pid}/ns/mnt"), Vec::new()) {
+            Ok(link) => link,
+            Err(err) => return is_gone(&err.into()),
         };
-        // A process sees only the mounts below its root.
-        let Ok(root) = statat(proc, format!("{pid}/root"), AtFlags::empty()) else {
-            return;
-        };
-        let key = (link.into_bytes(), root.st_dev, root.st_ino);
-        if self.mounts.contains(&key) {
-            return;
+        // A process sees only the mounts below its root. A root that cannot be examined may be any.
+        let root = statat(proc, format!("{pid}/root"), AtFlags::empty()).ok();
+        let key = root.map(|root| (link.into_bytes(), root.st_dev, root.st_ino));
+        if key.as_ref().is_some_and(|key| self.mounts.contains(key)) {
+            return true;
         }
-        let Ok(text) = fs::read(format!("/proc/{pid}/mountinfo")) else {
-            return;
+        let text = match fs::read(format!("/proc/{pid}/mountinfo")) {
+            Ok(text) => text,
+            Err(err) => return is_gone(&err),
         };
-        self.mounts.insert(key);
+        self.mounts.extend(key);
         for (ino, point) in mounts_in(&text) {
             let mut path = format!("/proc/{pid}/root").into_bytes();
             path.extend(unescaped(point));
             self.kept(ino, OsString::from_vec(path).into());
             self.mounted_for.push((ino, pid));
         }
+        true
     }
 
     /// The namespaces: that of this process first, then those with names. `is_whole` says whether
@@ -641,6 +643,28 @@ pub mod tests {
         let text = b"1 2 0:3 / / rw - ext4 x rw\n7 1 0:4 net:[5] /a\\040b rw - nsfs nsfs rw\n";
         let found: Vec<_> = mounts_in(text).collect();
         assert_eq!(found, [(5, &br"/a\040b"[..])]);
+    }
+
+    /// The mounts of a process are those in its table, also without its root directory.
+    #[test]
+    fn mounts_without_a_root() {
+        let directory =
+            std::env::temp_dir().join(format!("knetstat-mounts-{}", std::process::id()));
+        let process = directory.join("self/ns");
+        fs::create_dir_all(&process).unwrap();
+        std::os::unix::fs::symlink("mnt:[1]", process.join("mnt")).unwrap();
+        let proc = proc_mount::open_directory(rustix::fs::CWD, &directory).unwrap();
+        let pid = i32::try_from(std::process::id()).unwrap();
+        fs::rename(directory.join("self"), directory.join(pid.to_string())).unwrap();
+        let mut search = Search::default();
+        // Neither the first nor the second read is left out.
+        for _ in 0..2 {
+            assert!(search.mounts(&proc, pid));
+            assert!(search.mounts.is_empty());
+        }
+        let text = fs::read("/proc/self/mountinfo").unwrap();
+        assert_eq!(search.keepers.len(), 2 * mounts_in(&text).count());
+        fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

@@ -149,9 +149,13 @@ impl<'a> Scan<'a> {
             names: None,
             cgroup: self.cgroup(pid),
         };
-        self.places(&process);
+        let are_mounts_seen = self.places(&process);
         let is_seen = match self.table(&mut process, pid) {
-            Ok((main, _)) => !self.has_threads(pid) || self.threads(&mut process, Some(main)),
+            Ok((main, _)) => {
+                let has_threads = self.has_threads(pid);
+                let are_threads_seen = !has_threads || self.threads(&mut process, Some(main));
+                are_threads_seen && are_mounts_seen
+            }
             Err(_) => match denied(pid, self.unseen.sight.is_own_namespace) {
                 Denied::Nothing => true,
                 Denied::Threads => self.threads(&mut process, None),
@@ -190,10 +194,10 @@ impl<'a> Scan<'a> {
     }
 
     /// Adds the network namespaces of a process and of its threads, and those that are mounted where
-    /// it sees them.
-    fn places(&mut self, process: &ExaminedProcess) {
+    /// it sees them. Returns whether the mounts could be examined.
+    fn places(&mut self, process: &ExaminedProcess) -> bool {
         let Some(mut search) = self.namespaces.take() else {
-            return;
+            return true;
         };
         let (pid, cgroup) = (process.pid, process.cgroup.as_ref());
         let main = search.member(self.proc, &pid.to_string(), None, cgroup);
@@ -202,8 +206,9 @@ impl<'a> Scan<'a> {
                 search.member(self.proc, &format!("{pid}/task/{tid}"), main, cgroup);
             }
         }
-        search.mounts(self.proc, pid);
+        let are_seen = search.mounts(self.proc, pid);
         self.namespaces = Some(search);
+        are_seen
     }
 
     /// Adds the sockets in the table of a thread. Returns the table with the number of descriptors.
