@@ -136,7 +136,8 @@ impl<'o, R: Rescan> OwnersDuringRead<'o, R> {
             .sockets(&|ino| self.owners.of(Some(ino)).is_empty())?;
         let owners = self.lookups.owners()?;
         let after = self.lookups.sockets(&|ino| before.contains(&ino))?;
-        // A process that came meanwhile may have got a socket from one that was not examined in time.
+        // A process that came meanwhile may have got a socket from one that was not examined in
+        // time.
         let is_ownerless = |ino: &u64| {
             owners.is_settled && owners.of(Some(*ino)).is_empty() && !owners.may_lack(Some(*ino))
         };

@@ -10,9 +10,9 @@ use crate::source::text::word;
 use std::fmt;
 use std::rc::Rc;
 
-/// The container of a socket, or the unit of systemd: that of the processes that have the socket open,
-/// if they agree. A container comes before a unit. If no process is known, it is that of all processes
-/// in the network namespace, if they agree.
+/// The container of a socket, or the unit of systemd: that of the processes that have the socket
+/// open, if they agree. A container comes before a unit. If no process is known, it is that of all
+/// processes in the network namespace, if they agree.
 pub fn container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Option<Place<'a>> {
     let cgroup = container_cgroup(row, owners).ok()?;
     Place::of(cgroup)
@@ -53,8 +53,8 @@ fn group_of_container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<C
     }
 }
 
-/// The control group of a socket: that of the processes that have it open. If no process is known, it
-/// is that of all processes in the network namespace. Those of a container may be in several.
+/// The control group of a socket: that of the processes that have it open. If no process is known,
+/// it is that of all processes in the network namespace. Those of a container may be in several.
 ///
 /// # Errors
 ///
@@ -68,8 +68,8 @@ pub fn cgroup<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<Cgroup>, 
     is_only.then_some(found).ok_or(Reason::Shared)
 }
 
-/// The control group of the owners that count, if they are all the `same`: those in a container or, if
-/// there are none, those in a unit. Processes may inherit a socket, for example from systemd.
+/// The control group of the owners that count, if they are all the `same`: those in a container or,
+/// if there are none, those in a unit. Processes may inherit a socket, for example from systemd.
 fn of_owners(
     owners: &[Owner],
     same: impl Fn(&Cgroup, &Cgroup) -> bool,

@@ -291,8 +291,8 @@ impl Query {
         OwnersDuringRead::new(owners, &self.ownerless, files)
     }
 
-    /// Passes each line of the files in another network namespace to `pass`. Returns the error if one of
-    /// them could not be opened.
+    /// Passes each line of the files in another network namespace to `pass`. Returns the error if
+    /// one of them could not be opened.
     fn read_other<'n>(
         &self,
         netns: &'n Rc<Netns>,

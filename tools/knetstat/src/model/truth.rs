@@ -21,14 +21,15 @@ pub enum Reason {
     Owners,
     /// Only a copy of the files has the socket as it was, and a copy contains no processes.
     Closed,
-    /// The processes that have the socket open differ. Or none is known to have it open, and those in
-    /// its network namespace differ.
+    /// The processes that have the socket open differ. Or none is known to have it open, and those
+    /// in its network namespace differ.
     Shared,
     /// The host name of the container is not known.
     Hostname,
     /// This process may not see the inode of the network namespace.
     Netns,
-    /// The cgroup namespace of this process hides the beginning of the path that may name a container.
+    /// The cgroup namespace of this process hides the beginning of the path that may name a
+    /// container.
     CgroupNamespace,
 }
 

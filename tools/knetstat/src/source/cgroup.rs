@@ -151,8 +151,8 @@ impl Cgroup {
         group.with_root(is_in_initial_namespace())
     }
 
-    /// This control group, if the root of its path is that of the machine or, otherwise, of a cgroup
-    /// namespace. Paths outside of the latter begin with `/..`; see cgroup_namespaces(7).
+    /// This control group, if the root of its path is that of the machine or, otherwise, of a
+    /// cgroup namespace. Paths outside of the latter begin with `/..`; see cgroup_namespaces(7).
     fn with_root(mut self, is_of_machine: bool) -> Self {
         let is_named = self
             .container

@@ -145,8 +145,8 @@ impl Netns {
         match self.open_here(file)? {
             Opened::File(opened) => Ok(Some(opened)),
             Opened::NoFile => Ok(None),
-            // A process that was forked meanwhile may be in it, or have it open. The module may have
-            // been loaded again, so that its files have other inodes.
+            // A process that was forked meanwhile may be in it, or have it open. The module may
+            // have been loaded again, so that its files have other inodes.
             Opened::Gone => match find_again(self.ino, self.file) {
                 Some(found) => match found.open_here(file)? {
                     Opened::File(opened) => Ok(Some(opened)),
@@ -187,8 +187,8 @@ impl Netns {
         }
     }
 
-    /// Whether a mount of it still exists, although no path leads to it: something else is mounted over
-    /// it.
+    /// Whether a mount of it still exists, although no path leads to it: something else is mounted
+    /// over it.
     fn is_mounted(&self) -> bool {
         let is_it = |pid: &i32| {
             let text = fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
@@ -266,8 +266,8 @@ fn mounts_in(text: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     })
 }
 
-/// Looks again for a namespace: a process or thread in it, a mount or an open descriptor. `file` is the
-/// inode of the module's file in it. `None` if there are none.
+/// Looks again for a namespace: a process or thread in it, a mount or an open descriptor. `file` is
+/// the inode of the module's file in it. `None` if there are none.
 fn find_again(ino: Option<u64>, file: Option<u64>) -> Option<Netns> {
     ino.or(file)?;
     let proc = proc_mount::open().ok()?;
@@ -401,8 +401,8 @@ impl Search {
         self.keepers.push((ino, path));
     }
 
-    /// Adds the namespaces that are mounted where a process sees them. Returns whether the mounts could be
-    /// examined.
+    /// Adds the namespaces that are mounted where a process sees them. Returns whether the mounts
+    /// could be examined.
     pub fn mounts(&mut self, proc: &OwnedFd, pid: i32) -> bool {
         let link = match readlinkat(proc, format!("{pid}/ns/mnt"), Vec::new()) {
             Ok(link) => link,
@@ -618,8 +618,8 @@ pub mod tests {
         assert_eq!(err.raw_os_error(), Some(libc::ENAMETOOLONG));
     }
 
-    /// A namespace is found by what came after the scan, and by its inode after the module was loaded
-    /// again.
+    /// A namespace is found by what came after the scan, and by its inode after the module was
+    /// loaded again.
     #[test]
     fn namespaces_that_are_found_again() {
         // Without the module, only the descriptor shows it.

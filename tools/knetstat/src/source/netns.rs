@@ -25,9 +25,9 @@ const NAMES: &str = "/run/netns";
 /// The thread that has not entered another network namespace, if this process has.
 static HOME: OnceLock<io::Result<Stay>> = OnceLock::new();
 
-/// Runs `run` in the network namespace in which this process was started. Names of hosts and users may
-/// be looked up over the network: the answers must not depend on who controls the namespace that is
-/// examined.
+/// Runs `run` in the network namespace in which this process was started. Names of hosts and users
+/// may be looked up over the network: the answers must not depend on who controls the namespace
+/// that is examined.
 ///
 /// # Errors
 ///

@@ -28,8 +28,8 @@ pub fn is_net_admin() -> bool {
 }
 
 /// Whether this process has CAP_NET_ADMIN over a network namespace: `ns_capable()` of the user
-/// namespace that owns it, as `cap_capable()` in `security/commoncap.c` decides. `false` if this cannot
-/// be found out.
+/// namespace that owns it, as `cap_capable()` in `security/commoncap.c` decides. `false` if this
+/// cannot be found out.
 pub fn is_net_admin_over(net: &File) -> bool {
     let Ok(status) = Process::myself().and_then(|process| process.status()) else {
         return false;
@@ -46,8 +46,8 @@ pub fn is_net_admin_over(net: &File) -> bool {
 enum Right {
     /// This process is in the owner, or in an ancestor of it, so its capabilities count.
     Capability,
-    /// This user created the owner, or an ancestor of it, in the user namespace of this process, and so
-    /// has all capabilities there; see user_namespaces(7).
+    /// This user created the owner, or an ancestor of it, in the user namespace of this process,
+    /// and so has all capabilities there; see user_namespaces(7).
     All,
     /// Capabilities in any other user namespace do not count.
     None,

@@ -2,8 +2,8 @@
 
 //! The sockets that an io_uring holds: its registered files, as `/proc/PID/fdinfo/FD` lists them.
 //!
-//! A process may register a socket and close its descriptor, or accept a connection without one. The
-//! socket is then open, but `/proc/PID/fd` lists only the ring.
+//! A process may register a socket and close its descriptor, or accept a connection without one.
+//! The socket is then open, but `/proc/PID/fd` lists only the ring.
 //!
 //! C source: `io_uring/fdinfo.c`.
 

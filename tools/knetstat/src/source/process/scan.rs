@@ -179,8 +179,8 @@ impl<'a> Scan<'a> {
         Some(Rc::clone(group))
     }
 
-    /// The path of the control group of a process. A main thread that has ended stays in the group in
-    /// which it ended, although the process may be moved.
+    /// The path of the control group of a process. A main thread that has ended stays in the group
+    /// in which it ended, although the process may be moved.
     fn cgroup_path(&self, pid: i32) -> Option<Box<str>> {
         if self.has_threads(pid) && has_main_thread_ended(pid) {
             let others = self.tids(pid).unwrap_or_default().into_iter();
@@ -284,7 +284,8 @@ impl<'a> Scan<'a> {
         Ok(count)
     }
 
-    /// The owner of the sockets in the table of a thread, unless it is `known` from an earlier socket.
+    /// The owner of the sockets in the table of a thread, unless it is `known` from an earlier
+    /// socket.
     ///
     /// # Errors
     ///
@@ -452,8 +453,8 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The inodes of the sockets that an io_uring holds, which a thread has open as this descriptor. `None`
-/// if the kernel does not show them.
+/// The inodes of the sockets that an io_uring holds, which a thread has open as this descriptor.
+/// `None` if the kernel does not show them.
 ///
 /// # Errors
 ///

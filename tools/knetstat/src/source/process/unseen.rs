@@ -24,8 +24,8 @@ const INITIAL_USER_NAMESPACE: u64 = 0xefff_fffd;
 /// `CAP_SYS_PTRACE`.
 const SYS_PTRACE: u64 = 1 << 19;
 
-/// The capabilities that list the descriptors of other users, either of them: `CAP_DAC_OVERRIDE` and
-/// `CAP_DAC_READ_SEARCH`.
+/// The capabilities that list the descriptors of other users, either of them: `CAP_DAC_OVERRIDE`
+/// and `CAP_DAC_READ_SEARCH`.
 const READ_SEARCH: u64 = 1 << 1 | 1 << 2;
 
 /// An advice of madvise(2), from `include/uapi/asm-generic/mman-common.h`.
@@ -107,7 +107,8 @@ impl Sight {
             is_initial_user: is_initial("user", INITIAL_USER_NAMESPACE)?,
             hidepid: None,
         };
-        // A security module may refuse what the capability permits, and procfs then hides the process.
+        // A security module may refuse what the capability permits, and procfs then hides the
+        // process.
         let sees_all = sight.is_initial_user && status.capeff & SYS_PTRACE != 0 && has_init(&proc);
         if !sees_all {
             // If the options cannot be read, processes may be hidden.
@@ -353,8 +354,8 @@ mod tests {
         assert!(elsewhere.hidden_by("rw,hidepid=2", &of_root).is_some());
     }
 
-    /// A directory that is not of procfs hides a process. One that does not exist is that of a process
-    /// that has ended.
+    /// A directory that is not of procfs hides a process. One that does not exist is that of a
+    /// process that has ended.
     #[test]
     fn directories_that_hide_a_process() {
         for (directory, expected) in [("/proc/self", false), ("/proc/none", false), ("/sys", true)]
