@@ -64,6 +64,7 @@ fn main() -> Result<ExitCode> {
     }
 
     keep_memory();
+    wait_for_random_numbers();
 
     let mut cases = Vec::new();
     cases.extend(one_to_one::cases());
@@ -105,4 +106,12 @@ fn keep_memory() {
         libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
         libc::mallopt(libc::M_TOP_PAD, 4 << 20);
     }
+}
+
+/// Waits until the kernel has random numbers. In a static program, `rand` waits by poll(2). Only
+/// getrandom(2) makes the kernel gather what it needs, if it has no other source.
+fn wait_for_random_numbers() {
+    let mut byte = 0_u8;
+    // SAFETY: `byte` has room for one byte.
+    unsafe { libc::getrandom((&raw mut byte).cast(), 1, 0) };
 }
