@@ -96,7 +96,7 @@ fn all_indicators() {
     let mut found = BTreeSet::new();
     for state in STATES {
         for problems in 0..8 {
-            let has = |problem: u32| problems >> problem & 1 == 1;
+            let has = |problem: u32| (problems >> problem) & 1 == 1;
             let window = |is_closed| if is_closed { 0 } else { 65535 };
             let flow = Flow {
                 snd_wnd: window(has(0)),

@@ -113,16 +113,13 @@ mod tests {
     /// A shell starts the background commands of a script with SIGINT ignored.
     #[test]
     fn ignored_from_the_start() {
-        for (trap, test) in [("-", "seen"), ("''", "not_seen")] {
-            let line = format!("trap {trap} INT; exec \"$0\" --exact --ignored \"$1\"");
-            let mut shell = Command::new("sh");
-            shell
-                .args(["-c", &line])
-                .arg(std::env::current_exe().unwrap());
-            let status = shell
-                .arg(format!("source::interrupt::tests::{test}"))
-                .status();
-            assert!(status.unwrap().success(), "{test}");
+        for (disposition, test) in [("default", "seen"), ("ignore", "not_seen")] {
+            let mut env = Command::new("env");
+            env.arg(format!("--{disposition}-signal=INT"))
+                .arg(std::env::current_exe().unwrap())
+                .args(["--exact", "--ignored"])
+                .arg(format!("source::interrupt::tests::{test}"));
+            assert!(env.status().unwrap().success(), "{test}");
         }
     }
 }

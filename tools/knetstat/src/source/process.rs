@@ -2,6 +2,7 @@
 
 //! The owners of sockets: the processes that have them open, read from `/proc/PID/fd`.
 
+mod link;
 mod name;
 mod owner;
 mod ring;
@@ -162,7 +163,8 @@ impl Owners {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::source::process::scan::{has_main_thread_ended, inode};
+    use crate::source::process::link::inode;
+    use crate::source::process::scan::has_main_thread_ended;
     use rustix::process::{
         kill_process, set_dumpable_behavior, waitpid, DumpableBehavior, Pid, Signal, WaitOptions,
     };

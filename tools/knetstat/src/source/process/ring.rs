@@ -7,12 +7,9 @@
 //!
 //! C source: `io_uring/fdinfo.c`.
 
-use crate::source::process::scan::inode;
+use crate::source::process::link::inode;
 use crate::source::rights::is_kernel_before;
 use std::str;
-
-/// The target of the link of a ring in `/proc/PID/fd`.
-pub const LINK: &str = "anon_inode:[io_uring]";
 
 /// The number of times that the file is read. The kernel leaves the list out while another thread
 /// uses the ring.

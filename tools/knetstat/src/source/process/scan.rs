@@ -11,6 +11,7 @@ use crate::source::cgroup::Cgroup;
 use crate::source::files::linked_netns;
 use crate::source::namespaces::Search;
 use crate::source::proc_mount::{is_procfs, open_directory};
+use crate::source::process::link::{inode, RING};
 use crate::source::process::name::{Name, Names};
 use crate::source::process::owner::{Owner, Task};
 use crate::source::process::ring;
@@ -106,12 +107,6 @@ pub fn room() -> Vec<MaybeUninit<u8>> {
 /// The number that an entry of a directory is named after, if any.
 pub fn number(name: &CStr) -> Option<i32> {
     name.to_str().ok()?.parse().ok()
-}
-
-/// The inode in the target of a link: 12345 in `socket:[12345]`.
-pub fn inode(target: &str) -> Option<u64> {
-    let digits = target.strip_prefix("socket:[")?.strip_suffix(']')?;
-    digits.parse().ok()
 }
 
 /// Whether the main thread of a process has ended. Others may go on.
@@ -261,7 +256,7 @@ impl<'a> Scan<'a> {
             };
             let target = str::from_utf8(target).unwrap_or_default();
             let Some(ino) = inode(target) else {
-                if target == ring::LINK {
+                if target == RING {
                     let Some(inos) = of_ring(process.pid, tid, fd)? else {
                         self.unseen.rings += 1;
                         continue;
