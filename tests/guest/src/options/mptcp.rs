@@ -13,7 +13,7 @@ use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
 use crate::rows::Row;
 use crate::sockets::{drain, ino, local, row, Plan};
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{ensure, Context, Result};
 use libc::IPPROTO_MPTCP;
 use socket2::{Protocol, SockAddr, Socket, Type};
 use std::collections::BTreeSet;
@@ -98,6 +98,31 @@ fn set(opt: &Opt, socket: &Socket, value: &Try) -> bool {
 /// The address from which MPTCP makes another subflow.
 const SECOND_ADDRESS: &str = "127.0.0.3";
 
+/// The number of connections that are tried until one has a second subflow.
+const CONNECTIONS: usize = 3;
+
+/// The row of a subflow that has joined. It joins when both ends have sent data.
+fn second_subflow(plan: Plan, mptcp: &Mptcp) -> Result<Row> {
+    let server = mptcp.others.first().context("no server")?;
+    let ino = ino(&mptcp.socket)?;
+    let mut joined = None;
+    wait_for("a second subflow", 5, || {
+        for (from, to) in [(&mptcp.socket, server), (server, &mptcp.socket)] {
+            from.send(b"x")?;
+            drain(to)?;
+        }
+        let rows = plan.file(true).read()?;
+        joined = rows
+            .into_iter()
+            .find(|row| row.ino() == ino && row.local.starts_with(SECOND_ADDRESS));
+        Ok(match joined {
+            Some(_) => Ok(()),
+            None => Err("none".to_owned()),
+        })
+    })?;
+    joined.context("a row")
+}
+
 /// Lets connections from 127.0.0.1 have a second subflow.
 fn allow_to_join() -> Result<()> {
     for arguments in [
@@ -144,33 +169,22 @@ impl Found {
         let plan = Plan::V4;
         let mptcp = Mptcp::new(plan, Role::Client, |_| ())?;
         let fresh = opt.text(&mptcp.socket, None).unwrap_or(None);
-        let mut is_set = false;
-        let mptcp = Mptcp::new(plan, Role::Client, |socket| {
-            is_set = set(opt, socket, value);
-        })?;
-        ensure!(is_set, "{}: refused before connect(2)", opt.name);
-        let Some(server) = mptcp.others.first() else {
-            bail!("no server");
-        };
-        let ino = ino(&mptcp.socket)?;
-        let mut joined = None;
-        wait_for("a second subflow", 15, || {
-            // It joins when both ends have sent data.
-            for (from, to) in [(&mptcp.socket, server), (server, &mptcp.socket)] {
-                from.send(b"x")?;
-                drain(to)?;
+        // The kernel tries to join only once for each connection, which can fail on a busy machine.
+        let mut failed = None;
+        for _ in 0..CONNECTIONS {
+            let mut is_set = false;
+            let mptcp = Mptcp::new(plan, Role::Client, |socket| {
+                is_set = set(opt, socket, value);
+            })?;
+            ensure!(is_set, "{}: refused before connect(2)", opt.name);
+            match second_subflow(plan, &mptcp) {
+                Ok(row) => {
+                    return self.compare(opt, &mptcp.socket, value, fresh.as_deref(), &row);
+                }
+                Err(err) => failed = Some(err),
             }
-            let rows = plan.file(true).read()?;
-            joined = rows
-                .into_iter()
-                .find(|row| row.ino() == ino && row.local.starts_with(SECOND_ADDRESS));
-            Ok(match joined {
-                Some(_) => Ok(()),
-                None => Err("none".to_owned()),
-            })
-        })?;
-        let row = joined.context("a row")?;
-        self.compare(opt, &mptcp.socket, value, fresh.as_deref(), &row)
+        }
+        Err(failed.context("no connection was tried")?)
     }
 
     fn compare(
