@@ -26,7 +26,7 @@ const SYS_PTRACE: u64 = 1 << 19;
 
 /// The capabilities that list the descriptors of other users, either of them: `CAP_DAC_OVERRIDE`
 /// and `CAP_DAC_READ_SEARCH`.
-const READ_SEARCH: u64 = 1 << 1 | 1 << 2;
+const READ_SEARCH: u64 = (1 << 1) | (1 << 2);
 
 /// An advice of madvise(2), from `include/uapi/asm-generic/mman-common.h`.
 const MADV_COLD: std::ffi::c_int = 20;
@@ -288,8 +288,8 @@ mod tests {
         for (capabilities, expected) in [
             (0, false),
             (1 << 19, false),
-            (1 << 19 | 1 << 2, true),
-            (1 << 19 | 1 << 1, true),
+            ((1 << 19) | (1 << 2), true),
+            ((1 << 19) | (1 << 1), true),
             (!(1 << 19), false),
         ] {
             assert_eq!(is_capable(capabilities), expected, "{capabilities:x}");
