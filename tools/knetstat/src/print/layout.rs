@@ -118,9 +118,7 @@ impl Layout {
         self.has_processes_behind().then(|| match owners {
             [] if row.may_lack_owners => "?".to_owned(),
             [] => "-".to_owned(),
-            owners if self.is_for_a_terminal() => users(owners),
-            // One field for a script. Only names contain blanks.
-            owners => users(owners).replace(' ', r"\x20"),
+            owners => users(owners),
         })
     }
 
@@ -714,7 +712,7 @@ mod tests {
         let line = printed(&mut layout, BUSY);
         assert!(line.contains(" 192.0.2.1:ssh "), "{line}");
         assert!(
-            line.ends_with(" users:((\"tmux:\\x20\\x22x\\x22\",pid=7,fd=3))\n"),
+            line.ends_with(" users:((\"tmux: \\x22x\\x22\",pid=7,fd=3))\n"),
             "{line}"
         );
     }
@@ -917,25 +915,6 @@ mod tests {
         assert_eq!(print("container", key), r"1 lxc:a\x20\x28b");
         assert_eq!(print("process", Key::Nothing), "1 -");
         assert_eq!(print("uid", Key::Unknown), "1 ?");
-    }
-
-    /// In a pipe, blanks separate fields, also if the name of a process contains some.
-    #[test]
-    fn names_with_blanks() {
-        let row = Row::parse(TCP, LISTENER.as_bytes()).unwrap();
-        let owners = [Owner::new("a b", 7, 3)];
-        for (width, expected) in [
-            (None, r#"users:(("a\x20b",pid=7,fd=3))"#),
-            (Some(300), r#"users:(("a b",pid=7,fd=3))"#),
-        ] {
-            let mut layout = Layout::new(None, true, false);
-            width.into_iter().for_each(|width| layout.set_width(width));
-            let mut out = Vec::new();
-            layout.measure(&row, &owners);
-            layout.row(&mut out, &row, &owners).unwrap();
-            let text = String::from_utf8(out).unwrap();
-            assert!(text.contains(expected), "{text}");
-        }
     }
 
     /// Columns are as wide on a terminal as their names, and each subject is below its title.
