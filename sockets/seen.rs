@@ -38,7 +38,12 @@ impl Seen {
 
     /// Whether there is room for `count` more numbers.
     pub(crate) fn has_room(&self, count: usize) -> bool {
-        self.len.saturating_add(count).saturating_mul(2) <= self.slots.len()
+        self.slots_for(count) <= self.slots.len()
+    }
+
+    /// The number of slots that `count` more numbers need.
+    fn slots_for(&self, count: usize) -> usize {
+        self.len.saturating_add(count).saturating_mul(2)
     }
 
     /// Makes room for `count` more numbers. May sleep.
@@ -49,8 +54,8 @@ impl Seen {
     pub(crate) fn reserve(&mut self, count: usize) -> Result {
         if !self.has_room(count) {
             // Twice the size that is needed, to amortise rehashing.
-            let needed = self.len.saturating_add(count).saturating_mul(2);
-            let slots = needed.saturating_mul(2).max(8).next_power_of_two();
+            let slots = self.slots_for(count).saturating_mul(2);
+            let slots = slots.max(8).next_power_of_two();
             let mut larger = Self {
                 slots: Array::zeroed(slots, Need::Required)?,
                 len: 0,

@@ -113,16 +113,16 @@ macro_rules! get {
 macro_rules! get_behind {
     ($view:expr, $type:ident.$($pointer:ident).+, $target:ident.$($field:ident).+) => {{
         let ptr: *const $crate::bindings::$type = $crate::sockets::sock::View::as_ptr($view);
-        let pointer: *mut $crate::bindings::$target = get!($view, $type.$($pointer).+);
+        // For its type only: the helper reads the pointer by itself, and checks that it is not null.
+        let _: *mut $crate::bindings::$target = get!($view, $type.$($pointer).+);
         // SAFETY: `View` promises that `ptr` points to a live object of this type. It has this
-        // pointer, as the type of `pointer` shows.
-        let copy = || unsafe {
+        // pointer, as the type above shows.
+        unsafe {
             $crate::bindings::copy_behind(
                 ptr.byte_add(offset_of!($type.$($pointer).+)).cast(),
                 offset_of!($target.$($field).+),
             )
-        };
-        if pointer.is_null() { None } else { copy() }
+        }
     }};
 }
 
