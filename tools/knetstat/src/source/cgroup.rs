@@ -31,13 +31,14 @@
 //! Kubernetes puts the containers of a pod into `kubepods-...-podUID.slice` or `podUID`. In the
 //! former, systemd requires that the hyphens of the UID are underscores.
 
+use crate::source::proc_mount::is_in_initial_namespace;
 use crate::source::text::{is_name, readable, unescape};
 use crate::source::thread::on_new_thread;
 use nix::sched::{setns, CloneFlags};
 use nix::unistd::gethostname;
 use std::cell::OnceCell;
 use std::hash::{Hash, Hasher};
-use std::os::unix::fs::MetadataExt;
+use std::sync::LazyLock;
 use std::{fs, io};
 
 /// The length of the ID of a container: 32 bytes in hexadecimal digits.
@@ -148,7 +149,7 @@ impl Cgroup {
             let machine = payload_units(path).find_map(machine);
             group.container = machine.or(group.container);
         }
-        group.with_root(is_in_initial_namespace())
+        group.with_root(*ARE_PATHS_WHOLE)
     }
 
     /// This control group, if the root of its path is that of the machine or, otherwise, of a
@@ -212,14 +213,10 @@ impl Cgroup {
 /// The inode of the initial cgroup namespace: `PROC_CGROUP_INIT_INO` in `include/linux/proc_ns.h`.
 const INITIAL_NAMESPACE: u64 = 0xefff_fffb;
 
-/// Whether this process is in the initial cgroup namespace, so that paths are whole.
-fn is_in_initial_namespace() -> bool {
-    match fs::metadata("/proc/self/ns/cgroup") {
-        Ok(found) => found.ino() == INITIAL_NAMESPACE,
-        // The kernel does not have such namespaces.
-        Err(err) => err.kind() == io::ErrorKind::NotFound,
-    }
-}
+/// Whether this process is in the initial cgroup namespace, so that paths are whole. It never enters
+/// another one.
+static ARE_PATHS_WHOLE: LazyLock<bool> =
+    LazyLock::new(|| is_in_initial_namespace("cgroup", INITIAL_NAMESPACE).unwrap_or(false));
 
 /// The host name that a process sees. `None` if this process may not enter its UTS namespace, which
 /// needs CAP_SYS_ADMIN, so that other processes would not help.

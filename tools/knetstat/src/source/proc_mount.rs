@@ -7,6 +7,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{fstatfs, openat, Mode, OFlags, CWD, PROC_SUPER_MAGIC};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 /// Opens a directory below another one.
 pub fn open_directory<P: rustix::path::Arg>(at: impl AsFd, path: P) -> io::Result<OwnedFd> {
@@ -17,6 +18,21 @@ pub fn open_directory<P: rustix::path::Arg>(at: impl AsFd, path: P) -> io::Resul
 /// Whether a directory is of procfs, and not of a file system that is mounted over it.
 pub fn is_procfs(directory: impl AsFd) -> bool {
     fstatfs(directory).is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC)
+}
+
+/// Whether this process is in the initial namespace of a kind, such as `pid`: `inode` is that of
+/// `include/linux/proc_ns.h`.
+///
+/// # Errors
+///
+/// If `/proc/self/ns` cannot be read.
+pub fn is_in_initial_namespace(kind: &str, inode: u64) -> io::Result<bool> {
+    match fs::metadata(format!("/proc/self/ns/{kind}")) {
+        Ok(found) => Ok(found.ino() == inode),
+        // The kernel does not have such namespaces.
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(err) => Err(err),
+    }
 }
 
 /// Opens `/proc`.

@@ -2,7 +2,7 @@
 
 //! The processes whose sockets are not known, and the reasons.
 
-use crate::source::proc_mount::{is_procfs, open_directory};
+use crate::source::proc_mount::{is_in_initial_namespace, is_procfs, open_directory};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::unistd::{self, getsid};
 use procfs::process::{Process, Stat, StatFlags, Status};
@@ -12,7 +12,6 @@ use rustix::fs::{statat, statx, AtFlags, StatxFlags, CWD};
 use rustix::io::Errno;
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
 use std::{fs, io, ptr};
 
 /// The inodes of the initial namespaces: `PROC_PID_INIT_INO` and `PROC_USER_INIT_INO` in
@@ -86,16 +85,10 @@ impl Sight {
         let status = Process::myself()
             .and_then(|me| me.status())
             .map_err(other)?;
-        let is_initial = |name, inode| match fs::metadata(format!("/proc/self/ns/{name}")) {
-            Ok(found) => Ok(found.ino() == inode),
-            // The kernel does not have such namespaces.
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(err) => Err(err),
-        };
         // The kernel lists the IDs from the namespace of /proc down to that of the process.
         let is_own_namespace = status.nspid.as_ref().is_none_or(|ids| ids.len() == 1);
         let is_initial_namespace = match is_own_namespace {
-            true => is_initial("pid", INITIAL_PID_NAMESPACE)?,
+            true => is_in_initial_namespace("pid", INITIAL_PID_NAMESPACE)?,
             // No other namespace has kernel threads.
             false => is_kernel_thread(KTHREADD),
         };
@@ -104,7 +97,7 @@ impl Sight {
             is_initial_namespace,
             is_root: status.euid == 0,
             is_capable: is_capable(status.capeff),
-            is_initial_user: is_initial("user", INITIAL_USER_NAMESPACE)?,
+            is_initial_user: is_in_initial_namespace("user", INITIAL_USER_NAMESPACE)?,
             hidepid: None,
         };
         // A security module may refuse what the capability permits, and procfs then hides the
