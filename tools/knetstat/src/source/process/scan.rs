@@ -123,6 +123,19 @@ fn has_ended(err: &io::Error) -> bool {
     err.kind() == io::ErrorKind::NotFound || err.raw_os_error() == Some(libc::ESRCH)
 }
 
+/// The path of the control group of a process. A main thread that has ended stays in the group in
+/// which it ended, although the process may be moved. `tids` are its threads, if it has several.
+fn cgroup_path(pid: i32, tids: &[i32]) -> Option<Box<str>> {
+    if !tids.is_empty() && has_main_thread_ended(pid) {
+        let mut others = tids.iter().filter(|tid| **tid != pid);
+        let of_other = others.find_map(|tid| Cgroup::path_of(&format!("{pid}/task/{tid}")));
+        if of_other.is_some() {
+            return of_other;
+        }
+    }
+    Cgroup::path_of(&pid.to_string())
+}
+
 impl<'a> Scan<'a> {
     pub fn new(proc: &'a OwnedFd, detail: Detail, unseen: Unseen) -> Self {
         Self {
@@ -139,12 +152,17 @@ impl<'a> Scan<'a> {
 
     /// Adds the sockets that a process has open.
     pub fn process(&mut self, pid: i32) {
+        // Of several threads, each may be in another namespace.
+        let tids = match self.namespaces.is_some() && self.has_threads(pid) {
+            true => self.tids(pid).unwrap_or_default(),
+            false => Vec::new(),
+        };
         let mut process = ExaminedProcess {
             pid,
             names: None,
-            cgroup: self.cgroup(pid),
+            cgroup: self.cgroup(pid, &tids),
         };
-        let are_mounts_seen = self.places(&process);
+        let are_mounts_seen = self.places(&process, &tids);
         let is_seen = match self.table(&mut process, pid) {
             Ok((main, _)) => {
                 let has_threads = self.has_threads(pid);
@@ -164,42 +182,26 @@ impl<'a> Scan<'a> {
         self.unseen.denied += usize::from(!is_seen);
     }
 
-    /// The control group of a process, if it is needed.
-    fn cgroup(&mut self, pid: i32) -> Option<Rc<Cgroup>> {
+    /// The control group of a process, if it is needed. `tids` are its threads, if it has several.
+    fn cgroup(&mut self, pid: i32, tids: &[i32]) -> Option<Rc<Cgroup>> {
         self.namespaces.as_ref()?;
-        let path = self.cgroup_path(pid)?;
+        let path = cgroup_path(pid, tids)?;
         let known = self.cgroups.entry(path);
         let group = known.or_insert_with_key(|path| Rc::new(Cgroup::here(path)));
         group.look_up_hostname(pid);
         Some(Rc::clone(group))
     }
 
-    /// The path of the control group of a process. A main thread that has ended stays in the group
-    /// in which it ended, although the process may be moved.
-    fn cgroup_path(&self, pid: i32) -> Option<Box<str>> {
-        if self.has_threads(pid) && has_main_thread_ended(pid) {
-            let others = self.tids(pid).unwrap_or_default().into_iter();
-            let mut others = others.filter(|tid| *tid != pid);
-            let of_other = others.find_map(|tid| Cgroup::path_of(&format!("{pid}/task/{tid}")));
-            if of_other.is_some() {
-                return of_other;
-            }
-        }
-        Cgroup::path_of(&pid.to_string())
-    }
-
-    /// Adds the network namespaces of a process and of its threads, and those that are mounted where
-    /// it sees them. Returns whether the mounts could be examined.
-    fn places(&mut self, process: &ExaminedProcess) -> bool {
+    /// Adds the network namespaces of a process and of its threads `tids`, and those that are mounted
+    /// where it sees them. Returns whether the mounts could be examined.
+    fn places(&mut self, process: &ExaminedProcess, tids: &[i32]) -> bool {
         let Some(mut search) = self.namespaces.take() else {
             return true;
         };
         let (pid, cgroup) = (process.pid, process.cgroup.as_ref());
         let main = search.member(self.proc, &pid.to_string(), None, cgroup);
-        if self.has_threads(pid) {
-            for tid in self.tids(pid).unwrap_or_default() {
-                search.member(self.proc, &format!("{pid}/task/{tid}"), main, cgroup);
-            }
+        for tid in tids {
+            search.member(self.proc, &format!("{pid}/task/{tid}"), main, cgroup);
         }
         let are_seen = search.mounts(self.proc, pid);
         self.namespaces = Some(search);
