@@ -618,13 +618,18 @@ fn instead(err: &clap::Error, color: Color) -> Result<ExitCode> {
 
 /// The result if candidates could not be written. The crate keeps only the text of the error.
 fn not_completed(err: &clap::Error) -> Result<ExitCode> {
-    let text = err.render().to_string();
+    let why = message(err);
     let broken_pipe = io::Error::from_raw_os_error(libc::EPIPE).to_string();
-    if text.contains(&broken_pipe) {
+    if why.contains(&broken_pipe) {
         return Ok(ExitCode::SUCCESS);
     }
-    let why = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
-    bail!("cannot write to standard output: {why}")
+    bail!("cannot write to standard output: {}", why.trim_end())
+}
+
+/// What is wrong with the command line, without the crate's introduction.
+fn message(err: &clap::Error) -> String {
+    let text = err.render().to_string();
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
 }
 
 /// Runs a command line.
@@ -655,8 +660,7 @@ fn run_arguments(args: &[OsString]) -> Result<ExitCode> {
                 return Ok(status);
             }
             // It shows the first line of standard output.
-            let text = err.render().to_string();
-            let line = Nagios::failure(text.strip_prefix("error: ").unwrap_or(&text));
+            let line = Nagios::failure(&message(&err));
             let mut stdout = Stdout::open().map(BufWriter::new);
             let _ = stdout
                 .as_mut()
