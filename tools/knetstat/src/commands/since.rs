@@ -12,7 +12,7 @@ use crate::print::notes::{counted, unparsed_note, Notes};
 use crate::print::printer::Printer;
 use crate::print::streams::say;
 use crate::source::copy::{ComparedNamespaces, Copy};
-use crate::source::files::{self, File, Reads};
+use crate::source::files::{self, File};
 use crate::source::process::Owners;
 use crate::source::{netns, rights};
 use anyhow::{bail, Context, Result};
@@ -175,25 +175,11 @@ pub fn run(
 /// Passes the sockets in files that the query does not select to `show`: they can still prove where
 /// the copy comes from. With `--all-netns`, those of all network namespaces.
 fn find_rest(query: &Query, owners: Option<&Owners>, mut show: impl FnMut(&Row<'_>)) -> Result<()> {
-    let namespaces = owners.map_or(&[][..], |owners| &owners.namespaces);
-    let others = match query.all_netns {
-        true => namespaces.get(1..).unwrap_or_default(),
-        false => &[],
-    };
-    let reads = Reads::default();
     for file in File::ALL.iter().filter(|file| !query.files.contains(file)) {
-        let mut take = |netns, line: &[u8]| {
+        query.read_lines(*file, owners, |netns, line| {
             let row = Row::parse(*file, line).map(|row| Row { netns, ..row });
             row.iter().for_each(&mut show);
-            Ok(())
-        };
-        files::read(*file, None, &reads, |line| take(namespaces.first(), line))?;
-        for netns in others {
-            // Whether it can be read at all is said elsewhere.
-            if let Ok(Some(opened)) = netns.open(*file) {
-                files::read_opened(opened, *file, None, &reads, |line| take(Some(netns), line))?;
-            }
-        }
+        })?;
     }
     Ok(())
 }

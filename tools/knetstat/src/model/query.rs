@@ -157,24 +157,11 @@ impl Rescan for Files<'_> {
 
     fn sockets(&self, is_wanted: &dyn Fn(u64) -> bool) -> Result<HashSet<u64>> {
         let mut found = HashSet::new();
-        let others = match self.query.all_netns {
-            true => self.owners.namespaces.get(1..).unwrap_or_default(),
-            false => &[],
-        };
         for file in self.query.files.iter().copied() {
-            let mut add = |line: &[u8]| {
+            self.query.read_lines(file, Some(self.owners), |_, line| {
                 let ino = Row::begin(file, line).and_then(|row| row.ino);
                 found.extend(ino.filter(|ino| *ino != 0 && is_wanted(*ino)));
-                Ok(())
-            };
-            let reads = Reads::default();
-            files::read(file, None, &reads, &mut add)?;
-            for netns in others {
-                // Whether it can be read at all is said elsewhere.
-                if let Ok(Some(opened)) = netns.open(file) {
-                    files::read_opened(opened, file, None, &reads, &mut add)?;
-                }
-            }
+            })?;
         }
         Ok(found)
     }
@@ -374,6 +361,34 @@ impl Query {
         Ok(outcome)
     }
 
+    /// Passes each line of a file to `take`, with its network namespace if this is known: those of
+    /// this process and, with `--all-netns`, of all others that can be read. Whether they can is said
+    /// elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn read_lines<'n>(
+        &self,
+        file: File,
+        owners: Option<&'n Owners>,
+        mut take: impl FnMut(Option<&'n Rc<Netns>>, &[u8]),
+    ) -> Result<()> {
+        let namespaces = owners.map_or(&[][..], |owners| &owners.namespaces);
+        let mut pass = |netns, line: &[u8]| {
+            take(netns, line);
+            Ok(())
+        };
+        let reads = Reads::default();
+        files::read(file, None, &reads, |line| pass(namespaces.first(), line))?;
+        for netns in namespaces.iter().skip(1).filter(|_| self.all_netns) {
+            if let Ok(Some(opened)) = netns.open(file) {
+                files::read_opened(opened, file, None, &reads, |line| pass(Some(netns), line))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The files that are read.
     fn all_files(&self) -> impl Iterator<Item = File> + '_ {
         self.files.iter().chain(&self.compared).copied()
@@ -400,26 +415,15 @@ impl Query {
     ) -> Result<()> {
         let Origin { file, netns, .. } = origin;
         let mut row = Row::begin(file, line).map(|row| Row { netns, ..row });
-        if self.compared.contains(&file) {
-            let Some(row) = row else {
-                outcome.unparsed += 1;
-                return take(Entry::Unparsed { file, line });
-            };
-            return take(Entry::Row {
-                row: &row,
-                line,
-                owners: &[],
-                verdict: Truth::False.into(),
-            });
-        }
-        let known = row.as_ref().zip(during_read);
+        let is_compared = self.compared.contains(&file);
+        let known = row.as_ref().zip(during_read).filter(|_| !is_compared);
         let owners = known.map_or_else(KnownOwners::default, |(row, known)| known.of(row.ino));
         if let Some(row) = &mut row {
             row.may_lack_owners = owners.may_lack;
         }
         let test = |owners| {
             row.as_ref().map_or(Truth::False, |row| {
-                let is_in_state = Truth::from(self.states.has(row.state));
+                let is_in_state = Truth::from(!is_compared && self.states.has(row.state));
                 is_in_state.and(|| self.filter.test(row, owners))
             })
         };
