@@ -146,17 +146,42 @@ mod tests {
     use crate::source::namespaces::Netns;
     use crate::source::services::Services;
 
+    fn text(path: &str) -> Key {
+        Key::Text(path.to_owned())
+    }
+
+    fn place(name: &str) -> Key {
+        Key::Place {
+            name: name.to_owned(),
+            shown: name.to_owned(),
+        }
+    }
+
+    /// The columns Container and Cgroup.
+    fn columns() -> [Column; 2] {
+        ["container", "cgroup"].map(|name| Column::parse(name).unwrap())
+    }
+
+    /// The keys of these columns.
+    fn keys(row: &Row<'_>, owners: &[Owner]) -> [Key; 2] {
+        columns().map(|column| column.key(row, owners))
+    }
+
+    /// A socket without owners in a network namespace.
+    fn in_namespace(netns: &Rc<Netns>) -> Row<'_> {
+        let row = Row::parse(TCP, b"0 0 1.2.3.4:5 1.2.3.4:6 TIMW").unwrap();
+        Row {
+            netns: Some(netns),
+            ..row
+        }
+    }
+
     /// A socket without owners is in no control group that only one of several processes is in.
     #[test]
     fn control_groups_without_owners() {
         const WEB: &str = "/lxc.payload.web";
         const SSHD: &str = "/lxc.payload.web/system.slice/sshd.service";
         const NGINX: &str = "/system.slice/nginx.service";
-        let text = |path: &str| Key::Text(path.to_owned());
-        let place = |name: &str| Key::Place {
-            name: name.to_owned(),
-            shown: name.to_owned(),
-        };
         for (cgroups, container, cgroup) in [
             (&[WEB][..], place("lxc:web"), text(WEB)),
             (&[WEB, SSHD], place("lxc:web"), Key::Unknown),
@@ -166,22 +191,17 @@ mod tests {
             (&[], Key::Unknown, Key::Unknown),
         ] {
             let netns = example(Some(5), &[], cgroups);
-            let row = Row::parse(TCP, b"0 0 1.2.3.4:5 1.2.3.4:6 TIMW").unwrap();
-            let row = Row {
-                netns: Some(&netns),
-                ..row
-            };
-            let columns = ["container", "cgroup"].map(|name| Column::parse(name).unwrap());
-            let keys = columns.each_ref().map(|column| column.key(&row, &[]));
-            assert_eq!(keys, [container, cgroup], "{cgroups:?}");
-            let are_all_known = match keys.contains(&Key::Unknown) {
+            let row = in_namespace(&netns);
+            let found = keys(&row, &[]);
+            assert_eq!(found, [container, cgroup], "{cgroups:?}");
+            let are_all_known = match found.contains(&Key::Unknown) {
                 true => Truth::unknown(Reason::Shared),
                 false => Truth::True,
             };
-            assert_eq!(are_known(&columns, &row, &[]), are_all_known);
+            assert_eq!(are_known(&columns(), &row, &[]), are_all_known);
             // The process that has it open decides.
             let owners = [Owner::new("sshd", 7, 3).in_cgroup(SSHD)];
-            assert_eq!(columns[1].key(&row, &owners), text(SSHD));
+            assert_eq!(keys(&row, &owners)[1], text(SSHD));
         }
     }
 
@@ -192,16 +212,10 @@ mod tests {
         netns.cgroups.push(Rc::new(Cgroup::cut("/a.service")));
         netns.is_whole = true;
         let netns = Rc::new(netns);
-        let row = Row::parse(TCP, b"0 0 1.2.3.4:5 1.2.3.4:6 TIMW").unwrap();
-        let row = Row {
-            netns: Some(&netns),
-            ..row
-        };
-        let columns = ["container", "cgroup"].map(|name| Column::parse(name).unwrap());
-        let keys = columns.each_ref().map(|column| column.key(&row, &[]));
-        assert_eq!(keys, [Key::Unknown, Key::Text("/a.service".to_owned())]);
+        let row = in_namespace(&netns);
+        assert_eq!(keys(&row, &[]), [Key::Unknown, text("/a.service")]);
         let hidden = Truth::unknown(Reason::CgroupNamespace);
-        assert_eq!(are_known(&columns, &row, &[]), hidden);
+        assert_eq!(are_known(&columns(), &row, &[]), hidden);
         for (filter, expected) in [
             ("container", hidden),
             ("not container", hidden),
@@ -223,11 +237,6 @@ mod tests {
         const B: &str = "/lxc.payload.b";
         const UNIT: &str = "/system.slice/nginx.service";
         const INIT: &str = "/init.scope";
-        let text = |path: &str| Key::Text(path.to_owned());
-        let place = |name: &str| Key::Place {
-            name: name.to_owned(),
-            shown: name.to_owned(),
-        };
         for (cgroups, container, cgroup) in [
             (&[A, A][..], place("lxc:a"), text(A)),
             (&[A, B], Key::Unknown, Key::Unknown),
@@ -251,9 +260,7 @@ mod tests {
                 .map(|path| Owner::new("a", 7, 3).in_cgroup(path));
             let owners: Vec<_> = owners.collect();
             let row = Row::parse(TCP, b"0 0 1.2.3.4:5 1.2.3.4:6 ESTB").unwrap();
-            let columns = ["container", "cgroup"].map(|name| Column::parse(name).unwrap());
-            let keys = columns.each_ref().map(|column| column.key(&row, &owners));
-            assert_eq!(keys, [container, cgroup], "{cgroups:?}");
+            assert_eq!(keys(&row, &owners), [container, cgroup], "{cgroups:?}");
         }
     }
 }
