@@ -240,13 +240,8 @@ impl<'b> Entry<'b> {
         self.is_full() && get!(self, sock_common.skc_net_refcnt) != 0
     }
 
-    /// Takes a reference. `None` if the count is 0, because the entry is being linked in or
-    /// out. `keeps_order` is the value that [`SockRef::keeps_order`] returns.
-    pub(crate) fn try_get<'h>(
-        &self,
-        _guard: &'h modules::Guard,
-        keeps_order: bool,
-    ) -> Option<SockRef<'h>> {
+    /// Takes a reference. `None` if the count is 0, because the entry is being linked in or out.
+    pub(crate) fn try_get<'h>(&self, _guard: &'h modules::Guard) -> Option<SockRef<'h>> {
         let ptr = self.ptr.cast::<bindings::sock>();
         // SAFETY: By the type invariant, the entry is alive. The helper reads and writes nothing
         // but `skc_refcnt`, which minisocks have as well.
@@ -256,7 +251,6 @@ impl<'b> Entry<'b> {
         taken.then(|| SockRef {
             ptr,
             is_full: self.is_full(),
-            keeps_order,
             _guard: PhantomData,
         })
     }
@@ -333,7 +327,6 @@ impl<'b> Entry<'b> {
 pub(crate) struct SockRef<'h> {
     ptr: NonNull<bindings::sock>,
     is_full: bool,
-    keeps_order: bool,
     _guard: PhantomData<&'h modules::Guard>,
 }
 
@@ -343,26 +336,23 @@ impl SockRef<'_> {
         self.ptr.as_ptr()
     }
 
-    /// Whether the socket keeps its order: it cannot have left its bucket and come back behind an
-    /// entry that was behind it and stayed.
-    pub(crate) fn keeps_order(&self) -> bool {
-        self.keeps_order
-    }
-
     /// Keeps others from moving the socket from one bucket to another. `None` if one of them may be
-    /// about to move it. Bottom halves must be off; they are off while a bucket is
-    /// locked.
+    /// about to move it.
     ///
     /// Code that moves a full socket has its lock. `listen(2)`, `connect(2)`, `bind(2)` and
     /// disconnecting own it by `lock_sock()`. Softirqs and timers hold its spinlock by
     /// `bh_lock_sock()`. All of them take the lock before they write the fields that determine the
     /// bucket: state, hash, address and port. They keep the lock until the socket is in that
     /// bucket. Minisocks do not move.
-    pub(crate) fn bh_trylock(&self) -> Option<BhLocked<'_>> {
+    ///
+    /// # Safety
+    ///
+    /// Bottom halves must be off, and stay off while the result lives.
+    pub(crate) unsafe fn bh_trylock(&self) -> Option<BhLocked<'_>> {
         let locks = self.is_full && !cfg!(knetstat_fault = "no-sock-lock");
-        // SAFETY: By the type invariant, this is a full socket, which the reference keeps alive.
-        // Because BHs are off, no softirq on this CPU can wait for the spinlock while it is held
-        // here. On PREEMPT_RT a softirq may wait, because it sleeps.
+        // SAFETY: By the type invariant, this is a full socket, which the reference keeps alive. By
+        // the caller's promise, BHs are off. So no softirq on this CPU can wait for the spinlock
+        // while it is held here. On PREEMPT_RT a softirq may wait, because it sleeps.
         if locks && !unsafe { bindings::knetstat_bh_trylock_sock(self.ptr.as_ptr()) } {
             return None;
         }

@@ -41,7 +41,10 @@ use core::ops::{
     Deref,
     Range, //
 };
-use core::ptr::NonNull;
+use core::ptr::{
+    self,
+    NonNull, //
+};
 use kernel::error::Result;
 
 /// The entry that is shown next, if there is one. It may be prefetched, but never read.
@@ -199,16 +202,20 @@ pub(crate) struct Locked<'t, T> {
 impl<'n, T: HashTable<'n>> Locked<'_, T> {
     /// Yields the entries of the chain from its head on.
     fn iter(&self) -> Iter<'_, T> {
-        // INVARIANT: The node is in the chain, whose lock is held.
-        self.iter_from(self.bucket.chain.first())
+        // SAFETY: The node is in the chain, whose lock is held.
+        unsafe { self.iter_from(self.bucket.chain.first()) }
     }
 
-    /// Yields the entries behind `sk`, which must come from a table of this type. `None` if `sk` is
-    /// not known to be in this bucket: it has left, or its lock is taken.
-    fn iter_after(&self, sk: &SockRef<'_>) -> Option<Iter<'_, T>> {
+    /// Yields the entries behind `cursor`. `None` if `cursor` is not known to be in this bucket: it
+    /// has left, its lock is taken, or it is of another table.
+    fn iter_after(&self, cursor: &Cursor<'_, T>) -> Option<Iter<'_, T>> {
+        if !ptr::eq(cursor.table, self.bucket.table) {
+            return None;
+        }
         // From here on, no other code moves the socket to another bucket. Nor can it leave this
         // one, which is locked.
-        let sk = sk.bh_trylock()?;
+        // SAFETY: BHs are off while the bucket is locked, hence until this function returns.
+        let sk = unsafe { cursor.sk.bh_trylock() }?;
         let node_of_sk = node_of(&sk);
         // A socket leaves its bucket by functions that clear `pprev`:
         // `sk_nulls_del_node_init_rcu()`, `sk_del_node_init_rcu()`,
@@ -217,25 +224,30 @@ impl<'n, T: HashTable<'n>> Locked<'_, T> {
         let pprev = unsafe { (&raw const (*node_of_sk).pprev).read_volatile() };
         #[cfg(knetstat_fault = "slow-look")]
         sched::delay();
-        // SAFETY: The caller got the socket from a table of this type.
+        // SAFETY: By the type invariant of `Cursor`, the socket comes from this table.
         if pprev.is_null() || unsafe { self.bucket.table.bucket_of(&sk) } != self.bucket.index {
             return None;
         }
         // SAFETY: The reference keeps the socket alive, and with it its node.
         let next = unsafe { (*node_of_sk).next };
-        // INVARIANT: `sk` is linked. The bucket that it was linked into last is this one, which is
+        // SAFETY: `sk` is linked. The bucket that it was linked into last is this one, which is
         // locked. `sk` is therefore in this chain, and its successor is, too.
-        Some(self.iter_from(node(next)))
+        Some(unsafe { self.iter_from(node(next)) })
     }
 
-    /// Yields a node of the locked chain, and the entries behind it.
-    fn iter_from(&self, node: Option<NonNull<bindings::hlist_node>>) -> Iter<'_, T> {
-        // INVARIANT: The callers got the node from the chain under the lock, which is still held.
+    /// Yields a node of the chain, and the entries behind it.
+    ///
+    /// # Safety
+    ///
+    /// The node must be in the chain of this bucket.
+    unsafe fn iter_from(&self, node: Option<NonNull<bindings::hlist_node>>) -> Iter<'_, T> {
+        // INVARIANT: The caller promises that the node is in the chain. The lock of the chain is
+        // held while `self` is borrowed.
         Iter {
             next: node,
             after: self.next.and_then(|chain| chain.first()),
+            table: self.bucket.table,
             index: self.bucket.index,
-            _bucket: PhantomData,
         }
     }
 }
@@ -257,14 +269,14 @@ impl<T> Drop for Locked<'_, T> {
 ///
 /// # Invariants
 ///
-/// `next` is a node of a chain of a table of type `T`. The chain stays locked during `'b`.
+/// `next` is a node of the chain with number `index` of `table`. The chain stays locked during
+/// `'b`.
 pub(crate) struct Iter<'b, T> {
     next: Option<NonNull<bindings::hlist_node>>,
     /// The entry that is shown after the chain.
     after: Ahead,
-    /// The number of the bucket.
+    table: &'b T,
     index: u32,
-    _bucket: PhantomData<&'b T>,
 }
 
 impl<'b, 'n, T: HashTable<'n>> Iterator for Iter<'b, T> {
@@ -284,13 +296,13 @@ impl<'b, 'n, T: HashTable<'n>> Iterator for Iter<'b, T> {
         // SAFETY: The chains of these tables are linked by `skc_node`, or by `skc_nulls_node`,
         // which has the same place and layout. The bucket stays locked during `'b`.
         let entry = unsafe { Entry::from_node(current) };
-        // INVARIANT: The chain is one of a table of type `T`, and its bucket stays locked during
-        // `'b`.
+        // INVARIANT: By the type invariant, the chain is the one with this number of `table`, and
+        // stays locked during `'b`.
         Some(TableEntry {
             entry,
             ahead,
+            table: self.table,
             index: self.index,
-            _table: PhantomData,
         })
     }
 }
@@ -299,14 +311,13 @@ impl<'b, 'n, T: HashTable<'n>> Iterator for Iter<'b, T> {
 ///
 /// # Invariants
 ///
-/// `entry` is in a bucket of a table of type `T`, which stays locked during `'b`.
+/// `entry` is in the bucket with number `index` of `table`, which stays locked during `'b`.
 pub(crate) struct TableEntry<'b, T> {
     entry: Entry<'b>,
     /// The entry that is shown after this one.
     ahead: Ahead,
-    /// The number of the bucket.
+    table: &'b T,
     index: u32,
-    _table: PhantomData<T>,
 }
 
 impl<'b, 'n, T: HashTable<'n>> TableEntry<'b, T> {
@@ -322,6 +333,19 @@ impl<'b, 'n, T: HashTable<'n>> TableEntry<'b, T> {
             T::prefetch(node, part);
         }
     }
+
+    /// Whether dropping the last reference to the entry may call a function of another module.
+    fn has_module(&self) -> bool {
+        // SAFETY: By the type invariant, the entry is one of this table.
+        unsafe { self.table.has_module(&self.entry) }
+    }
+
+    /// Whether the entry can leave its bucket, and come back behind an entry that was behind it and
+    /// stayed.
+    fn returns_behind(&self) -> bool {
+        // SAFETY: By the type invariant, the entry is one of this table.
+        unsafe { self.table.returns_behind(self.index, &self.entry) }
+    }
 }
 
 impl<'b, T> Deref for TableEntry<'b, T> {
@@ -330,6 +354,17 @@ impl<'b, T> Deref for TableEntry<'b, T> {
     fn deref(&self) -> &Entry<'b> {
         &self.entry
     }
+}
+
+/// A reference to an entry of `table`, which may have left its bucket.
+///
+/// # Invariants
+///
+/// `sk` was an entry of `table`.
+pub(crate) struct Cursor<'h, T> {
+    sk: SockRef<'h>,
+    table: &'h T,
+    keeps_order: bool,
 }
 
 /// The node that a link points to. `None` at the end of a chain, which is NULL in an hlist, and an
@@ -370,7 +405,10 @@ impl<'n, T: HashTable<'n>> walk::Table for Visible<'n, T> {
     where
         Self: 'b;
     type Guard = modules::Guard;
-    type Cursor<'h> = SockRef<'h>;
+    type Cursor<'h>
+        = Cursor<'h, T>
+    where
+        Self: 'h;
 
     fn len(&self) -> u32 {
         self.table.len()
@@ -392,7 +430,7 @@ impl<'n, T: HashTable<'n>> walk::Table for Visible<'n, T> {
         bucket.iter()
     }
 
-    fn entries_after<'b>(bucket: &'b Locked<'_, T>, cursor: &SockRef<'_>) -> Option<Iter<'b, T>> {
+    fn entries_after<'b>(bucket: &'b Locked<'_, T>, cursor: &Cursor<'_, T>) -> Option<Iter<'b, T>> {
         if cfg!(knetstat_fault = "lost-place") {
             return None;
         }
@@ -411,24 +449,28 @@ impl<'n, T: HashTable<'n>> walk::Table for Visible<'n, T> {
         modules::Guard::new()
     }
 
-    fn lasts(&self, entry: &TableEntry<'_, T>) -> bool {
-        // SAFETY: By the type invariant of `TableEntry`, the entry is one of a table of type `T`.
-        let has_module = unsafe { self.table.has_module(entry) };
-        !has_module && (entry.keeps_net() || entry.is_of(self.net))
+    fn may_be_cursor(&self, entry: &TableEntry<'_, T>) -> bool {
+        !entry.has_module() && (entry.keeps_net() || entry.is_of(self.net))
     }
 
     fn cursor<'h>(
-        &self,
+        &'h self,
         entry: &TableEntry<'_, T>,
         guard: &'h modules::Guard,
-    ) -> Option<SockRef<'h>> {
-        // SAFETY: By the type invariant of `TableEntry`, the entry is one of a table of type `T`.
-        let keeps_order = !unsafe { self.table.returns_behind(entry.index, entry) };
-        entry.try_get(guard, keeps_order)
+    ) -> Option<Cursor<'h, T>> {
+        if !ptr::eq(entry.table, &self.table) {
+            return None;
+        }
+        // INVARIANT: The entry is one of this table.
+        Some(Cursor {
+            sk: entry.try_get(guard)?,
+            table: &self.table,
+            keeps_order: !entry.returns_behind(),
+        })
     }
 
-    fn keeps_order(cursor: &SockRef<'_>) -> bool {
-        cursor.keeps_order()
+    fn keeps_order(cursor: &Cursor<'_, T>) -> bool {
+        cursor.keeps_order
     }
 
     fn pause(&self) -> Result {

@@ -89,7 +89,9 @@ pub(crate) trait Table {
     type Guard;
 
     /// A reference to an entry. Dropping it may sleep.
-    type Cursor<'h>;
+    type Cursor<'h>
+    where
+        Self: 'h;
 
     /// The number of buckets.
     fn len(&self) -> u32;
@@ -123,14 +125,14 @@ pub(crate) trait Table {
     /// `EINTR` if the reader was killed.
     fn guard(&self) -> Result<Self::Guard>;
 
-    /// Whether a reference to the entry keeps everything that is used when the last reference is
-    /// dropped.
-    fn lasts(&self, entry: &Self::Entry<'_>) -> bool;
+    /// Whether an entry may be the cursor: a reference to it keeps everything that is used when the
+    /// last reference is dropped.
+    fn may_be_cursor(&self, entry: &Self::Entry<'_>) -> bool;
 
     /// Takes a reference to an entry. `None` if its count of references is 0, as it is while the
     /// entry is being linked in or out.
     fn cursor<'h>(
-        &self,
+        &'h self,
         entry: &Self::Entry<'_>,
         guard: &'h Self::Guard,
     ) -> Option<Self::Cursor<'h>>;
@@ -368,7 +370,7 @@ impl<'h, T: Table> Round<'_, 'h, T> {
     /// Writes rows until the chain ends, a limit is reached, or a row does not fit.
     fn show<'b>(
         &mut self,
-        table: &T,
+        table: &'h T,
         entries: T::Entries<'b>,
         rows: &mut impl Rows<T>,
     ) -> Ended<T::Cursor<'h>>
@@ -400,7 +402,7 @@ impl<'h, T: Table> Round<'_, 'h, T> {
                 };
                 // Not every entry can be the cursor. The round continues to one that can, unless
                 // the round is full. In that case, the next round begins at the head.
-                let cursor = if table.lasts(&entry) {
+                let cursor = if table.may_be_cursor(&entry) {
                     table.cursor(&entry, guard)
                 } else {
                     None

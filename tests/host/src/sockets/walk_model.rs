@@ -371,7 +371,10 @@ impl<const R: usize, const B: usize, const E: usize> Table for Model<'_, R, B, E
     where
         Self: 'b;
     type Guard = Guard;
-    type Cursor<'h> = Cursor<'h>;
+    type Cursor<'h>
+        = Cursor<'h>
+    where
+        Self: 'h;
 
     fn len(&self) -> u32 {
         self.shared.state.borrow().chains.len() as u32
@@ -456,11 +459,11 @@ impl<const R: usize, const B: usize, const E: usize> Table for Model<'_, R, B, E
         Ok(Guard(self.shared.clone()))
     }
 
-    fn lasts(&self, entry: &TableEntry<'_>) -> bool {
+    fn may_be_cursor(&self, entry: &TableEntry<'_>) -> bool {
         entry.kind.lasts
     }
 
-    fn cursor<'h>(&self, entry: &TableEntry<'_>, guard: &'h Guard) -> Option<Cursor<'h>> {
+    fn cursor<'h>(&'h self, entry: &TableEntry<'_>, guard: &'h Guard) -> Option<Cursor<'h>> {
         let found = &mut self.shared.state.borrow_mut().entries[entry.address];
         if found.is_unreferenced {
             return None;
