@@ -256,16 +256,16 @@ impl Walk {
                 round.show(table, T::entries(&bucket), rows)
             };
             match ended {
-                Ended::Chain => {
+                RoundEnd::Chain => {
                     rows.complete();
                     return Ok(true);
                 }
                 // The next call shows the bucket as a whole.
-                Ended::NoRoom if !is_first => {
+                RoundEnd::NoRoom if !is_first => {
                     rows.truncate(start);
                     return Ok(false);
                 }
-                Ended::NoRoom | Ended::Limit(_) => rows.truncate(start),
+                RoundEnd::NoRoom | RoundEnd::Limit(_) => rows.truncate(start),
             }
         }
         self.show_crowd(table, next, rows)
@@ -283,9 +283,9 @@ impl Walk {
             // asked for without the guard, which others wait for.
             self.seen.reserve(T::LIMITS.rows)?;
             match self.show_rounds(table, next, rows)? {
-                Rounds::All => return Ok(true),
-                Rounds::UntilFull => return Ok(false),
-                Rounds::NeedRoom => {}
+                Progress::All => return Ok(true),
+                Progress::UntilFull => return Ok(false),
+                Progress::NeedRoom => {}
             }
         }
     }
@@ -296,7 +296,7 @@ impl Walk {
         table: &T,
         next: Option<u32>,
         rows: &mut impl Rows<T>,
-    ) -> Result<Rounds> {
+    ) -> Result<Progress> {
         let guard = table.guard()?;
         let mut cursor: Option<T::Cursor<'_>> = None;
         let mut entries = T::LIMITS.entries;
@@ -307,7 +307,7 @@ impl Walk {
         while self.seen.has_room(T::LIMITS.rows) {
             let ended = {
                 let Some(bucket) = table.lock(self.bucket, next) else {
-                    return Ok(Rounds::All);
+                    return Ok(Progress::All);
                 };
                 let behind = cursor
                     .as_ref()
@@ -334,22 +334,22 @@ impl Walk {
             };
             rows.complete();
             match ended {
-                Ended::Chain if complete => return Ok(Rounds::All),
-                Ended::Chain => (cursor, whole) = (None, true),
-                Ended::NoRoom if rows.len() == 0 => return Err(EOVERFLOW),
-                Ended::NoRoom => return Ok(Rounds::UntilFull),
-                Ended::Limit(reached) => (cursor, whole) = (reached, false),
+                RoundEnd::Chain if complete => return Ok(Progress::All),
+                RoundEnd::Chain => (cursor, whole) = (None, true),
+                RoundEnd::NoRoom if rows.len() == 0 => return Err(EOVERFLOW),
+                RoundEnd::NoRoom => return Ok(Progress::UntilFull),
+                RoundEnd::Limit(reached) => (cursor, whole) = (reached, false),
             }
             #[cfg(knetstat_fault = "slow-look")]
             crate::abstractions::sched::sleep();
             table.pause()?;
         }
-        Ok(Rounds::NeedRoom)
+        Ok(Progress::NeedRoom)
     }
 }
 
 /// How far the rounds in a crowded bucket came.
-enum Rounds {
+enum Progress {
     /// All entries were shown.
     All,
     /// The buffer became full.
@@ -373,7 +373,7 @@ impl<'h, T: Table> Round<'_, 'h, T> {
         table: &'h T,
         entries: T::Entries<'b>,
         rows: &mut impl Rows<T>,
-    ) -> Ended<T::Cursor<'h>>
+    ) -> RoundEnd<T::Cursor<'h>>
     where
         T: 'b,
     {
@@ -387,7 +387,7 @@ impl<'h, T: Table> Round<'_, 'h, T> {
             };
             if table.shows(&entry) && !was_shown {
                 if !rows.push(&entry) {
-                    return Ended::NoRoom;
+                    return RoundEnd::NoRoom;
                 }
                 if let Some((seen, _)) = &mut self.crowd {
                     seen.insert(address);
@@ -398,7 +398,7 @@ impl<'h, T: Table> Round<'_, 'h, T> {
             let is_full = shown >= self.limits.rows || bytes >= self.limits.bytes;
             if is_full || visited.saturating_add(1) >= self.limits.entries {
                 let Some((_, guard)) = self.crowd.as_ref() else {
-                    return Ended::Limit(None);
+                    return RoundEnd::Limit(None);
                 };
                 // Not every entry can be the cursor. The round continues to one that can, unless
                 // the round is full. In that case, the next round begins at the head.
@@ -408,16 +408,16 @@ impl<'h, T: Table> Round<'_, 'h, T> {
                     None
                 };
                 if cursor.is_some() || is_full {
-                    return Ended::Limit(cursor);
+                    return RoundEnd::Limit(cursor);
                 }
             }
         }
-        Ended::Chain
+        RoundEnd::Chain
     }
 }
 
 /// The reason for the end of a round.
-enum Ended<C> {
+enum RoundEnd<C> {
     /// The chain ended.
     Chain,
     /// A limit was reached, at this entry if it can be the cursor.
