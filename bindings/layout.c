@@ -7,6 +7,7 @@
  * - INTEGER(type, field): an integer, a bool or a bit-field. In a constant, this field alone has
  *   all its bits set. These bits show where the field is, whatever kind of field this kernel has.
  * - POINTER(type, field, to), VOID_POINTER(type, field): a pointer to a structure, or to anything.
+ * - FUNCTION(type, field): a pointer to a function, which Rust only compares with null.
  * - ADDRESS(type, field): a field of which only the address is taken.
  * - BYTES(type, field): an array of characters, or another field that is read as bytes.
  * - SIZE(type): a type that Rust uses through pointers only.
@@ -47,6 +48,12 @@
 #define VOID_POINTER(type, field)							\
 	do {										\
 		_Static_assert(IS(type, field, void *), #type "." #field " is not a pointer to void"); \
+		MARK("pointer " #type " " #field " c_void", offsetof(struct type, field));	\
+	} while (0)
+#define FUNCTION(type, field)								\
+	do {										\
+		_Static_assert(sizeof(MEMBER(type, field)) == sizeof(void *),		\
+			       #type "." #field " is not a pointer");			\
 		MARK("pointer " #type " " #field " c_void", offsetof(struct type, field));	\
 	} while (0)
 #define ADDRESS(type, field) MARK("address " #type " " #field, offsetof(struct type, field))
@@ -102,6 +109,7 @@ void knetstat_layout(void)
 	INTEGER(sock, sk_rcvlowat);
 	INTEGER(sock, sk_mark);
 	INTEGER(sock, sk_peek_off);
+	VOID_POINTER(sock, sk_user_data);
 	POINTER(sock, sk_filter, sk_filter);
 	POINTER(sock, sk_reuseport_cb, sock_reuseport);
 #ifdef CONFIG_NET_RX_BUSY_POLL
@@ -283,6 +291,7 @@ void knetstat_layout(void)
 	MARK("address udp_sock udp_flags", offsetof(struct udp_sock, corkflag));
 #endif
 	INTEGER(udp_sock, encap_type);
+	FUNCTION(udp_sock, encap_destroy);
 	INTEGER(udp_sock, gso_size);
 #ifdef KNETSTAT_HAS_UDP_DROP_COUNTERS
 	FOUR_BYTES(udp_sock, drop_counters.drops0);

@@ -778,7 +778,7 @@ unsafe impl<'n> HashTable<'n> for UdpTable<'n> {
 
     unsafe fn has_module(&self, entry: &Entry<'_>) -> bool {
         // SAFETY: The caller promises that the entry is of this table, which is a UDP table.
-        unsafe { entry.into_udp() }.encapsulates()
+        unsafe { entry.into_udp() }.is_tunnel()
     }
 
     unsafe fn returns_behind(&self, _index: u32, entry: &Entry<'_>) -> bool {

@@ -11,7 +11,7 @@ use crate::reads::{each_once, inodes, read_in_pieces, same_in_pieces, while_same
 use crate::reference;
 use crate::reference::compare;
 use crate::rows::{File, Row};
-use crate::sockets::{ino, local, peer, Plan};
+use crate::sockets::{ino, local, peer, set_int, Plan};
 use crate::states::quiet_tcp_states;
 use anyhow::{bail, ensure, Context, Result};
 use rand::Rng;
@@ -41,6 +41,10 @@ pub fn cases() -> Vec<Case> {
             format!("crowds::{listeners}_listeners_on_one_port"),
             move || in_fresh(|| crowd(Crowd::Listeners, listeners)),
         ),
+        Case::heavy(
+            format!("crowds::{udp}_udp_sockets_with_UDP_ENCAP_on_one_port"),
+            move || in_fresh(|| crowd(Crowd::Encapsulating, udp)),
+        ),
         Case::heavy("crowds::two_families_on_one_port", || {
             in_fresh(two_families)
         }),
@@ -59,10 +63,15 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
+/// The protocol whose type every process may set, whatever the kernel was built with.
+const UDP_ENCAP_L2TPINUDP: i32 = 3;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Crowd {
     Udp,
     Udp6,
+    /// UDP sockets with UDP_ENCAP, by which some modules mark their sockets.
+    Encapsulating,
     Listeners,
 }
 
@@ -88,6 +97,9 @@ impl Crowd {
         match self {
             Crowd::Listeners => socket.set_reuse_port(true)?,
             _ => socket.set_reuse_address(true)?,
+        }
+        if self == Crowd::Encapsulating {
+            set_int(&socket, libc::SOL_UDP, libc::UDP_ENCAP, UDP_ENCAP_L2TPINUDP)?;
         }
         socket.bind(&addr.into())?;
         match self {
