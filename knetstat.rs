@@ -20,7 +20,8 @@ use abstractions::{
     procnet::{
         self,
         File, //
-    }, //
+    },
+    release, //
 };
 use kernel::prelude::*;
 
@@ -60,6 +61,7 @@ struct Knetstat {
 
 impl kernel::Module for Knetstat {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        release::check()?;
         let notifier = modules::Notifier::new()?;
         Ok(Self {
             _files: procnet::Registration::new()?,

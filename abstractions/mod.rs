@@ -9,4 +9,5 @@ pub(crate) mod mutex;
 pub(crate) mod ns;
 pub(crate) mod procnet;
 pub(crate) mod rcu;
+pub(crate) mod release;
 pub(crate) mod sched;

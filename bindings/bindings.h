@@ -134,6 +134,7 @@ u32 knetstat_jiffies_to_usecs(u32 jiffies);
 void knetstat_rcu_read_lock(void);
 void knetstat_rcu_read_unlock(void);
 u64 knetstat_sock_ino(const struct sock *sk);
+int knetstat_check_release(void);
 int knetstat_watch_modules(void);
 void knetstat_unwatch_modules(void);
 int knetstat_hold_modules(void);

@@ -4,6 +4,9 @@
  * the C that they are named after. Those that do more have a comment.
  */
 
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <generated/utsrelease.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -27,6 +30,7 @@
 #include <linux/uaccess.h>
 #include <linux/uidgid.h>
 #include <linux/uio.h>
+#include <linux/utsname.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/sock_reuseport.h>
@@ -474,6 +478,22 @@ static struct notifier_block knetstat_module_notifier = {
 	.notifier_call = knetstat_module_event,
 	.priority = INT_MAX,
 };
+
+/*
+ * Fails if this kernel is not the one whose headers the module was built with. With
+ * CONFIG_MODVERSIONS, the kernel loads a module of another release if both have the same versions of
+ * the symbols that the module uses. That does not cover all the structures that it reads.
+ */
+int knetstat_check_release(void)
+{
+	const char *release = init_utsname()->release;
+
+	if (!strcmp(release, UTS_RELEASE))
+		return 0;
+	pr_err("built for Linux %s, but this is Linux %s; run: make clean all\n", UTS_RELEASE,
+	       release);
+	return -ENOEXEC;
+}
 
 int knetstat_watch_modules(void)
 {

@@ -10,7 +10,7 @@ use crate::netns::{enter_fresh, in_fresh};
 use crate::reference::compare;
 use crate::rows::File;
 use crate::sockets::Plan;
-use crate::{klog, modules};
+use crate::{build_tree, klog, modules};
 use anyhow::{bail, ensure, Context, Result};
 use nix::errno::Errno;
 use nix::kmod::{finit_module, ModuleInitFlags};
@@ -38,6 +38,7 @@ pub fn cases() -> Vec<Case> {
         ),
         Case::alone("lifecycle::name_taken_here", || taken(false)),
         Case::alone("lifecycle::name_taken_in_another_namespace", || taken(true)),
+        Case::alone("lifecycle::built_for_another_release", other_release),
         Case::alone("lifecycle::no_memory_to_load", no_memory_to_load),
         Case::alone(
             "lifecycle::no_memory_for_a_namespace",
@@ -413,6 +414,45 @@ fn taken(elsewhere: bool) -> Result<()> {
             unload()?;
         }
         Ok(())
+    })
+}
+
+/// A module that was built for another release does not load, even if the kernel accepts it. The
+/// module has the release twice: in its version magic, which the kernel may ignore, and in a string
+/// of its own, which is followed by a zero byte.
+fn other_release() -> Result<()> {
+    let mut module = fs::read(&guest().ko).context("reading the module")?;
+    let release = build_tree::release()?.into_bytes();
+    let own: Vec<_> = module
+        .windows(release.len() + 1)
+        .enumerate()
+        .filter(|(_, text)| text.starts_with(&release) && text.ends_with(&[0]))
+        .map(|(start, _)| start)
+        .collect();
+    ensure!(!own.is_empty(), "the module does not contain the release");
+    for start in own {
+        // Another character, neither of which is a zero byte.
+        module[start] ^= 1;
+    }
+    let changed = std::env::temp_dir().join("other-release.ko");
+    fs::write(&changed, module).context("writing the module")?;
+    unloaded(|| {
+        let mark = klog::mark();
+        let loaded = modules::insert(&changed, "");
+        fs::remove_file(&changed)?;
+        if loaded.is_ok() {
+            unload()?;
+        }
+        ensure!(
+            loaded == Err(Errno::ENOEXEC),
+            "loading a module of another release says {loaded:?}"
+        );
+        let log = klog::since(mark);
+        ensure!(
+            log.iter().any(|line| line.contains("but this is Linux")),
+            "the log does not say why: {log:?}"
+        );
+        nothing_left()
     })
 }
 
