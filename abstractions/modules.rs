@@ -23,6 +23,11 @@
 
 use crate::bindings;
 use core::marker::PhantomData;
+use core::sync::atomic::{
+    AtomicBool,
+    Ordering, //
+};
+use kernel::error::code::EEXIST;
 use kernel::error::{
     to_result,
     Result, //
@@ -66,6 +71,9 @@ impl Drop for Guard {
     }
 }
 
+/// Whether a [`Notifier`] exists.
+static IS_REGISTERED: AtomicBool = AtomicBool::new(false);
+
 /// The registration of the module notifier, while this value lives.
 ///
 /// # Invariants
@@ -80,11 +88,18 @@ impl Notifier {
     ///
     /// # Errors
     ///
-    /// The errors of `register_module_notifier()`.
+    /// - `EEXIST` if it is registered already.
+    /// - The errors of `register_module_notifier()`.
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: The helper may be called once before `knetstat_unwatch_modules()`. Only the init
-        // function of the module calls `new`, and keeps the value.
-        to_result(unsafe { bindings::knetstat_watch_modules() })?;
+        if IS_REGISTERED.swap(true, Ordering::Acquire) {
+            return Err(EEXIST);
+        }
+        // SAFETY: The helper may be called once before `knetstat_unwatch_modules()`. The flag shows
+        // that no other call has registered the notifier since.
+        if let Err(error) = to_result(unsafe { bindings::knetstat_watch_modules() }) {
+            IS_REGISTERED.store(false, Ordering::Release);
+            return Err(error);
+        }
         // INVARIANT: The notifier was just registered.
         Ok(Self { _private: () })
     }
@@ -94,5 +109,6 @@ impl Drop for Notifier {
     fn drop(&mut self) {
         // SAFETY: By the type invariant, the notifier is registered.
         unsafe { bindings::knetstat_unwatch_modules() };
+        IS_REGISTERED.store(false, Ordering::Release);
     }
 }
