@@ -328,6 +328,23 @@ pub(crate) unsafe fn listening(info: *const inet_hashinfo) -> *const inet_listen
     buckets
 }
 
+/// The number of buckets of [`listening`] minus one.
+///
+/// # Safety
+///
+/// `info` must point to a live `struct inet_hashinfo`.
+#[inline]
+pub(crate) unsafe fn listening_mask(
+    #[allow(unused_variables, reason = "not every kernel needs it")] info: *const inet_hashinfo,
+) -> u32 {
+    #[cfg(not(knetstat_has = "LISTENING_HASH"))]
+    // SAFETY: The caller promises that `info` points to a live `struct inet_hashinfo`.
+    let mask = unsafe { read_once!(info, inet_hashinfo.lhash2_mask) };
+    #[cfg(knetstat_has = "LISTENING_HASH")]
+    let mask = INET_LHTABLE_SIZE - 1;
+    mask
+}
+
 /// Copies `N` bytes, `offset` bytes behind the start of the object that the pointer at `pointer`
 /// points to: see `knetstat_copy_behind()`. The object need not be alive.
 ///
@@ -344,21 +361,4 @@ pub(crate) unsafe fn copy_behind<const N: usize>(
     let is_copied =
         unsafe { knetstat_copy_behind(pointer, offset, bytes.as_mut_ptr().cast(), bytes.len()) };
     is_copied.then_some(bytes)
-}
-
-/// The number of buckets of [`listening`] minus one.
-///
-/// # Safety
-///
-/// `info` must point to a live `struct inet_hashinfo`.
-#[inline]
-pub(crate) unsafe fn listening_mask(
-    #[allow(unused_variables, reason = "not every kernel needs it")] info: *const inet_hashinfo,
-) -> u32 {
-    #[cfg(not(knetstat_has = "LISTENING_HASH"))]
-    // SAFETY: The caller promises that `info` points to a live `struct inet_hashinfo`.
-    let mask = unsafe { read_once!(info, inet_hashinfo.lhash2_mask) };
-    #[cfg(knetstat_has = "LISTENING_HASH")]
-    let mask = INET_LHTABLE_SIZE - 1;
-    mask
 }

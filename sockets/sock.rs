@@ -113,10 +113,10 @@ macro_rules! get {
 macro_rules! get_behind {
     ($view:expr, $type:ident.$($pointer:ident).+, $target:ident.$($field:ident).+) => {{
         let ptr: *const $crate::bindings::$type = $crate::sockets::sock::View::as_ptr($view);
-        // For its type only: the helper reads the pointer by itself, and checks that it is not null.
-        let _: *mut $crate::bindings::$target = get!($view, $type.$($pointer).+);
-        // SAFETY: `View` promises that `ptr` points to a live object of this type. It has this
-        // pointer, as the type above shows.
+        // Never called. It compiles only if the pointer has the type of the object.
+        let _ = || -> *mut $crate::bindings::$target { get!($view, $type.$($pointer).+) };
+        // SAFETY: `View` promises that `ptr` points to a live object of this type. The object
+        // contains the pointer at this offset, so that the sum stays within it.
         unsafe {
             $crate::bindings::copy_behind(
                 ptr.byte_add(offset_of!($type.$($pointer).+)).cast(),
@@ -432,6 +432,11 @@ impl<'b> Sock<'b> {
         &self.0
     }
 
+    /// Whether the process set what this flag stands for: a `SOCK_*_LOCK` of `sk_userlocks`.
+    pub(crate) fn user_locked(&self, lock: u32) -> bool {
+        u32::from(get!(self, sock.sk_userlocks)) & lock != 0
+    }
+
     /// The address and port that the socket is bound to.
     pub(crate) fn local(&self) -> Endpoint {
         let port = get!(self, inet_sock.inet_sport);
@@ -571,7 +576,7 @@ impl Udp<'_> {
 
     /// Whether the process chose the port with bind(2): `SOCK_BINDPORT_LOCK`.
     pub(crate) fn is_bound_to_port(&self) -> bool {
-        u32::from(get!(self, sock.sk_userlocks)) & bindings::SOCK_BINDPORT_LOCK != 0
+        self.user_locked(bindings::SOCK_BINDPORT_LOCK)
     }
 
     /// The memory of the datagrams received and not read, in bytes: `udp_rqueue_get()`.

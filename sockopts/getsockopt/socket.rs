@@ -106,11 +106,6 @@ impl Sock<'_> {
         })
     }
 
-    /// Whether the process set something, by `sk_userlocks`.
-    pub(super) fn user_locked(&self, lock: u32) -> bool {
-        u32::from(get!(self, sock.sk_userlocks)) & lock != 0
-    }
-
     /// SO_RCVBUF in bytes, if the process set it. This is the value that the process gave: the
     /// kernel stores twice as much, and getsockopt(2) returns that.
     pub(crate) fn rcvbuf(&self) -> Option<i32> {
@@ -258,13 +253,13 @@ pub(crate) struct TxTime {
 
 impl Value for TxTime {
     fn write(self, text: &mut Text<'_>) {
-        match self.clock {
-            0 => text.str("CLOCK_REALTIME"),
-            1 => text.str("CLOCK_MONOTONIC"),
-            11 => text.str("CLOCK_TAI"),
+        match u32::from(self.clock) {
+            bindings::CLOCK_REALTIME => text.str("CLOCK_REALTIME"),
+            bindings::CLOCK_MONOTONIC => text.str("CLOCK_MONOTONIC"),
+            bindings::CLOCK_TAI => text.str("CLOCK_TAI"),
             other => {
                 text.str("CLOCK_");
-                text.unsigned(u64::from(other));
+                text.unsigned(other.into());
             }
         }
         if self.deadline_mode {

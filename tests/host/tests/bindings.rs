@@ -112,6 +112,9 @@ fn listed_in_layout() -> BTreeSet<String> {
         let Some((head, arguments)) = line.split_once('(') else {
             continue;
         };
+        if !is_constant(head) {
+            continue;
+        }
         if head == "MARK" {
             // "address TYPE FIELD", ...
             listed.extend(arguments.split('"').nth(1).and_then(|text| {
@@ -169,4 +172,42 @@ fn the_layout_lists_what_the_table_reads() {
         "bindings/layout.c lacks what sockopts.rs reads; add:\n{}",
         missing.join("\n")
     );
+}
+
+/// What `layout.c` lists and nothing reads is left from an earlier time.
+#[test]
+fn the_sources_read_what_the_layout_lists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut sources = String::new();
+    let mut folders = vec![root.join("abstractions"), root.join("sockets")];
+    folders.extend([root.join("sockopts"), root.join("bindings")]);
+    let mut files: Vec<_> = fs::read_dir(&root)
+        .expect("the root")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    assert!(files.len() > 20, "only {} files", files.len());
+    for file in files {
+        sources += &fs::read_to_string(file).expect("a source");
+    }
+    let words: BTreeSet<_> = sources
+        .split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+        .collect();
+    let listed = listed_in_layout();
+    assert!(listed.len() > 100, "only {} entries", listed.len());
+    let unread: Vec<_> = listed
+        .iter()
+        .filter(|entry| !entry.split('.').all(|word| words.contains(word)))
+        .collect();
+    assert!(unread.is_empty(), "nothing reads {unread:?}");
 }
