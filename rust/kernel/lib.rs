@@ -56,7 +56,6 @@ macro_rules! module {
         name: $name:literal,
         authors: [$($author:literal),* $(,)?],
         description: $description:literal,
-        $(version: $version:literal,)?
         license: $license:literal $(,)?
     ) => {
         /// The prefix of the module's log messages.
@@ -64,7 +63,6 @@ macro_rules! module {
 
         $($crate::modinfo!("author=", $author);)*
         $crate::modinfo!("description=", $description);
-        $($crate::modinfo!("version=", $version);)?
         $crate::modinfo!("license=", $license);
 
         mod __module_init {
