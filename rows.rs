@@ -9,8 +9,8 @@ use crate::format::{
     label,
     List,
     Position,
-    State, //
-    Text,
+    State,
+    Text, //
 };
 use crate::sockets::prefetch::Part;
 use crate::sockets::sock::{

@@ -41,7 +41,7 @@ impl Net<'_> {
 
     /// Whether the calling task has CAP_NET_ADMIN over the namespace. A negative answer is not
     /// audited, because nothing is refused: see `ns_capable_noaudit()`.
-    pub(crate) fn is_admin(&self) -> bool {
+    pub(crate) fn has_net_admin(&self) -> bool {
         // SAFETY: By the type invariant, the namespace is alive, and with it its user namespace.
         // Any task may make the check, which is about `current`.
         unsafe { bindings::knetstat_is_net_admin(self.ptr.as_ptr()) }

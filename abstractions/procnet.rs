@@ -25,8 +25,8 @@ use crate::abstractions::mutex::Mutex;
 use crate::abstractions::ns::{
     Net,
     NetRef,
-    Reader, //
-    UserNs,
+    Reader,
+    UserNs, //
 };
 use crate::abstractions::sched;
 use crate::bindings::{
@@ -277,7 +277,7 @@ impl<R: Listing> Callbacks<R> {
         let open = Open {
             listing: R::new(),
             buffer: Buffer::new(),
-            is_net_admin: net.net().is_admin(),
+            is_net_admin: net.net().has_net_admin(),
             net,
         };
         match Mutex::new(open) {
@@ -348,9 +348,11 @@ impl<R: Listing> Callbacks<R> {
         // procfs calls `release` after the last read has returned. Other reads share the reference:
         // everything else is behind the mutex.
         let open = unsafe { open.as_ref() };
-        // SAFETY: The process that opened the file did so with credentials. These and their user
-        // namespace live as long as the file, which stays open during the call.
-        let user_ns = unsafe { UserNs::from_raw(bindings::knetstat_file_user_ns(file)) };
+        // SAFETY: `file` is open during the call.
+        let user_ns = unsafe { bindings::knetstat_file_user_ns(file) };
+        // SAFETY: The credentials of the process that opened the file live as long as the file, and
+        // with them their user namespace.
+        let user_ns = unsafe { UserNs::from_raw(user_ns) };
         // `rw_verify_area()` refuses negative positions.
         let position = u64::try_from(position).map_err(|_| EINVAL)?;
         // SAFETY: `to` is valid during the call, and only this call uses it.
@@ -387,9 +389,6 @@ pub(crate) struct File {
     path: &'static CStr,
     ops: &'static bindings::proc_ops,
 }
-
-// SAFETY: All fields are references to data that is never written to: strings and a constant.
-unsafe impl Sync for File {}
 
 impl File {
     /// A file that shows `R`. `path` must be `/proc/net/` followed by `name`.

@@ -82,18 +82,11 @@ impl Defaults {
     pub(crate) fn of(net: Net<'_>) -> Self {
         let rto_max_ms = sysctl!(net, ipv4.sysctl_tcp_rto_max_ms);
         let rto_min_us = sysctl!(net, ipv4.sysctl_tcp_rto_min_us);
-        // SAFETY: These functions convert numbers, and may be called in any context.
-        let (rto_max, rto_min) = unsafe {
-            (
-                bindings::knetstat_msecs_to_jiffies(rto_max_ms as u32),
-                bindings::knetstat_usecs_to_jiffies(rto_min_us as u32),
-            )
-        };
         Self {
             congestion: Congestion(sysctl!(net, ipv4.tcp_congestion_control).addr()),
             pingpong_threshold: sysctl!(net, ipv4.sysctl_tcp_pingpong_thresh),
-            rto_max,
-            rto_min,
+            rto_max: msecs_to_jiffies(rto_max_ms as u32),
+            rto_min: usecs_to_jiffies(rto_min_us as u32),
             txrehash: sysctl!(net, core.sysctl_txrehash),
             pmtudisc: if sysctl!(net, ipv4.sysctl_ip_no_pmtu_disc) != 0 {
                 bindings::IP_PMTUDISC_DONT as u8
@@ -121,6 +114,18 @@ pub(crate) fn signed(number: u32) -> i32 {
 /// Converts jiffies to seconds.
 pub(crate) fn seconds(jiffies: u32) -> u32 {
     jiffies / HZ
+}
+
+/// `msecs_to_jiffies()`
+fn msecs_to_jiffies(msecs: u32) -> u32 {
+    // SAFETY: The function converts a number, and may be called in any context.
+    unsafe { bindings::knetstat_msecs_to_jiffies(msecs) }
+}
+
+/// `usecs_to_jiffies()`
+fn usecs_to_jiffies(usecs: u32) -> u32 {
+    // SAFETY: The function converts a number, and may be called in any context.
+    unsafe { bindings::knetstat_usecs_to_jiffies(usecs) }
 }
 
 /// `jiffies_to_msecs()`

@@ -27,6 +27,7 @@ use core::net::{
     IpAddr,
     Ipv4Addr, //
 };
+use core::ptr::NonNull;
 
 /// The largest number of multicast groups in a list. The others are counted.
 const MAX_GROUPS: usize = 1024;
@@ -57,9 +58,9 @@ impl<'b> Sock<'b> {
     /// kernel's, for ECN, and setsockopt(2) does not change them.
     pub(super) fn traffic_class(&self, class: u8) -> Option<Hex> {
         let is_tcp = self.inet_flag(bindings::INET_FLAGS_IS_ICSK);
-        let kernels = if is_tcp { bindings::INET_ECN_MASK } else { 0 };
+        let ecn = if is_tcp { bindings::INET_ECN_MASK } else { 0 };
         let class = u32::from(class);
-        (class & !kernels != 0).then_some(Hex(class))
+        (class & !ecn != 0).then_some(Hex(class))
     }
 
     /// IP_TOS.
@@ -70,7 +71,7 @@ impl<'b> Sock<'b> {
     /// IP_OPTIONS, if there are any. Their contents are not shown.
     pub(crate) fn ip_options(&self) -> Option<bool> {
         let _guard = rcu::Guard::new();
-        let options = core::ptr::NonNull::new(get!(self, inet_sock.inet_opt))?;
+        let options = NonNull::new(get!(self, inet_sock.inet_opt))?;
         let ptr = options.as_ptr();
         // SAFETY: This is a read section of RCU, which began before `inet_opt` was read.
         // `do_ip_setsockopt()` frees the options by RCU. `inet_sock_destruct()` frees them, too,
@@ -120,7 +121,7 @@ impl<'b> Sock<'b> {
         }
         // IPV6_ADDRFORM turns the socket into an IPv4 socket, but leaves the pointer as it is. The
         // structure is part of the socket.
-        let ptr = core::ptr::NonNull::new(get!(self, inet_sock.pinet6))?;
+        let ptr = NonNull::new(get!(self, inet_sock.pinet6))?;
         // INVARIANT: The structure lies in the same allocation as the socket: `inet6_sk_generic()`.
         // A child that still points to the structure of its listener was left out above.
         Some(Ipv6 { sk: *self, ptr })
@@ -151,7 +152,7 @@ impl Value for Groups4<'_> {
         let _guard = rcu::Guard::new();
         let mut next = get!(&self.0, inet_sock.mc_list);
         let groups = core::iter::from_fn(|| {
-            let entry = core::ptr::NonNull::new(next)?.as_ptr();
+            let entry = NonNull::new(next)?.as_ptr();
             // SAFETY: This is a read section of RCU, which began before the list was entered.
             // `ip_mc_leave_group()` and `ip_mc_drop_socket()` free the entries of the list by RCU.
             let (group, index) = unsafe {

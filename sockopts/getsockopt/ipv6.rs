@@ -166,7 +166,7 @@ impl Value for Groups6<'_> {
         let _guard = rcu::Guard::new();
         let mut next = get!(&self.0, ipv6_pinfo.ipv6_mc_list);
         let groups = core::iter::from_fn(|| {
-            let entry = core::ptr::NonNull::new(next)?.as_ptr();
+            let entry = NonNull::new(next)?.as_ptr();
             // SAFETY: This is a read section of RCU, which began before the list was entered.
             // `ipv6_sock_mc_drop()` and `__ipv6_sock_mc_close()` free the entries of the list by
             // RCU.

@@ -19,6 +19,7 @@ use crate::sockets::sock::{
     Tcp,
     HZ, //
 };
+use core::ptr::NonNull;
 
 impl Tcp<'_> {
     /// TCP_NODELAY.
@@ -109,7 +110,7 @@ impl Tcp<'_> {
         let mut name = [0; bindings::TCP_ULP_NAME_MAX as usize];
         let guard = rcu::Guard::new();
         let ops = get!(self, inet_connection_sock.icsk_ulp_ops);
-        let ops = core::ptr::NonNull::new(ops)?;
+        let ops = NonNull::new(ops)?;
         let ptr = ops.as_ptr();
         // SAFETY: This is a read section of RCU, which began before `icsk_ulp_ops` was read. The
         // module that `ops` lies in is not freed before the section ends: `tcp_unregister_ulp()`
@@ -124,7 +125,7 @@ impl Tcp<'_> {
             // pointer to a `struct tls_context` in `tls_ctx_create()`. This is a read section of
             // RCU, and `tls_ctx_free()` frees the context by RCU. For a socket with TLS in
             // hardware, it is freed after the socket has left the locked bucket.
-            core::ptr::NonNull::new(context).map(|context| unsafe { Tls::of(context.cast()) })
+            NonNull::new(context).map(|context| unsafe { Tls::of(context.cast()) })
         } else {
             None
         };
@@ -213,7 +214,7 @@ impl Tls {
     /// # Safety
     ///
     /// `context` must point to a `struct tls_context` that is not freed during the call.
-    unsafe fn of(context: core::ptr::NonNull<bindings::tls_context>) -> Self {
+    unsafe fn of(context: NonNull<bindings::tls_context>) -> Self {
         let ptr = context.as_ptr();
         // SAFETY: The caller promises that `ptr` points to a live `struct tls_context`. All these
         // are fields of it.
