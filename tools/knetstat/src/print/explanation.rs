@@ -91,6 +91,13 @@ mod tests {
             for left in ["\\", " Ns ", ".Li", ".Dv", ".Xr", " .", " ,", "Ar ", "Cm "] {
                 assert!(!text.contains(left), "{left:?} is left in {text}");
             }
+            // The page has the options one below the other, this text stands alone.
+            for other in ["    The same", "likewise"] {
+                assert!(
+                    !text.contains(other),
+                    "{other:?} refers to another option: {text}"
+                );
+            }
             let shown = ["All", "TCP", "Listeners", "UDP", "IPv6"];
             assert!(
                 info.text
