@@ -77,7 +77,7 @@ pub struct Cli {
     pub columns: Vec<String>,
     /// Sort the sockets by columns; the prefix - before a name reverses the order
     ///
-    /// Numbers and addresses are compared as what they are. Values that are missing or not known come
+    /// Numbers and addresses are sorted by value, not as text. Values that are missing or not known come
     /// last. All rows are kept in memory.
     #[arg(
         long,

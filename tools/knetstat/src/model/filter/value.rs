@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The values that a filter compares options with. They are compared as what they are: an address
-//! may be written in any way, and a number in any unit.
+//! The values that a filter compares options with. They are compared by their meaning, not as text:
+//! an address may be written in any way, and a number in any unit.
 
 use crate::model::filter::error::Rejected;
 use crate::model::filter::flags::Flags;
