@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The mistakes of `make test-mutants` can still be made: a patch that does not apply any more would
-//! be noticed only when all of them run, which is seldom.
+//! be noticed only when all of them run, which is seldom. The documents give their number.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-#[test]
-fn each_can_still_be_made() {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mutants: Vec<PathBuf> = fs::read_dir(project.join("tests/mutants"))
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn mutants() -> Vec<PathBuf> {
+    let mutants: Vec<PathBuf> = fs::read_dir(project().join("tests/mutants"))
         .expect("tests/mutants")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| {
@@ -19,7 +21,36 @@ fn each_can_still_be_made() {
         })
         .collect();
     assert!(!mutants.is_empty(), "there are no mutants");
-    for mutant in mutants {
+    mutants
+}
+
+/// docs/trust.md has their number, and the numbers of those that do not just make a test fail.
+#[test]
+fn the_document_counts_them() {
+    let text = fs::read_to_string(project().join("docs/trust.md")).expect("docs/trust.md");
+    let words: Vec<_> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    let mutants = mutants();
+    let expecting = |how: &str| {
+        let line = format!("\nExpect: {how}");
+        let texts = mutants.iter().map(fs::read_to_string);
+        texts
+            .filter(|text| text.as_ref().expect("a mutant").contains(&line))
+            .count()
+    };
+    for claim in [
+        format!("{} mistakes of the kinds", mutants.len()),
+        format!("{} are reported by a checker", expecting("log: ")),
+        format!("{} do not compile", expecting("build: ")),
+    ] {
+        assert!(text.contains(&claim), "docs/trust.md: {claim}");
+    }
+}
+
+#[test]
+fn each_can_still_be_made() {
+    let project = project();
+    for mutant in mutants() {
         // Whatever repository this lies in, or none.
         let output = Command::new("patch")
             .args(["-p1", "--dry-run", "--force", "--fuzz=0", "--reject-file=-"])
