@@ -193,7 +193,7 @@ bench-consistency:
 	+@vm/bench.sh $(if $(QUICK),--quick) $(if $(OUT),--out '$(OUT)') --only consistency \
 		--kernel '$(if $(filter file,$(origin KERNEL)),debian-13-backports,$(KERNEL))'
 
-# The picture in the README: the command on a terminal of a guest.
+# The pictures in the README: the command on terminals of a guest.
 # make picture [KERNEL=NAME]
 .PHONY: picture
 picture:
@@ -228,22 +228,23 @@ help:
 #h In virtual machines, on Debian 12 or 13 as root:
 #h   make demo            show the module at work on the stock kernel of Debian 13
 #h   make shell           open a shell in a guest
-#h   make vm CMD='...'    run a command in a guest
+#h   make vm CMD='...'    run a command in a guest; TIMEOUT=S: for at most S seconds
 #h   make guests          list the guests; KERNEL=NAME chooses one, also for make demo
-#h   make test            run the tests; KERNEL=all also runs those of all other guests
+#h   make vm-setup        make the guests of make test, or with KERNEL=NAME only one
+#h   make test            run the tests; KERNEL=all: in all guests that do not run only by name
 #h   make vm-clean        remove the guests and all that was made for them
 #h
 #h Development:
 #h   make test-host       run the tests that need no kernel
 #h   make test-build      run the tests of the messages of make
-#h   make test-guest      run the tests of one guest; ONLY=SO_MARK: those with this in their name
+#h   make test-guest      run the tests of one guest, KERNEL=NAME; ONLY=SO_MARK: those with this in their name
 #h   make fmt             format the sources
 #h   make lint            check sources, scripts and manual pages; make test does so, too
 #h   make clippy          check only the module;  make clippy-tests: only the programs
 #h   make man             generate man/knetstat.5 from the table of options
 #h   make doc             generate the documentation of the sources, in target/doc
 #h   make clean           remove what was built
-#h   The Makefile describes the other tests, benchmarks and fuzzers.
+#h   The Makefile and vm/vm.mk describe the other targets.
 #h
 #h With the kernel's own Rust, for kernels that have CONFIG_RUST:
 #h   make RUST=kernel     build with it; needs the rustc and the metadata of the kernel
@@ -256,6 +257,8 @@ help:
 #h   RUST=kernel          see above                           (standalone: without the kernel's)
 #h   ARCH= CROSS_COMPILE= LLVM= V=1   as for every kernel module
 #h   INSTALL_MOD_PATH=    make install: the root to install to            (/)
-#h   MANDIR=              make install: the directory for manual pages    (/usr/local/share/man)
+#h   MANDIR=              the directory for manual pages  (/usr/local/share/man; tool: PREFIX/share/man)
 #h   PREFIX=              make install-tool: the directory to install to  (/usr/local)
+#h   DESTDIR=             make install-tool: the root to install to       (/)
+#h   KNETSTAT_LINUX_SOURCE=   make test-host: the kernel source for tests (that in the cache)
 #h   KNETSTAT_CACHE=      the cache of metadata and virtual machines      (/var/cache/knetstat)

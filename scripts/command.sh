@@ -8,9 +8,14 @@
 #   test     run its tests, for packages: with the flags of the build, so that less is compiled again
 #   crates   print the crates that are linked into it: name, version and license, one a line
 #
-# The environment of the first four may have CARGO, and ARCH and CROSS_COMPILE as for the module; that of
-# install and uninstall PREFIX (/usr/local), DESTDIR, MANDIR, BASHDIR, ZSHDIR and FISHDIR. STRIP=no
-# leaves the debugging symbols in, for packages that strip it later.
+# Environment:
+#   ARCH, CROSS_COMPILE   as for the module
+#   CARGO                 the cargo to prefer (check, build, test, crates)
+#   RUSTFLAGS             more flags for rustc (build, test)
+#   CARGO_TARGET_DIR      the directory of the build (build, test, install)
+#   PREFIX (/usr/local), DESTDIR, MANDIR, BASHDIR, ZSHDIR, FISHDIR
+#                         where the files are installed (install, uninstall)
+#   STRIP=no              leave the debugging symbols in, for packages that strip it later (install)
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

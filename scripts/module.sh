@@ -5,7 +5,7 @@
 #
 # usage: module.sh load|unload|install|uninstall
 #
-# The environment of install and uninstall has KDIR, INSTALL_MOD_PATH and MANDIR.
+# Environment: KDIR and MAKE (install), KVER (uninstall), INSTALL_MOD_PATH and MANDIR (both).
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

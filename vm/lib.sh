@@ -31,8 +31,8 @@ die() { printf 'knetstat: %s\n' "$*" >&2; exit 1; }
 # die_usage MESSAGE: like die, with the status of this project's usage errors.
 die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 
-# A guest is one file, vm/guests/NAME.sh, and no other file names it but the tests that need this one. The
-# file sets these variables:
+# A guest is one file, vm/guests/NAME.sh. Other files name it only as a default, or because they need this
+# guest. The file sets these variables:
 #   ABOUT      a description, in one line
 #   MACHINE    its kind of machine: vm/machines/MACHINE.sh makes its kernel and boots it
 #   SCALE      the amount of work that the tests do: fast, checked (an instrumented kernel),

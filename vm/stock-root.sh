@@ -3,7 +3,8 @@
 #
 # Makes a root of a guest's release without knetstat: Debian's minimal system, the guest's kernel and its
 # headers. With "deb", "rpm" or "arch", makes the root in which the target of `make` with this name runs;
-# with "containers", one with systemd, container runtimes and Prometheus, without a kernel. Prints its path. Tests that install something use a copy of it.
+# with "containers", one with systemd, container runtimes and Prometheus, without a kernel. Prints its path.
+# Tests that install something use a copy of it.
 #
 # usage: vm/stock-root.sh [--find] KERNEL|deb|rpm|arch|containers
 #   --find   make nothing: fail if the root is not in the cache
