@@ -160,12 +160,13 @@ impl<'n, P: Protocol> walk::Rows<Visible<'n, P::Table<'n>>> for Writer<'_, '_, P
     }
 }
 
-/// Writes everything before the options.
+/// Writes the columns up to the state.
 fn tcp_columns(text: &mut Text<'_>, queues: [i64; 2], endpoints: [Endpoint; 2], state: State) {
     columns(text, queues, endpoints);
     text.state(state);
 }
 
+/// Writes the queues and both endpoints.
 fn columns(text: &mut Text<'_>, queues: [i64; 2], endpoints: [Endpoint; 2]) {
     for queue in queues {
         text.queue(queue);

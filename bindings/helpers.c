@@ -311,8 +311,8 @@ void knetstat_mutex_unlock(struct mutex *lock)
 }
 
 /*
- * The user that /proc/net/tcp shows. Before 7.x, it is that of the file, and hence root for an
- * orphan.
+ * The user that /proc/net/tcp shows. On kernels with sock_i_uid(), it is that of the file, and
+ * hence root for an orphan.
  */
 u32 knetstat_uid(struct user_namespace *ns, const struct sock *sk)
 {
@@ -346,7 +346,10 @@ enum knetstat_program knetstat_filter(const struct sock *sk)
 	return kind;
 }
 
-/* More than a task that is not held up can ever need. */
+/*
+ * Each retry needs a writer that replaced the pointer during the copy. 16 in a row do not occur,
+ * unless this task is preempted each time.
+ */
 #define KNETSTAT_TRIES 16
 
 /*

@@ -6,9 +6,9 @@
 //! C sources: see the files in `sockopts/getsockopt/`
 //!
 //! A function returns the value that getsockopt(2) would return for the socket, or `None` if the
-//! option has the value of a fresh socket. Its comment says where it deviates from that. Functions
-//! do not take the lock of the socket. Each field is read once. Memory that can be freed is read in
-//! a read section of RCU.
+//! option is not shown, usually because it has the value of a fresh socket. Its comment says where
+//! it deviates from that. Functions do not take the lock of the socket. Each field is read once.
+//! Memory that can be freed is read in a read section of RCU.
 
 mod ip;
 #[cfg(CONFIG_IPV6)]

@@ -63,7 +63,7 @@ impl<'b> Sock<'b> {
         (class & !ecn != 0).then_some(Hex(class))
     }
 
-    /// IP_TOS.
+    /// IP_TOS, unless it is 0 or, on TCP, has only the kernel's bits for ECN.
     pub(crate) fn ip_tos(&self) -> Option<Hex> {
         self.traffic_class(get!(self, inet_sock.tos))
     }

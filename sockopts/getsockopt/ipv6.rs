@@ -108,7 +108,7 @@ impl<'b> Ipv6<'b> {
         unless(defaults.v6only || set_by_bind, v6only)
     }
 
-    /// IPV6_TCLASS.
+    /// IPV6_TCLASS, unless it is 0 or, on TCP, has only the kernel's bits for ECN.
     pub(crate) fn tclass(&self) -> Option<Hex> {
         self.traffic_class(get!(self, ipv6_pinfo.tclass))
     }
@@ -123,7 +123,8 @@ impl<'b> Ipv6<'b> {
         device(get!(self, ipv6_pinfo.ucast_oif))
     }
 
-    /// IPV6_ADDR_PREFERENCES.
+    /// IPV6_ADDR_PREFERENCES, if the process set any. As in getsockopt(2), flags also stand for the
+    /// preferences that it did not set.
     pub(crate) fn addr_preferences(&self) -> Option<Hex> {
         let set = u32::from(unless(0, get!(self, ipv6_pinfo.srcprefs))?);
         let public = if set & bindings::IPV6_PREFER_SRC_TMP != 0 {

@@ -36,17 +36,17 @@ impl Sock<'_> {
         self.flags() >> flag & 1 == 1
     }
 
-    /// SO_KEEPALIVE.
+    /// Whether SO_KEEPALIVE is on. It is always shown.
     pub(crate) fn keepalive(&self) -> bool {
         self.flag(bindings::SOCK_KEEPOPEN)
     }
 
-    /// SO_BROADCAST.
+    /// Whether SO_BROADCAST is on. It is always shown.
     pub(crate) fn broadcast(&self) -> bool {
         self.flag(bindings::SOCK_BROADCAST)
     }
 
-    /// SO_TIMESTAMP, in its form with 32-bit or native times.
+    /// SO_TIMESTAMP, if it is on in its form with 32-bit or native times.
     pub(crate) fn timestamp(&self) -> Option<bool> {
         (self.flag(bindings::SOCK_RCVTSTAMP)
             && !self.flag(bindings::SOCK_TSTAMP_NEW)
@@ -60,19 +60,19 @@ impl Sock<'_> {
             .then_some(true)
     }
 
-    /// SO_TIMESTAMPNS.
+    /// SO_TIMESTAMPNS, if it is on in its form with 32-bit or native times.
     pub(crate) fn timestampns(&self) -> Option<bool> {
         (self.flag(bindings::SOCK_RCVTSTAMPNS) && !self.flag(bindings::SOCK_TSTAMP_NEW))
             .then_some(true)
     }
 
-    /// SO_TIMESTAMPNS_NEW.
+    /// SO_TIMESTAMPNS_NEW, the form with 64-bit times, if it is on.
     pub(crate) fn timestampns_new(&self) -> Option<bool> {
         (self.flag(bindings::SOCK_RCVTSTAMPNS) && self.flag(bindings::SOCK_TSTAMP_NEW))
             .then_some(true)
     }
 
-    /// SO_TIMESTAMPING: the names of its flags without `SOF_TIMESTAMPING_`.
+    /// SO_TIMESTAMPING, if any flag is set: the names of its flags without `SOF_TIMESTAMPING_`.
     pub(crate) fn timestamping(&self) -> Option<Timestamping> {
         const NAMES: &[&str] = &[
             "TX_HARDWARE",
@@ -119,12 +119,12 @@ impl Sock<'_> {
             .then(|| get!(self, sock.sk_sndbuf) / 2)
     }
 
-    /// SO_RCVTIMEO, if the process limited the wait.
+    /// SO_RCVTIMEO in milliseconds, if the process limited the wait.
     pub(crate) fn rcvtimeo(&self) -> Option<Milliseconds> {
         timeout(get!(self, sock.sk_rcvtimeo))
     }
 
-    /// SO_SNDTIMEO, if the process limited the wait.
+    /// SO_SNDTIMEO in milliseconds, if the process limited the wait.
     pub(crate) fn sndtimeo(&self) -> Option<Milliseconds> {
         timeout(get!(self, sock.sk_sndtimeo))
     }

@@ -22,7 +22,7 @@ use crate::sockets::sock::{
 use core::ptr::NonNull;
 
 impl Tcp<'_> {
-    /// TCP_NODELAY.
+    /// Whether TCP_NODELAY is on. It is always shown.
     pub(crate) fn nodelay(&self) -> bool {
         u32::from(get!(self, tcp_sock.nonagle)) & bindings::TCP_NAGLE_OFF != 0
     }
@@ -32,7 +32,7 @@ impl Tcp<'_> {
         get!(self, tcp_sock.nonagle) & !(bindings::TCP_NAGLE_CORK as u8)
     }
 
-    /// TCP_CORK.
+    /// TCP_CORK, if it is on.
     pub(crate) fn cork(&self) -> Option<bool> {
         (u32::from(get!(self, tcp_sock.nonagle)) & bindings::TCP_NAGLE_CORK != 0).then_some(true)
     }

@@ -8,23 +8,15 @@
 //! ```text
 //! main        calls cli
 //!   |
-//! cli         command line: arguments, help, completion; runs a command
+//! cli         the command line: flags, help, completion; runs a command
 //!   |
-//! commands    one file for each command: list, summary, check, metrics, copy,
-//!   |         watch, since, explain
+//! commands    one file for each command
 //!   |
-//! print       printer (a trait), its implementations text and json, layout and columns of text,
-//!   |         color, explanation, findings of rules, openmetrics, format (text or JSON), notes on
-//!   |         standard error, streams (standard output and standard error)
+//! print       text, JSON and OpenMetrics on standard output, notes on standard error
 //!   |
-//! model       row, glance, place, options, defaults, filter, query (files, states and filter),
-//!   |         owners, reach (whether a query can select anything), event, tracker, comparison,
-//!   |         counts, rules, findings, groups of metrics, words and states of filters, similar,
-//!   |         spelling
+//! model       the meaning of rows, options, filters and rules
 //!   |
-//! source      files of the module, their lines (aligned: a buffered reader), search in several files,
-//!             copy of the files, fresh sockets, process, cgroup, services, hosts, netns, namespaces,
-//!             rights, proc_mount, interrupt, thread, text of names, replacement of a file
+//! source      what is read: the files of the module, /proc, and files such as /etc/services
 //! ```
 //!
 //! A file imports only from its own layer and from layers below. Imports form no cycle.
