@@ -358,8 +358,8 @@ enum knetstat_program knetstat_filter(const struct sock *sk)
  *
  * For objects that some kernels free at once when the pointer is replaced, without waiting for
  * readers. The object may be freed while it is read, and its memory unmapped, so the copy may fail,
- * or be garbage. It is right if the pointer is still the same after it: whoever frees the object has
- * replaced the pointer before.
+ * or be garbage. If the pointer is still the same after it, the copy is taken for right: whoever frees
+ * the object has replaced the pointer before. There is one exception, see below.
  */
 bool knetstat_copy_behind(const void *pointer, size_t offset, void *to, size_t size)
 {
@@ -383,7 +383,8 @@ bool knetstat_copy_behind(const void *pointer, size_t offset, void *to, size_t s
 
 /*
  * Before sk_reuseport_prog_free_rcu(), a classic program is freed at once when another one replaces
- * it.
+ * it. If a group of sockets has grown meanwhile (reuseport_grow()), that happens in the new group, and
+ * the old one keeps its pointer. The answer may then be the wrong kind of program.
  */
 enum knetstat_program knetstat_reuseport_program(const struct sock *sk)
 {
