@@ -753,6 +753,9 @@ impl Held {
                 name if exact().any(|exact| exact == name) => 0,
                 // Areas that were given back are kept for a while; those in use are counted below.
                 "vmap_area" => i64::MAX,
+                // DAMON divides the memory that it watches into more and more of them by itself. A
+                // kernel may start it for DAMON_STAT.
+                "damon_region" => i64::MAX,
                 _ => slack,
             };
             look(format!("objects of {name}"), before, *now, slack);
