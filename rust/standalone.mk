@@ -78,13 +78,13 @@ quiet_cmd_standalone_library = RUSTC   $(quiet_modtag) $@
       cmd_standalone_library = $(standalone_library) $<
 
 # The kernel's configuration for cfg(CONFIG_NAME). Kernels before 6.1 do not write this file, so it is made
-# in the same way: see scripts/kconfig/confdata.c.
+# in the same way: see scripts/kconfig/confdata.c. Kbuild says what KNETSTAT_KERNEL is for.
 standalone_cfg := $(wildcard $(objtree)/include/generated/rustc_cfg)
 ifeq ($(standalone_cfg),)
 standalone_cfg := $(obj)/rust/rustc_cfg
 endif
 quiet_cmd_standalone_cfg = GEN     $(quiet_modtag) $@
-      cmd_standalone_cfg = sed -n 's/^\(CONFIG_[A-Za-z0-9_]*\)=[ym]$$/--cfg=\1/p' $< > $@
+      cmd_standalone_cfg = KNETSTAT_KERNEL=$(knetstat_kernel) sed -n 's/^\(CONFIG_[A-Za-z0-9_]*\)=[ym]$$/--cfg=\1/p' $< > $@
 
 $(obj)/rust/rustc_cfg: $(objtree)/include/config/auto.conf FORCE
 	$(call if_changed,standalone_cfg)

@@ -46,6 +46,63 @@ fn probes(headers: Headers<'_>) -> BTreeSet<String> {
     names.split_whitespace().map(str::to_owned).collect()
 }
 
+/// The flags of `Kbuild` for C and Rust, and the command that lists the configuration for Rust.
+fn flags(machine: &Machine) -> String {
+    write(
+        machine.path("flags.mk"),
+        &format!(
+            "src := {0}\nsrctree := {1}\nobjtree := {1}\nobj := {1}/obj\ninclude $(src)/Kbuild\n\
+            $(info $(ccflags-y))\n$(info $(rustflags-y))\n$(info $(cmd_standalone_cfg))\nshow:;@:\n",
+            project().display(),
+            machine.path("linux").display()
+        ),
+    );
+    let mut make = machine.command("make");
+    let output = make.arg("-f").arg(machine.path("flags.mk"));
+    let output = output.args(["RUSTC=rustc", "show"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// If one tree of headers replaces another, all that reads headers is compiled again, whatever the times of
+/// the files are.
+#[test]
+fn another_kernel_changes_the_commands() {
+    let machine = Machine::new();
+    let mut seen = BTreeSet::new();
+    for (file, text) in [
+        (
+            "include/generated/utsrelease.h",
+            "#define UTS_RELEASE \"1\"\n",
+        ),
+        (
+            "include/generated/utsrelease.h",
+            "#define UTS_RELEASE \"2\"\n",
+        ),
+        ("include/generated/autoconf.h", "#define CONFIG_SMP 1\n"),
+        (
+            "Module.symvers",
+            "0x1\ttcp_hashinfo\tvmlinux\tEXPORT_SYMBOL\n",
+        ),
+    ] {
+        write(machine.path("linux").join(file), text);
+        let said = flags(&machine);
+        let lines: Vec<_> = said.lines().collect();
+        assert_eq!(said, flags(&machine));
+        for (line, flag) in lines.iter().zip([
+            "-DKNETSTAT_KERNEL=",
+            "--cfg=knetstat_kernel=",
+            "KNETSTAT_KERNEL=",
+        ]) {
+            let (_, number) = line.split_once(flag).expect(line);
+            let number = number.split(' ').next().unwrap();
+            assert!(number.len() > 4, "{line}");
+            assert!(seen.insert(format!("{flag}{number}")), "{line}");
+        }
+    }
+    assert_eq!(seen.len(), 12);
+}
+
 #[track_caller]
 fn finds(headers: Headers<'_>, names: &[&str]) {
     let names: BTreeSet<_> = names.iter().map(|&name| name.to_owned()).collect();
