@@ -124,3 +124,28 @@ fn no_dpkg() {
         &["for Debian and Ubuntu", "make rpm"],
     );
 }
+
+/// Sources dkms.conf as DKMS 3.2 does or, with its function `prepare_build`, as DKMS 3.0, and prints
+/// variables.
+fn dkms_conf(before: &str) -> String {
+    let machine = machine(DEBIAN_13);
+    let script = format!(
+        "{before}\nkernelver=6.1 kernel_source_dir=/no\n. debian/knetstat-dkms.dkms\n\
+        echo \"$NO_WEAK_MODULES|${{MAKE[0]}}|${{PRE_BUILD:-}}|${{CLEAN:-}}\""
+    );
+    let mut bash = machine.command("bash");
+    let output = bash.args(["-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// No module is used for another kernel than that which it was built for. DKMS 3.1.8 and later warn of
+/// CLEAN.
+#[test]
+fn dkms_builds_for_each_kernel() {
+    assert_eq!(dkms_conf(""), "yes|true|scripts/dkms-build.sh 6.1 /no|\n");
+    assert_eq!(
+        dkms_conf("prepare_build() { :; }"),
+        "yes|make KVER=6.1 KDIR=/no||make KVER=6.1 KDIR=/no clean\n"
+    );
+}
