@@ -134,6 +134,11 @@ if [ "$(config_value "$autoconf" KMSAN)" = y ]; then
 	die "Linux $kdir_release has CONFIG_KMSAN, which does not see what Rust code writes and would report each read of knetstat's files; build for a kernel without CONFIG_KMSAN"
 fi
 
+# gcc would get flags that only clang has, and some checks of the configuration would be wrong.
+if [ -z "${LLVM:-}${CC:-}" ] && [ "$(config_value "$autoconf" CC_IS_CLANG)" = y ]; then
+	die "Linux $kdir_release was compiled by clang; run: make LLVM=1"
+fi
+
 # Any compiler that is new enough will do, with its sources of `core`.
 if [ "$RUST" = standalone ]; then
 	if [ "$um" = y ]; then

@@ -283,3 +283,33 @@ fn the_package_is_complete() {
         "{output:?}"
     );
 }
+
+/// Kernels that clang compiled, with `make` and with DKMS, which passes on its environment.
+#[test]
+fn compiled_by_clang() {
+    let mut machine = standalone("1.85.0");
+    machine.config_without_rust("X86_64=y\nCONFIG_CC_IS_CLANG=y");
+    write(
+        machine.path("kdir/Makefile"),
+        &format!("modules:\n\t@echo '{REACHED}: LLVM=$(LLVM)'\n"),
+    );
+    machine.fails(&["was compiled by clang; run: make LLVM=1"]);
+    for args in [&["--check"][..], &[]] {
+        let mut script = machine.command("sh");
+        script.arg("scripts/dkms-build.sh").args(args);
+        let output = script.arg(RUNNING).arg(machine.path("kdir")).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let reached = said.contains(&format!("{REACHED}: LLVM=1\n"));
+        assert_eq!(reached, args.is_empty(), "{output:?}");
+    }
+    // gcc is not needed.
+    machine.remove("bin/gcc-14");
+    for arg in ["LLVM=1", "LLVM=-19", "CC=clang"] {
+        machine.args.push(arg.into());
+        let output = machine.make();
+        assert!(output.status.success(), "{output:?}");
+        machine.args.pop();
+    }
+}
