@@ -269,7 +269,7 @@ step() {
 }
 
 # root_env: sets ROOT_ENV, the environment inside the root. It has the caller's settings for networks, cargo
-# and tests, and no other variables of the caller.
+# and tests, and no other variables of the caller. vm/module.sh passes on those that change the module.
 root_env() {
 	local name
 	ROOT_ENV=(
@@ -281,6 +281,7 @@ root_env() {
 	while read -r name; do
 		case $name in
 		CARGO_HOME | CARGO_TARGET_DIR | CARGO_MAKEFLAGS | CARGO_MANIFEST* | CARGO_PKG* | CARGO_BIN*) ;;
+		KNETSTAT_FAULT | KNETSTAT_MEASURE) ;;
 		CARGO_* | *_proxy | *_PROXY | KNETSTAT_*) ROOT_ENV+=("$name=${!name}") ;;
 		RUST_BACKTRACE | RUST_LOG | RUST_TEST_* | PROPTEST_* | V) ROOT_ENV+=("$name=${!name}") ;;
 		esac

@@ -25,6 +25,10 @@ while [[ $# -gt 1 ]]; do
 	shift 2
 done
 [[ $# -eq 1 ]] || die_usage "$usage"
+# Kbuild reads these from the environment, too. As arguments, they are part of the key.
+for name in KNETSTAT_FAULT KNETSTAT_MEASURE; do
+	[[ -z ${!name:-} || " ${vars[*]}" == *" $name="* ]] || vars+=("$name=${!name}")
+done
 load_guest "$1"
 [[ -z $test || -z $clippy ]] || die_usage "$usage"
 [[ -z $test || -f $TOP/tests/modules/$test/Kbuild ]] || die "there is no tests/modules/$test/Kbuild"

@@ -63,3 +63,30 @@ fn guests_are_described() {
         assert!(output.status.success(), "{guest}: {output:?}");
     }
 }
+
+/// What changes the module does not reach the root through the environment, where no key would have it.
+#[test]
+fn faults_are_no_part_of_the_environment() {
+    let kbuild = fs::read_to_string(project().join("Kbuild")).unwrap();
+    let names: Vec<_> = ["KNETSTAT_FAULT", "KNETSTAT_MEASURE"]
+        .into_iter()
+        .filter(|name| kbuild.contains(&format!("$({name})")))
+        .collect();
+    assert_eq!(kbuild.matches("$(KNETSTAT_").count(), names.len());
+    let machine = Machine::new();
+    let mut bash = machine.command("bash");
+    bash.args([
+        "-c",
+        ". vm/lib.sh; root_env; printf '%s\\n' \"${ROOT_ENV[@]}\"",
+        "vm/test",
+    ]);
+    for name in names.iter().chain(&["KNETSTAT_LONG"]) {
+        bash.env(name, "made-up");
+    }
+    let output = bash.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("\nKNETSTAT_LONG=made-up\n"), "{output:?}");
+    for name in names {
+        assert!(!said.contains(name), "{output:?}");
+    }
+}
