@@ -53,6 +53,7 @@ flock 7
 # The key covers all files but the programs of the tests.
 key=$({
 	cat "$VM/module.sh"
+	machine_args
 	cd "$TOP"
 	find . \( -path ./.git -o -path ./vm -o -name target -o -path './tests/*' ! -path './tests/modules*' \) -prune -o \
 		\( -type f -o -type l \) -printf '%p %s %T@ %m\n' | sort
