@@ -290,8 +290,11 @@ all_faults() {
 }
 
 check_host
-"$VM/root.sh" > /dev/null
 mkdir -p "$LOGS"
+# Two runs would read each other's results.
+exec 6> "$LOGS.lock"
+flock -n 6 || die "the tests of this checkout are being run already ($LOGS.lock); another one can be tested meanwhile: git worktree add DIR"
+"$VM/root.sh" > /dev/null
 begun=$SECONDS
 
 # The kernels that the other stages need.
