@@ -126,7 +126,7 @@ test_config() {
 		declare -f make_linux build_linux prepare_kernel
 	} | hash_of)
 	make_once "$DIR" "$DIR" 2 prepare prune_config > /dev/null
-	log=$CACHE/log/config-$name-module.log
+	log=$CACHE/log/config-$name-module$OF_TOP.log
 	build > "$log" 2>&1 || status=$?
 	if look "$log" "$status" "$message"; then
 		passed=$((passed + 1))

@@ -133,9 +133,12 @@ room_for_guest() { awk '/^MemAvailable:/ { print int($2 / 1024 * 3 / 4) }' /proc
 
 hash_of() { sha256sum | cut -c1-16; }
 
+# The end of the names of a checkout's own files in the cache, such as logs from which results are read, because
+# several checkouts may be tested at once.
+OF_TOP=${TOP//\//-}
 # The directory in which cargo builds. Each checkout has its own: inside the root, all have the same path,
 # so cargo would take the programs of one for those of another.
-CARGO_TARGET=$CACHE/target/${TOP//\//-}
+CARGO_TARGET=$CACHE/target/$OF_TOP
 # For programs that run in guests: rustc's name for amd64, and the flag for static programs.
 # shellcheck disable=SC2034
 CARGO_AMD64=x86_64-unknown-linux-gnu STATIC="-C target-feature=+crt-static"

@@ -35,9 +35,9 @@ title() { head -n 1 "$MUTANTS/$1.patch"; }
 check_host
 ROOT=$("$VM/root.sh")
 begun=$SECONDS
-LOGS=$CACHE/log/mutants${TOP//\//-}
+LOGS=$CACHE/log/mutants$OF_TOP
 # Always the same directory, so that make rebuilds only what differs from the previous mutant.
-COPY=$CACHE/mutants/${TOP//\//-}
+COPY=$CACHE/mutants/$OF_TOP
 mkdir -p "$LOGS" "$COPY"
 exec 6> "$COPY.lock"
 flock -n 6 || die "the mutants of this checkout are being run already ($COPY.lock)"

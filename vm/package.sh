@@ -34,7 +34,7 @@ lock_use
 cargo_settings
 RUN=$(mktemp -d "$CACHE/run/package.XXXXXX")
 trap 'remove_tree "$RUN"' EXIT
-LOGS=$CACHE/log/package
+LOGS=$CACHE/log/package$OF_TOP
 mkdir -p "$LOGS"
 passed=0 failed=0 skipped=0 begun=$SECONDS
 

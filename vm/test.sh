@@ -57,7 +57,7 @@ done
 wanted() { [[ " $WANTED " == *" $1 "* ]]; }
 
 # Each checkout has its own logs, because several may be tested at once.
-LOGS=$CACHE/log/test${TOP//\//-}
+LOGS=$CACHE/log/test$OF_TOP
 # The guest tests and the command, for each architecture.
 declare -A PROGRAMS=() COMMANDS=()
 passed=0 failed=0 skipped=0

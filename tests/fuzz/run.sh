@@ -43,8 +43,8 @@ for target; do
 		options=(-max_total_time="$many" "$DIR/corpus/$target")
 		what="fuzzing $target for $many s; inputs that reach something new"
 	fi
-	step "$what" "fuzz-$target" '^#[0-9]+[[:space:]]+(NEW|REDUCE)' \
+	step "$what" "fuzz-$target$OF_TOP" '^#[0-9]+[[:space:]]+(NEW|REDUCE)' \
 		"$target is wrong; the input has the name above; again: cd tests/fuzz; ../../vm/in-root.sh $program FILE" \
 		in_fuzz "$program" -max_len=300 -len_control=0 -print_final_stats=1 -artifact_prefix="$DIR/failed/$target/" "${options[@]}"
-	grep -E '^(INFO: Seed|Done)|DONE' "$CACHE/log/fuzz-$target.log"
+	grep -E '^(INFO: Seed|Done)|DONE' "$CACHE/log/fuzz-$target$OF_TOP.log"
 done
