@@ -100,7 +100,7 @@ grep -vE "^CONFIG_($keys)=" "$config" >"$work/.config"
 echo '# CONFIG_MODULE_SIG_ALL is not set' >>"$work/.config"
 logged olddefconfig
 lost=$(comm -23 <(grep -E '^CONFIG_' "$config" | grep -vE "^CONFIG_($keys|BUILD_SALT)=" | sort) \
-	<(grep -E '^CONFIG_' "$work/.config" | sort) | head -n 3 | paste -sd' ')
+	<(grep -E '^CONFIG_' "$work/.config" | sort) | sed -n 1,3p | paste -sd' ')
 if [ -n "$lost" ]; then
 	die "the tools here are not those that built Linux $release: its configuration would lose $lost; run: $(reinstall_command gcc binutils rustc rust-src bindgen libclang-dev pahole)"
 fi

@@ -43,7 +43,8 @@ if [[ ${1:-} == --list ]]; then
 	exit 0
 fi
 for name; do
-	configs | grep -qxF -- "$name" || die_usage "$usage; the names are: $(configs | paste -sd' ')"
+	# No pipe: grep would close it at the first match, and pipefail would report that as a failure.
+	grep -qxF -- "$name" <(configs) || die_usage "$usage; the names are: $(configs | paste -sd' ')"
 done
 only=" $* "
 
@@ -97,7 +98,7 @@ build() {
 look() {
 	local log=$1 status=$2 message=$3
 	if [[ -n $message ]]; then
-		[[ $status -ne 0 ]] && grep '^knetstat: ' "$log" | grep -qF -- "$message"
+		[[ $status -ne 0 ]] && grep '^knetstat: ' "$log" | grep -F -- "$message" > /dev/null
 		return
 	fi
 	# The list of the kernel's exports is missing, because the kernel was not compiled.
