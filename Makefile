@@ -2,6 +2,9 @@
 #
 # The targets that people run; `make help` lists the common ones. Kbuild has the rules that compile the module.
 
+# It would change where `cd tools` and the like go.
+unexport CDPATH
+
 # clippy runs by the kernel's own rules for Rust.
 ifneq ($(filter clippy,$(MAKECMDGOALS)),)
 override RUST := kernel

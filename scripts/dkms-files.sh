@@ -8,6 +8,7 @@
 #                                     /usr/src/knetstat-VERSION, and the manual pages
 
 set -eu
+unset CDPATH
 cd "$(dirname "$0")/.."
 
 # copy_sources DIR

@@ -3,6 +3,8 @@
 #
 # Functions that these scripts share. To be sourced.
 
+# With it, `cd` may go elsewhere, and prints where.
+unset CDPATH
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # die MESSAGE: ends the script with a line that says what is wrong and what corrects it.

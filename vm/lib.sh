@@ -9,6 +9,8 @@
 
 set -euo pipefail
 
+# With it, `cd` may go elsewhere, and prints where.
+unset CDPATH
 VM=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 TOP=$(dirname "$VM")
 # shellcheck source=scripts/architectures.sh

@@ -7,6 +7,7 @@
 
 set -euo pipefail
 [[ $# -eq 1 ]] || { echo "usage: $0 GUEST" >&2; exit 2; }
+unset CDPATH
 cd "$(dirname "$0")/../../.."
 
 program=$(vm/program.sh --dev knetstat "$1")

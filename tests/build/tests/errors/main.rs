@@ -20,7 +20,7 @@ mod probes;
 mod rhel;
 mod standalone;
 
-use machine::Machine;
+use machine::{fails, standalone, Machine};
 
 #[test]
 fn help_needs_nothing() {
@@ -39,4 +39,28 @@ fn help_needs_nothing() {
             "no make {target} in:\n{stdout}"
         );
     }
+}
+
+/// CDPATH changes what `cd` does and prints.
+#[test]
+fn cdpath_is_ignored() {
+    let machine = standalone("1.85.0");
+    for dir in ["scripts", "tools", "vm"] {
+        std::fs::create_dir(machine.path(dir)).unwrap();
+    }
+    let run = |program: &str, args: &[&str]| {
+        let mut command = machine.command(program);
+        command.args(args).args(&machine.args);
+        command.env("CDPATH", machine.path("."));
+        command.output().unwrap()
+    };
+    let output = run("make", &[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("RUSTC=/"), "{output:?}");
+    fails(&run("make", &["tool"]), &["cargo is missing"]);
+    fails(&run("bash", &["vm/run.sh"]), &["usage: vm/run.sh"]);
+    let package = machine.path("package");
+    let package = package.to_str().unwrap();
+    let output = run("sh", &["scripts/dkms-files.sh", "source", package]);
+    assert!(output.status.success(), "{output:?}");
 }
