@@ -21,6 +21,9 @@ endif
 check  = rustc=$$(RUST='$(RUST)' scripts/check-kdir.sh '$(KDIR)' '$(KVER)')
 kbuild = $(MAKE) --no-print-directory -C '$(KDIR)' M='$(CURDIR)' RUST='$(RUST)' RUSTC="$$rustc"
 
+# Goals such as `clean all` depend on their order. Kbuild compiles in parallel all the same.
+.NOTPARALLEL:
+
 .PHONY: all modules
 all: modules
 

@@ -64,3 +64,31 @@ fn cdpath_is_ignored() {
     let output = run("sh", &["scripts/dkms-files.sh", "source", package]);
     assert!(output.status.success(), "{output:?}");
 }
+
+/// Goals are made one after the other, with Kbuild still in parallel.
+#[test]
+fn goals_in_order() {
+    let mut machine = standalone("1.85.0");
+    // `clean` fails if `all` begins beside it, and the two parts of `all` wait for each other.
+    std::fs::write(
+        machine.path("kdir/Makefile"),
+        "begun = [ -e $(1) ] || [ $$n = 1000 ]; do n=$$((n + 1)); nproc > /dev/null; done\n\
+        clean: ; @n=0; until $(call begun,one); [ ! -e one ]\n\
+        modules: one two\n\
+        one: ; @: > one; n=0; until $(call begun,two); [ -e two ]\n\
+        two: ; @: > two; n=0; until $(call begun,one); [ -e one ]\n",
+    )
+    .unwrap();
+    machine
+        .args
+        .extend(["-j2".into(), "clean".into(), "all".into()]);
+    // The real one would remove what was built in this checkout.
+    let dir = machine.path("checkout");
+    std::fs::create_dir(&dir).unwrap();
+    for name in ["Makefile", "scripts"] {
+        std::os::unix::fs::symlink(machine::project().join(name), dir.join(name)).unwrap();
+    }
+    let mut make = machine.command("make");
+    let output = make.current_dir(&dir).args(&machine.args).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
