@@ -22,6 +22,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=scripts/architectures.sh
 . "$scripts/architectures.sh"
+DESTDIR=$(from_here "${DESTDIR:-}")
+set_absolute PREFIX MANDIR BASHDIR ZSHDIR FISHDIR
 cd "$scripts/../tools"
 
 # The machine that it is built for, by Rust's name.

@@ -24,6 +24,40 @@ as_root() {
 	fi
 }
 
+# untilde DIR: DIR with the home directory for ~, which some shells leave as it is behind `PREFIX=`.
+untilde() {
+	# shellcheck disable=SC2088 # Not for this shell.
+	case $1 in
+	"~" | "~/"*) echo "$HOME${1#\~}" ;;
+	*) echo "$1" ;;
+	esac
+}
+
+# from_here DIR: a directory that the user named from the working directory, from the root directory; nothing for
+# nothing. To be called before `cd` and before a program that has another working directory.
+from_here() {
+	local dir
+	dir=$(untilde "$1")
+	case $dir in
+	"" | /*) echo "$dir" ;;
+	*) echo "$PWD/$dir" ;;
+	esac
+}
+
+# set_absolute NAME...: replaces ~ in these variables, and ends the script if one is no absolute path. They are the
+# places of files in the system for which these are installed, below INSTALL_MOD_PATH or DESTDIR.
+set_absolute() {
+	local name
+	for name; do
+		[ -n "${!name:-}" ] || continue
+		printf -v "$name" %s "$(untilde "${!name}")"
+		case ${!name} in
+		/*) ;;
+		*) die "$name must be an absolute path, not '${!name}'" ;;
+		esac
+	done
+}
+
 # The directory of the kernels' modules and build trees. Tests have another one.
 lib_modules=${KNETSTAT_LIB_MODULES:-/lib/modules}
 

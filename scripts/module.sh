@@ -39,6 +39,9 @@ index() {
 	fi
 }
 
+# Kbuild would take it for a directory in the build tree.
+INSTALL_MOD_PATH=$(from_here "${INSTALL_MOD_PATH:-}")
+set_absolute MANDIR
 # The directory for the manual pages; empty if they are not installed.
 man=${MANDIR:+${INSTALL_MOD_PATH:-}$MANDIR}
 pages=(man4/knetstat.4 man5/knetstat.5)

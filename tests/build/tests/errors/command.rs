@@ -278,6 +278,35 @@ fn install_and_uninstall() {
     }
 }
 
+/// The command is built in a directory of the checkout, and some shells leave `~` as it is.
+#[test]
+fn places() {
+    let machine = machine();
+    let target = machine.path("target");
+    write(
+        target.join("x86_64-unknown-linux-gnu/release/knetstat"),
+        "made up",
+    );
+    machine.script("install", "for to; do :; done; echo \"$to\"");
+    let run = |args: &[&str]| {
+        let mut make = machine.command("make");
+        make.arg("install-tool").args(args);
+        make.env("CARGO_TARGET_DIR", &target).output().unwrap()
+    };
+    let said_home = said(&run(&["PREFIX=~/.local"]));
+    let home = machine.path("home/.local/bin/knetstat");
+    assert!(said_home.starts_with(&format!("{}\n", home.display())));
+    let said_stage = said(&run(&["PREFIX=/usr", "DESTDIR=target/made-up"]));
+    let stage = project().join("target/made-up/usr/bin/knetstat");
+    assert!(said_stage.starts_with(&format!("{}\n", stage.display())));
+    for name in ["PREFIX", "MANDIR"] {
+        fails(
+            &run(&[&format!("{name}=local")]),
+            &[&format!("{name} must be an absolute path, not 'local'")],
+        );
+    }
+}
+
 fn read(path: &str) -> String {
     fs::read_to_string(project().join(path)).unwrap()
 }

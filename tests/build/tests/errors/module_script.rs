@@ -132,3 +132,53 @@ fn uninstall_what_is_not_installed() {
     let missing = format!("not installed for Linux {RUNNING}");
     fails(&make.output().unwrap(), &[&missing, "stage/lib/modules/"]);
 }
+
+/// A checkout in which `make install` runs no Kbuild, and a directory beside it for what is installed.
+fn to_install() -> Checkout {
+    let checkout = Checkout::new();
+    checkout.0.release(RUNNING);
+    for name in ["man", "knetstat.rs"] {
+        symlink(project().join(name), checkout.0.path("checkout").join(name)).unwrap();
+    }
+    write(
+        checkout.0.path("kdir/Makefile"),
+        "modules_install:\n\t@echo 'to $(INSTALL_MOD_PATH)'\n",
+    );
+    checkout.0.script("install", "echo \"$5\"");
+    checkout
+}
+
+impl Checkout {
+    fn install(&self, args: &[&str]) -> std::process::Output {
+        let mut make = self.make("install");
+        make.arg(format!("KDIR={}", self.0.path("kdir").display()));
+        make.args(args).output().unwrap()
+    }
+
+    #[track_caller]
+    fn installs_to(&self, args: &[&str], place: &str) {
+        let output = self.install(args);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{output:?}");
+        assert!(said.starts_with(&format!("to {place}\n")), "{said}");
+        let page = format!("\n{place}/usr/local/share/man/man4/knetstat.4\n");
+        assert!(said.contains(&page), "{said}");
+    }
+}
+
+/// Kbuild runs in another directory than `make`, and some shells leave `~` as it is.
+#[test]
+fn install_below_a_directory() {
+    let checkout = to_install();
+    let stage = checkout.0.path("checkout/stage").display().to_string();
+    let home = checkout.0.path("home/stage").display().to_string();
+    for name in ["INSTALL_MOD_PATH"] {
+        checkout.installs_to(&[&format!("{name}=stage")], &stage);
+        checkout.installs_to(&[&format!("{name}={stage}")], &stage);
+        checkout.installs_to(&[&format!("{name}=~/stage")], &home);
+    }
+    fails(
+        &checkout.install(&["INSTALL_MOD_PATH=stage", "MANDIR=man"]),
+        &["MANDIR must be an absolute path, not 'man'"],
+    );
+}
