@@ -34,6 +34,9 @@ modules:
 metadata:
 	@scripts/rust-metadata.sh '$(KVER)'
 
+# The root that `make install` installs to, which other projects name DESTDIR.
+INSTALL_MOD_PATH ?= $(DESTDIR)
+
 # The directory in which `make install` puts the manual pages; if empty, it installs none.
 MANDIR ?= /usr/local/share/man
 
@@ -262,7 +265,7 @@ help:
 #h   RUSTC=FILE           the compiler                        (1.85 or later)
 #h   RUST=kernel          see above                           (standalone: without the kernel's)
 #h   ARCH= CROSS_COMPILE= LLVM= V=1   as for every kernel module
-#h   INSTALL_MOD_PATH=    make install: the root to install to            (/)
+#h   INSTALL_MOD_PATH=    make install: the root to install to            (DESTDIR, or /)
 #h   MANDIR=              the directory for manual pages  (/usr/local/share/man; tool: PREFIX/share/man)
 #h   PREFIX=              make install-tool: the directory to install to  (/usr/local)
 #h   DESTDIR=             make install-tool: the root to install to       (/)

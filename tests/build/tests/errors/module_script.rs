@@ -172,13 +172,14 @@ fn install_below_a_directory() {
     let checkout = to_install();
     let stage = checkout.0.path("checkout/stage").display().to_string();
     let home = checkout.0.path("home/stage").display().to_string();
-    for name in ["INSTALL_MOD_PATH"] {
+    for name in ["INSTALL_MOD_PATH", "DESTDIR"] {
         checkout.installs_to(&[&format!("{name}=stage")], &stage);
         checkout.installs_to(&[&format!("{name}={stage}")], &stage);
         checkout.installs_to(&[&format!("{name}=~/stage")], &home);
     }
+    checkout.installs_to(&["INSTALL_MOD_PATH=/one", "DESTDIR=/other"], "/one");
     fails(
-        &checkout.install(&["INSTALL_MOD_PATH=stage", "MANDIR=man"]),
+        &checkout.install(&["DESTDIR=stage", "MANDIR=man"]),
         &["MANDIR must be an absolute path, not 'man'"],
     );
 }
