@@ -27,6 +27,7 @@ loaded() { [ -d /sys/module/knetstat ] || grep -qs '^knetstat ' /proc/modules; }
 
 built_for() {
 	local release
+	have modinfo || die "modinfo is missing; run: $(install_command kmod)"
 	release=$(modinfo -F vermagic "$ko" 2> /dev/null | cut -d' ' -f1)
 	[ -n "$release" ] || die "knetstat.ko is no kernel module, perhaps because a build was interrupted; run: make clean all"
 	printf '%s\n' "$release"

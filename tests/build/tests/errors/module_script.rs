@@ -3,7 +3,7 @@
 //! `make load`, `unload` and so on, which run `scripts/module.sh`, if the kernel or a tool fails. The
 //! guest tests cover their success.
 
-use crate::machine::{fails, project, write, Machine, RUNNING};
+use crate::machine::{fails, project, write, Machine, ARCH, DEBIAN_13, RUNNING};
 use std::{fs, os::unix::fs::symlink, process::Command};
 
 /// A checkout on a machine with a made-up root user and made-up tools for modules.
@@ -108,6 +108,20 @@ fn no_module() {
     for target in ["load", "install"] {
         let output = checkout.make(target).output().unwrap();
         fails(&output, &["is no kernel module", "make clean all"]);
+    }
+}
+
+/// As in a minimal container.
+#[test]
+fn no_modinfo() {
+    let checkout = Checkout::new();
+    checkout.0.remove("bin/modinfo");
+    for (os, install) in [(DEBIAN_13, "apt install kmod"), (ARCH, "pacman -S kmod")] {
+        checkout.0.os_release(os);
+        for target in ["load", "install"] {
+            let output = checkout.make(target).output().unwrap();
+            fails(&output, &["modinfo is missing; run: ", install]);
+        }
     }
 }
 
