@@ -90,6 +90,13 @@ install)
 	if [ "$for_release" != "$kdir_release" ]; then
 		die "knetstat.ko was built for Linux $for_release, and $KDIR is ${kdir_release:-no kernel build tree}; run: make install KVER=$for_release"
 	fi
+	# depmod prefers neither place, so an older module could be loaded.
+	modules=${INSTALL_MOD_PATH:-}/lib/modules/$for_release
+	mapfile -t files < <(find "$modules/updates" "$modules/extra" "$modules/weak-updates" -name 'knetstat.ko*' \
+		! -path "$modules/updates/knetstat.ko*" 2> /dev/null)
+	if [ ${#files[@]} != 0 ]; then
+		die "${files[0]} is installed already; remove it first, for example with its package, knetstat-dkms"
+	fi
 	# Sign the module only if the key of the kernel's own modules is available, which is rare.
 	key=$(config_value "$KDIR/include/config/auto.conf" MODULE_SIG_KEY)
 	case ${key:=certs/signing_key.pem} in pkcs11:* | /*) ;; *) key=$KDIR/$key ;; esac

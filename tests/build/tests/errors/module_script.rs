@@ -197,3 +197,29 @@ fn install_below_a_directory() {
         &["MANDIR must be an absolute path, not 'man'"],
     );
 }
+
+/// depmod would take either of two modules of one name.
+#[test]
+fn install_beside_another_one() {
+    let checkout = to_install();
+    let path = format!("INSTALL_MOD_PATH={}", checkout.0.path("stage").display());
+    let modules = format!("stage/lib/modules/{RUNNING}");
+    for file in ["updates/dkms/knetstat.ko.xz", "extra/knetstat.ko"] {
+        let file = format!("{modules}/{file}");
+        write(checkout.0.path(&file), "");
+        fails(
+            &checkout.install(&[&path]),
+            &[&format!("{file} is installed already"), "knetstat-dkms"],
+        );
+        checkout.0.remove(&file);
+    }
+    // One of `make install` is replaced.
+    write(
+        checkout
+            .0
+            .path(&format!("{modules}/updates/knetstat.ko.xz")),
+        "",
+    );
+    let output = checkout.install(&[&path]);
+    assert!(output.status.success(), "{output:?}");
+}
