@@ -104,6 +104,8 @@ install)
 	if [[ $key = pkcs11:* || -f $key ]]; then
 		sign=()
 	fi
+	# Also for users other than root, whatever the umask is.
+	umask 022
 	# Before Linux 6.2, the default of INSTALL_MOD_DIR is another one.
 	"${MAKE:-make}" --no-print-directory -C "$KDIR" M="$(dirname "$scripts")" "${sign[@]}" INSTALL_MOD_DIR=updates \
 		${INSTALL_MOD_PATH:+INSTALL_MOD_PATH="$INSTALL_MOD_PATH"} DEPMOD=true modules_install 2> \

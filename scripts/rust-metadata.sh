@@ -68,6 +68,9 @@ cc=$(config_value "$config" CC_VERSION_TEXT)
 cc=${cc%% *}
 have "$cc" || cc=gcc
 
+# Other users build with them, whatever the umask is.
+umask 022
+
 # All is made in another directory, which is renamed at the end.
 mkdir -p "$(dirname "$output")" || die "cannot make $(dirname "$output"); run this as root, or choose another directory: --output DIR"
 work=$(mktemp -d "$output.XXXXXX")

@@ -223,3 +223,21 @@ fn install_beside_another_one() {
     let output = checkout.install(&[&path]);
     assert!(output.status.success(), "{output:?}");
 }
+
+/// Users other than root read the installed files, too.
+#[test]
+fn install_with_a_strict_umask() {
+    let checkout = to_install();
+    write(
+        checkout.0.path("kdir/Makefile"),
+        "modules_install:\n\t@bash -c umask >&2\n",
+    );
+    let args = format!(
+        "umask 077; make install KDIR={} INSTALL_MOD_PATH=stage",
+        checkout.0.path("kdir").display()
+    );
+    let mut bash = checkout.0.command("bash");
+    let output = bash.current_dir(checkout.0.path("checkout"));
+    let output = output.args(["-c", &args]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "0022\n");
+}
