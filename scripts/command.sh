@@ -126,7 +126,7 @@ build)
 test) run_cargo test || die "the tests of the command failed, see above" ;;
 crates) crates ;;
 install)
-	[ -f "$built" ] || die "the command is not built; run: make tool"
+	[ -f "$built" ] || die "the command is not built (${built/#target/tools/target} is missing); run: make tool; or set CARGO_TARGET_DIR as it was then"
 	may_write install-tool
 	strip=(-s --strip-program="${CROSS_COMPILE:-}strip")
 	if [ "${STRIP:-}" = no ] || ! have "${CROSS_COMPILE:-}strip"; then strip=(); fi

@@ -222,7 +222,15 @@ fn install_and_uninstall() {
         .find(|file| file.is_file())
         .unwrap();
     symlink(real, machine.path("bin/install")).unwrap();
-    fails(&run("install-tool", &stage), &["not built", "make tool"]);
+    fails(
+        &run("install-tool", &stage),
+        &[
+            "not built",
+            "target/x86_64-unknown-linux-gnu/release/knetstat is missing",
+            "make tool",
+            "CARGO_TARGET_DIR",
+        ],
+    );
     fails(
         &run("uninstall-tool", &stage),
         &["stage/bin/knetstat does not exist"],
