@@ -166,14 +166,18 @@ kernel_config() {
 # rustc_text RUSTC: its CONFIG_RUSTC_VERSION_TEXT.
 rustc_text() { "$1" --version 2>/dev/null | tr -d '#' || true; }
 
-# real_rustc RUSTC: the compiler behind rustup's proxy, which may choose another one in another directory.
+# real_rustc RUSTC: the path of this compiler or, for a proxy of rustup, of the compiler behind it; nothing if there
+# is none. A proxy goes by the working directory, and may choose another compiler when Kbuild calls it. In the
+# checkout, it would choose by rust-toolchain.toml, which is for the tests and the command.
 real_rustc() {
-	local sysroot
-	sysroot=$("$1" --print sysroot 2>/dev/null) || true
+	local rustc sysroot
+	rustc=$(command -v "$1") || return 0
+	rustc=$(from_here "$rustc")
+	sysroot=$(cd / && "$rustc" --print sysroot 2>/dev/null) || true
 	if [ -n "$sysroot" ] && [ -x "$sysroot/bin/rustc" ]; then
 		echo "$sysroot/bin/rustc"
 	else
-		command -v "$1"
+		echo "$rustc"
 	fi
 }
 
@@ -193,7 +197,7 @@ rustcs() {
 find_rustc() {
 	local rustc first=
 	if [ -n "${RUSTC:-}" ]; then
-		command -v "$RUSTC" || true
+		real_rustc "$(untilde "$RUSTC")"
 		return
 	fi
 	for rustc in $(rustcs); do
@@ -227,7 +231,7 @@ rust_library() {
 find_standalone_rustc() {
 	local rustc version first=
 	if [ -n "${RUSTC:-}" ]; then
-		command -v "$RUSTC" || true
+		real_rustc "$(untilde "$RUSTC")"
 		return
 	fi
 	for rustc in $(rustcs); do

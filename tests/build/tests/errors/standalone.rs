@@ -313,3 +313,50 @@ fn compiled_by_clang() {
         machine.args.pop();
     }
 }
+
+/// A proxy of rustup chooses the compiler by the working directory, and Kbuild has another one.
+#[test]
+fn proxy_of_rustup() {
+    let mut machine = standalone("1.85.0");
+    for (toolchain, version) in [("default", "1.90.0"), ("of-the-checkout", "1.95.0")] {
+        let sysroot = machine.path(&format!("toolchains/{toolchain}"));
+        write(
+            sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs"),
+            "",
+        );
+        machine.program(
+            &format!("toolchains/{toolchain}/bin/rustc"),
+            &format!(
+                "[ \"$1\" = --version ] && echo 'rustc {version}'; [ \"$2\" = sysroot ] && echo '{}'",
+                sysroot.display()
+            ),
+        );
+    }
+    let proxy = format!(
+        "toolchain=default; [ ! -e rust-toolchain.toml ] || toolchain=of-the-checkout\n\
+        exec {}/$toolchain/bin/rustc \"$@\"",
+        machine.path("toolchains").display()
+    );
+    machine.script("rustc", &proxy);
+    machine.builds_with("toolchains/default/bin/rustc");
+    machine.args.push("RUSTC=rustc".into());
+    machine.builds_with("toolchains/default/bin/rustc");
+}
+
+/// Kbuild runs the compiler in other directories.
+#[test]
+fn the_users_rustc_has_a_relative_path() {
+    let mut machine = standalone("1.85.0");
+    machine.program("home/rustc", "exec rustc \"$@\"");
+    let up = "../".repeat(project().components().count());
+    let relative = format!("{up}{}", machine.path("home/rustc").display());
+    for (rustc, expected) in [
+        ("rustc".to_owned(), machine.path("bin/rustc")),
+        ("~/rustc".to_owned(), machine.path("home/rustc")),
+        (relative.clone(), project().join(&relative)),
+    ] {
+        machine.args.push(format!("RUSTC={rustc}"));
+        machine.builds_with(expected.to_str().unwrap());
+        machine.args.pop();
+    }
+}
