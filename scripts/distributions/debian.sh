@@ -8,14 +8,27 @@ MANAGER=apt-get
 RUST_PACKAGES=(rustc rust-src)
 RUST_INSTEAD=
 CARGO_PACKAGE=cargo
-case $(os_release VERSION_ID) in
+# release_of_debian: the codename of the release of Debian, or of the one that the distribution was made from or is
+# as old as. Those that were made from Debian have versions of their own.
+release_of_debian() {
+	local name codename=
+	for name in DEBIAN_CODENAME UBUNTU_CODENAME VERSION_CODENAME; do
+		codename=${codename:-$(os_release "$name")}
+	done
+	case $(os_release ID):$(os_release VERSION_ID):$codename in
+	debian:12:* | *:daedalus) echo bookworm ;;
+	debian:11:* | *:chimaera | *:focal) echo bullseye ;;
+	*) echo "$codename" ;;
+	esac
+}
+case $(release_of_debian) in
 # Its own rustc is too old.
-12)
+bookworm)
 	RUST_PACKAGES=(rustc-web rust-web-src)
 	CARGO_PACKAGE=cargo-web
 	;;
-# It has no rustc that is new enough, and no package of rustup.
-11)
+# It has no rustc that is new enough, and no package of rustup. Nor has Ubuntu 20.04.
+bullseye)
 	RUST_PACKAGES=()
 	RUST_INSTEAD="rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)"
 	CARGO_PACKAGE=

@@ -7,10 +7,8 @@
 # shellcheck source=scripts/distributions/debian.sh
 . "$scripts/distributions/debian.sh"
 
-RUST_PACKAGES=(rustc rust-src)
-CARGO_PACKAGE=cargo
-# The rustc of these releases is too old. They have newer ones, whose names contain the version.
 case $(os_release UBUNTU_CODENAME) in
+# The rustc of these releases is too old. They have newer ones, whose names contain the version.
 jammy | noble)
 	RUST_PACKAGES=("rustc-$oldest_rustc" "rust-$oldest_rustc-src")
 	CARGO_PACKAGE=cargo-$oldest_rustc

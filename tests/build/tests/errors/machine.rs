@@ -29,6 +29,15 @@ pub const TOOLS: &[&str] = &[
 /// Lines of `/etc/os-release` that identify distributions.
 pub const DEBIAN_11: &str = "ID=debian\nVERSION_ID=\"11\"\n";
 pub const DEBIAN_12: &str = "ID=debian\nVERSION_ID=\"12\"\n";
+/// Derived from Debian 12 and 11, with versions of their own.
+pub const LMDE_6: &str = "ID=linuxmint\nID_LIKE=debian\nVERSION_ID=\"6\"\nVERSION_CODENAME=faye\n\
+    DEBIAN_CODENAME=bookworm\n";
+pub const DEVUAN_5: &str =
+    "ID=devuan\nID_LIKE=debian\nVERSION_ID=\"5\"\nVERSION_CODENAME=\"daedalus\"\n";
+pub const DEVUAN_4: &str =
+    "ID=devuan\nID_LIKE=debian\nVERSION_ID=\"4\"\nVERSION_CODENAME=\"chimaera\"\n";
+pub const UBUNTU_20_04: &str =
+    "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"20.04\"\nUBUNTU_CODENAME=focal\n";
 pub const DEBIAN_13: &str = "ID=debian\nVERSION_ID=\"13\"\n";
 pub const DEBIAN_TESTING: &str = "ID=debian\nVERSION_CODENAME=forky\n";
 pub const UBUNTU_24_04: &str =
@@ -54,6 +63,9 @@ pub const ARCH: &str = "ID=arch\nBUILD_ID=rolling\n";
 pub const MANJARO: &str = "ID=manjaro\nID_LIKE=arch\n";
 pub const TUMBLEWEED: &str = "ID=\"opensuse-tumbleweed\"\nID_LIKE=\"opensuse suse\"\n";
 
+const RUSTUP: &str =
+    "rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)";
+const RUSTUP_SOURCES: &str = "rustup toolchain install stable --component rust-src";
 const RHEL_RUST: &str = "dnf install rust-toolset rust-src, or, if that rustc is older than 1.85: \
     rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)";
 
@@ -61,16 +73,25 @@ const RHEL_RUST: &str = "dnf install rust-toolset rust-src, or, if that rustc is
 /// command that installs only the sources.
 pub const RELEASES: &[(&str, &str, &str)] = &[
     // Its compiler is too old, and it has no package of rustup.
-    (
-        DEBIAN_11,
-        "rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)",
-        "rustup toolchain install stable --component rust-src",
-    ),
+    (DEBIAN_11, RUSTUP, RUSTUP_SOURCES),
     (
         DEBIAN_12,
         "apt install rustc-web rust-web-src",
         "apt install rust-web-src",
     ),
+    (
+        LMDE_6,
+        "apt install rustc-web rust-web-src",
+        "apt install rust-web-src",
+    ),
+    (
+        DEVUAN_5,
+        "apt install rustc-web rust-web-src",
+        "apt install rust-web-src",
+    ),
+    (DEVUAN_4, RUSTUP, RUSTUP_SOURCES),
+    // Its newer kernels, such as 5.15, are supported.
+    (UBUNTU_20_04, RUSTUP, RUSTUP_SOURCES),
     (
         DEBIAN_13,
         "apt install rustc rust-src",
