@@ -62,6 +62,14 @@ if [ ! -d "$kdir" ] && [ "$kdir" = "$default" ]; then
 	if [ "$RUST" = kernel ] && [ -n "$config" ] && [ "$(config_value "$config" RUST)" != y ]; then
 		no_rust "$release"
 	fi
+	# An upgrade has removed the modules of the running kernel, as on Arch. Its headers are no longer to be had.
+	if [ "$release" = "$(uname -r)" ] && [ ! -e "$lib_modules/$release/kernel" ]; then
+		for newer in "$lib_modules"/*/build/Makefile; do
+			[ -e "$newer" ] || continue
+			newer=$(basename "${newer%/build/Makefile}")
+			die "the modules of the running Linux $release were removed, as by an upgrade; reboot, or build for another kernel: make KVER=$newer"
+		done
+	fi
 	die "no headers of Linux $release ($kdir is missing); run: $(install_command "$(headers_package "$release")")"
 fi
 if [ ! -d "$kdir" ]; then

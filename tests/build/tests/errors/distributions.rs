@@ -5,7 +5,7 @@
 
 use crate::machine::{
     fails, project, standalone, Machine, ALMA_9_6, AMAZON, ARCH, DEBIAN_12, DEBIAN_13, FEDORA,
-    MANJARO, MINT_22, ORACLE_9_4, RHEL_9_0, ROCKY, RUSTC_TEXT, TUMBLEWEED, UBUNTU_24_04,
+    MANJARO, MINT_22, ORACLE_9_4, RHEL_9_0, ROCKY, RUNNING, RUSTC_TEXT, TUMBLEWEED, UBUNTU_24_04,
     UBUNTU_26_04,
 };
 use std::{fs, os::unix::fs::symlink, path::Path};
@@ -287,6 +287,29 @@ fn link_to_headers_that_are_not_installed() {
     machine.builds_with("bin/rustc");
     machine.remove(&format!("usr/src/kernels/{release}"));
     machine.fails(&["no headers of Linux", "dnf install kernel-devel-7.2.1-200"]);
+}
+
+/// Arch has no headers of a kernel that still runs after it was upgraded.
+#[test]
+fn kernel_was_upgraded() {
+    let mut machine = standalone("1.85.0");
+    machine.os_release(ARCH);
+    machine.install_headers("99.8.1-arch1-1", "lib/modules/99.8.1-arch1-1/build");
+    machine.build_for(RUNNING);
+    // Only what DKMS built is left.
+    machine.lib_modules(&format!("{RUNNING}/updates/dkms/other.ko"), "");
+    machine.fails(&[
+        &format!("the modules of the running Linux {RUNNING} were removed"),
+        "reboot, or build for another kernel: make KVER=99.8.1-arch1-1",
+    ]);
+    // Another kernel than the running one, one that has its modules, and a container without kernels.
+    machine.build_for("99.9.9-arch1-1");
+    machine.ends_with("pacman -S linux-headers\n");
+    machine.build_for(RUNNING);
+    machine.lib_modules(&format!("{RUNNING}/kernel/fs/ext4.ko"), "");
+    machine.ends_with("pacman -S linux-headers\n");
+    machine.remove("lib/modules");
+    machine.ends_with("pacman -S linux-headers\n");
 }
 
 /// Another package's files are there, and those of the headers are not.
