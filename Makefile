@@ -19,7 +19,9 @@ endif
 
 # check-kdir.sh prints the rustc to use, or says in one line why the module cannot be built.
 check  = rustc=$$(RUST='$(RUST)' scripts/check-kdir.sh '$(KDIR)' '$(KVER)')
-kbuild = $(MAKE) --no-print-directory -C '$(KDIR)' M='$(CURDIR)' RUST='$(RUST)' RUSTC="$$rustc"
+# The path of the checkout may contain a quotation mark, which check-kdir.sh refuses.
+here   = "$$(pwd -P)"
+kbuild = $(MAKE) --no-print-directory -C '$(KDIR)' M=$(here) RUST='$(RUST)' RUSTC="$$rustc"
 
 # Goals such as `clean all` depend on their order. Kbuild compiles in parallel all the same.
 .NOTPARALLEL:
@@ -87,7 +89,7 @@ arch:
 .PHONY: clean
 clean:
 	+@if [ -f '$(KDIR)/Makefile' ]; then \
-		$(MAKE) --no-print-directory -C '$(KDIR)' M='$(CURDIR)' clean; \
+		$(MAKE) --no-print-directory -C '$(KDIR)' M=$(here) clean; \
 	else \
 		rm -f -- *.o *.ko *.mod *.mod.c .*.cmd .*.d modules.order Module.symvers; \
 	fi

@@ -31,6 +31,13 @@ own) RUST=standalone ;;
 *) die "RUST must be kernel or standalone, not '$RUST'" ;;
 esac
 
+# Kbuild and make would misread these characters.
+checkout=$(dirname "$scripts")
+unfit='][[:space:]"$`&();<>|*?#%:,!'"\\\\'"
+case $checkout in
+*[$unfit]*) die "make cannot build in a directory whose path contains a blank or one of \"'\\\$\`&();<>|*?#%:,![]; move the checkout from $checkout" ;;
+esac
+
 # known_kernel: how to get a kernel that is known to be supported.
 known_kernel() (
 	# shellcheck source=scripts/distributions/debian.sh

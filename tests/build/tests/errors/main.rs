@@ -83,12 +83,51 @@ fn goals_in_order() {
         .args
         .extend(["-j2".into(), "clean".into(), "all".into()]);
     // The real one would remove what was built in this checkout.
-    let dir = machine.path("checkout");
+    let dir = checkout(&machine, "checkout");
+    let mut make = machine.command("make");
+    let output = make.current_dir(&dir).args(&machine.args).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// A checkout with this name on the machine.
+fn checkout(machine: &Machine, name: &str) -> std::path::PathBuf {
+    let dir = machine.path(name);
     std::fs::create_dir(&dir).unwrap();
     for name in ["Makefile", "scripts"] {
         std::os::unix::fs::symlink(machine::project().join(name), dir.join(name)).unwrap();
     }
-    let mut make = machine.command("make");
-    let output = make.current_dir(&dir).args(&machine.args).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    dir
+}
+
+/// Kbuild and make take some characters for something else.
+#[test]
+fn path_of_the_checkout() {
+    let machine = standalone("1.85.0");
+    let make = |name: &str| {
+        let dir = checkout(&machine, name);
+        let mut make = machine.command("make");
+        make.current_dir(&dir).args(&machine.args).output().unwrap()
+    };
+    for name in [
+        "two words",
+        "it's",
+        "R&D",
+        "a(1)",
+        "#1",
+        "$x",
+        "a\\b",
+        "a:b",
+        "a,b",
+        "[a]",
+        "50%",
+        "a\"b",
+    ] {
+        let output = make(name);
+        fails(&output, &["cannot build in a directory whose path", name]);
+    }
+    for name in ["knetstat-1.0_2+3~4@5=6", "münchen"] {
+        let output = make(name);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(&format!("/{name} RUSTC=")), "{output:?}");
+    }
 }
