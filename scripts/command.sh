@@ -143,7 +143,7 @@ install)
 uninstall)
 	[ -e "${DESTDIR:-}${places[bin]}" ] || die "${DESTDIR:-}${places[bin]} does not exist"
 	may_write uninstall-tool
-	rm -f -- "${places[@]/#/${DESTDIR:-}}"
+	rm -f -- "${places[@]/#/"$DESTDIR"}"
 	;;
 *) die "usage: $0 check|build|test|crates|install|uninstall" ;;
 esac

@@ -44,5 +44,5 @@ if ! (cd "$scratch/knetstat" && dpkg-buildpackage --build="$which" --no-sign --n
 	die "the packages do not build, see above"
 fi
 mapfile -t debs < <(cd "$scratch" && ls knetstat_*.deb knetstat-dkms_*.deb 2> /dev/null)
-cp "${debs[@]/#/$scratch/}" .
+cp "${debs[@]/#/"$scratch/"}" .
 echo "Built ${debs[*]}. Install with: $(install_command "${debs[@]/#/./}")"

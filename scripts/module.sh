@@ -131,7 +131,7 @@ uninstall)
 	index "$release"
 	# The pages stay as long as the module is installed for another kernel.
 	if [ -n "$man" ] && ! compgen -G "${INSTALL_MOD_PATH:-}/lib/modules/*/updates/knetstat.ko*" > /dev/null; then
-		rm -f -- "${pages[@]/#/$man/}"
+		rm -f -- "${pages[@]/#/"$man/"}"
 	fi
 	;;
 *) die "usage: $0 load|unload|install|uninstall" ;;
