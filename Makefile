@@ -91,7 +91,10 @@ clean:
 	+@if [ -f '$(KDIR)/Makefile' ]; then \
 		$(MAKE) --no-print-directory -C '$(KDIR)' M=$(here) clean; \
 	else \
-		rm -f -- *.o *.ko *.mod *.mod.c .*.cmd .*.d modules.order Module.symvers; \
+		for dir in . bindings rust; do \
+			(cd "$$dir" && rm -f -- *.o .*.o *.s *.ko *.mod *.mod.c *.rmeta .*.cmd .*.d); \
+		done; \
+		rm -f -- bindings/layout.rs rust/target.json rust/rustc_cfg modules.order Module.symvers; \
 	fi
 	@rm -rf target tests/target tests/fuzz/target tools/target
 

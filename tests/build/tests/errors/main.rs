@@ -131,3 +131,61 @@ fn path_of_the_checkout() {
         assert!(said.contains(&format!("/{name} RUSTC=")), "{output:?}");
     }
 }
+
+/// Without headers, `make clean` leaves only what is in the repository.
+#[test]
+fn clean_without_headers() {
+    let mut machine = standalone("1.85.0");
+    machine.remove("kdir");
+    machine.args.push("clean".into());
+    let dir = checkout(&machine, "checkout");
+    let kept = [
+        "knetstat.rs",
+        "rust/glue.c",
+        "bindings/layout.c",
+        "rust/kernel/lib.rs",
+    ];
+    for name in kept {
+        machine::write(dir.join(name), "");
+    }
+    // What Kbuild and rust/standalone.mk name.
+    for name in [
+        "knetstat.ko",
+        "knetstat.o",
+        "knetstat.mod",
+        "knetstat.mod.c",
+        "knetstat.mod.o",
+        ".knetstat.ko.cmd",
+        ".module-common.o",
+        "modules.order",
+        "Module.symvers",
+        "knetstat_rust.o",
+        ".knetstat_rust.o.d",
+        "bindings/helpers.o",
+        "bindings/.helpers.o.cmd",
+        "bindings/layout.s",
+        "bindings/layout.rs",
+        "rust/core.o",
+        "rust/.core.o.cmd",
+        "rust/.core.o.d",
+        "rust/libcore.rmeta",
+        "rust/target.json",
+        "rust/rustc_cfg",
+        "rust/knetstat.o",
+        "target/doc",
+        "tools/target/x",
+    ] {
+        machine::write(dir.join(name), "");
+    }
+    let mut make = machine.command("make");
+    let output = make.current_dir(&dir).args(&machine.args).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut find = machine.command("find");
+    let output = find.current_dir(&dir).args([".", "-type", "f"]).output();
+    let said = String::from_utf8(output.unwrap().stdout).unwrap();
+    let mut left: Vec<_> = said.lines().map(|name| &name[2..]).collect();
+    left.sort_unstable();
+    let mut expected = kept;
+    expected.sort_unstable();
+    assert_eq!(left, expected);
+}
