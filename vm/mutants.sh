@@ -24,6 +24,7 @@ if [[ $# -eq 0 ]]; then
 else
 	names=("$@")
 fi
+[[ ${#names[@]} -gt 0 ]] || die "there is no patch in tests/mutants/"
 for name in "${names[@]}"; do
 	[[ -f $MUTANTS/$name.patch ]] || die_usage "no such mutant: '$name'; they are in tests/mutants/"
 done
