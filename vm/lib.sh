@@ -349,11 +349,17 @@ in_root_at() {
 
 in_root() { in_root_at "$ROOT" build "$@"; }
 
-# cargo_settings: copies the caller's settings for cargo (registries, mirrors) to the cache, for the roots.
+# cargo_settings: copies the caller's settings for cargo (registries, mirrors) to the cache, for the roots, and
+# removes those that the caller no longer has.
 cargo_settings() {
-	local f
+	local f from
 	for f in config.toml config; do
-		[[ ! -f ${CARGO_HOME:-$HOME/.cargo}/$f ]] || cp "${CARGO_HOME:-$HOME/.cargo}/$f" "$CACHE/cargo/$f"
+		from=${CARGO_HOME:-$HOME/.cargo}/$f
+		if [[ -f $from ]]; then
+			cmp -s "$from" "$CACHE/cargo/$f" || cp "$from" "$CACHE/cargo/$f"
+		else
+			rm -f "$CACHE/cargo/$f"
+		fi
 	done
 }
 

@@ -2,7 +2,7 @@
 
 //! The scripts that run virtual machines, and the files that describe these.
 
-use crate::machine::{fails, project, Machine};
+use crate::machine::{fails, project, write, Machine};
 use std::fs;
 
 /// The names of the guests, from their files. A symbolic link is another name for a guest.
@@ -89,4 +89,28 @@ fn faults_are_no_part_of_the_environment() {
     for name in names {
         assert!(!said.contains(name), "{output:?}");
     }
+}
+
+/// The settings for cargo in the cache are the caller's, also if there are none any more.
+#[test]
+fn settings_of_cargo() {
+    let machine = Machine::new();
+    let cache = machine.path("cache");
+    fs::create_dir_all(cache.join("cargo")).unwrap();
+    let settings = machine.path("home/.cargo/config.toml");
+    let copy = || {
+        let mut bash = machine.command("bash");
+        let output = bash
+            .args(["-c", ". vm/lib.sh; cargo_settings", "vm/test"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        fs::read_to_string(cache.join("cargo/config.toml")).ok()
+    };
+    for text in ["one", "two"] {
+        write(&settings, text);
+        assert_eq!(copy().as_deref(), Some(text));
+    }
+    fs::remove_file(&settings).unwrap();
+    assert_eq!(copy(), None);
 }
