@@ -193,7 +193,8 @@ make_once() {
 }
 
 # prune NAME [COUNT]: if nothing in the cache is in use, removes all but the COUNT (2) directories NAME-HASH
-# that were used last, modules for kernels that are gone, and cargo's directories of all but four checkouts.
+# that were used last, modules for kernels that are gone, cargo's directories of all but four checkouts, and what
+# runs that were killed have left, after a day.
 prune() {
 	local name=$1 count=${2:-2} dir
 	exec 5> "$CACHE/use.lock"
@@ -208,6 +209,7 @@ prune() {
 		done
 		find "$CACHE/target" -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' | sort -rn | tail -n +5 | cut -d' ' -f2- |
 			while read -r dir; do remove_tree "$dir"; done
+		find "$CACHE/run" -mindepth 1 -maxdepth 1 -mtime +0 | while read -r dir; do remove_tree "$dir"; done
 	fi
 	exec 5>&-
 }

@@ -114,3 +114,34 @@ fn settings_of_cargo() {
     fs::remove_file(&settings).unwrap();
     assert_eq!(copy(), None);
 }
+
+/// What a killed run has left is removed after a day, unless something in the cache is in use.
+#[test]
+fn left_by_killed_runs() {
+    let machine = Machine::new();
+    let run = machine.path("cache/run");
+    let left = || {
+        let mut names: Vec<_> = fs::read_dir(&run)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    for directory in ["cache/target", "cache/run/new.x", "cache/run/old.x/root"] {
+        fs::create_dir_all(machine.path(directory)).unwrap();
+    }
+    let two_days_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(172_800);
+    let old = fs::File::open(run.join("old.x")).unwrap();
+    old.set_modified(two_days_ago).unwrap();
+    let prune = |before: &str| {
+        let script = format!(". vm/lib.sh; {before} prune made-up");
+        let mut bash = machine.command("bash");
+        let output = bash.args(["-c", &script, "vm/test"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    prune("lock_use;");
+    assert_eq!(left(), ["new.x", "old.x"]);
+    prune("");
+    assert_eq!(left(), ["new.x"]);
+}

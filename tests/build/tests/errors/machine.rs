@@ -21,9 +21,9 @@ pub const RUNNING: &str = "99.7.7-running";
 /// The programs that `make` and its scripts call. No others are in `PATH`.
 pub const TOOLS: &[&str] = &[
     "awk", "basename", "bash", "cat", "chmod", "cksum", "cmp", "comm", "cp", "cut", "df", "diff",
-    "dirname", "du", "echo", "env", "find", "grep", "head", "id", "ls", "make", "mkdir", "mktemp",
-    "mv", "nproc", "paste", "readlink", "rm", "rmdir", "sed", "sh", "sort", "tail", "tar", "tr",
-    "xargs",
+    "dirname", "du", "echo", "env", "find", "flock", "grep", "head", "id", "ls", "make", "mkdir",
+    "mktemp", "mv", "nproc", "paste", "readlink", "rm", "rmdir", "sed", "sh", "sort", "tail",
+    "tar", "tr", "xargs",
 ];
 
 /// Lines of `/etc/os-release` that identify distributions.
