@@ -33,7 +33,15 @@ check_disk 6
 lock_use
 cargo_settings
 RUN=$(mktemp -d "$CACHE/run/package.XXXXXX")
-trap 'remove_tree "$RUN"' EXIT
+# The process group of the test that runs.
+TRY=
+# end: ends it, with its guest or what it runs in a root.
+end() {
+	if [[ -z $TRY ]] || ! kill -- "-$TRY" 2> /dev/null; then return; fi
+	sleep 1
+	kill -KILL -- "-$TRY" 2> /dev/null || true
+}
+trap 'end; remove_tree "$RUN"' EXIT
 LOGS=$CACHE/log/package$OF_TOP
 mkdir -p "$LOGS"
 passed=0 failed=0 skipped=0 begun=$SECONDS
@@ -44,12 +52,18 @@ try() {
 	local name=$1 log=$LOGS/$1.log start=$SECONDS
 	shift
 	STATUS=0
+	# In a process group of its own, so that all its processes can be ended.
+	set -m
 	(
+		set +m
 		set -eE
 		trap 'echo "FAILED in line $LINENO: $BASH_COMMAND"' ERR
 		"$@"
 	) < /dev/null > "$log" 2>&1 &
-	wait $! || STATUS=$?
+	TRY=$!
+	set +m
+	wait "$TRY" || STATUS=$?
+	TRY=
 	if [[ $STATUS -eq 0 ]]; then
 		echo "test $name ... ok ($((SECONDS - start)) s)"
 		passed=$((passed + 1))
