@@ -362,6 +362,22 @@ if wanted lint; then
 	note "== lint"
 	run lint "$VM/lint.sh"
 fi
+# need_linux_source: sets KNETSTAT_LINUX_SOURCE, unless it is set, to the source in the cache that was used last, as
+# `make test-host` does, and counts a skipped test if the root has no such source.
+need_linux_source() {
+	local source
+	if [[ -z ${KNETSTAT_LINUX_SOURCE:-} ]]; then
+		source=$(find "$CACHE" -maxdepth 1 -type d -name 'linux-????????????????' -printf '%T@ %p\n' | sort -rn |
+			sed -n '1s/^[^ ]* //p')
+		KNETSTAT_LINUX_SOURCE=${source:+$(in_cache "$source")}
+	fi
+	export KNETSTAT_LINUX_SOURCE
+	if ! "$VM/in-root.sh" test -f "$KNETSTAT_LINUX_SOURCE/net/core/sock.c"; then
+		echo "test options_of_the_kernel ... ignored, there is no kernel source in the cache; to get one: make vm-setup KERNEL=uml"
+		add 0 0 1 host
+	fi
+}
+if wanted host; then need_linux_source; fi
 for package in host build; do
 	if wanted "$package"; then
 		note "== $package"
