@@ -23,7 +23,7 @@ pub const TOOLS: &[&str] = &[
     "awk", "basename", "bash", "cat", "chmod", "cksum", "cmp", "comm", "cp", "cut", "df", "diff",
     "dirname", "du", "echo", "env", "find", "flock", "grep", "head", "id", "ls", "make", "mkdir",
     "mktemp", "mv", "nproc", "paste", "readlink", "rm", "rmdir", "sed", "sh", "sort", "tail",
-    "tar", "tr", "xargs",
+    "tar", "tee", "tr", "xargs",
 ];
 
 /// Lines of `/etc/os-release` that identify distributions.
