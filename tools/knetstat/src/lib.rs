@@ -95,6 +95,7 @@ pub mod source {
     pub mod rights;
     pub mod search;
     pub mod services;
+    pub mod tables;
     pub mod text;
     pub mod thread;
     pub mod users;

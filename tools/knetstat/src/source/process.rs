@@ -16,7 +16,8 @@ pub use crate::source::process::unseen::{Sight, Unseen};
 
 use crate::source::namespaces::Netns;
 use crate::source::proc_mount;
-use crate::source::process::scan::{number, room, Scan};
+use crate::source::process::scan::Scan;
+use crate::source::tables::{number, room};
 use anyhow::{Context, Result};
 use rustix::fd::OwnedFd;
 use rustix::fs::{RawDir, SeekFrom};

@@ -5,7 +5,6 @@
 //! The threads of a process usually share one table of descriptors, which `/proc/PID/fd` lists. A
 //! thread has a table of its own after `unshare(CLONE_FILES)`. If the main thread has ended,
 //! `/proc/PID/fd` is empty, and `/proc/PID/task/TID/fd` of another thread lists the table.
-//! kcmp(2) says whether two threads share a table, so each table is read once.
 
 use crate::source::cgroup::Cgroup;
 use crate::source::files::linked_netns;
@@ -16,12 +15,10 @@ use crate::source::process::name::{Name, Names};
 use crate::source::process::owner::{Owner, Task};
 use crate::source::process::ring;
 use crate::source::process::unseen::{denied, Denied, Unseen};
+use crate::source::tables::{self, descriptors, number, room, Descriptor, Place, WITHOUT_KCMP};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{readlinkat_raw, statx, AtFlags, RawDir, StatxFlags};
-use rustix::io::Errno;
-use std::cmp::Ordering;
+use rustix::fs::{statx, AtFlags, RawDir, StatxFlags};
 use std::collections::HashMap;
-use std::ffi::{c_int, CStr};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::rc::Rc;
@@ -38,23 +35,9 @@ pub struct Detail {
     pub namespaces: bool,
 }
 
-/// The size of the buffer for directory entries.
-const DIRECTORY: usize = 32 << 10;
-
-/// The size of the buffer for the target of a link. `socket:[INODE]` fits; longer targets, which
-/// are not sockets, may be cut off.
-const LINK: usize = 64;
-
 /// The number of links of `/proc/PID/task` if there is one thread: the directory has two, and each
 /// thread adds one.
 const ONE_THREAD: u32 = 3;
-
-/// The number of descriptors of threads that a scan reads if kcmp(2) does not say which tables are
-/// shared. This takes about half a second.
-const WITHOUT_KCMP: usize = 1 << 18;
-
-/// The type of comparison of kcmp(2): `KCMP_FILES` in `include/uapi/linux/kcmp.h`.
-const KCMP_FILES: c_int = 2;
 
 /// A scan that is under way.
 pub struct Scan<'a> {
@@ -87,26 +70,6 @@ struct Table {
     tid: i32,
     /// The sockets in it, as a part of [`Scan::found`].
     sockets: Range<usize>,
-}
-
-/// The table of a thread, compared with those that were read.
-enum Place {
-    /// It is the table with this index.
-    Known(usize),
-    /// It was not read yet, and belongs before the table with this index.
-    New(usize),
-    /// The kernel does not say.
-    Unknown,
-}
-
-/// The buffer for the entries of a directory.
-pub fn room() -> Vec<MaybeUninit<u8>> {
-    vec![MaybeUninit::uninit(); DIRECTORY]
-}
-
-/// The number that an entry of a directory is named after, if any.
-pub fn number(name: &CStr) -> Option<i32> {
-    name.to_str().ok()?.parse().ok()
 }
 
 /// Whether the main thread of a process has ended. Others may go on.
@@ -209,8 +172,6 @@ impl<'a> Scan<'a> {
     }
 
     /// Adds the sockets in the table of a thread. Returns the table with the number of descriptors.
-    /// Links are read relative to the open directory, because looking up `/proc/PID/fd/FD` takes
-    /// longer than reading the link.
     fn table(&mut self, process: &mut ExaminedProcess, tid: i32) -> io::Result<(Table, usize)> {
         let directory = match process.pid {
             pid if pid == tid => format!("{pid}/fd"),
@@ -241,44 +202,30 @@ impl<'a> Scan<'a> {
         tid: i32,
     ) -> io::Result<usize> {
         let mut task = None;
-        let mut count = 0;
-        let mut entries = RawDir::new(&directory, room);
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
-            let Some(fd) = number(entry.file_name()) else {
-                continue;
-            };
-            count += 1;
-            let mut link = [MaybeUninit::uninit(); LINK];
-            let target = match readlinkat_raw(&directory, entry.file_name(), &mut link) {
-                Ok((target, _)) => target,
-                // The descriptor was closed in the meantime.
-                Err(Errno::NOENT) => continue,
-                Err(err) => return Err(err.into()),
-            };
+        descriptors(&directory, room, |Descriptor { fd, target, .. }| {
             let target = str::from_utf8(target).unwrap_or_default();
             let Some(ino) = inode(target) else {
                 if target == RING {
                     let Some(inos) = of_ring(process.pid, tid, fd)? else {
                         self.unseen.rings += 1;
-                        continue;
+                        return Ok(());
                     };
                     for ino in inos {
                         let task = self.known_task(&mut task, process, tid)?;
                         self.found.push((ino, Owner { task, fd }));
                     }
-                    continue;
+                    return Ok(());
                 }
                 if let Some((search, ino)) = self.namespaces.as_mut().zip(linked_netns(target)) {
                     let path = format!("/proc/{}/task/{tid}/fd/{fd}", process.pid);
                     search.kept(ino, path.into());
                 }
-                continue;
+                return Ok(());
             };
             let task = self.known_task(&mut task, process, tid)?;
             self.found.push((ino, Owner { task, fd }));
-        }
-        Ok(count)
+            Ok(())
+        })
     }
 
     /// The owner of the sockets in the table of a thread, unless it is `known` from an earlier
@@ -435,18 +382,7 @@ impl<'a> Scan<'a> {
         if !self.unseen.sight.is_own_namespace {
             return Place::Unknown;
         }
-        let mut is_known = true;
-        let found = tables.binary_search_by(|table| {
-            compare_tables(table.tid, tid).unwrap_or_else(|| {
-                is_known = false;
-                Ordering::Equal
-            })
-        });
-        match found {
-            _ if !is_known => Place::Unknown,
-            Ok(at) => Place::Known(at),
-            Err(at) => Place::New(at),
-        }
+        tables::place(tables, |table| table.tid, tid)
     }
 }
 
@@ -472,19 +408,6 @@ fn of_ring(pid: i32, tid: i32, fd: i32) -> io::Result<Option<Vec<u64>>> {
         std::thread::yield_now();
     }
     Ok(None)
-}
-
-/// The order of the tables of two threads; equal if they share one. `None` if the kernel does not
-/// say: it may lack kcmp(2) or refuse it, or a thread has ended.
-fn compare_tables(one: i32, other: i32) -> Option<Ordering> {
-    // SAFETY: The call takes five integers, and accesses no memory of this process.
-    let order = unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_FILES, 0usize, 0usize) };
-    match order {
-        0 => Some(Ordering::Equal),
-        1 => Some(Ordering::Less),
-        2 => Some(Ordering::Greater),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
