@@ -9,22 +9,26 @@
 //! `/proc/PID/ns/net`, needs the right to examine the process.
 
 use crate::source::cgroup::{Cgroup, Container};
-use crate::source::files::{linked_netns, File};
+use crate::source::files::{is_loaded, linked_netns, File};
 use crate::source::netns;
-use crate::source::proc_mount;
+use crate::source::proc_mount::{self, has_own_numbers, open_directory};
+use crate::source::tables::{descriptors, place, room, Descriptor, Place, WITHOUT_KCMP};
 use crate::source::thread::on_new_thread;
 use elsa::FrozenMap;
 use nix::sched::{setns, CloneFlags};
+use procfs::process::Process;
 use rustix::fd::OwnedFd;
 use rustix::fs::{readlinkat, statat, AtFlags};
 use rustix::io::Errno;
 use std::any::Any;
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -59,7 +63,12 @@ pub struct Netns {
     slim: Option<Rc<Netns>>,
     /// The findings about options in it, by the index of the option.
     pub answers: Answers,
+    again: FoundAgain,
 }
+
+/// The result of another search for a namespace; see [`Netns::found_again`].
+#[derive(Debug, Default)]
+struct FoundAgain(OnceCell<Option<Box<Netns>>>);
 
 /// Findings that end with a namespace.
 #[derive(Default)]
@@ -140,14 +149,14 @@ impl Netns {
     ///
     /// # Errors
     ///
-    /// If the namespace must be entered, and this process may not. If the file cannot be opened.
+    /// If the namespace must be entered, and this process may not. If the file cannot be opened,
+    /// for example because the module was unloaded.
     pub fn open(&self, file: File) -> io::Result<Option<fs::File>> {
         match self.open_here(file)? {
             Opened::File(opened) => Ok(Some(opened)),
             Opened::NoFile => Ok(None),
-            // A process that was forked meanwhile may be in it, or have it open. The module may
-            // have been loaded again, so that its files have other inodes.
-            Opened::Gone => match find_again(self.ino, self.file) {
+            Opened::Gone if !is_loaded() => Err(io::Error::from_raw_os_error(libc::ENOENT)),
+            Opened::Gone => match self.found_again() {
                 Some(found) => match found.open_here(file)? {
                     Opened::File(opened) => Ok(Some(opened)),
                     Opened::NoFile | Opened::Gone => Ok(None),
@@ -155,6 +164,17 @@ impl Netns {
                 None => Ok(None),
             },
         }
+    }
+
+    /// This namespace, if something keeps it that came after the scan: a process that was forked
+    /// meanwhile may be in it, or have it open. The module may have been loaded again, so that its
+    /// files have other inodes. All processes are examined for this, so it happens once.
+    fn found_again(&self) -> Option<&Netns> {
+        let again = self.again.0.get_or_init(|| {
+            let found = find_again(self.ino, self.file);
+            found.map(Box::new)
+        });
+        again.as_deref()
     }
 
     /// Opens a file of the module by the members and the files that are known.
@@ -271,27 +291,93 @@ fn mounts_in(text: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
 fn find_again(ino: Option<u64>, file: Option<u64>) -> Option<Netns> {
     ino.or(file)?;
     let proc = proc_mount::open().ok()?;
-    let mut search = Search::default();
+    let mut again = Again::new(&proc);
     for pid in netns::entries("/proc").filter_map(|name| name.parse().ok()) {
-        search.mounts(&proc, pid);
-        for tid in netns::entries(&format!("/proc/{pid}/task")) {
-            let directory = format!("{pid}/task/{tid}");
-            search.member(&proc, &directory, None, None);
-            for fd in netns::entries(&format!("/proc/{directory}/fd")) {
-                let path = PathBuf::from(format!("/proc/{directory}/fd/{fd}"));
-                let target = fs::read_link(&path).unwrap_or_default();
-                if let Some(found) = target.to_str().and_then(linked_netns) {
-                    search.kept(found, path);
-                }
-            }
-        }
+        again.process(pid);
     }
-    let mut found = search.end(false).into_iter();
+    let mut found = again.search.end(false).into_iter();
     let found = found.find(|netns| match ino {
         Some(_) => netns.ino == ino,
         None => netns.file == file,
     });
     Rc::into_inner(found?)
+}
+
+/// Another search, for a namespace of which nothing is left that kept it. A scan reads more, and
+/// depends on this module.
+struct Again<'a> {
+    proc: &'a OwnedFd,
+    search: Search,
+    /// Whether kcmp(2) takes the numbers in `/proc`.
+    can_compare: bool,
+    /// The number of descriptors that may still be read without kcmp(2).
+    left: usize,
+    /// The buffer for the entries of a table of descriptors.
+    room: Vec<MaybeUninit<u8>>,
+}
+
+impl<'a> Again<'a> {
+    fn new(proc: &'a OwnedFd) -> Self {
+        let status = Process::myself().and_then(|me| me.status());
+        Self {
+            proc,
+            search: Search::default(),
+            can_compare: status.is_ok_and(|status| has_own_numbers(&status)),
+            left: WITHOUT_KCMP,
+            room: room(),
+        }
+    }
+
+    /// Adds the namespaces of a process and of its threads, and those that it sees or has open. A
+    /// table of descriptors that threads share is read once.
+    fn process(&mut self, pid: i32) {
+        self.search.mounts(self.proc, pid);
+        let main = self.search.member(self.proc, &pid.to_string(), None, None);
+        let mut tables = Vec::new();
+        let tids = netns::entries(&format!("/proc/{pid}/task"));
+        for tid in tids.filter_map(|name| name.parse().ok()) {
+            let directory = format!("{pid}/task/{tid}");
+            self.search.member(self.proc, &directory, main, None);
+            let place = match self.can_compare {
+                true => place(&tables, |tid| *tid, tid),
+                false => Place::Unknown,
+            };
+            match place {
+                Place::Known(_) => {}
+                Place::New(at) => {
+                    tables.insert(at, tid);
+                    self.table(&directory);
+                }
+                Place::Unknown => {
+                    // The first one, which most processes have only, is always read.
+                    if tables.is_empty() || self.left > 0 {
+                        self.left = self.left.saturating_sub(self.table(&directory));
+                    }
+                    if tables.is_empty() {
+                        tables.push(tid);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds the namespaces that a thread has open. Returns the number of descriptors read.
+    fn table(&mut self, directory: &str) -> usize {
+        let mut room = std::mem::take(&mut self.room);
+        let opened = open_directory(self.proc, format!("{directory}/fd"));
+        let count = opened.and_then(|opened| {
+            descriptors(opened, &mut room, |Descriptor { fd, target, .. }| {
+                let target = str::from_utf8(target).unwrap_or_default();
+                if let Some(ino) = linked_netns(target) {
+                    let path = format!("/proc/{directory}/fd/{fd}");
+                    self.search.kept(ino, path.into());
+                }
+                Ok(())
+            })
+        });
+        self.room = room;
+        count.unwrap_or(0)
+    }
 }
 
 /// A file, or `None` if it does not exist any more.
@@ -520,6 +606,7 @@ fn unescaped(path: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
 
     /// A namespace with processes in these control groups.
     pub fn example(ino: Option<u64>, names: &[&str], cgroups: &[&str]) -> Rc<Netns> {
@@ -610,10 +697,10 @@ pub mod tests {
             &["self", denied],
             &[denied, gone, "self"],
             &[gone],
-            &[],
         ] {
             assert!(with(members).open(FILE).is_ok(), "{members:?}");
         }
+        assert_eq!(with(&[]).open(FILE).is_ok(), is_loaded());
         let err = with(&[denied]).open(FILE).unwrap_err();
         assert_eq!(err.raw_os_error(), Some(libc::ENAMETOOLONG));
     }
@@ -635,7 +722,35 @@ pub mod tests {
             kept_by: vec!["/proc/self/fd/9999".into()],
             ..Netns::default()
         };
-        assert!(gone.open(FILE).unwrap().is_none());
+        // Without the module, nobody knows whether the namespace has sockets.
+        match is_loaded() {
+            true => assert!(gone.open(FILE).unwrap().is_none()),
+            false => assert!(gone.open(FILE).is_err() && gone.again.0.get().is_none()),
+        }
+        // Another file of it is not worth another search.
+        assert!(gone.found_again().is_none() && gone.again.0.get().is_some());
+    }
+
+    /// Many threads that share descriptors, as in a server, take no longer than one.
+    #[test]
+    fn another_search_among_threads() {
+        let kept = fs::File::open("/proc/self/ns/net").unwrap();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let ended = std::sync::Mutex::new(ended);
+        std::thread::scope(|scope| {
+            for _ in 0..20 {
+                scope.spawn(|| ended.lock().unwrap().recv());
+            }
+            let proc = proc_mount::open().unwrap();
+            let mut again = Again::new(&proc);
+            again.process(std::process::id().try_into().unwrap());
+            drop(end);
+            let name = kept.as_raw_fd().to_string();
+            let keepers = again.search.keepers.iter();
+            let count = keepers.filter(|(_, path)| path.ends_with(&name)).count();
+            // Other tests start threads with tables of their own.
+            assert!((1..10).contains(&count), "{count}");
+        });
     }
 
     #[test]

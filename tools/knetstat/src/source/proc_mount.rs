@@ -3,6 +3,7 @@
 //! The file system that is mounted on `/proc`.
 
 use anyhow::{bail, Context, Result};
+use procfs::process::Status;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{fstatfs, openat, Mode, OFlags, CWD, PROC_SUPER_MAGIC};
 use std::fs;
@@ -33,6 +34,13 @@ pub fn is_in_initial_namespace(kind: &str, inode: u64) -> io::Result<bool> {
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(err) => Err(err),
     }
+}
+
+/// Whether the numbers in `/proc` are those of the PID namespace of this process, whose status this
+/// is. Otherwise they mean other processes in system calls.
+pub fn has_own_numbers(status: &Status) -> bool {
+    // The kernel lists the IDs from the namespace of /proc down to that of the process.
+    status.nspid.as_ref().is_none_or(|ids| ids.len() == 1)
 }
 
 /// Opens `/proc`.

@@ -2,7 +2,9 @@
 
 //! The processes whose sockets are not known, and the reasons.
 
-use crate::source::proc_mount::{is_in_initial_namespace, is_procfs, open_directory};
+use crate::source::proc_mount::{
+    has_own_numbers, is_in_initial_namespace, is_procfs, open_directory,
+};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::unistd::{self, getsid};
 use procfs::process::{Process, Stat, StatFlags, Status};
@@ -85,8 +87,7 @@ impl Sight {
         let status = Process::myself()
             .and_then(|me| me.status())
             .map_err(other)?;
-        // The kernel lists the IDs from the namespace of /proc down to that of the process.
-        let is_own_namespace = status.nspid.as_ref().is_none_or(|ids| ids.len() == 1);
+        let is_own_namespace = has_own_numbers(&status);
         let is_initial_namespace = match is_own_namespace {
             true => is_in_initial_namespace("pid", INITIAL_PID_NAMESPACE)?,
             // No other namespace has kernel threads.
