@@ -171,7 +171,7 @@ pub mod tests {
     };
     use rustix::thread::{capabilities, set_capabilities, CapabilitySet};
     use std::net::{TcpListener, UdpSocket};
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsRawFd, FromRawFd};
     use std::os::unix::fs::MetadataExt;
     use std::sync::mpsc::{channel, Sender};
     use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -379,6 +379,54 @@ pub mod tests {
                 expected == 0 || !sight.is_initial_namespace
             );
         }
+    }
+
+    /// An io_uring that holds these files. `None` if this kernel refuses rings.
+    fn ring(files: &[i32]) -> Option<OwnedFd> {
+        /// `IORING_REGISTER_FILES` in `include/uapi/linux/io_uring.h`.
+        const REGISTER_FILES: std::ffi::c_int = 2;
+        // The size of `struct io_uring_params`.
+        let mut params = [0u32; 30];
+        // SAFETY: The kernel reads and writes the parameters, which are as long as the structure.
+        let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, params.as_mut_ptr()) };
+        let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+        // SAFETY: The kernel has just returned this descriptor, and nothing else owns it.
+        let ring = unsafe { OwnedFd::from_raw_fd(fd) };
+        let (at, len) = (files.as_ptr(), files.len());
+        // SAFETY: The kernel reads as many numbers as there are.
+        let status =
+            unsafe { libc::syscall(libc::SYS_io_uring_register, fd, REGISTER_FILES, at, len) };
+        (status == 0).then_some(ring)
+    }
+
+    /// A process has the sockets of a ring open once, even if the ring has several descriptors.
+    #[test]
+    fn descriptors_of_a_ring() {
+        let _alone = alone();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ino = ino(&listener);
+        let Some(ring) = ring(&[listener.as_raw_fd()]) else {
+            return eprintln!("skipped: this kernel refuses io_uring");
+        };
+        drop(listener);
+        let again = [(); 2].map(|()| ring.try_clone().unwrap());
+        let owners = scan(PROCESSES);
+        if crate::source::rights::is_kernel_before(6, 13) {
+            assert!(owners.unseen.rings > 0);
+            return;
+        }
+        let fds = again.each_ref().map(|again| again.as_raw_fd());
+        let of_ours = found(&owners, ino);
+        assert!(
+            matches!(of_ours[..], [(pid, None, fd)]
+                if pid == own_pid() && (fd == ring.as_raw_fd() || fds.contains(&fd))),
+            "{of_ours:?}"
+        );
+        let mut of_threads = found(&scan(THREADS), ino);
+        let count = of_threads.len();
+        of_threads.sort_unstable_by_key(|(_, tid, _)| *tid);
+        of_threads.dedup_by_key(|(_, tid, _)| *tid);
+        assert_eq!(of_threads.len(), count, "{of_threads:?}");
     }
 
     #[test]

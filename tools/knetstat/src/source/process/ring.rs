@@ -9,24 +9,100 @@
 
 use crate::source::process::link::inode;
 use crate::source::rights::is_kernel_before;
-use std::str;
+use rustix::fd::AsFd;
+use rustix::fs::{statx, AtFlags, StatxFlags};
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::rc::Rc;
+use std::{str, thread};
 
 /// The number of times that the file is read. The kernel leaves the list out while another thread
 /// uses the ring.
-pub const TRIES: usize = 3;
+const TRIES: usize = 3;
+
+/// The number of bytes that a scan reads about rings: a million registered files. Any user can
+/// register more, and the kernel takes long to print them.
+const MOST: usize = 32 << 20;
 
 /// The names that kernels before Linux 6.13 show for a TCP or UDP socket, without its inode.
 const WITHOUT_INODE: [&str; 6] = ["TCP", "TCPv6", "UDP", "UDPv6", "MPTCP", "MPTCPv6"];
 
 /// Whether a list without entries may be incomplete, although the ring has a table of files. Older
 /// kernels show empty places as `<none>`, and leave all of them out if the ring is in use.
-pub fn may_omit() -> bool {
+fn may_omit() -> bool {
     is_kernel_before(6, 16)
+}
+
+/// The device and the inode of a ring.
+pub type Id = (u32, u32, u64);
+
+/// The rings that a scan has found. A ring may have many descriptors, in many processes.
+pub struct Rings {
+    /// The sockets of each. `None` if the kernel did not show them.
+    known: HashMap<Id, Option<Rc<[u64]>>>,
+    /// Whether each ring has an inode of its own. Before Linux 5.16, all have the same.
+    has_inodes: bool,
+    /// The number of bytes that may still be read.
+    left: usize,
+}
+
+impl Rings {
+    pub fn new() -> Self {
+        Self {
+            known: HashMap::new(),
+            has_inodes: !is_kernel_before(5, 16),
+            left: MOST,
+        }
+    }
+
+    /// The ring that a link in an open directory of descriptors leads to. `None` if this kernel
+    /// does not say.
+    pub fn id(&self, directory: impl AsFd, name: &CStr) -> Option<Id> {
+        let flags = AtFlags::STATX_DONT_SYNC;
+        let found = statx(directory, name, flags, StatxFlags::INO).ok()?;
+        let id = (found.stx_dev_major, found.stx_dev_minor, found.stx_ino);
+        self.has_inodes.then_some(id)
+    }
+
+    /// The inodes of the sockets that a ring holds, which `fdinfo` describes. `None` if the kernel
+    /// does not show them, or if there is too much to read.
+    ///
+    /// # Errors
+    ///
+    /// If the thread has ended, or if this process may not examine it.
+    pub fn sockets(&mut self, id: Option<Id>, fdinfo: &str) -> io::Result<Option<Rc<[u64]>>> {
+        if let Some(known) = id.and_then(|id| self.known.get(&id)) {
+            return Ok(known.clone());
+        }
+        let found = self.read(fdinfo)?.map(Rc::from);
+        self.known.extend(id.map(|id| (id, found.clone())));
+        Ok(found)
+    }
+
+    fn read(&mut self, fdinfo: &str) -> io::Result<Option<Vec<u64>>> {
+        for _ in 0..TRIES {
+            if self.left == 0 {
+                break;
+            }
+            let mut text = Vec::new();
+            let file = File::open(fdinfo)?;
+            file.take(self.left as u64).read_to_end(&mut text)?;
+            self.left -= text.len();
+            let found = sockets(&text, may_omit());
+            if found.is_some() && self.left > 0 {
+                return Ok(found);
+            }
+            thread::yield_now();
+        }
+        Ok(None)
+    }
 }
 
 /// The inodes of the sockets in the file, each once. `None` if the file does not show them all.
 /// `may_omit` is the result of [`may_omit`].
-pub fn sockets(text: &[u8], may_omit: bool) -> Option<Vec<u64>> {
+fn sockets(text: &[u8], may_omit: bool) -> Option<Vec<u64>> {
     let mut lines = text.split(|byte| *byte == b'\n');
     let size = lines.find_map(|line| str::from_utf8(line.strip_prefix(b"UserFiles:")?).ok())?;
     let has_table = size.trim() != "0";
@@ -90,5 +166,26 @@ mod tests {
             }
         }
         assert_eq!(sockets(b"", false), None);
+    }
+
+    /// A ring is read once, and no more is read than a scan has time for.
+    #[test]
+    fn limits() {
+        let path = std::env::temp_dir().join(format!("knetstat-ring-{}", std::process::id()));
+        let text = "UserFiles:\t1\n    0: socket:[7]\n";
+        std::fs::write(&path, text).unwrap();
+        let name = path.to_str().unwrap();
+        let mut rings = Rings::new();
+        let mut sockets =
+            |id, name: &str| rings.sockets(id, name).map(|found| found.map(|of| of[0]));
+        let [one, other] = [1, 2].map(|ino| Some((0, 0, ino)));
+        assert_eq!(sockets(one, name).unwrap(), Some(7));
+        assert_eq!(sockets(one, "/none").unwrap(), Some(7));
+        assert!(sockets(other, "/none").is_err() && sockets(None, "/none").is_err());
+        rings.left = text.len();
+        let mut sockets = |id, name: &str| rings.sockets(id, name).map(|found| found.is_some());
+        assert!(!sockets(other, name).unwrap() && !sockets(None, "/none").unwrap());
+        assert!(sockets(one, name).unwrap());
+        std::fs::remove_file(&path).unwrap();
     }
 }

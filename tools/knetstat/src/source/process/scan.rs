@@ -13,12 +13,12 @@ use crate::source::proc_mount::{is_procfs, open_directory};
 use crate::source::process::link::{inode, RING};
 use crate::source::process::name::{Name, Names};
 use crate::source::process::owner::{Owner, Task};
-use crate::source::process::ring;
+use crate::source::process::ring::{Id, Rings};
 use crate::source::process::unseen::{denied, Denied, Unseen};
 use crate::source::tables::{self, descriptors, number, room, Descriptor, Place, WITHOUT_KCMP};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{statx, AtFlags, RawDir, StatxFlags};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::rc::Rc;
@@ -54,6 +54,7 @@ pub struct Scan<'a> {
     room: Vec<MaybeUninit<u8>>,
     /// The number of descriptors that may still be read without kcmp(2).
     pub left: usize,
+    rings: Rings,
 }
 
 /// A process that is being examined.
@@ -62,6 +63,8 @@ struct ExaminedProcess {
     /// The name and all names; `None` until a socket is found.
     names: Option<(Name, Rc<Names>)>,
     cgroup: Option<Rc<Cgroup>>,
+    /// The io_urings whose sockets were added; with threads, those of the table that is being read.
+    rings: HashSet<Id>,
 }
 
 /// A table of descriptors that was read.
@@ -110,6 +113,7 @@ impl<'a> Scan<'a> {
             cgroups: HashMap::new(),
             room: room(),
             left: WITHOUT_KCMP,
+            rings: Rings::new(),
         }
     }
 
@@ -124,6 +128,7 @@ impl<'a> Scan<'a> {
             pid,
             names: None,
             cgroup: self.cgroup(pid, &tids),
+            rings: HashSet::new(),
         };
         let are_mounts_seen = self.places(&process, &tids);
         let is_seen = match self.table(&mut process, pid) {
@@ -182,6 +187,9 @@ impl<'a> Scan<'a> {
             // Another file system is mounted over that of the process.
             return Err(io::ErrorKind::PermissionDenied.into());
         }
+        if self.detail.threads {
+            process.rings.clear();
+        }
         let begin = self.found.len();
         let mut room = std::mem::take(&mut self.room);
         let count = self.sockets(&directory, &mut room, process, tid);
@@ -202,17 +210,15 @@ impl<'a> Scan<'a> {
         tid: i32,
     ) -> io::Result<usize> {
         let mut task = None;
-        descriptors(&directory, room, |Descriptor { fd, target, .. }| {
+        descriptors(&directory, room, |descriptor| {
+            let Descriptor { fd, name, target } = descriptor;
             let target = str::from_utf8(target).unwrap_or_default();
             let Some(ino) = inode(target) else {
                 if target == RING {
-                    let Some(inos) = of_ring(process.pid, tid, fd)? else {
-                        self.unseen.rings += 1;
-                        return Ok(());
-                    };
-                    for ino in inos {
+                    let id = self.rings.id(&directory, name);
+                    for ino in self.of_ring(id, process, tid, fd)?.iter() {
                         let task = self.known_task(&mut task, process, tid)?;
-                        self.found.push((ino, Owner { task, fd }));
+                        self.found.push((*ino, Owner { task, fd }));
                     }
                     return Ok(());
                 }
@@ -226,6 +232,35 @@ impl<'a> Scan<'a> {
             self.found.push((ino, Owner { task, fd }));
             Ok(())
         })
+    }
+
+    /// The inodes of the sockets that an io_uring holds, which a thread has open as this
+    /// descriptor. There are none if they were added for another descriptor of the process.
+    ///
+    /// # Errors
+    ///
+    /// If this process may not examine the thread.
+    fn of_ring(
+        &mut self,
+        id: Option<Id>,
+        process: &mut ExaminedProcess,
+        tid: i32,
+        fd: i32,
+    ) -> io::Result<Rc<[u64]>> {
+        let none = || Rc::from([]);
+        if id.is_some_and(|id| !process.rings.insert(id)) {
+            return Ok(none());
+        }
+        let fdinfo = format!("/proc/{}/task/{tid}/fdinfo/{fd}", process.pid);
+        match self.rings.sockets(id, &fdinfo) {
+            Ok(found) => {
+                self.unseen.rings += usize::from(found.is_none());
+                Ok(found.unwrap_or_else(none))
+            }
+            // The descriptor was closed in the meantime, or the thread has ended.
+            Err(err) if has_ended(&err) => Ok(none()),
+            Err(err) => Err(err),
+        }
     }
 
     /// The owner of the sockets in the table of a thread, unless it is `known` from an earlier
@@ -386,30 +421,6 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The inodes of the sockets that an io_uring holds, which a thread has open as this descriptor.
-/// `None` if the kernel does not show them.
-///
-/// # Errors
-///
-/// If the thread has ended, or if this process may not examine it.
-fn of_ring(pid: i32, tid: i32, fd: i32) -> io::Result<Option<Vec<u64>>> {
-    let path = format!("/proc/{pid}/task/{tid}/fdinfo/{fd}");
-    for _ in 0..ring::TRIES {
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            // The descriptor was closed in the meantime, or the thread has ended.
-            Err(err) if has_ended(&err) => return Ok(Some(Vec::new())),
-            Err(err) => return Err(err),
-        };
-        let found = ring::sockets(&text, ring::may_omit());
-        if found.is_some() {
-            return Ok(found);
-        }
-        std::thread::yield_now();
-    }
-    Ok(None)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -431,6 +442,7 @@ mod tests {
                 pid: i32::MAX,
                 names: None,
                 cgroup: None,
+                rings: HashSet::new(),
             };
             let task = scan.task(&mut process, i32::MAX);
             assert!(has_ended(&task.unwrap_err()));

@@ -65,7 +65,9 @@ pub struct Unseen {
     /// The number of processes with so many threads and descriptors that the threads were not
     /// examined. This needs a kernel without kcmp(2), or one that refuses it.
     pub with_threads: usize,
-    /// The number of descriptors of io_urings whose sockets the kernel did not show.
+    /// The number of io_urings whose sockets the kernel did not show, or that there was no time
+    /// for. Each counts for each process that has it open. Before Linux 5.16, each descriptor
+    /// counts.
     pub rings: usize,
 }
 
