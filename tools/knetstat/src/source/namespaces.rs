@@ -17,13 +17,13 @@ use crate::source::thread::on_new_thread;
 use elsa::FrozenMap;
 use nix::sched::{setns, CloneFlags};
 use procfs::process::Process;
-use rustix::fd::OwnedFd;
-use rustix::fs::{readlinkat, statat, AtFlags};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{readlinkat, statat, statx, AtFlags, StatxFlags, CWD};
 use rustix::io::Errno;
 use std::any::Any;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::fmt;
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -366,12 +366,9 @@ impl<'a> Again<'a> {
         let mut room = std::mem::take(&mut self.room);
         let opened = open_directory(self.proc, format!("{directory}/fd"));
         let count = opened.and_then(|opened| {
-            descriptors(opened, &mut room, |Descriptor { fd, target, .. }| {
-                let target = str::from_utf8(target).unwrap_or_default();
-                if let Some(ino) = linked_netns(target) {
-                    let path = format!("/proc/{directory}/fd/{fd}");
-                    self.search.kept(ino, path.into());
-                }
+            descriptors(&opened, &mut room, |descriptor| {
+                let path = || format!("/proc/{directory}/fd/{}", descriptor.fd);
+                self.search.descriptor(&opened, descriptor, path);
                 Ok(())
             })
         });
@@ -420,6 +417,9 @@ pub struct Search {
     mounted_for: Vec<(u64, i32)>,
     /// The mount namespaces that were looked into, each with the root of a process in it.
     mounts: HashSet<(Vec<u8>, u64, u64)>,
+    /// The device of the file system of namespaces, once it was looked up. `None` if it is not
+    /// known.
+    nsfs: OnceCell<Option<(u32, u32)>>,
     /// Whether the namespace of a process could not be found out, as with the mount option hidepid=1
     /// of `/proc`.
     is_partial: bool,
@@ -482,8 +482,50 @@ impl Search {
         Some(file)
     }
 
+    /// Adds the namespace that a descriptor in an open directory keeps, if any. `path` is the path
+    /// of the descriptor.
+    pub fn descriptor(
+        &mut self,
+        directory: impl AsFd,
+        descriptor: Descriptor<'_>,
+        path: impl FnOnce() -> String,
+    ) {
+        let Descriptor { name, target, .. } = descriptor;
+        if let Some(ino) = str::from_utf8(target).ok().and_then(linked_netns) {
+            return self.kept(ino, path().into());
+        }
+        // One that was opened by the path of a mount has this path as its target, which is `/` once
+        // the mount is gone.
+        let may_be_mount = target.starts_with(b"/");
+        let Some(ino) = may_be_mount
+            .then(|| self.in_nsfs(directory, name))
+            .flatten()
+        else {
+            return;
+        };
+        let path = PathBuf::from(path());
+        // It may be a namespace of another kind.
+        let opened = netns::open(&path).map_err(|err| err.raw_os_error());
+        if opened.err() != Some(Some(libc::EINVAL)) {
+            self.kept(ino, path);
+        }
+    }
+
+    /// The inode of an open file, if it is of the file system of namespaces. A file system that does
+    /// not answer is not asked.
+    fn in_nsfs(&self, directory: impl AsFd, name: &CStr) -> Option<u64> {
+        let device_and_inode = |directory: BorrowedFd<'_>, path: &CStr| {
+            let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+            let found = statx(directory, path, flags, StatxFlags::INO).ok()?;
+            Some(((found.stx_dev_major, found.stx_dev_minor), found.stx_ino))
+        };
+        let own = || device_and_inode(CWD, c"/proc/self/ns/net").map(|(device, _)| device);
+        let (device, ino) = device_and_inode(directory.as_fd(), name)?;
+        (*self.nsfs.get_or_init(own) == Some(device)).then_some(ino)
+    }
+
     /// Adds a namespace that a file keeps.
-    pub fn kept(&mut self, ino: u64, path: PathBuf) {
+    fn kept(&mut self, ino: u64, path: PathBuf) {
         self.keepers.push((ino, path));
     }
 
@@ -606,7 +648,9 @@ fn unescaped(path: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::source::rights::tests::unshared;
     use std::os::fd::AsRawFd;
+    use std::process::Command;
 
     /// A namespace with processes in these control groups.
     pub fn example(ino: Option<u64>, names: &[&str], cgroups: &[&str]) -> Rc<Netns> {
@@ -751,6 +795,56 @@ pub mod tests {
             // Other tests start threads with tables of their own.
             assert!((1..10).contains(&count), "{count}");
         });
+    }
+
+    /// Mounts a namespace on a new file.
+    fn mount(kind: &str, name: &str) -> PathBuf {
+        let name = format!("knetstat-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, "").unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["--bind", &format!("/proc/self/ns/{kind}")]);
+        assert!(mount.arg(&path).status().unwrap().success());
+        path
+    }
+
+    /// The descriptors that another search finds in this process.
+    fn found_in_this_process() -> Vec<(u64, PathBuf)> {
+        let proc = proc_mount::open().unwrap();
+        let mut again = Again::new(&proc);
+        again.process(std::process::id().try_into().unwrap());
+        again.search.keepers
+    }
+
+    #[test]
+    #[ignore = "runs in a mount namespace of its own"]
+    fn in_a_mount_namespace() {
+        let own = inode(Path::new("/proc/self/ns/net")).unwrap();
+        let opened = ["net", "uts"].map(|kind| {
+            let path = mount(kind, kind);
+            let opened = fs::File::open(&path).unwrap();
+            let unmounted = Command::new("umount").arg("-l").arg(&path).status();
+            assert!(unmounted.unwrap().success());
+            fs::remove_file(path).unwrap();
+            opened
+        });
+        let found = found_in_this_process();
+        let is_found = |opened: &fs::File, ino| {
+            let name = opened.as_raw_fd().to_string();
+            let is_it = |(other, path): &(u64, PathBuf)| *other == ino && path.ends_with(&name);
+            found.iter().any(is_it)
+        };
+        assert!(is_found(&opened[0], own), "{found:?}");
+        // Another kind of namespace cannot be read, and is none of those that should be.
+        let uts = opened[1].metadata().unwrap().ino();
+        assert!(!is_found(&opened[1], uts), "{found:?}");
+    }
+
+    /// The link of a descriptor that was opened through a mount does not say what it is.
+    #[test]
+    fn descriptors_of_mounts() {
+        let test = "source::namespaces::tests::in_a_mount_namespace";
+        assert_ne!(unshared("-rm", test), Some(false));
     }
 
     #[test]

@@ -7,7 +7,6 @@
 //! `/proc/PID/fd` is empty, and `/proc/PID/task/TID/fd` of another thread lists the table.
 
 use crate::source::cgroup::Cgroup;
-use crate::source::files::linked_netns;
 use crate::source::namespaces::Search;
 use crate::source::proc_mount::{is_procfs, open_directory};
 use crate::source::process::link::{inode, RING};
@@ -222,9 +221,9 @@ impl<'a> Scan<'a> {
                     }
                     return Ok(());
                 }
-                if let Some((search, ino)) = self.namespaces.as_mut().zip(linked_netns(target)) {
-                    let path = format!("/proc/{}/task/{tid}/fd/{fd}", process.pid);
-                    search.kept(ino, path.into());
+                if let Some(search) = &mut self.namespaces {
+                    let path = || format!("/proc/{}/task/{tid}/fd/{fd}", process.pid);
+                    search.descriptor(&directory, descriptor, path);
                 }
                 return Ok(());
             };
