@@ -16,7 +16,7 @@ use crate::source::process::ring::{Id, Rings};
 use crate::source::process::unseen::{denied, Denied, Unseen};
 use crate::source::tables::{self, descriptors, number, room, Descriptor, Place, WITHOUT_KCMP};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{statx, AtFlags, RawDir, StatxFlags};
+use rustix::fs::{readlinkat, statx, AtFlags, RawDir, StatxFlags};
 use std::collections::{HashMap, HashSet};
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -41,6 +41,8 @@ const ONE_THREAD: u32 = 3;
 /// A scan that is under way.
 pub struct Scan<'a> {
     proc: &'a OwnedFd,
+    /// The ID of this process in `/proc`.
+    own: Option<i32>,
     detail: Detail,
     /// The inodes of sockets, with their owners.
     pub found: Vec<(u64, Owner)>,
@@ -103,8 +105,10 @@ fn cgroup_path(pid: i32, tids: &[i32]) -> Option<Box<str>> {
 
 impl<'a> Scan<'a> {
     pub fn new(proc: &'a OwnedFd, detail: Detail, unseen: Unseen) -> Self {
+        let own = readlinkat(proc, "self", Vec::new()).ok();
         Self {
             proc,
+            own: own.and_then(|own| number(&own)),
             detail,
             found: Vec::new(),
             unseen,
@@ -165,7 +169,7 @@ impl<'a> Scan<'a> {
         let Some(mut search) = self.namespaces.take() else {
             return true;
         };
-        let (pid, cgroup) = (process.pid, process.cgroup.as_ref());
+        let (pid, cgroup) = (process.pid, self.telling_cgroup(process));
         let main = search.member(self.proc, &pid.to_string(), None, cgroup);
         for tid in tids {
             search.member(self.proc, &format!("{pid}/task/{tid}"), main, cgroup);
@@ -173,6 +177,13 @@ impl<'a> Scan<'a> {
         let are_seen = search.mounts(self.proc, pid);
         self.namespaces = Some(search);
         are_seen
+    }
+
+    /// The control group of a process, if it tells something about the network namespace. This
+    /// process may have entered the namespace of others, and remains in the group of its caller.
+    fn telling_cgroup<'p>(&self, process: &'p ExaminedProcess) -> Option<&'p Rc<Cgroup>> {
+        let is_own = self.own == Some(process.pid);
+        process.cgroup.as_ref().filter(|_| !is_own)
     }
 
     /// Adds the sockets in the table of a thread. Returns the table with the number of descriptors.
@@ -425,6 +436,24 @@ mod tests {
     use super::*;
     use crate::source::proc_mount;
     use crate::source::process::unseen::Sight;
+
+    /// A process that enters the namespace of a container is in the control group of its caller.
+    #[test]
+    fn own_control_group() {
+        let proc = proc_mount::open().unwrap();
+        let unseen = Unseen::new(Sight::of(&proc).unwrap());
+        let scan = Scan::new(&proc, Detail::default(), unseen);
+        let own = std::process::id().try_into().unwrap();
+        for (pid, expected) in [(own, false), (1, true)] {
+            let process = ExaminedProcess {
+                pid,
+                names: None,
+                cgroup: Some(Rc::new(Cgroup::at("/a.service"))),
+                rings: HashSet::new(),
+            };
+            assert_eq!(scan.telling_cgroup(&process).is_some(), expected, "{pid}");
+        }
+    }
 
     /// A process that ends while it is examined is no owner with an empty name.
     #[test]
