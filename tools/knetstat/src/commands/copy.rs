@@ -46,7 +46,7 @@ pub fn run(query: &Query, out: &mut impl Write) -> Result<()> {
             (Err(err), _) => outcome.count_closed(&err),
         }
     }
-    if owners.unseen.is_any() || hidden + outcome.closed > 0 {
+    if owners.unseen.may_lack_namespaces() || hidden + outcome.closed > 0 {
         files::write_netns(out, None)?;
     }
     files::write_end(out)?;

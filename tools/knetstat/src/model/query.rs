@@ -249,7 +249,8 @@ impl Query {
         }
         let mut closed = Vec::new();
         if self.all_netns {
-            outcome.may_lack_netns = owners.is_some_and(|owners| owners.unseen.is_any());
+            outcome.may_lack_netns =
+                owners.is_some_and(|owners| owners.unseen.may_lack_namespaces());
             for netns in namespaces.iter().skip(1) {
                 let refused = self.read_other(netns, needle, &reads, &mut outcome, &mut pass)?;
                 if let Some(err) = refused {

@@ -186,6 +186,15 @@ pub fn unreachable_note(query: &Query) -> Option<String> {
     Some(format!("the filter selects no socket: {reason}{add}"))
 }
 
+/// The things that may be missing because of what was not seen. `all_netns` says whether network
+/// namespaces were looked for.
+fn missing(unseen: &Unseen, all_netns: bool) -> &'static str {
+    match all_netns && unseen.may_lack_namespaces() {
+        true => "owners and network namespaces",
+        false => "owners",
+    }
+}
+
 /// The note that owners may be missing, with the reasons and with what helps. `None` if all
 /// processes were examined.
 fn owners_note(unseen: &Unseen, missing: &str) -> Option<String> {
@@ -279,12 +288,11 @@ impl<'a> Notes<'a> {
         if let Some(failure) = defaults.find_map(|defaults| defaults.failure()) {
             say(failure);
         }
-        let missing = match self.query.all_netns {
-            true => "owners and network namespaces",
-            false => "owners",
-        };
         let unseen = self.owners.map(|owners| &owners.unseen);
-        if let Some(note) = unseen.and_then(|unseen| owners_note(unseen, missing)) {
+        let all_netns = self.query.all_netns;
+        if let Some(note) =
+            unseen.and_then(|unseen| owners_note(unseen, missing(unseen, all_netns)))
+        {
             say(note);
         }
     }
@@ -293,7 +301,8 @@ impl<'a> Notes<'a> {
 #[cfg(test)]
 mod tests {
     use super::{
-        bound_note, closed_note, owners_note, undecided_note, unparsed_note, unreachable_note, Gaps,
+        bound_note, closed_note, missing, owners_note, undecided_note, unparsed_note,
+        unreachable_note, Gaps,
     };
     use crate::model::filter::Filter;
     use crate::model::query::{Outcome, Query};
@@ -508,6 +517,25 @@ mod tests {
             assert_eq!(owners_note(&unseen, "owners").as_deref(), expected);
             assert_eq!(unseen.is_any(), expected.is_some());
         }
+    }
+
+    /// A ring whose files are not shown hides no network namespace.
+    #[test]
+    fn namespaces_that_may_be_missing() {
+        let sight = Sight {
+            is_own_namespace: true,
+            is_initial_namespace: true,
+            is_root: true,
+            is_capable: true,
+            is_initial_user: true,
+            hidepid: None,
+        };
+        let mut unseen = unseen(0, 0, sight);
+        unseen.rings = 1;
+        assert_eq!(missing(&unseen, true), "owners");
+        unseen.denied = 1;
+        assert_eq!(missing(&unseen, true), "owners and network namespaces");
+        assert_eq!(missing(&unseen, false), "owners");
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl ComparedNamespaces {
     pub fn found(&mut self, owners: &Owners) {
         self.now.clone_from(&owners.namespaces);
         let has_hidden = self.now.iter().any(|netns| netns.ino.is_none());
-        self.may_be_more = owners.unseen.is_any() || has_hidden;
+        self.may_be_more = owners.unseen.may_lack_namespaces() || has_hidden;
     }
 
     /// The namespace that a line of the copy names; see [`Copied::Netns`].

@@ -151,9 +151,14 @@ impl Unseen {
 
     /// Whether there may be processes that were not seen.
     pub fn is_any(&self) -> bool {
+        self.rings > 0 || self.may_lack_namespaces()
+    }
+
+    /// Whether there may be network namespaces that were not seen. Those that only an io_uring
+    /// keeps never are.
+    pub fn may_lack_namespaces(&self) -> bool {
         self.denied > 0
             || self.with_threads > 0
-            || self.rings > 0
             || self.sight.hidepid.is_some()
             || !self.sight.is_initial_namespace
     }
@@ -289,6 +294,27 @@ mod tests {
             (!(1 << 19), false),
         ] {
             assert_eq!(is_capable(capabilities), expected, "{capabilities:x}");
+        }
+    }
+
+    /// The kernel shows all namespaces of the processes that have a ring open.
+    #[test]
+    fn rings_hide_owners_only() {
+        let mut sight = Sight::of(fs::File::open("/proc").unwrap()).unwrap();
+        (sight.is_initial_namespace, sight.hidepid) = (true, None);
+        let with = |rings, denied| Unseen {
+            rings,
+            denied,
+            ..Unseen::new(sight.clone())
+        };
+        for (rings, denied, expected) in [
+            (0, 0, (false, false)),
+            (1, 0, (true, false)),
+            (0, 1, (true, true)),
+            (1, 1, (true, true)),
+        ] {
+            let unseen = with(rings, denied);
+            assert_eq!((unseen.is_any(), unseen.may_lack_namespaces()), expected);
         }
     }
 
