@@ -53,8 +53,8 @@ pub struct Netns {
     members: Vec<String>,
     /// The files that keep it. Each of them may go before the namespace does.
     kept_by: Vec<PathBuf>,
-    /// The processes that see a mount of it.
-    mounted_for: Vec<i32>,
+    /// The processes and threads that see a mount of it, by their directories in `/proc`.
+    mounted_for: Vec<String>,
     /// The control groups of the processes in it, each once.
     pub cgroups: Vec<Rc<Cgroup>>,
     /// Whether all processes in it are known.
@@ -210,8 +210,8 @@ impl Netns {
     /// Whether a mount of it still exists, although no path leads to it: something else is mounted
     /// over it.
     fn is_mounted(&self) -> bool {
-        let is_it = |pid: &i32| {
-            let text = fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+        let is_it = |directory: &String| {
+            let text = fs::read(format!("/proc/{directory}/mountinfo")).unwrap_or_default();
             let mut found = mounts_in(&text).map(|(ino, _)| ino);
             found.any(|ino| Some(ino) == self.ino)
         };
@@ -331,13 +331,17 @@ impl<'a> Again<'a> {
     /// Adds the namespaces of a process and of its threads, and those that it sees or has open. A
     /// table of descriptors that threads share is read once.
     fn process(&mut self, pid: i32) {
-        self.search.mounts(self.proc, pid);
-        let main = self.search.member(self.proc, &pid.to_string(), None, None);
+        let directory = pid.to_string();
+        let mounts = self.search.mounts(self.proc, &directory, None);
+        let mounts = mounts.ok().flatten();
+        let main = self.search.member(self.proc, &directory, None, None);
         let mut tables = Vec::new();
         let tids = netns::entries(&format!("/proc/{pid}/task"));
         for tid in tids.filter_map(|name| name.parse().ok()) {
             let directory = format!("{pid}/task/{tid}");
             self.search.member(self.proc, &directory, main, None);
+            // The main thread shows whether they can be examined.
+            let _ = self.search.mounts(self.proc, &directory, mounts.as_deref());
             let place = match self.can_compare {
                 true => place(&tables, |tid| *tid, tid),
                 false => Place::Unknown,
@@ -413,8 +417,8 @@ pub struct Search {
     by_file: HashMap<u64, usize>,
     /// Files that keep a namespace, with its inode.
     keepers: Vec<(u64, PathBuf)>,
-    /// Processes that see a mount of a namespace, with its inode.
-    mounted_for: Vec<(u64, i32)>,
+    /// Processes and threads that see a mount of a namespace, with its inode.
+    mounted_for: Vec<(u64, String)>,
     /// The mount namespaces that were looked into, each with the root of a process in it.
     mounts: HashSet<(Vec<u8>, u64, u64)>,
     /// The device of the file system of namespaces, once it was looked up. `None` if it is not
@@ -529,31 +533,44 @@ impl Search {
         self.keepers.push((ino, path));
     }
 
-    /// Adds the namespaces that are mounted where a process sees them. Returns whether the mounts
-    /// could be examined.
-    pub fn mounts(&mut self, proc: &OwnedFd, pid: i32) -> bool {
-        let link = match readlinkat(proc, format!("{pid}/ns/mnt"), Vec::new()) {
-            Ok(link) => link,
-            Err(err) => return is_gone(&err.into()),
+    /// Adds the namespaces that are mounted where a process or thread sees them, unless its mount
+    /// namespace is `known`. Its directory is one in `/proc`. Returns the mount namespace, as the
+    /// link to it names it. `None` if the process or thread has ended.
+    ///
+    /// # Errors
+    ///
+    /// If the mounts cannot be examined.
+    pub fn mounts(
+        &mut self,
+        proc: &OwnedFd,
+        directory: &str,
+        known: Option<&[u8]>,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let link = readlinkat(proc, format!("{directory}/ns/mnt"), Vec::new());
+        let Some(link) = found(link.map_err(io::Error::from))? else {
+            return Ok(None);
         };
-        // A process sees only the mounts below its root. A root that cannot be examined may be any.
-        let root = statat(proc, format!("{pid}/root"), AtFlags::empty()).ok();
-        let key = root.map(|root| (link.into_bytes(), root.st_dev, root.st_ino));
-        if key.as_ref().is_some_and(|key| self.mounts.contains(key)) {
-            return true;
+        let link = link.into_bytes();
+        if known == Some(&*link) {
+            return Ok(Some(link));
         }
-        let text = match fs::read(format!("/proc/{pid}/mountinfo")) {
-            Ok(text) => text,
-            Err(err) => return is_gone(&err),
+        // A process sees only the mounts below its root. A root that cannot be examined may be any.
+        let root = statat(proc, format!("{directory}/root"), AtFlags::empty()).ok();
+        let key = root.map(|root| (link.clone(), root.st_dev, root.st_ino));
+        if key.as_ref().is_some_and(|key| self.mounts.contains(key)) {
+            return Ok(Some(link));
+        }
+        let Some(text) = found(fs::read(format!("/proc/{directory}/mountinfo")))? else {
+            return Ok(None);
         };
         self.mounts.extend(key);
         for (ino, point) in mounts_in(&text) {
-            let mut path = format!("/proc/{pid}/root").into_bytes();
+            let mut path = format!("/proc/{directory}/root").into_bytes();
             path.extend(unescaped(point));
             self.kept(ino, OsString::from_vec(path).into());
-            self.mounted_for.push((ino, pid));
+            self.mounted_for.push((ino, directory.to_owned()));
         }
-        true
+        Ok(Some(link))
     }
 
     /// The namespaces: that of this process first, then those with names. `is_whole` says whether
@@ -576,9 +593,9 @@ impl Search {
             netns.kept_by.push(path);
             netns.names.extend(name);
         }
-        for (ino, pid) in std::mem::take(&mut self.mounted_for) {
+        for (ino, directory) in std::mem::take(&mut self.mounted_for) {
             if let Some(at) = by_ino.get(&ino) {
-                self.found[*at].mounted_for.push(pid);
+                self.found[*at].mounted_for.push(directory);
             }
         }
         let mut found = self.found;
@@ -854,6 +871,31 @@ pub mod tests {
         assert_eq!(found, [(5, &br"/a\040b"[..])]);
     }
 
+    #[test]
+    #[ignore = "runs in a mount namespace of its own"]
+    fn in_a_thread() {
+        let own = inode(Path::new("/proc/self/ns/net")).unwrap();
+        let path = std::thread::spawn(move || {
+            nix::sched::unshare(CloneFlags::CLONE_NEWNS).unwrap();
+            let path = mount("net", "thread");
+            let found = found_in_this_process();
+            let name = path.file_name().unwrap();
+            let mut keepers = found.iter().filter(|(ino, _)| *ino == own);
+            let keeper = keepers.find(|(_, keeper)| keeper.ends_with(name));
+            let (_, keeper) = keeper.unwrap_or_else(|| panic!("{path:?}: {found:?}"));
+            assert!(netns::open(keeper).is_ok(), "{keeper:?}");
+            path
+        });
+        fs::remove_file(path.join().unwrap()).unwrap();
+    }
+
+    /// A thread may be in another mount namespace than its process.
+    #[test]
+    fn mounts_of_a_thread() {
+        let test = "source::namespaces::tests::in_a_thread";
+        assert_ne!(unshared("-rm", test), Some(false));
+    }
+
     /// The mounts of a process are those in its table, also without its root directory.
     #[test]
     fn mounts_without_a_root() {
@@ -868,7 +910,8 @@ pub mod tests {
         let mut search = Search::default();
         // Neither the first nor the second read is left out.
         for _ in 0..2 {
-            assert!(search.mounts(&proc, pid));
+            let mounts = search.mounts(&proc, &pid.to_string(), None);
+            assert_eq!(mounts.unwrap().as_deref(), Some(&b"mnt:[1]"[..]));
             assert!(search.mounts.is_empty());
         }
         let text = fs::read("/proc/self/mountinfo").unwrap();

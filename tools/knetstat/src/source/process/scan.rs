@@ -170,11 +170,17 @@ impl<'a> Scan<'a> {
             return true;
         };
         let (pid, cgroup) = (process.pid, self.telling_cgroup(process));
-        let main = search.member(self.proc, &pid.to_string(), None, cgroup);
+        let directory = pid.to_string();
+        let main = search.member(self.proc, &directory, None, cgroup);
+        let mounts = search.mounts(self.proc, &directory, None);
+        let mut are_seen = mounts.is_ok();
+        let mounts = mounts.ok().flatten();
         for tid in tids {
-            search.member(self.proc, &format!("{pid}/task/{tid}"), main, cgroup);
+            let directory = format!("{pid}/task/{tid}");
+            search.member(self.proc, &directory, main, cgroup);
+            let of_thread = search.mounts(self.proc, &directory, mounts.as_deref());
+            are_seen &= of_thread.is_ok();
         }
-        let are_seen = search.mounts(self.proc, pid);
         self.namespaces = Some(search);
         are_seen
     }
