@@ -21,7 +21,8 @@ const NAME_MAX: usize = 255;
 const NAMES: u32 = 100;
 
 /// Writes a file below a temporary name in the same directory, and gives it its name. It has the
-/// permissions of the file that it replaces and, if this is allowed, its owner and group.
+/// permissions of the file that it replaces and, if this is allowed, its owner and group, or its
+/// group.
 ///
 /// # Errors
 ///
@@ -99,12 +100,16 @@ fn create(path: &Path, name: &OsStr) -> io::Result<(PathBuf, File)> {
 
 /// Writes the contents to the disk, so that a crash after the rename leaves no empty file.
 fn fill(mut file: File, replaced: Option<&Metadata>, contents: &[u8]) -> io::Result<()> {
-    if let Some(replaced) = replaced {
-        // Only root may give a file away.
-        let _ = fchown(&file, Some(replaced.uid()), Some(replaced.gid()));
-    }
     let mode = replaced.map_or(MODE, |replaced| replaced.mode() & 0o777);
     file.set_permissions(Permissions::from_mode(mode))?;
+    // The permissions of the file of another user are no longer this process's to change.
+    if let Some(replaced) = replaced {
+        let (uid, gid) = (Some(replaced.uid()), Some(replaced.gid()));
+        // Only root may give a file away. Others may give it to a group that they are in.
+        if fchown(&file, uid, gid).is_err() {
+            let _ = fchown(&file, None, gid);
+        }
+    }
     file.write_all(contents)?;
     file.sync_all()
 }
@@ -112,8 +117,14 @@ fn fill(mut file: File, replaced: Option<&Metadata>, contents: &[u8]) -> io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use rustix::process::Gid;
+    use rustix::thread::{capabilities, set_capabilities, set_thread_groups, CapabilitySet};
+    use std::os::unix::fs::{chown, symlink};
     use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    /// A user who is not root.
+    const OTHER: u32 = 65534;
 
     /// An empty directory, which is removed with what is in it.
     struct Directory(PathBuf);
@@ -191,6 +202,40 @@ mod tests {
             assert_eq!(after.permissions().mode() & 0o777, mode);
             assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
         }
+    }
+
+    /// Replaces a file of another owner, in a group and without this capability. Returns the owner
+    /// and the group that it has then, and its permissions.
+    fn replaced_without(capability: CapabilitySet, group: u32) -> (u32, u32, u32) {
+        let directory = Directory::new(&format!("owner-{group}"));
+        let path = directory.0.join("a.prom");
+        fs::write(&path, "old").unwrap();
+        chown(&path, Some(OTHER), Some(group)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let replaced = path.clone();
+        // Rights and groups are those of a thread.
+        let other = thread::spawn(move || {
+            set_thread_groups(&[Gid::from_raw(group)]).unwrap();
+            let mut sets = capabilities(None).unwrap();
+            sets.effective.remove(capability);
+            set_capabilities(None, sets).unwrap();
+            replace(&replaced, b"new").unwrap();
+        });
+        other.join().unwrap();
+        let found = fs::metadata(&path).unwrap();
+        (found.uid(), found.gid(), found.mode() & 0o777)
+    }
+
+    /// The unit of systemd lacks CAP_FOWNER. Without CAP_CHOWN, the group remains, which may read.
+    #[test]
+    fn owners_are_kept() {
+        if !nix::unistd::geteuid().is_root() {
+            return eprintln!("skipped: only root can give a file away");
+        }
+        let kept = replaced_without(CapabilitySet::FOWNER, OTHER - 1);
+        assert_eq!(kept, (OTHER, OTHER - 1, 0o640));
+        let kept = replaced_without(CapabilitySet::CHOWN, OTHER - 2);
+        assert_eq!(kept, (0, OTHER - 2, 0o640));
     }
 
     /// Only regular files are replaced. Others are what they were.
