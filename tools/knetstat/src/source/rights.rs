@@ -3,7 +3,7 @@
 //! The rights of this process, which decide what the module shows.
 
 use procfs::process::Process;
-use procfs::sys::kernel::Version;
+use rustix::system::uname;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -100,10 +100,19 @@ fn creator_of(namespace: &File) -> io::Result<u32> {
     Ok(user)
 }
 
+/// The first two numbers of a release: 6 and 12 of `6.12.90-amd64`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut next = || numbers.next()?.parse().ok();
+    next().zip(next())
+}
+
 /// Whether the running kernel is older than this version.
 pub fn is_kernel_before(major: u32, minor: u32) -> bool {
-    Version::current()
-        .is_ok_and(|now| (u32::from(now.major), u32::from(now.minor)) < (major, minor))
+    // `/proc/sys` may be missing: with the mount option subset=pid, for example.
+    let running = uname();
+    let version = running.release().to_str().ok().and_then(version);
+    version.is_some_and(|running| running < (major, minor))
 }
 
 #[cfg(test)]
@@ -180,7 +189,32 @@ pub mod tests {
     }
 
     #[test]
+    #[ignore = "runs in a mount namespace of its own"]
+    fn without_sysctls() {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "none", "/proc/sys"]);
+        assert!(mount.status().unwrap().success());
+        assert!(is_kernel_before(1000, 0) && !is_kernel_before(2, 6));
+    }
+
+    /// The version is known without `/proc/sys`.
+    #[test]
+    fn a_version_without_sysctls() {
+        let test = "source::rights::tests::without_sysctls";
+        assert_ne!(unshared("-rm", test), Some(false));
+    }
+
+    #[test]
     fn versions() {
+        for (release, expected) in [
+            ("6.12.90-amd64", Some((6, 12))),
+            ("5.10", Some((5, 10))),
+            ("6.18+", Some((6, 18))),
+            ("6", None),
+            ("", None),
+        ] {
+            assert_eq!(version(release), expected, "{release}");
+        }
         assert!(is_kernel_before(1000, 0) && !is_kernel_before(2, 6));
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
         let mut parts = release.split(|c: char| !c.is_ascii_digit());
