@@ -31,7 +31,7 @@
 //! Kubernetes puts the containers of a pod into `kubepods-...-podUID.slice` or `podUID`. In the
 //! former, systemd requires that the hyphens of the UID are underscores.
 
-use crate::source::proc_mount::is_in_initial_namespace;
+use crate::source::proc_mount::{has_kthreadd, is_in_initial_namespace, KTHREADD};
 use crate::source::text::{is_name, readable, unescape};
 use crate::source::thread::on_new_thread;
 use nix::sched::{setns, CloneFlags};
@@ -149,24 +149,24 @@ impl Cgroup {
             let machine = payload_units(path).find_map(machine);
             group.container = machine.or(group.container);
         }
-        group.with_root(*ARE_PATHS_WHOLE)
+        group.at_depth(*DEPTH)
     }
 
-    /// This control group, if the root of its path is that of the machine or, otherwise, of a
-    /// cgroup namespace. Paths outside of the latter begin with `/..`; see cgroup_namespaces(7).
-    fn with_root(mut self, is_of_machine: bool) -> Self {
+    /// This control group, if the root of its path is at this depth; see [`DEPTH`].
+    fn at_depth(mut self, depth: Option<usize>) -> Self {
         let is_named = self
             .container
             .as_ref()
             .is_some_and(|found| !found.is_unit());
-        self.is_cut = !is_of_machine && !is_named && !self.path.starts_with("/..");
+        let (height, _) = ascent(self.path.as_bytes());
+        self.is_cut = !is_named && depth != Some(height);
         self
     }
 
     /// A control group whose path may lack its beginning.
     #[cfg(test)]
     pub fn cut(path: &str) -> Self {
-        Self::at(path).with_root(false)
+        Self::at(path).at_depth(None)
     }
 
     /// The host name that processes in it see, if it was looked up and found.
@@ -213,10 +213,46 @@ impl Cgroup {
 /// The inode of the initial cgroup namespace: `PROC_CGROUP_INIT_INO` in `include/linux/proc_ns.h`.
 const INITIAL_NAMESPACE: u64 = 0xefff_fffb;
 
-/// Whether this process is in the initial cgroup namespace, so that paths are whole. It never enters
-/// another one.
-static ARE_PATHS_WHOLE: LazyLock<bool> =
-    LazyLock::new(|| is_in_initial_namespace("cgroup", INITIAL_NAMESPACE).unwrap_or(false));
+/// The number of control groups above the root of paths, which is that of the cgroup namespace of
+/// this process. It never enters another one. `None` if the number is not known.
+///
+/// A path outside of the namespace begins with a `/..` for each of these groups that it is not
+/// below; see cgroup_namespaces(7). So a path is whole if it begins with one for all of them.
+static DEPTH: LazyLock<Option<usize>> = LazyLock::new(|| {
+    if is_in_initial_namespace("cgroup", INITIAL_NAMESPACE).unwrap_or(false) {
+        return Some(0);
+    }
+    // The kernel never moves kthreadd out of the root of the machine.
+    let path = format!("/proc/{KTHREADD}/cgroup");
+    let text = has_kthreadd().then(|| fs::read_to_string(path));
+    depth(&text?.ok()?)
+});
+
+/// The number of control groups above the root of paths, by the file `cgroup` of a process in the
+/// root of the machine. `None` if hierarchies of version 1 differ.
+fn depth(text: &str) -> Option<usize> {
+    let depths = text.lines().map(|line| {
+        let path = line.splitn(3, ':').nth(2)?;
+        let (depth, rest) = ascent(path.as_bytes());
+        matches!(rest, b"" | b"/").then_some(depth)
+    });
+    let depths: Option<Vec<_>> = depths.collect();
+    let depths = depths?;
+    let first = depths.first().copied()?;
+    depths.iter().all(|depth| *depth == first).then_some(first)
+}
+
+/// The number of parts `..` at the beginning of a path, and what follows them.
+fn ascent(path: &[u8]) -> (usize, &[u8]) {
+    let (mut count, mut rest) = (0, path);
+    while let Some(below) = rest.strip_prefix(b"/..") {
+        if !below.is_empty() && !below.starts_with(b"/") {
+            break;
+        }
+        (count, rest) = (count + 1, below);
+    }
+    (count, rest)
+}
 
 /// The host name that a process sees. `None` if this process may not enter its UTS namespace, which
 /// needs CAP_SYS_ADMIN, so that other processes would not help.
@@ -666,14 +702,40 @@ mod tests {
     /// In a cgroup namespace, a path without a container may be below one.
     #[test]
     fn paths_that_are_cut() {
-        for (path, expected) in [
-            ("/", true),
-            ("/system.slice/nginx.service", true),
-            ("/../system.slice/nginx.service", false),
-            ("/lxc.payload.web/system.slice/nginx.service", false),
+        const NGINX: &str = "/system.slice/nginx.service";
+        for (path, depth, expected) in [
+            ("/", None, true),
+            ("/", Some(0), false),
+            ("/", Some(2), true),
+            (NGINX, None, true),
+            (NGINX, Some(0), false),
+            (NGINX, Some(3), true),
+            // It is known to be outside of the namespace, but not where.
+            ("/../system.slice/nginx.service", None, true),
+            // A pod of a node that is a container: /docker/NODE/kubelet.slice/POD is the root.
+            ("/../../system.slice/kubelet.service", Some(4), true),
+            ("/../../../../system.slice/nginx.service", Some(4), false),
+            ("/../..", Some(2), false),
+            ("/..a/b.service", Some(1), true),
+            ("/lxc.payload.web/system.slice/nginx.service", None, false),
+            ("/../lxc.payload.web", Some(2), false),
         ] {
-            assert_eq!(Cgroup::cut(path).is_cut, expected, "{path}");
-            assert!(!Cgroup::at(path).with_root(true).is_cut, "{path}");
+            let group = Cgroup::at(path).at_depth(depth);
+            assert_eq!(group.is_cut, expected, "{path} {depth:?}");
+        }
+    }
+
+    #[test]
+    fn depths_of_roots() {
+        for (text, expected) in [
+            ("0::/\n", Some(0)),
+            ("0::/../..\n", Some(2)),
+            ("9:name=systemd:/..\n8:pids:/..\n0::/..\n", Some(1)),
+            ("9:name=systemd:/../..\n0::/\n", None),
+            ("0::/a\n", None),
+            ("", None),
+        ] {
+            assert_eq!(depth(text), expected, "{text}");
         }
     }
 

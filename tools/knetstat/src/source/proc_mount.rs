@@ -3,7 +3,7 @@
 //! The file system that is mounted on `/proc`.
 
 use anyhow::{bail, Context, Result};
-use procfs::process::Status;
+use procfs::process::{Process, Stat, StatFlags, Status};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{fstatfs, openat, Mode, OFlags, CWD, PROC_SUPER_MAGIC};
 use std::fs;
@@ -34,6 +34,20 @@ pub fn is_in_initial_namespace(kind: &str, inode: u64) -> io::Result<bool> {
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(err) => Err(err),
     }
+}
+
+/// The ID of kthreadd, the parent of all kernel threads, in the initial PID namespace.
+pub const KTHREADD: i32 = 2;
+
+/// Whether `/proc` shows kthreadd, and so the initial PID namespace. No other has kernel threads.
+pub fn has_kthreadd() -> bool {
+    let stat = Process::new(KTHREADD).and_then(|process| process.stat());
+    stat.is_ok_and(|stat| is_of_kernel(&stat))
+}
+
+/// Whether this is a kernel thread.
+pub fn is_of_kernel(stat: &Stat) -> bool {
+    StatFlags::from_bits_truncate(stat.flags).contains(StatFlags::PF_KTHREAD)
 }
 
 /// Whether the numbers in `/proc` are those of the PID namespace of this process, whose status this

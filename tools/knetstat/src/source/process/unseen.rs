@@ -3,11 +3,11 @@
 //! The processes whose sockets are not known, and the reasons.
 
 use crate::source::proc_mount::{
-    has_own_numbers, is_in_initial_namespace, is_procfs, open_directory,
+    has_kthreadd, has_own_numbers, is_in_initial_namespace, is_of_kernel, is_procfs, open_directory,
 };
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::unistd::{self, getsid};
-use procfs::process::{Process, Stat, StatFlags, Status};
+use procfs::process::{Process, Status};
 use procfs::ProcError;
 use rustix::fd::AsFd;
 use rustix::fs::{statat, statx, AtFlags, StatxFlags, CWD};
@@ -31,9 +31,6 @@ const READ_SEARCH: u64 = (1 << 1) | (1 << 2);
 
 /// An advice of madvise(2), from `include/uapi/asm-generic/mman-common.h`.
 const MADV_COLD: std::ffi::c_int = 20;
-
-/// The ID of kthreadd, the parent of all kernel threads, in the initial PID namespace.
-const KTHREADD: i32 = 2;
 
 /// The view that this process has of other processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,8 +89,7 @@ impl Sight {
         let is_own_namespace = has_own_numbers(&status);
         let is_initial_namespace = match is_own_namespace {
             true => is_in_initial_namespace("pid", INITIAL_PID_NAMESPACE)?,
-            // No other namespace has kernel threads.
-            false => is_kernel_thread(KTHREADD),
+            false => has_kthreadd(),
         };
         let mut sight = Self {
             is_own_namespace,
@@ -195,15 +191,6 @@ fn is_capable(capabilities: u64) -> bool {
 /// Whether the first process of the PID namespace is visible. It lasts as long as the namespace.
 fn has_init(proc: impl AsFd) -> bool {
     !matches!(statat(proc, "1", AtFlags::empty()), Err(Errno::NOENT))
-}
-
-fn is_kernel_thread(pid: i32) -> bool {
-    let stat = Process::new(pid).and_then(|process| process.stat());
-    stat.is_ok_and(|stat| is_of_kernel(&stat))
-}
-
-fn is_of_kernel(stat: &Stat) -> bool {
-    StatFlags::from_bits_truncate(stat.flags).contains(StatFlags::PF_KTHREAD)
 }
 
 /// The facts about a process whose descriptors may not be listed. `is_own_namespace` is that of
