@@ -37,6 +37,7 @@ use crate::source::thread::on_new_thread;
 use nix::sched::{setns, CloneFlags};
 use nix::unistd::gethostname;
 use std::cell::OnceCell;
+use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::sync::LazyLock;
 use std::{fs, io};
@@ -201,10 +202,20 @@ impl Cgroup {
     /// Whether this is the control group `path`, or one below it. The path may be written with the
     /// escapes of a list.
     pub fn is_in(&self, path: &str) -> bool {
+        let (height, own) = ascent(self.path.as_bytes());
         let is_below = |path: &[u8]| {
             let path = path.strip_suffix(b"/").unwrap_or(path);
-            let rest = self.path.as_bytes().strip_prefix(path);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            let (other, path) = ascent(path);
+            match other.cmp(&height) {
+                Ordering::Less => false,
+                Ordering::Equal => {
+                    let rest = own.strip_prefix(path);
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+                }
+                // A group above the root of paths contains all that the root does. Other groups
+                // beside or below it do not.
+                Ordering::Greater => path.is_empty(),
+            }
         };
         is_below(path.as_bytes()) || is_below(&unescape(path))
     }
@@ -753,6 +764,24 @@ mod tests {
         ] {
             assert_eq!(group.is_in(path), expected, "{path}");
         }
+        // In a cgroup namespace, a path may lead out of the root.
+        for (group, path, expected) in [
+            ("/../other", "/", false),
+            ("/../other", "/..", true),
+            ("/../other", "/../", true),
+            ("/../other", "/../other", true),
+            ("/../other", "/../..", true),
+            ("/../../other", "/..", false),
+            ("/../../other", "/../other", false),
+            ("/..", "/", false),
+            ("/..", "/..", true),
+            ("/a", "/..", true),
+            ("/a", "/../a", false),
+            ("/..a", "/", true),
+            ("/..a", "/..", true),
+        ] {
+            assert_eq!(Cgroup::at(group).is_in(path), expected, "{group} {path}");
+        }
     }
 
     /// Names are found as they are and as a list shows them.
@@ -813,7 +842,7 @@ mod tests {
         #[test]
         fn any_path(path: String) {
             let group = Cgroup::at(&path);
-            prop_assert!(group.is_in("/") || !path.starts_with('/'));
+            prop_assert!(group.is_in("/") || !path.starts_with('/') || path.starts_with("/.."));
             prop_assert!(group.container.is_none_or(|found| !found.id.is_empty()));
         }
     }
