@@ -17,9 +17,10 @@ use crate::source::thread::on_new_thread;
 use elsa::FrozenMap;
 use nix::sched::{setns, CloneFlags};
 use procfs::process::Process;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{readlinkat, statat, statx, AtFlags, StatxFlags, CWD};
 use rustix::io::Errno;
+use rustix::path::Arg;
 use std::any::Any;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -410,6 +411,17 @@ fn inode(path: &Path) -> Option<u64> {
     Some(fs::metadata(path).ok()?.ino())
 }
 
+/// The major and minor number of a device.
+type Device = (u32, u32);
+
+/// The device and the inode of a file that another process has open. Its file system is not asked,
+/// because it may be one over the network, or of that process, which does not answer.
+fn device_and_inode(directory: impl AsFd, path: impl Arg) -> Option<(Device, u64)> {
+    let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+    let found = statx(directory, path, flags, StatxFlags::INO).ok()?;
+    Some(((found.stx_dev_major, found.stx_dev_minor), found.stx_ino))
+}
+
 /// A search for namespaces that is under way.
 #[derive(Debug, Default)]
 pub struct Search {
@@ -420,10 +432,10 @@ pub struct Search {
     /// Processes and threads that see a mount of a namespace, with its inode.
     mounted_for: Vec<(u64, String)>,
     /// The mount namespaces that were looked into, each with the root of a process in it.
-    mounts: HashSet<(Vec<u8>, u64, u64)>,
+    mounts: HashSet<(Vec<u8>, Device, u64)>,
     /// The device of the file system of namespaces, once it was looked up. `None` if it is not
     /// known.
-    nsfs: OnceCell<Option<(u32, u32)>>,
+    nsfs: OnceCell<Option<Device>>,
     /// Whether the namespace of a process could not be found out, as with the mount option hidepid=1
     /// of `/proc`.
     is_partial: bool,
@@ -515,16 +527,10 @@ impl Search {
         }
     }
 
-    /// The inode of an open file, if it is of the file system of namespaces. A file system that does
-    /// not answer is not asked.
+    /// The inode of an open file, if it is of the file system of namespaces.
     fn in_nsfs(&self, directory: impl AsFd, name: &CStr) -> Option<u64> {
-        let device_and_inode = |directory: BorrowedFd<'_>, path: &CStr| {
-            let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
-            let found = statx(directory, path, flags, StatxFlags::INO).ok()?;
-            Some(((found.stx_dev_major, found.stx_dev_minor), found.stx_ino))
-        };
-        let own = || device_and_inode(CWD, c"/proc/self/ns/net").map(|(device, _)| device);
-        let (device, ino) = device_and_inode(directory.as_fd(), name)?;
+        let own = || device_and_inode(CWD, "/proc/self/ns/net").map(|(device, _)| device);
+        let (device, ino) = device_and_inode(directory, name)?;
         (*self.nsfs.get_or_init(own) == Some(device)).then_some(ino)
     }
 
@@ -555,8 +561,8 @@ impl Search {
             return Ok(Some(link));
         }
         // A process sees only the mounts below its root. A root that cannot be examined may be any.
-        let root = statat(proc, format!("{directory}/root"), AtFlags::empty()).ok();
-        let key = root.map(|root| (link.clone(), root.st_dev, root.st_ino));
+        let root = device_and_inode(proc, format!("{directory}/root"));
+        let key = root.map(|(device, ino)| (link.clone(), device, ino));
         if key.as_ref().is_some_and(|key| self.mounts.contains(key)) {
             return Ok(Some(link));
         }
