@@ -3,6 +3,7 @@
 //! Network namespaces, by a name known to `ip netns`, by a process, or by a path.
 
 use crate::source::files;
+use crate::source::proc_mount;
 use crate::source::thread::{on_new_thread, Stay};
 use anyhow::{bail, Context, Result};
 use nix::errno::Errno;
@@ -45,6 +46,8 @@ pub fn at_home<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> i
 /// `name` is a path if it contains a slash. Otherwise it is a name known to ip-netns(8) or, if
 /// there is no such name, the ID of a process.
 pub fn enter(name: &str) -> Result<()> {
+    // Without it, a namespace that exists looks like one that does not.
+    proc_mount::open()?;
     let named = if name.contains('/') {
         PathBuf::from(name)
     } else {
@@ -231,8 +234,29 @@ pub fn entries(directory: &str) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::rights::tests::unshared;
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
+    use std::process::Command;
+
+    #[test]
+    #[ignore = "runs in a mount namespace of its own"]
+    fn without_proc() {
+        let mut mount = Command::new("mount");
+        let mount = mount.args(["-t", "tmpfs", "none", "/proc"]);
+        assert!(mount.status().unwrap().success());
+        for name in ["blue", "/tmp", "1"] {
+            let err = enter(name).unwrap_err().to_string();
+            assert!(err.starts_with("/proc is not mounted; "), "{err}");
+        }
+    }
+
+    /// The name is not to blame if `/proc` is missing.
+    #[test]
+    fn names_without_proc() {
+        let test = "source::netns::tests::without_proc";
+        assert_ne!(unshared("-rm", test), Some(false));
+    }
 
     /// A pipe without a writer would block a process that opens it.
     #[test]
