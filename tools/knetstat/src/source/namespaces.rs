@@ -437,7 +437,7 @@ pub struct Search {
     /// known.
     nsfs: OnceCell<Option<Device>>,
     /// Whether the namespace of a process could not be found out, as with the mount option hidepid=1
-    /// of `/proc`.
+    /// of `/proc`, or its control group.
     is_partial: bool,
 }
 
@@ -532,6 +532,11 @@ impl Search {
         let own = || device_and_inode(CWD, "/proc/self/ns/net").map(|(device, _)| device);
         let (device, ino) = device_and_inode(directory, name)?;
         (*self.nsfs.get_or_init(own) == Some(device)).then_some(ino)
+    }
+
+    /// Takes note that a process may be in any namespace, or in any control group.
+    pub fn miss(&mut self) {
+        self.is_partial = true;
     }
 
     /// Adds a namespace that a file keeps.

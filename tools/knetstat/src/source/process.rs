@@ -95,7 +95,7 @@ impl Owners {
             namespaces,
             ..
         } = scan;
-        let is_whole = unseen.has_all_processes();
+        let is_whole = unseen.has_all_processes() && is_settled;
         let namespaces = namespaces.map(|search| search.end(is_whole));
         let namespaces = namespaces.unwrap_or_default();
         // Most sockets have one owner. A list for each would take more time and memory.

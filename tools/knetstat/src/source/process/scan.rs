@@ -172,6 +172,9 @@ impl<'a> Scan<'a> {
         let (pid, cgroup) = (process.pid, self.telling_cgroup(process));
         let directory = pid.to_string();
         let main = search.member(self.proc, &directory, None, cgroup);
+        if self.is_missing(process, main) {
+            search.miss();
+        }
         let mounts = search.mounts(self.proc, &directory, None);
         let mut are_seen = mounts.is_ok();
         let mounts = mounts.ok().flatten();
@@ -183,6 +186,17 @@ impl<'a> Scan<'a> {
         }
         self.namespaces = Some(search);
         are_seen
+    }
+
+    /// Whether a process goes on although its network namespace or its control group is not known,
+    /// for example because something is mounted over its directory.
+    fn is_missing(&self, process: &ExaminedProcess, netns: Option<u64>) -> bool {
+        let has_ended = || {
+            let found = denied(process.pid, self.unseen.sight.is_own_namespace);
+            // The other threads count for themselves.
+            matches!(found, Denied::Nothing | Denied::Threads)
+        };
+        (netns.is_none() || process.cgroup.is_none()) && !has_ended()
     }
 
     /// The control group of a process, if it tells something about the network namespace. This
@@ -458,6 +472,30 @@ mod tests {
                 rings: HashSet::new(),
             };
             assert_eq!(scan.telling_cgroup(&process).is_some(), expected, "{pid}");
+        }
+    }
+
+    /// A process that goes on counts even if it does not show where it is.
+    #[test]
+    fn processes_that_are_missing() {
+        let proc = proc_mount::open().unwrap();
+        let unseen = Unseen::new(Sight::of(&proc).unwrap());
+        let scan = Scan::new(&proc, Detail::default(), unseen);
+        let own = std::process::id().try_into().unwrap();
+        for (pid, netns, path, expected) in [
+            (own, Some(7), Some("/a.service"), false),
+            (own, None, Some("/a.service"), true),
+            (own, Some(7), None, true),
+            (i32::MAX, None, None, false),
+        ] {
+            let process = ExaminedProcess {
+                pid,
+                names: None,
+                cgroup: path.map(|path| Rc::new(Cgroup::at(path))),
+                rings: HashSet::new(),
+            };
+            let found = scan.is_missing(&process, netns);
+            assert_eq!(found, expected, "{pid} {netns:?} {path:?}");
         }
     }
 
