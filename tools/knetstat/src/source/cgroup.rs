@@ -34,6 +34,7 @@
 use crate::source::proc_mount::{has_kthreadd, is_in_initial_namespace, KTHREADD};
 use crate::source::text::{is_name, readable, unescape};
 use crate::source::thread::on_new_thread;
+use nix::errno::Errno;
 use nix::sched::{setns, CloneFlags};
 use nix::unistd::gethostname;
 use std::cell::OnceCell;
@@ -272,13 +273,23 @@ fn ascent(path: &[u8]) -> (usize, &[u8]) {
 ///
 /// If the process has ended, if this process may not examine it, or if no thread can be started.
 fn hostname(pid: i32) -> io::Result<Option<Box<str>>> {
-    let uts = fs::File::open(format!("/proc/{pid}/ns/uts"))?;
-    let enter = || {
-        setns(uts, CloneFlags::CLONE_NEWUTS).ok()?;
-        gethostname().ok()?.into_string().ok()
+    hostname_in(fs::File::open(format!("/proc/{pid}/ns/uts"))?)
+}
+
+/// The host name in a UTS namespace. See [`hostname`].
+fn hostname_in(uts: fs::File) -> io::Result<Option<Box<str>>> {
+    // Linux 5.10.261 and later 5.10 open the directory of the link instead of a namespace that they
+    // hide from this process.
+    if uts.metadata()?.is_dir() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let enter = || match setns(uts, CloneFlags::CLONE_NEWUTS) {
+        Ok(()) => Ok(gethostname().ok().and_then(|name| name.into_string().ok())),
+        Err(Errno::EPERM) => Ok(None),
+        Err(err) => Err(io::Error::from(err)),
     };
     // Only a thread enters it, and it ends here.
-    Ok(on_new_thread(enter)?.map(Into::into))
+    Ok(on_new_thread(enter)??.map(Into::into))
 }
 
 /// The units of systemd that have a subgroup `payload` in a path, the innermost first.
@@ -658,6 +669,14 @@ mod tests {
         let own = hostname(std::process::id().try_into().unwrap()).unwrap();
         let expected = gethostname().unwrap();
         assert!(own.is_none_or(|own| *own == *expected.to_str().unwrap()));
+        // A namespace that the kernel hides, and one of another kind. The next process is tried.
+        for path in ["/proc/self/ns", "/proc/self/ns/net"] {
+            let found = hostname_in(fs::File::open(path).unwrap());
+            assert!(
+                found.is_err() || !nix::unistd::geteuid().is_root(),
+                "{path}"
+            );
+        }
     }
 
     #[test]
