@@ -39,7 +39,9 @@ use nix::sched::{setns, CloneFlags};
 use nix::unistd::gethostname;
 use std::cell::OnceCell;
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::{fs, io};
 
@@ -59,12 +61,16 @@ pub struct Cgroup {
     /// Whether the path names no container, but may lack its beginning, which may name one: this
     /// process is in a cgroup namespace.
     pub is_cut: bool,
-    hostname: Hostname,
+    hostname: Rc<Hostname>,
 }
 
-/// The host name that the processes of a container see. `None` in the cell if no process will reveal it.
+/// The host name that the processes of a container see. `None` in the cell if no process will
+/// reveal it.
 #[derive(Debug, Default)]
-struct Hostname(OnceCell<Option<Box<str>>>);
+pub struct Hostname(OnceCell<Option<Box<str>>>);
+
+/// The host names of containers, each of which may have several control groups.
+pub type Hostnames = HashMap<Container, Rc<Hostname>>;
 
 /// Control groups are the same if their paths are.
 impl PartialEq for Cgroup {
@@ -140,7 +146,7 @@ impl Cgroup {
             path: path.into(),
             container: container(path),
             is_cut: false,
-            hostname: Hostname::default(),
+            hostname: Rc::default(),
         }
     }
 
@@ -169,6 +175,15 @@ impl Cgroup {
     #[cfg(test)]
     pub fn cut(path: &str) -> Self {
         Self::at(path).at_depth(None)
+    }
+
+    /// This control group with the host name of its container, which may be in `known`.
+    pub fn share_hostname(mut self, known: &mut Hostnames) -> Self {
+        let container = self.container.clone().filter(|found| !found.is_unit());
+        if let Some(container) = container {
+            self.hostname = Rc::clone(known.entry(container).or_default());
+        }
+        self
     }
 
     /// The host name that processes in it see, if it was looked up and found.
@@ -677,6 +692,19 @@ mod tests {
                 "{path}"
             );
         }
+    }
+
+    /// The control groups of a container have one host name, whichever of them reveals it.
+    #[test]
+    fn hostnames_of_containers() {
+        let mut known = Hostnames::new();
+        let paths = ["web", "web/sshd.service", "db"].map(|name| format!("/lxc.payload.{name}"));
+        let [web, sshd, db] = paths.map(|path| Cgroup::at(&path).share_hostname(&mut known));
+        sshd.look_up(|| Ok(Some("web-1".into())));
+        let names = [web, sshd, db].map(|group| group.hostname().map(str::to_owned));
+        assert_eq!(names, [Some("web-1".to_owned()), names[0].clone(), None]);
+        Cgroup::at("/a.service").share_hostname(&mut known);
+        assert_eq!(known.len(), 2);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! thread has a table of its own after `unshare(CLONE_FILES)`. If the main thread has ended,
 //! `/proc/PID/fd` is empty, and `/proc/PID/task/TID/fd` of another thread lists the table.
 
-use crate::source::cgroup::Cgroup;
+use crate::source::cgroup::{Cgroup, Hostnames};
 use crate::source::namespaces::Search;
 use crate::source::proc_mount::{is_procfs, open_directory};
 use crate::source::process::link::{inode, RING};
@@ -51,6 +51,7 @@ pub struct Scan<'a> {
     pub namespaces: Option<Search>,
     /// The control groups by path.
     cgroups: HashMap<Box<str>, Rc<Cgroup>>,
+    hostnames: Hostnames,
     /// The buffer for the entries of a table of descriptors.
     room: Vec<MaybeUninit<u8>>,
     /// The number of descriptors that may still be read without kcmp(2).
@@ -114,6 +115,7 @@ impl<'a> Scan<'a> {
             unseen,
             namespaces: detail.namespaces.then(Search::new),
             cgroups: HashMap::new(),
+            hostnames: Hostnames::new(),
             room: room(),
             left: WITHOUT_KCMP,
             rings: Rings::new(),
@@ -158,7 +160,9 @@ impl<'a> Scan<'a> {
         self.namespaces.as_ref()?;
         let path = cgroup_path(pid, tids)?;
         let known = self.cgroups.entry(path);
-        let group = known.or_insert_with_key(|path| Rc::new(Cgroup::here(path)));
+        let hostnames = &mut self.hostnames;
+        let group =
+            known.or_insert_with_key(|path| Rc::new(Cgroup::here(path).share_hostname(hostnames)));
         group.look_up_hostname(pid);
         Some(Rc::clone(group))
     }
