@@ -394,6 +394,17 @@ fn states_of_rules(query: &Query, list: &List) -> States {
     query.filter.states.unwrap_or_else(|| list.states())
 }
 
+/// The states of the sockets that are checked: those that the command line selects, and to which a
+/// rule applies. The filter need not be decided for any other socket.
+fn states_to_check(query: &Query, list: &List, rules: &Rules) -> States {
+    let selected = match (query.filter.states, list.listening && !list.all) {
+        (Some(states), _) => states,
+        (None, true) => States::LISTENING,
+        (None, false) => States::ALL,
+    };
+    selected.within(rules.states(states_of_rules(query, list)))
+}
+
 /// Runs `check` without reporting errors as its exit status.
 fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     if args.print_rules {
@@ -405,13 +416,8 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     check_flags(list)?;
     let services = enter(list)?;
     let mut query = query(list, &services, Scope::Own)?;
-    // Each rule selects states.
-    query.states = match (query.filter.states, list.listening && !list.all) {
-        (Some(states), _) => states,
-        (None, true) => States::LISTENING,
-        (None, false) => States::ALL,
-    };
     let rules = rules(args.file.as_deref(), &services, list)?;
+    query.states = states_to_check(&query, list, &rules);
     let needs = Needs {
         states: states_of_rules(&query, list),
         processes: list.has_owners(),
@@ -901,6 +907,49 @@ mod tests {
             };
             let query = query(&check.list, &Services::parse(""), Scope::Own).unwrap();
             assert_eq!(states_of_rules(&query, &check.list), expected, "{args:?}");
+        }
+    }
+
+    /// A socket to which no rule applies is not checked, so its filter need not be decided.
+    #[test]
+    fn states_that_no_rule_looks_at() {
+        let rule = |number: usize, filter: &str| {
+            format!("[[rule]]\nname = \"{number}\"\nmessage = \"m\"\n{filter}\n")
+        };
+        const ANY: &str = "forbid = 'TCP_QUICKACK=0'";
+        const LISTENERS: &str = "where = 'state listening'\nforbid = 'backlog<1'";
+        let listening = States::of(State::Listen);
+        for (args, filters, expected) in [
+            (&["check", "r"][..], &[ANY][..], States::DEFAULT),
+            (&["check", "r", "-a"], &[ANY], States::ALL),
+            (&["check", "r"], &[LISTENERS], listening),
+            (
+                &["check", "r"],
+                &[ANY, LISTENERS],
+                States::DEFAULT.union(listening),
+            ),
+            (&["check", "r", "-l"], &[ANY], States::LISTENING),
+            (&["check", "r", "-l"], &[LISTENERS], listening),
+            (
+                &["check", "r", "state", "time-wait"],
+                &[ANY],
+                States::of(State::TimeWait),
+            ),
+            (
+                &["check", "r", "state", "established"],
+                &[LISTENERS],
+                States::NONE,
+            ),
+        ] {
+            let text = filters.iter().enumerate();
+            let text: String = text.map(|(number, filter)| rule(number, filter)).collect();
+            let rules = Rules::parse("", &text, &Services::parse("")).unwrap();
+            let Some(Command::Check(check)) = parse(args).command else {
+                panic!("{args:?}");
+            };
+            let query = query(&check.list, &Services::parse(""), Scope::Own).unwrap();
+            let found = states_to_check(&query, &check.list, &rules);
+            assert_eq!(found, expected, "{args:?} {filters:?}");
         }
     }
 

@@ -367,6 +367,12 @@ impl Rules {
         self.0.iter().any(compares)
     }
 
+    /// The states to which a rule applies. `others` are those of rules that name none.
+    pub fn states(&self, others: States) -> States {
+        let of_rules = self.0.iter().map(|rule| rule.states.unwrap_or(others));
+        of_rules.fold(States::NONE, States::union)
+    }
+
     /// The options that the filters name, with their defaults.
     pub fn options(&self) -> impl Iterator<Item = &Rc<Defaults>> {
         self.0.iter().flat_map(Rule::options)

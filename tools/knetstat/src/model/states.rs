@@ -64,6 +64,11 @@ impl States {
         States(self.0 | other.0)
     }
 
+    /// The states in both sets.
+    pub const fn within(self, other: States) -> States {
+        States(self.0 & other.0)
+    }
+
     pub const fn without(self, other: States) -> States {
         States(self.0 & !other.0)
     }
