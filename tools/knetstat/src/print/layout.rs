@@ -123,9 +123,11 @@ impl Layout {
     }
 
     /// Shows these columns. If they are `chosen`, the options and the processes do not follow them.
+    /// Otherwise, processes among them are the same as with `-p`.
     pub fn set_columns(&mut self, columns: Vec<Column>, chosen: bool) {
         self.columns = Columns::new(columns);
         self.is_chosen = chosen;
+        self.processes |= !chosen && self.has_process_column();
         self.arrange();
     }
 
@@ -207,18 +209,29 @@ impl Layout {
         text
     }
 
-    /// The titles that follow the columns, of which the line has the titles. Empty if they do not fit
-    /// on the line: then neither do lists of options.
-    fn last_titles(&self, before: &str) -> &'static str {
+    /// The line of the columns' titles with the titles that follow them. If these do not fit on the
+    /// line, neither do lists of options. Processes may, so their title is then below the line.
+    fn with_last_titles(&self, mut line: String) -> String {
         let titles = match (self.is_chosen, self.has_processes_behind()) {
             (true, _) => "",
             (_, true) => "Options Process",
             (_, false) => "Options",
         };
-        match self.width {
-            Some(width) if before.len() + titles.len() > width => "",
-            _ => titles,
+        let is_too_long = |width| line.len() + titles.len() > width;
+        match (
+            self.width.is_some_and(is_too_long),
+            self.has_processes_behind(),
+        ) {
+            (false, _) => line += titles,
+            (true, true) => {
+                line.truncate(line.trim_end().len());
+                line += "\n        ";
+                line += titles;
+            }
+            (true, false) => {}
         }
+        line.truncate(line.trim_end().len());
+        line
     }
 
     /// Settles the columns of rows, as measured until now.
@@ -233,10 +246,9 @@ impl Layout {
 
     pub fn header(&mut self, out: &mut dyn Write) -> io::Result<()> {
         self.settle_rows();
-        let mut text = self.titles(false);
-        text += self.last_titles(&text);
+        let text = self.with_last_titles(self.titles(false));
         self.start();
-        self.styled(HEADER, text.trim_end());
+        self.styled(HEADER, &text);
         writeln!(out, "{}", self.line)
     }
 
@@ -365,10 +377,10 @@ impl Layout {
     pub fn header_of_events(&mut self, out: &mut dyn Write, time: usize) -> io::Result<()> {
         let title = "Time";
         self.settle_events(time);
-        let mut text = format!("{title:time$} Event   {}", self.titles(true));
-        text += self.last_titles(&text);
+        let text = format!("{title:time$} Event   {}", self.titles(true));
+        let text = self.with_last_titles(text);
         self.start();
-        self.styled(HEADER, text.trim_end());
+        self.styled(HEADER, &text);
         writeln!(out, "{}", self.line)
     }
 
@@ -839,6 +851,37 @@ mod tests {
         );
         layout.color = true;
         assert!(print(&mut layout).contains("\u{1b}[2m0\u{1b}[0m"));
+    }
+
+    /// Processes that were asked for are always shown, and always have a title.
+    #[test]
+    fn processes_without_room() {
+        let print = |width, processes, names: &[&str]| {
+            let mut layout = Layout::new(None, processes, false);
+            layout.set_width(width);
+            let all = Column::joined(Column::of_list(false), columns(names));
+            layout.set_columns(all, false);
+            let row = Row::parse(TCP, LISTENER.as_bytes()).unwrap();
+            let owners = [owner()];
+            layout.measure(&row, &owners);
+            let mut out = Vec::new();
+            layout.header(&mut out).unwrap();
+            layout.row(&mut out, &row, &owners).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        const ADDED: &[&str] = &["src", "dst", "processes"];
+        for (processes, names) in [(false, ADDED), (true, ADDED), (true, &["src", "dst"])] {
+            for width in [40, 60, 80, 90, 100, 120, 400] {
+                let text = print(width, processes, names);
+                assert!(text.contains("users:(("), "{width}: {text}");
+                let header: Vec<_> = text.lines().take(2).collect();
+                let has_title = |line: &&str| line.split(' ').any(|word| word == "Process");
+                assert!(header.iter().any(has_title), "{width}: {text}");
+            }
+        }
+        let narrow = print(60, false, ADDED);
+        assert_eq!(narrow.lines().nth(1), Some("        Options Process"));
+        assert!(!print(60, false, &["src", "dst"]).contains("Process"));
     }
 
     /// On a terminal, the list of options is as wide as what it shows.
