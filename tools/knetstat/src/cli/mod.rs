@@ -266,7 +266,8 @@ fn format(list: &List, query: &Query, chosen: Option<&Chosen>, services: Service
         Some((mut columns, true)) => {
             // The list ends with the options.
             columns.retain(|column| column.content() != Some(Content::Options));
-            layout.set_columns(Column::joined(of_list, columns), false);
+            layout.set_columns(of_list, false);
+            layout.add_columns(columns);
         }
         Some((columns, false)) => layout.set_columns(columns, true),
         None => layout.set_columns(of_list, false),

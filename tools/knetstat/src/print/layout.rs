@@ -34,6 +34,8 @@ pub struct Layout {
     columns: Columns,
     /// Whether there are only these columns: the list of options and the processes do not follow.
     is_chosen: bool,
+    /// The columns that the user named, which are never left out.
+    named: Vec<Column>,
     /// The options that differ from their defaults. Only these are shown on a terminal.
     differences: Differences,
     /// The buffer for a cell.
@@ -62,6 +64,7 @@ impl Layout {
             width: None,
             columns: Columns::new(Column::of_list(false)),
             is_chosen: false,
+            named: Vec::new(),
             differences: Differences::default(),
             cell: String::new(),
             line: String::new(),
@@ -131,8 +134,16 @@ impl Layout {
         self.arrange();
     }
 
+    /// Adds these columns to those that are shown.
+    pub fn add_columns(&mut self, columns: Vec<Column>) {
+        let shown = std::mem::take(&mut self.columns).0.into_iter();
+        let shown = shown.map(|shown| shown.column).collect();
+        self.named.clone_from(&columns);
+        self.set_columns(Column::joined(shown, columns), false);
+    }
+
     /// Leaves out the diagnostics if none of these rows has any, and the protocol if all have the same.
-    /// The rows are those of the whole list.
+    /// Columns that the user named stay. The rows are those of the whole list.
     pub fn drop_idle<'r>(&mut self, rows: impl Iterator<Item = Row<'r>> + Clone) {
         if self.is_chosen {
             return;
@@ -141,7 +152,10 @@ impl Layout {
         let mut netids = rows.map(|row| row.file.netid);
         let first = netids.next();
         let has_several = netids.any(|netid| Some(netid) != first);
+        let named = &self.named;
+        let is_named = |shown: &Shown| named.iter().any(|one| one.name() == shown.column.name());
         self.columns.0.retain(|shown| match shown.column.content() {
+            _ if is_named(shown) => true,
             Some(Content::Diag) => has_diag,
             Some(Content::Netid) => has_several,
             _ => true,
@@ -853,14 +867,33 @@ mod tests {
         assert!(print(&mut layout).contains("\u{1b}[2m0\u{1b}[0m"));
     }
 
+    /// Columns without content are left out only if nobody has named them.
+    #[test]
+    fn idle_columns() {
+        let row = Row::parse(TCP, LISTENER.as_bytes()).unwrap();
+        let titles = |names: &[&str]| {
+            let mut layout = Layout::new(None, false, false);
+            layout.set_width(200);
+            layout.add_columns(columns(names));
+            layout.drop_idle(std::iter::once(row));
+            let shown = layout.columns.0.iter();
+            let shown = shown.map(|shown| shown.column.name().to_owned());
+            let is_idle = |name: &String| ["netid", "diag"].contains(&&**name);
+            shown.filter(is_idle).collect::<Vec<_>>()
+        };
+        assert_eq!(titles(&[]), [""; 0]);
+        assert_eq!(titles(&["uid"]), [""; 0]);
+        assert_eq!(titles(&["uid", "diag"]), ["diag"]);
+        assert_eq!(titles(&["diag", "netid"]), ["netid", "diag"]);
+    }
+
     /// Processes that were asked for are always shown, and always have a title.
     #[test]
     fn processes_without_room() {
         let print = |width, processes, names: &[&str]| {
             let mut layout = Layout::new(None, processes, false);
             layout.set_width(width);
-            let all = Column::joined(Column::of_list(false), columns(names));
-            layout.set_columns(all, false);
+            layout.add_columns(columns(names));
             let row = Row::parse(TCP, LISTENER.as_bytes()).unwrap();
             let owners = [owner()];
             layout.measure(&row, &owners);
