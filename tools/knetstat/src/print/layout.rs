@@ -6,7 +6,7 @@ use crate::model::columns::{Column, Content, Key};
 use crate::model::counts::{By, Found, Process};
 use crate::model::defaults::{Defaults, Differences, Setting};
 use crate::model::event::{changes, Change, Event, Report, Snapshot, Value};
-use crate::model::row::Row;
+use crate::model::row::{Options, Row};
 use crate::print::columns::{endpoint, known, width_of, Columns, PrintedRow, Shown, PROCESS};
 use crate::print::processes::{shown, users, word_of};
 use crate::source::namespaces::Netns;
@@ -566,18 +566,20 @@ impl Layout {
                 name.map_or("?".to_owned(), |name| word(&name))
             }
             By::Container(Found::Known(place)) => place.to_string(),
-            By::Options(_) => String::new(),
+            By::Options(None) => "?".to_owned(),
+            By::Options(Some(Options(""))) => "-".to_owned(),
+            By::Options(Some(_)) => String::new(),
         };
         let _ = write!(self.line, "{name:BY$} {what}");
         match by {
-            By::Options(Some(options)) if self.verbose => {
+            By::Options(Some(options)) if self.verbose && what.is_empty() => {
                 self.line.truncate(self.line.trim_end().len());
                 for entry in options.0.split(',') {
                     let _ = write!(self.line, "\n        {entry}");
                 }
                 self.line.push('\n');
             }
-            By::Options(options) => self.list(options.unwrap_or_default().0, None),
+            By::Options(Some(options)) if what.is_empty() => self.list(options.0, None),
             _ => self.line.push('\n'),
         }
         out.write_all(self.line.as_bytes())
@@ -1016,6 +1018,34 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "Count By        What\n    4 all       -\n    2 container -\n"
         );
+    }
+
+    /// Sockets without options are counted apart from those whose options the kernel no longer keeps.
+    #[test]
+    fn counts_of_options() {
+        for (verbose, list) in [
+            (false, " A=1,B=2\n"),
+            (true, "\n        A=1\n        B=2\n"),
+        ] {
+            for width in [None, Some(80)] {
+                let mut layout = Layout::new(None, false, verbose);
+                width.into_iter().for_each(|width| layout.set_width(width));
+                let mut print = |options| {
+                    let mut out = Vec::new();
+                    let by = By::Options(options);
+                    layout.count(&mut out, 1, 3, by).unwrap();
+                    String::from_utf8(out).unwrap()
+                };
+                assert_eq!(print(None), "    3 options   ?\n");
+                assert_eq!(print(Some(Options(""))), "    3 options   -\n");
+                let printed = print(Some(Options("A=1,B=2")));
+                let expected = match verbose {
+                    true => format!("    3 options{list}"),
+                    false => format!("    3 options  {list}"),
+                };
+                assert_eq!(printed, expected);
+            }
+        }
     }
 
     /// A cell is never empty, and a name never reads as if there were none.

@@ -261,7 +261,7 @@ mod tests {
                  2 process   a b\n    \
                  1 process   c\n    \
                  2 options   A=1,B=2\n    \
-                 1 options   -\n    \
+                 1 options   ?\n    \
                  1 options   A=0x1\n"
         );
     }
