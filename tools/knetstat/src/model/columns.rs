@@ -16,7 +16,7 @@ use crate::source::files::{Family, Netid};
 use crate::source::namespaces::Netns;
 use crate::source::process::Name as ProcessName;
 use crate::source::process::Owner;
-use crate::source::text::readable;
+use crate::source::text::{readable, readable_groups};
 use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
@@ -526,8 +526,10 @@ pub enum Key {
     Process(ProcessName),
     /// The value of an option that is a range of ports, and its text.
     Ports((u16, u16), String),
-    /// The value of an option that is a list of addresses, each with its interface, and its text.
+    /// The value of an option that is an address, with its interface, and its text.
     Addresses(Vec<(IpAddr, String)>, String),
+    /// The value of an option that is a list of groups, each with its interface, and its text.
+    Groups(Vec<(IpAddr, String)>, String),
     /// The value of an option as a row shows it.
     Shown(String),
     /// The list of options as a row shows it.
@@ -580,7 +582,10 @@ impl Key {
             },
             Kind::Address | Kind::Groups => {
                 let addresses = options::addresses(&text).filter_map(address).collect();
-                Self::Addresses(addresses, text)
+                match info.kind {
+                    Kind::Groups => Self::Groups(addresses, text),
+                    _ => Self::Addresses(addresses, text),
+                }
             }
             // Names are text, even if they look like numbers.
             kind if kind.is_number() => match info.number(&text) {
@@ -620,6 +625,7 @@ impl fmt::Display for Key {
             Self::Ports(_, text) | Self::Addresses(_, text) | Self::Shown(text) => {
                 f.write_str(&readable(text))
             }
+            Self::Groups(_, text) => f.write_str(&readable_groups(text)),
             Self::State(state) => f.write_str(state.long()),
             Self::Endpoint(address, 0) => write!(f, "{address}:*"),
             Self::Endpoint(address, port) => write!(f, "{address}:{port}"),
@@ -801,6 +807,25 @@ mod tests {
         let line = "0 0 :::5 :::* LSTN TCP_NOTSENT_LOWAT=-1,uid=0,ino=1";
         let no_limit = column.key(&Row::parse(TCP6, line.as_bytes()).unwrap(), &[]);
         assert_eq!(no_limit, Key::Value(4_294_967_295, "4294967295".to_owned()));
+    }
+
+    /// Different lists of groups read differently, as in the objects of sockets.
+    #[test]
+    fn groups_on_odd_interfaces() {
+        let column = Column::parse("IP_ADD_MEMBERSHIP").unwrap();
+        let text = |value: &str| {
+            let line = format!("0 0 0.0.0.0:5 0.0.0.0:* IP_ADD_MEMBERSHIP={value},uid=0,ino=1");
+            let row = Row::parse(UDP, line.as_bytes()).unwrap();
+            column.key(&row, &[]).to_string()
+        };
+        for (value, expected) in [
+            (r"224.0.0.1%a\x2b224.0.0.2", r"224.0.0.1%a\x2b224.0.0.2"),
+            ("224.0.0.1%a+224.0.0.2", "224.0.0.1%a+224.0.0.2"),
+            (r"224.0.0.1%a\x5cx2bb", r"224.0.0.1%a\x5cx2bb"),
+            (r"224.0.0.1%a\x2cb", "224.0.0.1%a,b"),
+        ] {
+            assert_eq!(text(value), expected);
+        }
     }
 
     /// A list that is not known is not an empty one. What the kernel changes by itself does not

@@ -17,7 +17,7 @@ use crate::print::time::rfc3339;
 use crate::source::files::{Family, File, Netid};
 use crate::source::namespaces::Netns;
 use crate::source::process::{Name, Owner};
-use crate::source::text::{readable, unescape};
+use crate::source::text::{readable, readable_groups};
 use jiff::ZonedDateTime;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -602,27 +602,6 @@ impl Serialize for OptionValue<'_> {
             Some(n) => serialize_number(n, serializer),
         }
     }
-}
-
-/// A list of groups as text. `+` joins the groups. It stays escaped in the names of interfaces, and
-/// so does the backslash, because a name could be taken for a group otherwise.
-fn readable_groups(list: &str) -> String {
-    const KEPT: [&str; 2] = [r"\x2b", r"\x5c"];
-    let entries = list.split('+').map(|entry| {
-        if std::str::from_utf8(&unescape(entry)).is_err() {
-            return entry.to_owned();
-        }
-        let mut text = String::new();
-        let mut rest = entry;
-        while let Some(at) = KEPT.iter().filter_map(|kept| rest.find(kept)).min() {
-            let (kept, behind) = rest[at..].split_at(KEPT[0].len());
-            text += &readable(&rest[..at]);
-            text += kept;
-            rest = behind;
-        }
-        text + &readable(rest)
-    });
-    entries.collect::<Vec<_>>().join("+")
 }
 
 /// Prints a number; one that JSON cannot hold everywhere is a string of its digits.

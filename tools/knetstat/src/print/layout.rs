@@ -496,6 +496,7 @@ impl Layout {
             Key::Value(_, text)
             | Key::Ports(_, text)
             | Key::Addresses(_, text)
+            | Key::Groups(_, text)
             | Key::Shown(text)
             | Key::List(text) => known(text.clone()),
             key => known(word(&key.to_string())),

@@ -45,6 +45,27 @@ pub fn readable(shown: &str) -> Cow<'_, str> {
     }
 }
 
+/// A list of groups as text. `+` joins the groups. It stays escaped in the names of interfaces, and
+/// so does the backslash, because a name could be taken for a group otherwise.
+pub fn readable_groups(list: &str) -> String {
+    const KEPT: [&str; 2] = [r"\x2b", r"\x5c"];
+    let entries = list.split('+').map(|entry| {
+        if std::str::from_utf8(&unescape(entry)).is_err() {
+            return entry.to_owned();
+        }
+        let mut text = String::new();
+        let mut rest = entry;
+        while let Some(at) = KEPT.iter().filter_map(|kept| rest.find(kept)).min() {
+            let (kept, behind) = rest[at..].split_at(KEPT[0].len());
+            text += &readable(&rest[..at]);
+            text += kept;
+            rest = behind;
+        }
+        text + &readable(rest)
+    });
+    entries.collect::<Vec<_>>().join("+")
+}
+
 /// Writes bytes with their escapes.
 pub fn escape(bytes: &[u8], text: &mut String) {
     for byte in bytes {
