@@ -257,7 +257,8 @@ fn format(list: &List, query: &Query, chosen: Option<&Chosen>, services: Service
         list.has_owners(),
         list.verbose,
     );
-    if stdout.is_terminal() && !list.habits.is_oneline {
+    layout.is_seen = stdout.is_terminal();
+    if layout.is_seen && !list.habits.is_oneline {
         let size = terminal_size::terminal_size();
         layout.set_width(size.map_or(80, |(width, _)| width.0.into()));
     }

@@ -29,7 +29,10 @@ pub struct Layout {
     /// The options that the filter tests. They are never left out, and if `verbose` is set, their
     /// defaults are printed, too.
     pub asked: Vec<Rc<Defaults>>,
-    /// The width of the terminal. `None` if output goes elsewhere; each row is then one line.
+    /// Whether output goes to a terminal, even if each row is one line.
+    pub is_seen: bool,
+    /// The width of the terminal, for which rows are laid out. `None` if each row is one line, as for a
+    /// script.
     width: Option<usize>,
     columns: Columns,
     /// Whether there are only these columns: the list of options and the processes do not follow.
@@ -61,6 +64,7 @@ impl Layout {
             verbose,
             color: false,
             asked: Vec::new(),
+            is_seen: false,
             width: None,
             columns: Columns::new(Column::of_list(false)),
             is_chosen: false,
@@ -80,6 +84,7 @@ impl Layout {
     /// Lays out rows for a terminal of this width. Columns are as wide as the measured rows need,
     /// and options that do not fit on the line are printed below it.
     pub fn set_width(&mut self, width: usize) {
+        self.is_seen = true;
         self.width = Some(width);
         self.arrange();
     }
@@ -588,12 +593,12 @@ impl Layout {
 
     /// Prints a line that could not be parsed. On a terminal, control characters are replaced.
     pub fn raw(&mut self, out: &mut dyn Write, line: &[u8]) -> io::Result<()> {
-        match self.width {
-            Some(_) => {
+        match self.is_seen {
+            true => {
                 let text = String::from_utf8_lossy(line);
                 writeln!(out, "{}", text.replace(char::is_control, "\u{fffd}"))
             }
-            None => {
+            false => {
                 out.write_all(line)?;
                 out.write_all(b"\n")
             }
@@ -868,6 +873,20 @@ mod tests {
         );
         layout.color = true;
         assert!(print(&mut layout).contains("\u{1b}[2m0\u{1b}[0m"));
+    }
+
+    /// A terminal never gets control characters, even if it is not laid out for.
+    #[test]
+    fn raw_lines() {
+        let mut layout = Layout::new(None, false, false);
+        let mut print = |is_seen| {
+            layout.is_seen = is_seen;
+            let mut out = Vec::new();
+            layout.raw(&mut out, b"a\x1b[31m\x9b").unwrap();
+            out
+        };
+        assert_eq!(print(false), b"a\x1b[31m\x9b\n");
+        assert_eq!(print(true), "a\u{fffd}[31m\u{fffd}\n".as_bytes());
     }
 
     /// Columns without content are left out only if nobody has named them.
