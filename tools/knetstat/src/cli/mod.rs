@@ -372,17 +372,26 @@ fn run_summary(args: &Summary, out: Box<dyn Write + '_>) -> Result<ExitCode> {
     Ok(status(&query, &outcome))
 }
 
-fn watch(list: &List, interval: Duration) -> Result<ExitCode> {
+/// The network namespace of a list, and whether its sockets are those of another time, too: one with
+/// `--watch` is bound to an interface that comes later, and one in a copy to one that is gone.
+fn own_scope(cli: &Cli) -> Scope {
+    match cli.watch.is_some() || cli.since.is_some() {
+        true => Scope::OwnAnytime,
+        false => Scope::Own,
+    }
+}
+
+fn watch(list: &List, interval: Duration, own: Scope) -> Result<ExitCode> {
     let interrupt = Interrupt::new()?;
     let out = BufWriter::new(InterruptibleStdout::new(&interrupt)?);
-    with_printer(list, Scope::OwnLater, Box::new(out), |query, printer| {
+    with_printer(list, own, Box::new(out), |query, printer| {
         watch::run(query, interval, list.has_owners(), &interrupt, printer)
     })
 }
 
 /// The rules of a file, or those of the command. They are for any time, so interfaces may be missing.
 fn rules(file: Option<&Path>, services: &Services, list: &List) -> Result<Rules> {
-    let scope = list.scope(Scope::OwnLater);
+    let scope = list.scope(Scope::OwnAnytime);
     match Rules::load(file, services, scope) {
         Ok(rules) => Ok(rules),
         Err(err) if err.is::<rules::Error>() => misused(format_args!("{err:#}")),
@@ -576,7 +585,7 @@ fn not_checked(args: &Check, why: impl Display) -> ExitCode {
 
 fn run(cli: &Cli) -> Result<ExitCode> {
     if let (None, Some(interval)) = (&cli.command, cli.watch) {
-        return watch(&cli.list, interval);
+        return watch(&cli.list, interval, own_scope(cli));
     }
     let mut stdout = match (Stdout::open(), &cli.command) {
         (Err(err), Some(Command::Check(args))) => return Ok(not_checked(args, &err)),
@@ -591,7 +600,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         (Some(Command::Copy(args)), _) => run_copy(args, stdout),
         (Some(Command::Metrics(args)), _) => run_metrics(args, stdout),
         (Some(Command::Summary(args)), _) => run_summary(args, stdout),
-        (_, Some(copy)) => with_printer(&cli.list, Scope::Own, stdout, |query, printer| {
+        (_, Some(copy)) => with_printer(&cli.list, own_scope(cli), stdout, |query, printer| {
             since::run(copy, query, cli.list.has_owners(), printer)
         }),
         (_, None) => run_list(cli, stdout),
@@ -952,6 +961,23 @@ mod tests {
             let query = query(&check.list, &Services::parse(""), Scope::Own).unwrap();
             let found = states_to_check(&query, &check.list, &rules);
             assert_eq!(found, expected, "{args:?} {filters:?}");
+        }
+    }
+
+    /// Only a list of now knows that no socket is bound to an interface that does not exist.
+    #[test]
+    fn interfaces_of_another_time() {
+        for (args, is_accepted) in [
+            (&["dev=nosuch0"][..], false),
+            (&["--watch", "dev=nosuch0"], true),
+            (&["--since", "x", "dev=nosuch0"], true),
+            (&["--since", "x", "SO_BINDTODEVICE=nosuch0"], true),
+            // The name of this index is not known.
+            (&["--since", "x", "dev=4294967295"], false),
+        ] {
+            let cli = parse(args);
+            let found = query(&cli.list, &Services::parse(""), own_scope(&cli));
+            assert_eq!(found.is_ok(), is_accepted, "{args:?}");
         }
     }
 

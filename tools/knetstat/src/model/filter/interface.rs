@@ -25,7 +25,7 @@ fn missing(index: u32) -> String {
 
 /// The name of an interface that is typed as its name, an alternative name, or its index. Empty for
 /// the index 0, which means none. The interface must exist in [`Scope::Own`] only, but in
-/// [`Scope::OwnLater`], one that comes later must be typed as its name.
+/// [`Scope::OwnAnytime`], one that does not exist now must be typed as its name.
 ///
 /// # Errors
 ///
@@ -53,8 +53,8 @@ pub fn resolve(scope: Option<Scope>, text: &str) -> Result<String, Rejected> {
         (Some(index), Some(Scope::Own)) => {
             return Ok(interfaces::name_of(index).unwrap_or_else(|| missing(index)));
         }
-        // Rows will show the name of an interface that comes, which is not known yet.
-        (Some(index), Some(Scope::OwnLater)) => {
+        // Rows show the name, which is not known if there is no such interface now.
+        (Some(index), Some(Scope::OwnAnytime)) => {
             let what = format!("there is no interface with the index {index}");
             let hint = format!(
                 "use the name of the interface, or {} if it no longer exists",
@@ -100,7 +100,7 @@ mod tests {
         ] {
             assert_eq!(own(typed).as_deref(), Ok(name), "{typed}");
         }
-        for scope in [None, Some(Scope::OwnLater), Some(Scope::All)] {
+        for scope in [None, Some(Scope::OwnAnytime), Some(Scope::All)] {
             for name in [
                 "lo",
                 "nosuch",
@@ -113,9 +113,9 @@ mod tests {
             }
             assert_eq!(resolve(scope, "0").as_deref(), Ok(""));
         }
-        assert_eq!(resolve(Some(Scope::OwnLater), "1").as_deref(), Ok("lo"));
+        assert_eq!(resolve(Some(Scope::OwnAnytime), "1").as_deref(), Ok("lo"));
         // Rows do not show the index of an interface that comes.
-        let index = resolve(Some(Scope::OwnLater), "4294967295").unwrap_err();
+        let index = resolve(Some(Scope::OwnAnytime), "4294967295").unwrap_err();
         assert_eq!(
             index.what,
             "there is no interface with the index 4294967295"

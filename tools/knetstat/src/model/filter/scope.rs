@@ -7,8 +7,8 @@
 pub enum Scope {
     /// That of this process.
     Own,
-    /// That of this process, from now on: interfaces may still come.
-    OwnLater,
+    /// That of this process, now and at another time: interfaces may still come, or be gone.
+    OwnAnytime,
     All,
 }
 
