@@ -9,8 +9,9 @@
 //! 3. It has the same inode. No other row had or has this inode, and the socket is no subflow: the
 //!    process has bound or connected it.
 //!
-//! The first read may be of a copy, which contains no processes. If the filter tests them, the tracker
-//! also keeps the sockets of the copy for which the filter cannot be decided:
+//! The first read may be of a copy. The tracker then also keeps the sockets for which the filter cannot
+//! be decided: the copy contains no processes, and only the addresses of some sockets. Sockets of the
+//! copy are reported as follows:
 //!
 //! | filter, copy    | filter, now | result                                               |
 //! |-----------------|-------------|------------------------------------------------------|
@@ -21,7 +22,7 @@
 //! | false           | true        | `came`                                               |
 //!
 //! If the socket is gone, its owners are unknown. It `went` if the filter is true for any owners. If
-//! the filter depends on them, the socket is undecided.
+//! the filter depends on them, or on anything else that is unknown, the socket is undecided.
 
 use crate::model::event::{continues, endpoints, Event, Key, Snapshot};
 use crate::model::query::{Entry, Outcome, Query, Verdict};
@@ -172,8 +173,9 @@ impl Tracker {
         Ok(events)
     }
 
-    /// Like [`Tracker::read_and_show`], but reads a copy of the files. `show` gets the rows of all
-    /// files. If the filter tests owners, `owners` are those found now.
+    /// Like [`Tracker::read_and_show`], but reads a copy of the files, and keeps the sockets for which
+    /// the filter cannot be decided. `show` gets the rows of all files. If the filter tests owners,
+    /// `owners` are those found now.
     pub fn read_copy(
         &mut self,
         copy: impl BufRead,
@@ -182,7 +184,7 @@ impl Tracker {
         namespaces: &mut ComparedNamespaces,
         show: impl FnMut(&Row<'_>),
     ) -> Result<Vec<Event>> {
-        self.keeps_undecided = query.filter.tests_owners();
+        self.keeps_undecided = true;
         let mut reading = Reading::new(self);
         let take = |entry: Entry<'_>| reading.entry(entry);
         let outcome = query.read_copy(copy, owners, namespaces, show, take)?;
@@ -241,7 +243,7 @@ struct Reading<'a> {
     tracker: &'a mut Tracker,
     events: Vec<Event>,
     /// The rows that the last read did not find. Those that are not kept are here only if their key
-    /// is known or, after a copy that lacks owners, their endpoints.
+    /// is known or, after a copy, their endpoints.
     new: HashMap<Key, Group<New>>,
     text: String,
 }
@@ -511,10 +513,13 @@ mod tests {
     use super::*;
     use crate::model::event::tests::any_row;
     use crate::model::event::{changes, Change, Value};
+    use crate::model::filter::Filter;
     use crate::model::row::tests::{LISTENER, TCP, UDP};
     use crate::model::row::Endpoint;
+    use crate::model::states::States;
     use crate::model::truth::Reason;
     use crate::source::namespaces::tests::example;
+    use crate::source::services::Services;
     use proptest::prelude::*;
 
     const A: &str = "0 0 10.0.0.1:22 10.0.0.2:40001 ESTB TCP_NODELAY=0,SO_LINGER=5s,uid=0,ino=7";
@@ -1078,6 +1083,51 @@ mod tests {
             since(&[], &[(A, OWNERS)]),
             [const { Vec::<String>::new() }; 2]
         );
+    }
+
+    /// The kernel keeps only the addresses of some sockets. What a filter tests is then unknown, not
+    /// false, in the copy as well as now.
+    #[test]
+    fn filters_on_what_the_kernel_forgets() {
+        const REQUEST: &str = "0 0 10.0.0.1:22 10.0.0.2:40001 SYNR";
+        const OLD: &str = "0 0 10.0.0.1:22 10.0.0.2:40001 TIMW";
+        let services = Services::parse("");
+        let events = |filter: &str, rows: [&str; 2]| {
+            let filter = Filter::parse(&[filter.to_owned()], &services).unwrap();
+            let query = Query::example(&[TCP], States::ALL, filter);
+            let mut tracker = Tracker::default();
+            let mut events = Vec::new();
+            for row in rows {
+                const HEADER: &str =
+                    "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options";
+                let lines = [HEADER, row].into_iter().filter(|line| !line.is_empty());
+                let copy: String = lines.map(|line| format!("{line}\n")).collect();
+                let (copy, mut namespaces) = (copy.as_bytes(), ComparedNamespaces::default());
+                let read = tracker.read_copy(copy, &query, None, &mut namespaces, |_| ());
+                events = read.unwrap();
+            }
+            let undecided = tracker.undecided.iter().map(|(event, _)| told(event));
+            let events = events.iter().map(told).collect::<Vec<_>>();
+            (events, undecided.collect::<Vec<_>>())
+        };
+        let some = |text: &str| vec![text.to_owned()];
+        for filter in ["uid=0", "SO_LINGER=5s", "uid=0 or TCP_NODELAY=1"] {
+            let found = events(filter, [REQUEST, A]);
+            assert_eq!(
+                found,
+                (some("changed state=SYNR->ESTB"), vec![]),
+                "{filter}"
+            );
+            // The second read counts it.
+            let found = events(filter, [A, OLD]);
+            assert_eq!(found, (vec![], vec![]), "{filter}");
+        }
+        let found = events("uid=1", [REQUEST, A]);
+        assert_eq!(found, (vec![], some("went state=SYNR->ESTB")));
+        let found = events("uid=0", [OLD, ""]);
+        assert_eq!(found, (vec![], some("went ")));
+        let found = events("uid=0", [OLD, OLD]);
+        assert_eq!(found, (vec![], vec![]));
     }
 
     /// A connection that gets or loses its inode, and so its owners.
