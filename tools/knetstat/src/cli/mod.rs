@@ -6,6 +6,7 @@ pub mod args;
 pub mod complete;
 pub mod habits;
 pub mod help;
+pub mod hints;
 
 use crate::cli::args::{Check, Cli, Command, Copy, List, Metrics, OtherNetns, Summary};
 use crate::commands::list::View;
@@ -426,6 +427,9 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     let list = &args.list;
     check_flags(list)?;
     let services = enter(list)?;
+    if let Some(text) = hints::filter_without_file(args, &services) {
+        return misused(text);
+    }
     let mut query = query(list, &services, Scope::Own)?;
     let rules = rules(args.file.as_deref(), &services, list)?;
     query.states = states_to_check(&query, list, &rules);
