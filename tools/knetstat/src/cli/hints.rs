@@ -6,6 +6,7 @@ use crate::cli::args::Check;
 use crate::model::filter::{Filter, Scope};
 use crate::model::{options, words};
 use crate::source::services::Services;
+use std::path::Path;
 
 /// The error if `check` has a filter, but no file of rules, so that it takes the first word of the
 /// filter for the file. `None` if this word is a file, or cannot begin a filter.
@@ -29,6 +30,13 @@ pub fn filter_without_file(args: &Check, services: &Services) -> Option<String> 
             knetstat check --print-rules | knetstat check - FILTER"
         )
     })
+}
+
+/// The hint for a wrong filter in which a word is a file, if `--rules` came without one: clap takes a
+/// value only behind `=`.
+pub fn file_behind_rules(filter: &[String]) -> Option<String> {
+    let file = filter.iter().find(|word| Path::new(word).is_file())?;
+    Some(format!("The file of --rules follows =: --rules={file}"))
 }
 
 #[cfg(test)]

@@ -519,6 +519,11 @@ fn whole(result: Result<()>) -> Result<()> {
     }
 }
 
+/// Whether the rules are those of the command.
+fn has_built_in_rules(args: &Metrics) -> bool {
+    args.rules.as_ref().is_some_and(|file| file.is_empty())
+}
+
 /// Runs `metrics`.
 fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
     let list = &args.list;
@@ -527,7 +532,14 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
     }
     check_flags(list)?;
     let services = enter(list)?;
-    let mut query = query(list, &services, Scope::Own)?;
+    let hint = || hints::file_behind_rules(&list.filter).filter(|_| has_built_in_rules(args));
+    let mut query = match query(list, &services, Scope::Own) {
+        Err(err) if err.is::<Misuse>() => {
+            let hint = hint().map_or(String::new(), |hint| format!("\n\n{hint}"));
+            return misused(format_args!("{err}{hint}"));
+        }
+        query => query?,
+    };
     let states = query.filter.states.unwrap_or(match list.listening {
         true => list.states(),
         false => States::ALL,
@@ -983,6 +995,29 @@ mod tests {
             let found = query(&cli.list, &Services::parse(""), own_scope(&cli));
             assert_eq!(found.is_ok(), is_accepted, "{args:?}");
         }
+    }
+
+    /// The file of `--rules` needs `=` before it, or it is a word of the filter.
+    #[test]
+    fn rules_behind_a_blank() {
+        let directory = std::env::temp_dir();
+        let file = directory.join(format!("knetstat-rules-{}.toml", std::process::id()));
+        std::fs::write(&file, "").unwrap();
+        let name = file.to_str().unwrap();
+        let error = |args: &[&str]| {
+            let Some(Command::Metrics(metrics)) = parse(args).command else {
+                panic!("{args:?}");
+            };
+            let err = run_metrics(&metrics, io::sink()).unwrap_err();
+            assert!(err.is::<Misuse>(), "{err}");
+            err.to_string()
+        };
+        let hint = format!("\n\nThe file of --rules follows =: --rules={name}");
+        assert!(error(&["metrics", "--rules", name]).ends_with(&hint));
+        assert!(error(&["metrics", "-t", "--rules", "dport", "22", name]).ends_with(&hint));
+        assert!(!error(&["metrics", name]).contains("--rules"));
+        assert!(!error(&["metrics", "--rules", "no-such-file"]).contains("--rules"));
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]
