@@ -217,7 +217,7 @@ pub struct Metrics {
         value_name = "FILE",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "",
+        default_missing_value = BUILT_IN,
         value_hint = ValueHint::FilePath
     )]
     pub rules: Option<OsString>,
@@ -230,6 +230,10 @@ pub struct Metrics {
     #[command(flatten)]
     pub list: List,
 }
+
+/// The value of `--rules` without a file. No argument can have it, unlike the empty text, which a shell
+/// makes of a variable that is not set.
+pub const BUILT_IN: &str = "\0";
 
 const CHECK_STATUS: &str = "\
 Exit status: 0 if no rule is broken, 1 if a rule is broken, 2 if the check could not be made, 3 with

@@ -8,7 +8,7 @@ pub mod habits;
 pub mod help;
 pub mod hints;
 
-use crate::cli::args::{Check, Cli, Command, Copy, List, Metrics, OtherNetns, Summary};
+use crate::cli::args::{Check, Cli, Command, Copy, List, Metrics, OtherNetns, Summary, BUILT_IN};
 use crate::commands::list::View;
 use crate::commands::{check, copy, explain, list, metrics, since, summary, watch};
 use crate::model::columns::{self, Column, Content, Order};
@@ -521,7 +521,7 @@ fn whole(result: Result<()>) -> Result<()> {
 
 /// Whether the rules are those of the command.
 fn has_built_in_rules(args: &Metrics) -> bool {
-    args.rules.as_ref().is_some_and(|file| file.is_empty())
+    args.rules.as_ref().is_some_and(|file| file == BUILT_IN)
 }
 
 /// Runs `metrics`.
@@ -551,8 +551,11 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
     };
     let rules = match &args.rules {
         None => Rules(Vec::new()),
+        Some(file) if file.is_empty() => {
+            return misused("--rules= is followed by no file; for the rules of knetstat: --rules")
+        }
         Some(file) => {
-            let file = (!file.is_empty()).then(|| Path::new(file));
+            let file = (!has_built_in_rules(args)).then(|| Path::new(file));
             rules(file, &services, list)?
         }
     };
@@ -1016,6 +1019,7 @@ mod tests {
         assert!(error(&["metrics", "--rules", name]).ends_with(&hint));
         assert!(error(&["metrics", "-t", "--rules", "dport", "22", name]).ends_with(&hint));
         assert!(!error(&["metrics", name]).contains("--rules"));
+        assert!(error(&["metrics", "--rules="]).contains("no file"));
         assert!(!error(&["metrics", "--rules", "no-such-file"]).contains("--rules"));
         std::fs::remove_file(&file).unwrap();
     }
@@ -1127,7 +1131,7 @@ mod tests {
             panic!("{cli:?}");
         };
         assert_eq!(metrics.by, ["sport", "uid"]);
-        assert_eq!(metrics.rules.as_deref(), Some("".as_ref()));
+        assert_eq!(metrics.rules.as_deref(), Some(BUILT_IN.as_ref()));
         assert!(metrics.list.filter.len() == 2 && metrics.limit == 100);
         for limit in ["0", "10001", "x"] {
             assert!(Cli::try_parse_from(["knetstat", "metrics", "--limit", limit]).is_err());
