@@ -415,9 +415,15 @@ fn command_behind_flags(parent: &clap::Command, args: &[OsString]) -> Option<usi
             at += 1;
             continue;
         }
-        let Some(found) = flags_of(parent, text) else {
+        let Some(mut found) = flags_of(parent, text) else {
             break parent.find_subcommand(text)?;
         };
+        if found.is_empty() {
+            // The flag of a command, such as --by.
+            let mut commands = parent.get_subcommands();
+            let of_command = |command| flags_of(command, text).filter(|found| !found.is_empty());
+            found = commands.find_map(of_command)?;
+        }
         let (last, has_value) = found.last().copied()?;
         // Otherwise, the value is a part of the argument.
         let value_follows = last.get_action().takes_values() && !last.is_require_equals_set();
@@ -620,6 +626,14 @@ mod tests {
             ("--no-color copy", "copy"),
             ("explain --no-color nodelay", "explain nodelay"),
             ("-f inet summary", "summary -f inet"),
+            ("--by uid summary -t", "summary --by uid -t"),
+            ("-t --by=uid metrics", "metrics -t --by=uid"),
+            ("--nagios check rules.toml", "check --nagios rules.toml"),
+            ("--rules metrics", "metrics --rules"),
+            (
+                "--limit 5 --output y metrics",
+                "metrics --limit 5 --output y",
+            ),
             ("-We summary", "summary -We"),
         ] {
             assert_eq!(rewritten(line), expected);
