@@ -217,6 +217,15 @@ pub const HABITS: [Habit; 40] = [
     ),
 ];
 
+/// Whether this is the long name of a flag that is answered with an error.
+pub fn is_refused(flag: &str) -> bool {
+    let name = flag.strip_prefix("--").unwrap_or(flag);
+    let mut refused = HABITS
+        .iter()
+        .filter(|habit| matches!(habit.effect, Effect::Refused(_)));
+    refused.any(|habit| habit.long.contains(&name))
+}
+
 /// The flags of ss and netstat on a command line.
 #[derive(Clone, Debug, Default)]
 pub struct Habits {

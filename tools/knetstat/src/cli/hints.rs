@@ -2,10 +2,14 @@
 
 //! Hints for mistakes on the command line whose cause can be guessed.
 
-use crate::cli::args::Check;
+use crate::cli::args::{Check, Cli};
+use crate::cli::habits;
 use crate::model::filter::{Filter, Scope};
 use crate::model::{options, words};
 use crate::source::services::Services;
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::CommandFactory;
 use std::path::Path;
 
 /// The error if `check` has a filter, but no file of rules, so that it takes the first word of the
@@ -39,15 +43,93 @@ pub fn file_behind_rules(filter: &[String]) -> Option<String> {
     Some(format!("The file of --rules follows =: --rules={file}"))
 }
 
+/// Corrects the tips that clap adds to the error for an unknown flag. It proposes flags of ss that are
+/// refused, and to make the flag a word of the filter, of which none begins with `-`. It does not say
+/// which command has the flag.
+pub fn correct_tips(err: &mut clap::Error) {
+    if err.kind() != ErrorKind::UnknownArgument {
+        return;
+    }
+    if let Some(ContextValue::StyledStrs(tips)) = err.remove(ContextKind::Suggested) {
+        let is_useful = |tip: &StyledStr| !tip.to_string().starts_with("to pass ");
+        let tips: Vec<_> = tips.into_iter().filter(is_useful).collect();
+        err.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
+    if let Some(ContextValue::String(flag)) = err.get(ContextKind::SuggestedArg) {
+        if habits::is_refused(flag) {
+            err.remove(ContextKind::SuggestedArg);
+        }
+    }
+    let Some(ContextValue::String(flag)) = err.get(ContextKind::InvalidArg) else {
+        return;
+    };
+    let places = places_of(flag);
+    if !places.is_empty() {
+        let tip = StyledStr::from(format!("{flag} is a flag of: {}", places.join(", ")));
+        err.remove(ContextKind::SuggestedArg);
+        err.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+}
+
+/// The commands that have a flag.
+fn places_of(flag: &str) -> Vec<String> {
+    let Some(name) = flag.strip_prefix("--") else {
+        return Vec::new();
+    };
+    let has = |command: &clap::Command| {
+        let mut flags = command.get_arguments();
+        flags.any(|flag| flag.get_long() == Some(name))
+    };
+    let all = Cli::command();
+    let of_none = has(&all).then(|| "knetstat without a command".to_owned());
+    let commands = all.get_subcommands().filter(|command| has(command));
+    let commands = commands.map(|command| format!("knetstat {}", command.get_name()));
+    of_none.into_iter().chain(commands).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Cli, Command};
+    use crate::cli::args::Command;
     use clap::Parser;
 
     fn parse(args: &str) -> Cli {
         let args = std::iter::once("knetstat").chain(args.split(' '));
         Cli::try_parse_from(args).unwrap_or_else(|err| panic!("{err}"))
+    }
+
+    /// The tips name flags that help.
+    #[test]
+    fn tips() {
+        for (args, expected) in [
+            ("--rules", &["--rules is a flag of: knetstat metrics"][..]),
+            ("--rules=x", &["--rules is a flag of: knetstat metrics"]),
+            (
+                "--by uid",
+                &["--by is a flag of: knetstat summary, knetstat metrics"],
+            ),
+            (
+                "check --rules f",
+                &["--rules is a flag of: knetstat metrics"],
+            ),
+            (
+                "summary --sort uid",
+                &["--sort is a flag of: knetstat without a command"],
+            ),
+            ("--interval 5", &[]),
+            ("--statistic", &[]),
+            ("--numerics", &["a similar argument exists: '--numeric'"]),
+            ("-y", &[]),
+        ] {
+            let args = std::iter::once("knetstat").chain(args.split(' '));
+            let mut err = Cli::try_parse_from(args).unwrap_err();
+            correct_tips(&mut err);
+            let text = err.render().to_string();
+            let tips = text
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("tip: "));
+            assert_eq!(tips.collect::<Vec<_>>(), expected, "{text}");
+        }
     }
 
     /// A filter needs a file before it.

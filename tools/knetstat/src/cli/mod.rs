@@ -688,7 +688,8 @@ fn run_arguments(args: &[OsString]) -> Result<ExitCode> {
     let args = args::rewritten(args.iter().cloned());
     match Cli::try_parse_from(&args) {
         Ok(cli) => run(&cli),
-        Err(err) => {
+        Err(mut err) => {
+            hints::correct_tips(&mut err);
             let status = instead(&err, Color::of_arguments(&args))?;
             // To Nagios, a status of 2 means CRITICAL.
             let is_plugin = args.iter().any(|arg| arg == "--nagios");
