@@ -208,18 +208,23 @@ struct Chosen {
 }
 
 impl Chosen {
-    /// Parses names of columns. The first one may have the prefix `+`.
+    /// Parses names of columns. The first one may have the prefix `+`, and the others then, too.
     fn parse(names: &[String], list: &List) -> Result<Option<Self>> {
-        let (mut names, mut are_added) = (names.to_vec(), false);
-        match names.first_mut() {
-            None => return Ok(None),
-            Some(first) => {
-                if let Some(name) = first.strip_prefix('+') {
-                    *first = name.to_owned();
-                    are_added = true;
-                }
-            }
+        let Some(first) = names.first() else {
+            return Ok(None);
+        };
+        let are_added = first.starts_with('+');
+        if let Some(name) = names
+            .iter()
+            .find(|name| !are_added && name.starts_with('+'))
+        {
+            return misused(format_args!(
+                "--columns: {name}: + comes before the first name, and adds all columns to those of \
+                the list"
+            ));
         }
+        let plain = |name: &String| name.strip_prefix('+').unwrap_or(name).to_owned();
+        let names: Vec<_> = names.iter().map(plain).collect();
         let mut columns = match Column::parse_all(&names) {
             Ok(columns) => columns,
             Err(err) if !are_added && is_from_ss(&names) => {
@@ -1023,6 +1028,27 @@ mod tests {
         assert!(error(&["metrics", "--rules="]).contains("no file"));
         assert!(!error(&["metrics", "--rules", "no-such-file"]).contains("--rules"));
         std::fs::remove_file(&file).unwrap();
+    }
+
+    /// Columns are added to the list, or they replace it.
+    #[test]
+    fn columns_that_are_added() {
+        let chosen = |args: &[&str]| -> Result<_, String> {
+            let cli = parse(args);
+            let chosen = Chosen::parse(&cli.columns, &cli.list).map_err(|err| err.to_string())?;
+            let chosen = chosen.unwrap();
+            let names = chosen.columns.iter().map(|one| one.name().to_owned());
+            Ok((names.collect::<Vec<_>>().join(","), chosen.are_added))
+        };
+        let found = |names: &str, are_added| Ok((names.to_owned(), are_added));
+        assert_eq!(chosen(&["-o", "local,uid"]), found("local,uid", false));
+        assert_eq!(chosen(&["-o", "+local,uid"]), found("local,uid", true));
+        let twice = chosen(&["-o", "+local", "-o", "+uid"]);
+        assert_eq!(twice, found("local,uid", true));
+        for args in [&["-o", "local", "-o", "+uid"][..], &["-o", "local,+uid"]] {
+            let err = chosen(args).unwrap_err();
+            assert!(err.contains("+uid: + comes before the first name"), "{err}");
+        }
     }
 
     #[test]
