@@ -567,20 +567,21 @@ fn run_metrics(args: &Metrics, mut out: impl Write) -> Result<ExitCode> {
     let (limit, groups) = (args.limit.into(), Groups::new(labels));
     let of_rules = states_of_rules(&query, list);
     let (text, outcome) = metrics::run(&mut query, &rules, of_rules, groups, limit)?;
-    write_to(args.output.as_deref(), &text, &mut out)?;
+    match output_file(args) {
+        Some(file) => replace(file, text.as_bytes())?,
+        None => {
+            out.write_all(text.as_bytes())?;
+            out.flush()?;
+        }
+    }
     Ok(status(&query, &outcome))
 }
 
-/// Writes a text to a file or, if none or `-` is named, to standard output.
-fn write_to(file: Option<&Path>, text: &str, stdout: &mut impl Write) -> Result<()> {
-    match file.filter(|file| *file != Path::new("-")) {
-        Some(file) => replace(file, text.as_bytes())?,
-        None => {
-            stdout.write_all(text.as_bytes())?;
-            stdout.flush()?;
-        }
-    }
-    Ok(())
+/// The file that is written instead of standard output, which `-` names, too.
+fn output_file(args: &Metrics) -> Option<&Path> {
+    args.output
+        .as_deref()
+        .filter(|file| *file != Path::new("-"))
 }
 
 /// Runs `check`. A status of 1 means that a rule is broken, so errors have another one.
@@ -610,6 +611,12 @@ fn not_checked(args: &Check, why: impl Display) -> ExitCode {
 fn run(cli: &Cli) -> Result<ExitCode> {
     if let (None, Some(interval)) = (&cli.command, cli.watch) {
         return watch(&cli.list, interval, own_scope(cli));
+    }
+    if let Some(Command::Metrics(args)) = &cli.command {
+        if output_file(args).is_some() {
+            // Standard output may be closed.
+            return run_metrics(args, io::sink());
+        }
     }
     let mut stdout = match (Stdout::open(), &cli.command) {
         (Err(err), Some(Command::Check(args))) => return Ok(not_checked(args, &err)),
@@ -844,10 +851,17 @@ mod tests {
             assert_eq!(list.color, expected, "{words}");
             assert_eq!(Color::of_arguments(&args), expected, "{words}");
         }
-        for file in [None, Some(Path::new("-"))] {
-            let mut out = Vec::new();
-            write_to(file, "text", &mut out).unwrap();
-            assert_eq!(out, b"text");
+        for (args, expected) in [
+            (&["metrics"][..], None),
+            (&["metrics", "--output", "-"], None),
+            (&["metrics", "--output=-"], None),
+            (&["metrics", "--output", "./-"], Some(Path::new("./-"))),
+            (&["metrics", "--output", "x"], Some(Path::new("x"))),
+        ] {
+            let Some(Command::Metrics(metrics)) = parse(args).command else {
+                panic!("{args:?}");
+            };
+            assert_eq!(output_file(&metrics), expected, "{args:?}");
         }
     }
 
