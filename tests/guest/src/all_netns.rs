@@ -491,10 +491,13 @@ fn what_a_user_sees() -> Result<()> {
     // The inode of a namespace is hidden, and so is the answer.
     let pid = process.id().to_string();
     let path = format!("/proc/{pid}/ns/net");
-    for by in [&NOBODY[..], &WITHOUT_PTRACE] {
+    for (by, remedy) in [
+        (&NOBODY[..], "run as root"),
+        (&WITHOUT_PTRACE, "run with CAP_SYS_PTRACE"),
+    ] {
         for text in [&pid, &path] {
             let refused = said_by(by, &["-anH", "--all-netns", "netns", "=", text])?;
-            ensure!(refused.notes.contains("run as root"), "{}", refused.notes);
+            ensure!(refused.notes.contains(remedy), "{}", refused.notes);
             let refused = said_by(by, &["-anH", "-N", text])?;
             ensure!(
                 refused.notes.contains("cannot open the network namespace"),

@@ -22,6 +22,11 @@ mod ioctl {
     );
 }
 
+/// Whether this process is one of root.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
 /// Whether this process has CAP_NET_ADMIN over its network namespace; see [`is_net_admin_over`].
 pub fn is_net_admin() -> bool {
     File::open("/proc/self/ns/net").is_ok_and(|net| is_net_admin_over(&net))

@@ -18,6 +18,7 @@ use crate::model::words::{self, Field, Meaning, Side, SIGNS, WORDS};
 use crate::source::files::Family;
 use crate::source::interfaces;
 use crate::source::netns;
+use crate::source::rights;
 use crate::source::services::Services;
 use crate::source::text::{is_name, word};
 use crate::source::users;
@@ -498,7 +499,8 @@ impl Parser<'_> {
             Ok(None) => {}
             Err(err) => {
                 let what = format!("cannot find the network namespace {:?}: {err}", value.text);
-                return self.error(value.place, what, "run as root");
+                let hint = hint_about_netns(&err, rights::is_root());
+                return self.error(value.place, what, hint);
             }
         }
         let mut names = netns::names().into_iter().map(|(known, _)| known);
@@ -916,6 +918,17 @@ impl<'a> Address<'a> {
     }
 }
 
+/// The remedy for an error in looking up a network namespace.
+fn hint_about_netns(err: &io::Error, is_root: bool) -> &'static str {
+    match (err.kind(), is_root) {
+        (io::ErrorKind::PermissionDenied, true) => {
+            "run with CAP_SYS_PTRACE; if it is there, a security module or a mount refuses access"
+        }
+        (io::ErrorKind::PermissionDenied, false) => "run as root",
+        _ => "",
+    }
+}
+
 /// Whether a text can be the name of a host. Digits and dots alone are a mistyped address.
 fn is_host_name(text: &str) -> bool {
     let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
@@ -927,6 +940,17 @@ fn is_host_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Nobody who is root is asked to become it.
+    #[test]
+    fn namespaces_that_cannot_be_looked_up() {
+        let hint = |code, is_root| hint_about_netns(&io::Error::from_raw_os_error(code), is_root);
+        for code in [libc::EACCES, libc::EPERM] {
+            assert_eq!(hint(code, false), "run as root");
+            assert!(hint(code, true).contains("CAP_SYS_PTRACE"));
+        }
+        assert_eq!(hint(libc::ELOOP, true), "");
+    }
 
     #[test]
     fn users_that_are_not_found() {
