@@ -125,7 +125,7 @@ pub fn bound_note(query: &Query, outcome: &Outcome) -> Option<&'static str> {
     let found_none = outcome.selected + outcome.undecided.sockets + outcome.unparsed == 0;
     (may_be_bound && found_none && query.filter.asks_for_local_port()).then_some(
         "no socket is shown; a TCP socket that is bound, but neither listens nor is connected, is in \
-        no file; on Linux 6.8 and later, see: ss -tanB",
+        no file; on Linux 6.8 and later, see, in the same network namespace: ss -tanB",
     )
 }
 
