@@ -80,6 +80,18 @@ pub fn unreachable(query: &Query) -> Option<Unreachable> {
     Some(Unreachable { parts, missing })
 }
 
+/// The protocol of a query for states that none of its sockets has. `None` if one can have them, or if
+/// the query selects no state.
+pub fn protocol_without(query: &Query) -> Option<Netid> {
+    let mut kinds = kinds();
+    let is_selected =
+        |(file, state): (File, State)| query.files.contains(&file) && query.states.has(state);
+    if query.states == States::NONE || kinds.any(is_selected) {
+        return None;
+    }
+    Some(query.files.first()?.netid)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

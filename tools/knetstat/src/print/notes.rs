@@ -5,7 +5,7 @@
 use crate::model::filter::Part;
 use crate::model::options::Sockets;
 use crate::model::query::{Outcome, Query};
-use crate::model::reach::{unreachable, Missing, Unreachable};
+use crate::model::reach::{protocol_without, unreachable, Missing, Unreachable};
 use crate::model::row::State;
 use crate::model::states::States;
 use crate::model::tracker::Tracker;
@@ -195,6 +195,21 @@ fn missing(unseen: &Unseen, all_netns: bool) -> &'static str {
     }
 }
 
+/// The note that sockets of the selected protocol have none of the selected states. `None` if they may.
+fn states_note(query: &Query) -> Option<&'static str> {
+    match protocol_without(query)? {
+        Netid::Udp => Some(
+            "no socket is selected: UDP sockets are either established or unconnected; add one of \
+            these states",
+        ),
+        // The note on bound sockets says it, too.
+        Netid::Tcp if query.filter.asks_for_local_port() => None,
+        Netid::Tcp => Some(
+            "no socket is selected: a TCP socket that neither listens nor is connected is in no file",
+        ),
+    }
+}
+
 /// The note that owners may be missing, with the reasons and with what helps. `None` if all
 /// processes were examined.
 fn owners_note(unseen: &Unseen, missing: &str) -> Option<String> {
@@ -283,6 +298,7 @@ impl<'a> Notes<'a> {
         // Selected rows prove that a newer module shows more than this command knows.
         if self.outcome.selected == 0 {
             unreachable_note(self.query).iter().for_each(say);
+            states_note(self.query).iter().for_each(say);
         }
         let mut defaults = self.query.filter.options.iter();
         if let Some(failure) = defaults.find_map(|defaults| defaults.failure()) {
@@ -301,7 +317,7 @@ impl<'a> Notes<'a> {
 #[cfg(test)]
 mod tests {
     use super::{
-        bound_note, closed_note, missing, owners_note, undecided_note, unparsed_note,
+        bound_note, closed_note, missing, owners_note, states_note, undecided_note, unparsed_note,
         unreachable_note, Gaps,
     };
     use crate::model::filter::Filter;
@@ -311,6 +327,51 @@ mod tests {
     use crate::source::files::{Family, File, Netid};
     use crate::source::process::{Sight, Unseen};
     use crate::source::services::Services;
+
+    /// An empty list has a reason if the sockets never have the state.
+    #[test]
+    fn states_of_other_protocols() {
+        let tcp: &[_] = &[File::ALWAYS];
+        let udp: &[_] = &[File {
+            netid: Netid::Udp,
+            family: Family::Inet,
+        }];
+        for (files, states, filter, expected) in [
+            (
+                udp,
+                States::DEFAULT,
+                "state listening",
+                Some("UDP sockets are either"),
+            ),
+            (
+                udp,
+                States::DEFAULT,
+                "state time-wait uid=0",
+                Some("UDP sockets are either"),
+            ),
+            (udp, States::DEFAULT, "state connected", None),
+            (udp, States::LISTENING, "", None),
+            (udp, States::NONE, "", None),
+            (
+                tcp,
+                States::DEFAULT,
+                "state unconnected",
+                Some("is in no file"),
+            ),
+            (tcp, States::DEFAULT, "state unconnected sport = :5", None),
+            (tcp, States::DEFAULT, "state closed state listening", None),
+            (&File::ALL, States::DEFAULT, "state unconnected", None),
+            (&File::ALL, States::DEFAULT, "state listening", None),
+        ] {
+            let filter = match filter {
+                "" => Filter::default(),
+                filter => Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap(),
+            };
+            let note = states_note(&Query::example(files, states, filter));
+            let is_it = |text: &str| note.is_some_and(|note| note.contains(text));
+            assert!(expected.map_or(note.is_none(), is_it), "{note:?}");
+        }
+    }
 
     /// After EADDRINUSE, people ask for listeners or for all sockets, not for connections.
     #[test]
