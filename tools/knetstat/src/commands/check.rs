@@ -5,7 +5,9 @@
 use crate::model::findings::{search_all, Finding, Needs, Search};
 use crate::model::query::{Outcome, Query};
 use crate::model::rules::{Rules, Severity};
+use crate::model::states::States;
 use crate::print::notes::Notes;
+use crate::print::streams::say;
 use anyhow::Result;
 
 /// The result of a check.
@@ -31,6 +33,9 @@ impl Report<'_> {
     }
 }
 
+/// The note that nothing is checked, because no rule applies to the states that were selected.
+const NO_RULE: &str = "no socket is checked: no rule applies to the states that were selected";
+
 /// Reads the files once, and tests the rules on each row that the query selects.
 pub fn run<'r>(query: &mut Query, rules: &'r Rules, needs: Needs) -> Result<Report<'r>> {
     let mut search = Search::new(rules, needs.states, needs.keeps);
@@ -42,6 +47,9 @@ pub fn run<'r>(query: &mut Query, rules: &'r Rules, needs: Needs) -> Result<Repo
         owners: owners.as_ref(),
     }
     .print();
+    if query.states == States::NONE {
+        say(NO_RULE);
+    }
     Ok(Report {
         checked: search.checked(),
         findings: search.finish(),
