@@ -15,7 +15,7 @@
 SUITE=trixie
 # Packages to build kernels, modules and tests, and to check the sources.
 BUILD="gcc libc6-dev make flex bison bc libelf-dev libssl-dev xz-utils cpio kmod perl patch rsync git
-	dwarves zstd mandoc groff-base shellcheck rustc cargo rust-src rustfmt rust-clippy bindgen clang lld llvm libclang-dev"
+	dwarves zstd mandoc groff-base man-db jq prometheus shellcheck rustc cargo rust-src rustfmt rust-clippy bindgen clang lld llvm libclang-dev"
 # Packages to run the guests; vm/bootstrap.sh has those inside of guests.
 RUN="qemu-system-x86 virtiofsd busybox-static"
 # Debian's kernel: its image, headers and source, all of one version.

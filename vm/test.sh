@@ -378,6 +378,8 @@ need_linux_source() {
 	fi
 }
 if wanted host; then need_linux_source; fi
+# The root has jq, man and promtool, without which tests would pass that check nothing.
+export KNETSTAT_NEED_TOOLS=1
 for package in host build; do
 	if wanted "$package"; then
 		note "== $package"
