@@ -1101,7 +1101,7 @@ mod tests {
                 const HEADER: &str =
                     "Recv-Q Send-Q Local Address Foreign Address Stat Diag Options";
                 let lines = [HEADER, row].into_iter().filter(|line| !line.is_empty());
-                let copy: String = lines.map(|line| format!("{line}\n")).collect();
+                let copy: String = lines.flat_map(|line| [line, "\n"]).collect();
                 let (copy, mut namespaces) = (copy.as_bytes(), ComparedNamespaces::default());
                 let read = tracker.read_copy(copy, &query, None, &mut namespaces, |_| ());
                 events = read.unwrap();
