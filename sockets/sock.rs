@@ -565,13 +565,12 @@ impl Connection<'_> {
 pub(crate) struct Udp<'b>(Sock<'b>);
 
 impl Udp<'_> {
-    /// Whether a protocol of the kernel receives through this socket. The module of that protocol
-    /// may have set a destructor. It called `setup_udp_tunnel_sock()` before, with data or a
-    /// function of its own. A process can set `encap_type`, by UDP_ENCAP, but neither of the two.
+    /// Whether a module receives a protocol through this socket, and may have set a destructor. It
+    /// called `setup_udp_tunnel_sock()` before, with data or a function of its own. A process can
+    /// set and clear `encap_type`, by UDP_ENCAP, but neither of the two.
     pub(crate) fn is_tunnel(&self) -> bool {
-        get!(self, udp_sock.encap_type) != 0
-            && (!get!(self, sock.sk_user_data).is_null()
-                || !get!(self, udp_sock.encap_destroy).is_null())
+        !get!(self, udp_sock.encap_destroy).is_null()
+            || (get!(self, udp_sock.encap_type) != 0 && !get!(self, sock.sk_user_data).is_null())
     }
 
     /// Whether the process chose the port with bind(2): `SOCK_BINDPORT_LOCK`.
