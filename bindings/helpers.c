@@ -497,7 +497,7 @@ int knetstat_check_release(void)
 	OPTIMIZER_HIDE_VAR(built_for);
 	if (!strcmp(release, built_for))
 		return 0;
-	pr_err("built for Linux %s, but this is Linux %s; run: make clean all\n", built_for, release);
+	pr_err("built for Linux %s, but this is Linux %s; build it for this kernel\n", built_for, release);
 	return -ENOEXEC;
 }
 
