@@ -143,7 +143,10 @@ fn dkms_conf(before: &str) -> String {
 /// CLEAN.
 #[test]
 fn dkms_builds_for_each_kernel() {
-    assert_eq!(dkms_conf(""), "yes|true|scripts/dkms-build.sh 6.1 /no|\n");
+    assert_eq!(
+        dkms_conf(""),
+        "yes|true|scripts/dkms-build.sh 6.1 /no|true\n"
+    );
     assert_eq!(
         dkms_conf("prepare_build() { :; }"),
         "yes|make KVER=6.1 KDIR=/no||make KVER=6.1 KDIR=/no clean\n"
