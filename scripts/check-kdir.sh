@@ -32,7 +32,7 @@ own) RUST=standalone ;;
 esac
 
 # Kbuild and make would misread these characters.
-checkout=$(dirname "$scripts")
+checkout=$(cd "$scripts/.." && pwd -P)
 unfit='][[:space:]"$`&();<>|*?#%:,!'"\\\\'"
 case $checkout in
 *[$unfit]*) die "make cannot build in a directory whose path contains a blank or one of \"'\\\$\`&();<>|*?#%:,![]; move the checkout from $checkout" ;;
@@ -71,11 +71,10 @@ if [ ! -d "$kdir" ] && [ "$kdir" = "$default" ]; then
 	fi
 	# An upgrade has removed the modules of the running kernel, as on Arch. Its headers are no longer to be had.
 	if [ "$release" = "$(uname -r)" ] && [ ! -e "$lib_modules/$release/kernel" ]; then
-		for newer in "$lib_modules"/*/build/Makefile; do
-			[ -e "$newer" ] || continue
-			newer=$(basename "${newer%/build/Makefile}")
-			die "the modules of the running Linux $release were removed, as by an upgrade; reboot, or build for another kernel: make KVER=$newer"
-		done
+		newer=$(for tree in "$lib_modules"/*/build/Makefile; do
+			[ ! -e "$tree" ] || basename "${tree%/build/Makefile}"
+		done | sort -rV | sed -n 1p)
+		[ -z "$newer" ] || die "there are no modules of the running Linux $release, as after an upgrade; reboot, or build for another kernel: make KVER=$newer"
 	fi
 	die "no headers of Linux $release ($kdir is missing); run: $(install_command "$(headers_package "$release")")"
 fi
@@ -182,7 +181,10 @@ if [ "$RUST" = standalone ]; then
 	library=$(rust_library "$rustc")
 	if [ ! -f "$library/core/src/lib.rs" ]; then
 		case $library in
-		*/toolchains/*) mend="rustup component add rust-src" ;;
+		*/toolchains/*)
+			mend=${library%/lib/rustlib/*}
+			mend="rustup component add --toolchain ${mend##*/} rust-src"
+			;;
 		*) mend=$(install_rust --sources) ;;
 		esac
 		die "the sources of core are missing ($library); run: $mend"

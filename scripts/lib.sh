@@ -173,12 +173,28 @@ real_rustc() {
 	local rustc sysroot
 	rustc=$(command -v "$1") || return 0
 	rustc=$(from_here "$rustc")
-	sysroot=$(cd / && "$rustc" --print sysroot 2>/dev/null) || true
+	# Without a default toolchain, a proxy works in the checkout only.
+	sysroot=$(cd / && "$rustc" --print sysroot 2>/dev/null) || sysroot=$("$rustc" --print sysroot 2>/dev/null) || true
 	if [ -n "$sysroot" ] && [ -x "$sysroot/bin/rustc" ]; then
 		echo "$sysroot/bin/rustc"
 	else
 		echo "$rustc"
 	fi
+}
+
+# named_rustc: the compiler that the user named by RUSTC. It may be a script around a compiler, so that only a proxy
+# of rustup is replaced by what is behind it.
+named_rustc() {
+	local named real
+	named=$(untilde "$RUSTC")
+	real=$(real_rustc "$named")
+	case $real in
+	*/toolchains/*) echo "$real" ;;
+	*)
+		named=$(command -v "$named") || return 0
+		from_here "$named"
+		;;
+	esac
 }
 
 # rustcs: the installed compilers: the system's first; those with a version in their names, as in Ubuntu,
@@ -197,7 +213,7 @@ rustcs() {
 find_rustc() {
 	local rustc first=
 	if [ -n "${RUSTC:-}" ]; then
-		real_rustc "$(untilde "$RUSTC")"
+		named_rustc
 		return
 	fi
 	for rustc in $(rustcs); do
@@ -231,7 +247,7 @@ rust_library() {
 find_standalone_rustc() {
 	local rustc version first=
 	if [ -n "${RUSTC:-}" ]; then
-		real_rustc "$(untilde "$RUSTC")"
+		named_rustc
 		return
 	fi
 	for rustc in $(rustcs); do

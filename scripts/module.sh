@@ -12,7 +12,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Debian has insmod and the like here, which is not in the PATH of every user.
-PATH=$PATH:/usr/sbin:/sbin
+PATH=$PATH:${KNETSTAT_SBIN-/usr/sbin:/sbin}
 ko=$scripts/../knetstat.ko
 
 root_for() {
@@ -47,6 +47,8 @@ set_absolute MANDIR
 man=${MANDIR:+${INSTALL_MOD_PATH:-}$MANDIR}
 pages=(man4/knetstat.4 man5/knetstat.5)
 
+# What is installed is for all users, also if the umask of root keeps others out.
+umask 022
 case ${1:-} in
 load)
 	built
@@ -90,9 +92,9 @@ install)
 	if [ "$for_release" != "$kdir_release" ]; then
 		die "knetstat.ko was built for Linux $for_release, and $KDIR is ${kdir_release:-no kernel build tree}; run: make install KVER=$for_release"
 	fi
-	# depmod prefers neither place, so an older module could be loaded.
+	# Debian's depmod prefers neither place, so an older module could be loaded.
 	modules=${INSTALL_MOD_PATH:-}/lib/modules/$for_release
-	mapfile -t files < <(find "$modules/updates" "$modules/extra" "$modules/weak-updates" -name 'knetstat.ko*' \
+	mapfile -t files < <(find "$modules/updates" "$modules/extra" -name 'knetstat.ko*' \
 		! -path "$modules/updates/knetstat.ko*" 2> /dev/null)
 	if [ ${#files[@]} != 0 ]; then
 		die "${files[0]} is installed already; remove it first, for example with its package, knetstat-dkms"
@@ -104,8 +106,6 @@ install)
 	if [[ $key = pkcs11:* || -f $key ]]; then
 		sign=()
 	fi
-	# Also for users other than root, whatever the umask is.
-	umask 022
 	# Before Linux 6.2, the default of INSTALL_MOD_DIR is another one.
 	"${MAKE:-make}" --no-print-directory -C "$KDIR" M="$(dirname "$scripts")" "${sign[@]}" INSTALL_MOD_DIR=updates \
 		${INSTALL_MOD_PATH:+INSTALL_MOD_PATH="$INSTALL_MOD_PATH"} DEPMOD=true modules_install 2> \

@@ -30,7 +30,7 @@ bookworm)
 # It has no rustc that is new enough, and no package of rustup. Nor has Ubuntu 20.04.
 bullseye)
 	RUST_PACKAGES=()
-	RUST_INSTEAD="rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)"
+	RUST_INSTEAD="rustup toolchain install stable --component rust-src && rustup default stable (rustup is at https://rustup.rs)"
 	CARGO_PACKAGE=
 	;;
 esac

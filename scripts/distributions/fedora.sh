@@ -81,6 +81,6 @@ case $(rhel) in
 9.[0-6] | 10.0)
 	RUST_PACKAGES=()
 	CARGO_PACKAGE=
-	RUST_INSTEAD="$(install_command rust-toolset rust-src), or, if that rustc is older than $oldest_rustc: rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)"
+	RUST_INSTEAD="$(install_command rust-toolset rust-src), or, if that rustc is older than $oldest_rustc: rustup toolchain install stable --component rust-src && rustup default stable (rustup is at https://rustup.rs)"
 	;;
 esac

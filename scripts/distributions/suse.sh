@@ -15,7 +15,7 @@ METADATA_SOURCE=
 
 install_command() { as_root zypper install "$@"; }
 reinstall_command() { install_command --force "$@"; }
-RUST_INSTEAD="$(install_command rustup) && rustup toolchain install stable --component rust-src"
+RUST_INSTEAD="$(install_command rustup) && rustup toolchain install stable --component rust-src && rustup default stable"
 
 # The flavour of a kernel is at the end of its release: 6.4.0-150600.23-default.
 headers_package() { echo "kernel-${1##*-}-devel"; }

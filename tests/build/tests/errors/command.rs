@@ -145,7 +145,8 @@ fn cargo_does_not_run() {
 fn cargo_of_rustup() {
     let machine = machine();
     machine.os_release(DEBIAN_11);
-    let rustup = "run: rustup toolchain install stable --component rust-src";
+    let rustup =
+        "run: rustup toolchain install stable --component rust-src && rustup default stable";
     cargo(&machine, "cargo", "1.46.0");
     fails(
         &make(&machine, &["tool"]),

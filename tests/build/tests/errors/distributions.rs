@@ -299,7 +299,7 @@ fn kernel_was_upgraded() {
     // Only what DKMS built is left.
     machine.lib_modules(&format!("{RUNNING}/updates/dkms/other.ko"), "");
     machine.fails(&[
-        &format!("the modules of the running Linux {RUNNING} were removed"),
+        &format!("there are no modules of the running Linux {RUNNING}"),
         "reboot, or build for another kernel: make KVER=99.8.1-arch1-1",
     ]);
     // Another kernel than the running one, one that has its modules, and a container without kernels.

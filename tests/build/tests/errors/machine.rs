@@ -64,10 +64,11 @@ pub const MANJARO: &str = "ID=manjaro\nID_LIKE=arch\n";
 pub const TUMBLEWEED: &str = "ID=\"opensuse-tumbleweed\"\nID_LIKE=\"opensuse suse\"\n";
 
 const RUSTUP: &str =
-    "rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)";
-const RUSTUP_SOURCES: &str = "rustup toolchain install stable --component rust-src";
+    "rustup toolchain install stable --component rust-src && rustup default stable (rustup is at https://rustup.rs)";
+const RUSTUP_SOURCES: &str =
+    "rustup toolchain install stable --component rust-src && rustup default stable";
 const RHEL_RUST: &str = "dnf install rust-toolset rust-src, or, if that rustc is older than 1.85: \
-    rustup toolchain install stable --component rust-src (rustup is at https://rustup.rs)";
+    rustup toolchain install stable --component rust-src && rustup default stable (rustup is at https://rustup.rs)";
 
 /// Distributions, the command that installs a compiler that is new enough and its sources, and the
 /// command that installs only the sources.
@@ -139,8 +140,8 @@ pub const RELEASES: &[(&str, &str, &str)] = &[
     // It has no package of the sources.
     (
         TUMBLEWEED,
-        "zypper install rustup && rustup toolchain install stable --component rust-src",
-        "rustup toolchain install stable --component rust-src",
+        "zypper install rustup && rustup toolchain install stable --component rust-src && rustup default stable",
+        "rustup toolchain install stable --component rust-src && rustup default stable",
     ),
 ];
 
@@ -331,6 +332,7 @@ impl Machine {
             .env("KNETSTAT_OS_RELEASE", self.path("os-release"))
             .env("KNETSTAT_LIB_MODULES", self.path("lib/modules"))
             .env("KNETSTAT_USR_SRC", self.path("usr/src"))
+            .env("KNETSTAT_SBIN", self.path("bin"))
             .env("KNETSTAT_SYSTEM_RUSTC", self.path("usr/bin/rustc"));
         command
     }

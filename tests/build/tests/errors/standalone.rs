@@ -234,7 +234,7 @@ fn no_sources_of_rustup() {
     );
     machine.fails(&[
         "sources of core are missing",
-        "rustup component add rust-src",
+        "rustup component add --toolchain stable rust-src",
     ]);
 }
 
