@@ -293,7 +293,10 @@ check_host
 mkdir -p "$LOGS"
 # Two runs would read each other's results.
 exec 6> "$LOGS.lock"
-flock -n 6 || die "the tests of this checkout are being run already ($LOGS.lock); another one can be tested meanwhile: git worktree add DIR"
+flock -n 6 || {
+	note "waiting for other tests of this checkout ($LOGS.lock)"
+	flock 6
+}
 "$VM/root.sh" > /dev/null
 begun=$SECONDS
 
@@ -362,11 +365,11 @@ if wanted lint; then
 	note "== lint"
 	run lint "$VM/lint.sh"
 fi
-# need_linux_source: sets KNETSTAT_LINUX_SOURCE, unless it is set, to the source in the cache that was used last, as
-# `make test-host` does, and counts a skipped test if the root has no such source.
+# need_linux_source: sets KNETSTAT_LINUX_SOURCE, unless it names a source in the cache, to the one that was used
+# last, as `make test-host` does, and counts a skipped test if there is none. The root sees no other source.
 need_linux_source() {
 	local source
-	if [[ -z ${KNETSTAT_LINUX_SOURCE:-} ]]; then
+	if [[ ${KNETSTAT_LINUX_SOURCE:-} != "$IN_CACHE"/* ]]; then
 		source=$(find "$CACHE" -maxdepth 1 -type d -name 'linux-????????????????' -printf '%T@ %p\n' | sort -rn |
 			sed -n '1s/^[^ ]* //p')
 		KNETSTAT_LINUX_SOURCE=${source:+$(in_cache "$source")}
