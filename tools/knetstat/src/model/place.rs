@@ -38,15 +38,12 @@ fn group_of_container<'a>(row: &Row<'a>, owners: &'a [Owner]) -> Result<&'a Rc<C
     }
     let netns = row.netns.filter(|netns| netns.is_whole);
     if let Some(netns) = netns.filter(|netns| netns.container().is_some()) {
-        // The container is the same for all of them, but the host name may be known only for some.
-        let mut groups = netns.cgroups.iter();
-        let named = groups.find(|group| group.hostname().is_some());
-        return named.or(netns.cgroups.first()).ok_or(Reason::Shared);
+        return netns.cgroups.first().ok_or(Reason::Shared);
     }
     let Some(netns) = netns.filter(|_| !row.may_lack_owners) else {
         return Err(Reason::Owners);
     };
-    // None of them is in a container, or they are in different ones.
+    // There is none but this process, none of them is in a container, or they are in different ones.
     match &netns.cgroups[..] {
         [only] => Ok(only),
         _ => Err(Reason::Shared),

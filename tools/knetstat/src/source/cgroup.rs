@@ -69,8 +69,9 @@ pub struct Cgroup {
 #[derive(Debug, Default)]
 pub struct Hostname(OnceCell<Option<Box<str>>>);
 
-/// The host names of containers, each of which may have several control groups.
-pub type Hostnames = HashMap<Container, Rc<Hostname>>;
+/// The host names of containers, each of which may have several control groups. The key has what the
+/// path names before the container: the name of a container may be used again in another one.
+pub type Hostnames = HashMap<(Box<str>, Container), Rc<Hostname>>;
 
 /// Control groups are the same if their paths are.
 impl PartialEq for Cgroup {
@@ -134,7 +135,7 @@ impl Runtime {
 
 impl Cgroup {
     /// The path of the control group of a process or thread. `directory` is its directory below
-    /// `/proc`. `None` if it has ended.
+    /// `/proc`. `None` if it has ended, or if no control groups are mounted.
     pub fn path_of(directory: &str) -> Option<Box<str>> {
         let text = fs::read(format!("/proc/{directory}/cgroup")).ok()?;
         path(&String::from_utf8_lossy(&text)).map(Into::into)
@@ -181,7 +182,8 @@ impl Cgroup {
     pub fn share_hostname(mut self, known: &mut Hostnames) -> Self {
         let container = self.container.clone().filter(|found| !found.is_unit());
         if let Some(container) = container {
-            self.hostname = Rc::clone(known.entry(container).or_default());
+            let key = (outside(&self.path), container);
+            self.hostname = Rc::clone(known.entry(key).or_default());
         }
         self
     }
@@ -281,6 +283,12 @@ fn ascent(path: &[u8]) -> (usize, &[u8]) {
     (count, rest)
 }
 
+/// Whether this machine has control groups, so that each process is in one.
+pub fn exist() -> bool {
+    static EXIST: LazyLock<bool> = LazyLock::new(|| Cgroup::path_of("self").is_some());
+    *EXIST
+}
+
 /// The host name that a process sees. `None` if this process may not enter its UTS namespace, which
 /// needs CAP_SYS_ADMIN, so that other processes would not help.
 ///
@@ -344,23 +352,41 @@ fn path(text: &str) -> Option<&str> {
     Some(found.1)
 }
 
-/// The container that a path names, or the unit.
-fn container(path: &str) -> Option<Container> {
-    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-    // The innermost pod, too: a node of a cluster may be a container of a pod.
-    let pod = parts.iter().rev().find_map(|part| pod_uid(part));
+/// The parts of a path.
+fn parts(path: &str) -> Vec<&str> {
+    path.split('/').filter(|part| !part.is_empty()).collect()
+}
+
+/// The innermost container among the parts of a path: a container may run in another one. The number
+/// is that of the parts before it.
+fn innermost(parts: &[&str]) -> Option<(usize, Runtime, String)> {
     let mut found = None;
     for (at, part) in parts.iter().enumerate() {
         let before = at.checked_sub(1).map_or("", |at| parts[at]);
         let after = parts.get(at + 1).copied();
-        // The innermost container counts: a container may run in another one.
-        found = of_part(part, before, after).or(found);
+        let container = of_part(part, before, after);
+        found = container.map(|(runtime, id)| (at, runtime, id)).or(found);
         // A client of containerd chooses the name, and the first part is containerd's namespace.
         if at == 1 && before == "default" && found.is_none() {
-            found = Some((Runtime::Containerd, (*part).to_owned()));
+            found = Some((at, Runtime::Containerd, (*part).to_owned()));
         }
     }
-    if let Some((runtime, id)) = found {
+    found
+}
+
+/// The part of a path before the container that it names.
+fn outside(path: &str) -> Box<str> {
+    let parts = parts(path);
+    let count = innermost(&parts).map_or(0, |(at, _, _)| at);
+    parts[..count].join("/").into()
+}
+
+/// The container that a path names, or the unit.
+fn container(path: &str) -> Option<Container> {
+    let parts = parts(path);
+    // The innermost pod, too: a node of a cluster may be a container of a pod.
+    let pod = parts.iter().rev().find_map(|part| pod_uid(part));
+    if let Some((_, runtime, id)) = innermost(&parts) {
         let pod = pod.map(Into::into);
         let id = id.into();
         return Some(Container { runtime, id, pod });
@@ -705,6 +731,9 @@ mod tests {
         assert_eq!(names, [Some("web-1".to_owned()), names[0].clone(), None]);
         Cgroup::at("/a.service").share_hostname(&mut known);
         assert_eq!(known.len(), 2);
+        // A container in this one has a name of its own, although it is called the same.
+        let inner = Cgroup::at("/lxc.payload.web/lxc.payload.web").share_hostname(&mut known);
+        assert_eq!(inner.hostname(), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! thread has a table of its own after `unshare(CLONE_FILES)`. If the main thread has ended,
 //! `/proc/PID/fd` is empty, and `/proc/PID/task/TID/fd` of another thread lists the table.
 
-use crate::source::cgroup::{Cgroup, Hostnames};
+use crate::source::cgroup::{self, Cgroup, Hostnames};
 use crate::source::namespaces::Search;
 use crate::source::proc_mount::{is_procfs, open_directory};
 use crate::source::process::link::{inode, RING};
@@ -200,7 +200,8 @@ impl<'a> Scan<'a> {
             // The other threads count for themselves.
             matches!(found, Denied::Nothing | Denied::Threads)
         };
-        (netns.is_none() || process.cgroup.is_none()) && !has_ended()
+        let lacks_cgroup = process.cgroup.is_none() && cgroup::exist();
+        (netns.is_none() || lacks_cgroup) && !has_ended()
     }
 
     /// The control group of a process, if it tells something about the network namespace. This
@@ -291,8 +292,14 @@ impl<'a> Scan<'a> {
                 self.unseen.rings += usize::from(found.is_none());
                 Ok(found.unwrap_or_else(none))
             }
-            // The descriptor was closed in the meantime, or the thread has ended.
-            Err(err) if has_ended(&err) => Ok(none()),
+            // The descriptor was closed in the meantime, or the thread has ended. Another descriptor
+            // may show the ring.
+            Err(err) if has_ended(&err) => {
+                id.iter().for_each(|id| {
+                    process.rings.remove(id);
+                });
+                Ok(none())
+            }
             Err(err) => Err(err),
         }
     }
