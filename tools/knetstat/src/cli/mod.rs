@@ -220,7 +220,8 @@ impl Chosen {
         {
             return misused(format_args!(
                 "--columns: {name}: + comes before the first name, and adds all columns to those of \
-                the list"
+                the list: -o +{}",
+                names.join(",").replace('+', "")
             ));
         }
         let plain = |name: &String| name.strip_prefix('+').unwrap_or(name).to_owned();
@@ -411,15 +412,13 @@ fn states_of_rules(query: &Query, list: &List) -> States {
     query.filter.states.unwrap_or_else(|| list.states())
 }
 
-/// The states of the sockets that are checked: those that the command line selects, and to which a
-/// rule applies. The filter need not be decided for any other socket.
-fn states_to_check(query: &Query, list: &List, rules: &Rules) -> States {
-    let selected = match (query.filter.states, list.listening && !list.all) {
+/// The states of the sockets that the command line of `check` selects.
+fn states_of_check(query: &Query, list: &List) -> States {
+    match (query.filter.states, list.listening && !list.all) {
         (Some(states), _) => states,
         (None, true) => States::LISTENING,
         (None, false) => States::ALL,
-    };
-    selected.within(rules.states(states_of_rules(query, list)))
+    }
 }
 
 /// Runs `check` without reporting errors as its exit status.
@@ -437,7 +436,7 @@ fn try_check(args: &Check, mut out: impl Write) -> Result<ExitCode> {
     }
     let mut query = query(list, &services, Scope::Own)?;
     let rules = rules(args.file.as_deref(), &services, list)?;
-    query.states = states_to_check(&query, list, &rules);
+    query.states = states_of_check(&query, list);
     let needs = Needs {
         states: states_of_rules(&query, list),
         processes: list.has_owners(),
@@ -998,7 +997,8 @@ mod tests {
                 panic!("{args:?}");
             };
             let query = query(&check.list, &Services::parse(""), Scope::Own).unwrap();
-            let found = states_to_check(&query, &check.list, &rules);
+            let states = rules.states(states_of_rules(&query, &check.list));
+            let found = states_of_check(&query, &check.list).within(states);
             assert_eq!(found, expected, "{args:?} {filters:?}");
         }
     }

@@ -36,10 +36,15 @@ impl Report<'_> {
 /// The note that nothing is checked, because no rule applies to the states that were selected.
 const NO_RULE: &str = "no socket is checked: no rule applies to the states that were selected";
 
-/// Reads the files once, and tests the rules on each row that the query selects.
+/// Reads the files once, and tests the rules on each row that the query selects. The filter need not be
+/// decided for a socket in a state to which no rule applies.
 pub fn run<'r>(query: &mut Query, rules: &'r Rules, needs: Needs) -> Result<Report<'r>> {
     let mut search = Search::new(rules, needs.states, needs.keeps);
+    let checked = query.states.within(rules.states(needs.states));
+    let selected = std::mem::replace(&mut query.states, checked);
     let (outcome, owners) = search_all(query, rules, needs, &mut search, |_, _| ())?;
+    // The notes are about the command line.
+    query.states = selected;
     Notes {
         query,
         outcome,
@@ -47,7 +52,7 @@ pub fn run<'r>(query: &mut Query, rules: &'r Rules, needs: Needs) -> Result<Repo
         owners: owners.as_ref(),
     }
     .print();
-    if query.states == States::NONE {
+    if checked == States::NONE {
         say(NO_RULE);
     }
     Ok(Report {
