@@ -63,6 +63,9 @@ pub fn correct_tips(err: &mut clap::Error) {
     let Some(ContextValue::String(flag)) = err.get(ContextKind::InvalidArg) else {
         return;
     };
+    if habits::is_refused(flag) {
+        return;
+    }
     let places = places_of(flag);
     if !places.is_empty() {
         let tip = StyledStr::from(format!("{flag} is a flag of: {}", places.join(", ")));
@@ -117,6 +120,7 @@ mod tests {
                 &["--sort is a flag of: knetstat without a command"],
             ),
             ("--interval 5", &[]),
+            ("explain --memory", &[]),
             ("--statistic", &[]),
             ("--numerics", &["a similar argument exists: '--numeric'"]),
             ("-y", &[]),

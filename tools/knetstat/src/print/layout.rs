@@ -142,7 +142,10 @@ impl Layout {
     /// Adds these columns to those that are shown.
     pub fn add_columns(&mut self, columns: Vec<Column>) {
         let shown = std::mem::take(&mut self.columns).0.into_iter();
-        let shown = shown.map(|shown| shown.column).collect();
+        // With `-p`, the column of processes follows those that are added.
+        let shown = shown.map(|shown| shown.column);
+        let shown = shown.filter(|column| column.content() != Some(Content::Processes));
+        let shown = shown.collect();
         self.named.clone_from(&columns);
         self.set_columns(Column::joined(shown, columns), false);
     }
@@ -179,7 +182,7 @@ impl Layout {
         }
     }
 
-    /// The width of the terminal. `None` if output goes elsewhere.
+    /// The width of the terminal that the text is laid out for. `None` if it is not laid out.
     pub fn width(&self) -> Option<usize> {
         self.width
     }
@@ -934,6 +937,10 @@ mod tests {
                 assert!(header.iter().any(has_title), "{width}: {text}");
             }
         }
+        let wide = print(400, true, &["uid"]);
+        let titles = wide.lines().next().unwrap().to_lowercase();
+        let at = |title| titles.find(title).expect(&titles);
+        assert!(at("uid") < at("process"), "{wide}");
         let narrow = print(60, false, ADDED);
         assert_eq!(narrow.lines().nth(1), Some("        Options Process"));
         assert!(!print(60, false, &["src", "dst"]).contains("Process"));

@@ -121,11 +121,12 @@ pub fn bound_note(query: &Query, outcome: &Outcome) -> Option<&'static str> {
     let is_of_tcp = query.files.iter().any(|file| file.netid == Netid::Tcp);
     // A query for connections does not ask for an owner of the port that is not connected.
     let asks_for_owner = query.states.has(State::Close) || query.states.has(State::Listen);
-    let may_be_bound = is_of_tcp && asks_for_owner;
+    // Another note says it if these are the only sockets that are asked for.
+    let may_be_bound = is_of_tcp && asks_for_owner && protocol_without(query).is_none();
     let found_none = outcome.selected + outcome.undecided.sockets + outcome.unparsed == 0;
     (may_be_bound && found_none && query.filter.asks_for_local_port()).then_some(
         "no socket is shown; a TCP socket that is bound, but neither listens nor is connected, is in \
-        no file; on Linux 6.8 and later, see, in the same network namespace: ss -tanB",
+        no file; on Linux 6.8 and later, this shows it in the same network namespace: ss -tanB",
     )
 }
 
@@ -202,10 +203,9 @@ fn states_note(query: &Query) -> Option<&'static str> {
             "no socket is selected: UDP sockets are either established or unconnected; add one of \
             these states",
         ),
-        // The note on bound sockets says it, too.
-        Netid::Tcp if query.filter.asks_for_local_port() => None,
         Netid::Tcp => Some(
-            "no socket is selected: a TCP socket that neither listens nor is connected is in no file",
+            "no socket is selected: a TCP socket that neither listens nor is connected is in no \
+            file; on Linux 6.8 and later, this shows it in the same network namespace: ss -tanB",
         ),
     }
 }
@@ -322,6 +322,7 @@ mod tests {
     };
     use crate::model::filter::Filter;
     use crate::model::query::{Outcome, Query};
+    use crate::model::row::State;
     use crate::model::states::States;
     use crate::model::truth::{Reason, Truth, Undecided};
     use crate::source::files::{Family, File, Netid};
@@ -358,7 +359,12 @@ mod tests {
                 "state unconnected",
                 Some("is in no file"),
             ),
-            (tcp, States::DEFAULT, "state unconnected sport = :5", None),
+            (
+                tcp,
+                States::DEFAULT,
+                "state unconnected sport = :5",
+                Some("ss -tanB"),
+            ),
             (tcp, States::DEFAULT, "state closed state listening", None),
             (&File::ALL, States::DEFAULT, "state unconnected", None),
             (&File::ALL, States::DEFAULT, "state listening", None),
@@ -389,6 +395,13 @@ mod tests {
             (tcp, States::LISTENING, "sport = :8080 uid=0", 0, false),
             (tcp, States::DEFAULT, "sport = :8080", 0, false),
             (udp, States::ALL, "sport = :8080", 0, false),
+            (
+                tcp,
+                States::of(State::Close),
+                "state unconnected sport = :8080",
+                0,
+                false,
+            ),
         ] {
             let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
             let query = Query::example(files, states, filter);
