@@ -21,8 +21,8 @@ const NAME_MAX: usize = 255;
 const NAMES: u32 = 100;
 
 /// Writes a file below a temporary name in the same directory, and gives it its name. It has the
-/// permissions of the file that it replaces and, if this is allowed, its owner and group, or its
-/// group.
+/// permissions of the file that it replaces and, if this is allowed, its owner and group, or else
+/// only its group.
 ///
 /// # Errors
 ///

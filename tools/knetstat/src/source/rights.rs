@@ -22,7 +22,7 @@ mod ioctl {
     );
 }
 
-/// Whether this process is one of root.
+/// Whether this process runs as root.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }

@@ -22,8 +22,8 @@ use std::{str, thread};
 /// uses the ring.
 const TRIES: usize = 3;
 
-/// The number of bytes that a scan reads about rings: a million registered files. Any user can
-/// register more, and the kernel takes long to print them.
+/// The number of bytes that a scan reads about rings: some hundred thousand registered files. Any
+/// user can register more, and the kernel takes long to print them.
 const MOST: usize = 32 << 20;
 
 /// The names that kernels before Linux 6.13 show for a TCP or UDP socket, without its inode.

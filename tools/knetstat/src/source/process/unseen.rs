@@ -145,7 +145,7 @@ impl Unseen {
         self.sight.hidepid.is_none() && self.sight.is_initial_namespace
     }
 
-    /// Whether there may be processes that were not seen.
+    /// Whether there may be owners that were not seen.
     pub fn is_any(&self) -> bool {
         self.rings > 0 || self.may_lack_namespaces()
     }
