@@ -97,7 +97,10 @@ def of_ss(flags, words):
 
 def of_ours(flags, words):
     result = run(COMMAND, "-np", "--json", *flags, *words)
-    check(f"knetstat {flags} {words}", result.returncode == 0 and not result.stderr, result.stderr)
+    # The one question of these tests that no socket can answer.
+    note = "ss -tanB" if (flags, words) == (["-t"], ["state", "close"]) else ""
+    is_said = note in result.stderr and bool(note) == bool(result.stderr)
+    check(f"knetstat {flags} {words}", result.returncode == 0 and is_said, result.stderr)
     found = set()
     for line in result.stdout.splitlines():
         row = json.loads(line)
