@@ -12,15 +12,16 @@ use crate::source::cgroup::{Cgroup, Container};
 use crate::source::files::{is_loaded, linked_netns, File};
 use crate::source::netns;
 use crate::source::proc_mount::{self, has_own_numbers, open_directory};
-use crate::source::tables::{descriptors, place, room, Descriptor, Place, WITHOUT_KCMP};
+use crate::source::tables::{
+    descriptors, device_and_inode, place, room, Descriptor, Device, Place, WITHOUT_KCMP,
+};
 use crate::source::thread::on_new_thread;
 use elsa::FrozenMap;
 use nix::sched::{setns, CloneFlags};
 use procfs::process::Process;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{readlinkat, statat, statx, AtFlags, StatxFlags, CWD};
+use rustix::fs::{readlinkat, statat, AtFlags, CWD};
 use rustix::io::Errno;
-use rustix::path::Arg;
 use std::any::Any;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -409,17 +410,6 @@ fn of_this_thread(file: File) -> PathBuf {
 
 fn inode(path: &Path) -> Option<u64> {
     Some(fs::metadata(path).ok()?.ino())
-}
-
-/// The major and minor number of a device.
-type Device = (u32, u32);
-
-/// The device and the inode of a file that another process has open. Most file systems are not asked
-/// for them: one over the network, or of that process, might never answer.
-fn device_and_inode(directory: impl AsFd, path: impl Arg) -> Option<(Device, u64)> {
-    let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
-    let found = statx(directory, path, flags, StatxFlags::INO).ok()?;
-    Some(((found.stx_dev_major, found.stx_dev_minor), found.stx_ino))
 }
 
 /// A search for namespaces that is under way.

@@ -6,8 +6,9 @@
 //! table is read once.
 
 use rustix::fd::AsFd;
-use rustix::fs::{readlinkat_raw, RawDir};
+use rustix::fs::{readlinkat_raw, statx, AtFlags, RawDir, StatxFlags};
 use rustix::io::Errno;
+use rustix::path::Arg;
 use std::cmp::Ordering;
 use std::ffi::{c_int, CStr};
 use std::io;
@@ -55,6 +56,17 @@ pub fn room() -> Vec<MaybeUninit<u8>> {
 /// The number that an entry of a directory is named after, if any.
 pub fn number(name: &CStr) -> Option<i32> {
     name.to_str().ok()?.parse().ok()
+}
+
+/// The major and minor number of a device.
+pub type Device = (u32, u32);
+
+/// The device and the inode of a file that another process has open. Most file systems are not asked
+/// for them: one over the network, or of that process, might never answer.
+pub fn device_and_inode(directory: impl AsFd, path: impl Arg) -> Option<(Device, u64)> {
+    let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+    let found = statx(directory, path, flags, StatxFlags::INO).ok()?;
+    Some(((found.stx_dev_major, found.stx_dev_minor), found.stx_ino))
 }
 
 /// Passes each descriptor in an open directory to `take`. Returns their number. Links are read

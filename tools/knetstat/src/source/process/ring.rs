@@ -9,8 +9,8 @@
 
 use crate::source::process::link::inode;
 use crate::source::rights::is_kernel_before;
+use crate::source::tables::{device_and_inode, Device};
 use rustix::fd::AsFd;
-use rustix::fs::{statx, AtFlags, StatxFlags};
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::fs::File;
@@ -36,7 +36,7 @@ fn may_omit() -> bool {
 }
 
 /// The device and the inode of a ring.
-pub type Id = (u32, u32, u64);
+pub type Id = (Device, u64);
 
 /// The rings that a scan has found. A ring may have many descriptors, in many processes.
 pub struct Rings {
@@ -60,10 +60,8 @@ impl Rings {
     /// The ring that a link in an open directory of descriptors leads to. `None` if this kernel
     /// does not say.
     pub fn id(&self, directory: impl AsFd, name: &CStr) -> Option<Id> {
-        let flags = AtFlags::STATX_DONT_SYNC;
-        let found = statx(directory, name, flags, StatxFlags::INO).ok()?;
-        let id = (found.stx_dev_major, found.stx_dev_minor, found.stx_ino);
-        self.has_inodes.then_some(id)
+        let id = || device_and_inode(directory, name);
+        self.has_inodes.then(id).flatten()
     }
 
     /// The inodes of the sockets that a ring holds, which `fdinfo` describes. `None` if the kernel
@@ -178,7 +176,7 @@ mod tests {
         let mut rings = Rings::new();
         let mut sockets =
             |id, name: &str| rings.sockets(id, name).map(|found| found.map(|of| of[0]));
-        let [one, other] = [1, 2].map(|ino| Some((0, 0, ino)));
+        let [one, other] = [1, 2].map(|ino| Some(((0, 0), ino)));
         assert_eq!(sockets(one, name).unwrap(), Some(7));
         assert_eq!(sockets(one, "/none").unwrap(), Some(7));
         assert!(sockets(other, "/none").is_err() && sockets(None, "/none").is_err());
