@@ -596,14 +596,7 @@ mod tests {
     /// A ring whose files are not shown hides no network namespace.
     #[test]
     fn namespaces_that_may_be_missing() {
-        let sight = Sight {
-            is_own_namespace: true,
-            is_initial_namespace: true,
-            is_root: true,
-            is_capable: true,
-            is_initial_user: true,
-            hidepid: None,
-        };
+        let sight = Sight::WHOLE;
         let mut unseen = unseen(0, 0, sight);
         unseen.rings = 1;
         assert_eq!(missing(&unseen, true), "owners");

@@ -275,7 +275,7 @@ impl Collector for Metrics {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::model::columns::Column;
     use crate::model::groups::Groups;
@@ -372,6 +372,13 @@ mod tests {
         assert!(escaped.contains(r#"process="a\\\"b\\x0a{}""#), "{escaped}");
     }
 
+    /// Skips the test of a program that is missing. Fails in the root of `make test`, which has all.
+    pub fn skip_without(program: &str, err: &std::io::Error) {
+        let needed = std::env::var_os("KNETSTAT_NEED_TOOLS").is_some();
+        assert!(!needed, "{program}: {err}");
+        eprintln!("skipped: {program}: {err}");
+    }
+
     /// promtool, if it is installed, finds nothing wrong.
     #[test]
     fn promtool_finds_nothing() {
@@ -384,11 +391,7 @@ mod tests {
                 .spawn();
             let mut promtool = match promtool {
                 Ok(promtool) => promtool,
-                Err(err) => {
-                    let needed = std::env::var_os("KNETSTAT_NEED_TOOLS").is_some();
-                    assert!(!needed, "promtool: {err}");
-                    return eprintln!("skipped: promtool: {err}");
-                }
+                Err(err) => return skip_without("promtool", &err),
             };
             let mut stdin = promtool.stdin.take().unwrap();
             std::io::Write::write_all(&mut stdin, text.as_bytes()).unwrap();

@@ -142,14 +142,7 @@ impl Owners {
     /// These owners, of all processes.
     pub fn example(found: impl IntoIterator<Item = (u64, Owner)>) -> Self {
         let (inos, owners) = found.into_iter().unzip();
-        let sight = Sight {
-            is_own_namespace: true,
-            is_initial_namespace: true,
-            is_root: true,
-            is_capable: true,
-            is_initial_user: true,
-            hidepid: None,
-        };
+        let sight = Sight::WHOLE;
         Self {
             inos,
             owners,
@@ -166,6 +159,7 @@ pub mod tests {
     use super::*;
     use crate::source::process::link::inode;
     use crate::source::process::scan::has_main_thread_ended;
+    use crate::source::rights::{is_kernel_before, is_root};
     use rustix::process::{
         kill_process, set_dumpable_behavior, waitpid, DumpableBehavior, Pid, Signal, WaitOptions,
     };
@@ -411,7 +405,7 @@ pub mod tests {
         drop(listener);
         let again = [(); 2].map(|()| ring.try_clone().unwrap());
         let owners = scan(PROCESSES);
-        if crate::source::rights::is_kernel_before(6, 13) {
+        if is_kernel_before(6, 13) {
             assert!(owners.unseen.rings > 0);
             return;
         }
@@ -496,10 +490,6 @@ pub mod tests {
             let _ = kill_process(self.0, Signal::KILL);
             let _ = waitpid(Some(self.0), WaitOptions::empty());
         }
-    }
-
-    fn is_root() -> bool {
-        rustix::process::geteuid().is_root()
     }
 
     /// The user nobody.

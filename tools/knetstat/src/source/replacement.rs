@@ -117,6 +117,7 @@ fn fill(mut file: File, replaced: Option<&Metadata>, contents: &[u8]) -> io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::rights;
     use rustix::process::Gid;
     use rustix::thread::{capabilities, set_capabilities, set_thread_groups, CapabilitySet};
     use std::os::unix::fs::{chown, symlink};
@@ -229,7 +230,7 @@ mod tests {
     /// The unit of systemd lacks CAP_FOWNER. Without CAP_CHOWN, the group remains, which may read.
     #[test]
     fn owners_are_kept() {
-        if !nix::unistd::geteuid().is_root() {
+        if !rights::is_root() {
             return eprintln!("skipped: only root can give a file away");
         }
         let kept = replaced_without(CapabilitySet::FOWNER, OTHER - 1);

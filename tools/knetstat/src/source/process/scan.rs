@@ -468,6 +468,15 @@ mod tests {
     use crate::source::proc_mount;
     use crate::source::process::unseen::Sight;
 
+    fn example(pid: i32, path: Option<&str>) -> ExaminedProcess {
+        ExaminedProcess {
+            pid,
+            names: None,
+            cgroup: path.map(|path| Rc::new(Cgroup::at(path))),
+            rings: HashSet::new(),
+        }
+    }
+
     /// A process that enters the namespace of a container is in the control group of its caller.
     #[test]
     fn own_control_group() {
@@ -476,12 +485,7 @@ mod tests {
         let scan = Scan::new(&proc, Detail::default(), unseen);
         let own = std::process::id().try_into().unwrap();
         for (pid, expected) in [(own, false), (1, true)] {
-            let process = ExaminedProcess {
-                pid,
-                names: None,
-                cgroup: Some(Rc::new(Cgroup::at("/a.service"))),
-                rings: HashSet::new(),
-            };
+            let process = example(pid, Some("/a.service"));
             assert_eq!(scan.telling_cgroup(&process).is_some(), expected, "{pid}");
         }
     }
@@ -499,13 +503,7 @@ mod tests {
             (own, Some(7), None, true),
             (i32::MAX, None, None, false),
         ] {
-            let process = ExaminedProcess {
-                pid,
-                names: None,
-                cgroup: path.map(|path| Rc::new(Cgroup::at(path))),
-                rings: HashSet::new(),
-            };
-            let found = scan.is_missing(&process, netns);
+            let found = scan.is_missing(&example(pid, path), netns);
             assert_eq!(found, expected, "{pid} {netns:?} {path:?}");
         }
     }
@@ -521,12 +519,7 @@ mod tests {
                 ..Detail::default()
             };
             let scan = Scan::new(&proc, detail, unseen.clone());
-            let mut process = ExaminedProcess {
-                pid: i32::MAX,
-                names: None,
-                cgroup: None,
-                rings: HashSet::new(),
-            };
+            let mut process = example(i32::MAX, None);
             let task = scan.task(&mut process, i32::MAX);
             assert!(has_ended(&task.unwrap_err()));
         }

@@ -50,6 +50,19 @@ pub struct Sight {
     pub hidepid: Option<String>,
 }
 
+#[cfg(test)]
+impl Sight {
+    /// That of root, who sees all processes.
+    pub const WHOLE: Self = Self {
+        is_own_namespace: true,
+        is_initial_namespace: true,
+        is_root: true,
+        is_capable: true,
+        is_initial_user: true,
+        hidepid: None,
+    };
+}
+
 /// The processes whose sockets are not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
