@@ -47,7 +47,7 @@ set_absolute MANDIR
 man=${MANDIR:+${INSTALL_MOD_PATH:-}$MANDIR}
 pages=(man4/knetstat.4 man5/knetstat.5)
 
-# What is installed is for all users, also if the umask of root keeps others out.
+# All users can read installed files, whatever the umask of root is.
 umask 022
 case ${1:-} in
 load)

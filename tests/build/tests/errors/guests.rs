@@ -64,7 +64,7 @@ fn guests_are_described() {
     }
 }
 
-/// What changes the module does not reach the root through the environment, where no key would have it.
+/// Variables that change the module do not reach the root through the environment: no key has that.
 #[test]
 fn faults_are_no_part_of_the_environment() {
     let kbuild = fs::read_to_string(project().join("Kbuild")).unwrap();
