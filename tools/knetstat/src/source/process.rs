@@ -161,7 +161,8 @@ pub mod tests {
     use crate::source::process::scan::has_main_thread_ended;
     use crate::source::rights::{is_kernel_before, is_root};
     use rustix::process::{
-        kill_process, set_dumpable_behavior, waitpid, DumpableBehavior, Pid, Signal, WaitOptions,
+        getrlimit, kill_process, set_dumpable_behavior, setrlimit, waitpid, DumpableBehavior, Pid,
+        Resource, Signal, WaitOptions,
     };
     use rustix::thread::{capabilities, set_capabilities, CapabilitySet};
     use std::net::{TcpListener, UdpSocket};
@@ -283,7 +284,15 @@ pub mod tests {
     #[test]
     fn finds_each_of_many() {
         let _alone = alone();
-        let mut sockets: Vec<_> = (0..3000)
+        // Many systems let a process open 1,024 files only, but raise that itself.
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        setrlimit(Resource::Nofile, limit).unwrap();
+        // Some descriptors are left, for the copy and for the scan.
+        let many = limit
+            .maximum
+            .map_or(3000, |most| most.saturating_sub(100).min(3000));
+        let mut sockets: Vec<_> = (0..many)
             .map_while(|_| UdpSocket::bind("127.0.0.1:0").ok())
             .collect();
         let again = sockets[0].try_clone().unwrap();
