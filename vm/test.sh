@@ -297,7 +297,8 @@ flock -n 6 || {
 	note "waiting for other tests of this checkout ($LOGS.lock)"
 	flock 6
 }
-"$VM/root.sh" > /dev/null
+# A mirror may fail once.
+"$VM/root.sh" > /dev/null || "$VM/root.sh" > /dev/null
 begun=$SECONDS
 
 # The kernels that the other stages need.
@@ -330,14 +331,8 @@ for kernel in "${EMULATED[@]}"; do
 	PROGRAMS[$arch]=$("$VM/program.sh" knetstat-guest-tests "$kernel")
 	COMMANDS[$arch]=$("$VM/program.sh" --dev knetstat "$kernel")
 done
-[[ -z ${UML_KERNELS[*]} ]] || for kernel in "${UML_KERNELS[@]}"; do
-	finish "$kernel-kernel"
-	# The host tests compare the list of options with the source of a kernel, if one was unpacked.
-	source=$("$VM/kernel.sh" "$kernel")/source
-	[[ ! -L $source ]] || export KNETSTAT_LINUX_SOURCE=$IN_CACHE/${source#"$CACHE/"}
-done
-
-# Emulated guests are slow, so they run beside all other stages, one after the other.
+# Emulated guests are slow, so they run beside all other stages, one after the other, and beside the build of
+# the kernels that are compiled.
 emulated() {
 	local kernel status
 	for kernel; do
@@ -365,6 +360,12 @@ if wanted lint; then
 	note "== lint"
 	run lint "$VM/lint.sh"
 fi
+[[ -z ${UML_KERNELS[*]} ]] || for kernel in "${UML_KERNELS[@]}"; do
+	finish "$kernel-kernel"
+	# The host tests compare the list of options with the source of a kernel, if one was unpacked.
+	source=$("$VM/kernel.sh" "$kernel")/source
+	[[ ! -L $source ]] || export KNETSTAT_LINUX_SOURCE=$IN_CACHE/${source#"$CACHE/"}
+done
 # need_linux_source: sets KNETSTAT_LINUX_SOURCE, unless it names a source in the cache, to the one that was used
 # last, as `make test-host` does, and counts a skipped test if there is none. The root sees no other source.
 need_linux_source() {
