@@ -68,8 +68,8 @@ need_debootstrap() {
 	command -v debootstrap > /dev/null ||
 		step "installing debootstrap" debootstrap-install '' \
 			"debootstrap could not be installed; is the network up? try: apt-get update && apt-get install debootstrap" \
-			bash -c 'apt-get install -y --no-install-recommends debootstrap ||
-				{ apt-get update; apt-get install -y --no-install-recommends debootstrap; }'
+			bash -c 'install="apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends debootstrap"
+				$install || { apt-get update; $install; }'
 }
 
 # step_bootstrap ROOT SUITE NAME: bootstrap with progress; NAME is in the name of the log.

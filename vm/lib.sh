@@ -41,8 +41,8 @@ die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 #              emulated (all code is), or slowest (both)
 #   MEM        its memory in MiB, unless vm/run.sh is given another size
 #   TESTED     "yes" if `make test` runs it; "named" if not even KERNEL=all does
-#   TIMEOUT    the seconds that all its tests may take (1800)
-#   MINUTES    the minutes that .ci/run allows for it at first (8)
+#   TIMEOUT    the seconds that all its tests may take (3000)
+#   MINUTES    the minutes that .ci/run allows for it at first (20)
 #   MAKE_ARGS  more arguments for make, for the kernel and for modules
 #   BOOT_ARGS  more arguments for the kernel's command line
 # For MACHINE=uml and MACHINE=qemu-compiled:
@@ -89,7 +89,7 @@ check_kernel_name() {
 load_guest() {
 	check_kernel_name "$1"
 	KERNEL=$(basename "$(readlink -f "$VM/guests/$1.sh")" .sh)
-	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' TIMEOUT=1800 MINUTES=8 MAKE_ARGS=() BOOT_ARGS=''
+	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' TIMEOUT=3000 MINUTES=20 MAKE_ARGS=() BOOT_ARGS=''
 	FRAGMENTS=() SUITE='' FROM='' IMAGE='' ARCH=amd64 RUSTUP='' METADATA=''
 	# shellcheck source=vm/guests/uml.sh
 	. "$VM/guests/$KERNEL.sh"
@@ -356,7 +356,7 @@ in_root() { in_root_at "$ROOT" build "$@"; }
 cargo_settings() {
 	local f from
 	for f in config.toml config; do
-		from=${CARGO_HOME:-$HOME/.cargo}/$f
+		from=${CARGO_HOME:-${HOME:-/root}/.cargo}/$f
 		if [[ -f $from ]]; then
 			cmp -s "$from" "$CACHE/cargo/$f" || cp "$from" "$CACHE/cargo/$f"
 		else

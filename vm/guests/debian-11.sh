@@ -10,5 +10,5 @@ SUITE=bullseye
 FROM=bullseye-security
 IMAGE=linux-image-amd64
 RUSTUP=yes
-MINUTES=25
+MINUTES=30
 MEM=2048

@@ -9,5 +9,4 @@ SCALE=emulated
 SUITE=trixie
 IMAGE=linux-image-arm64
 ARCH=arm64
-MINUTES=15
 MEM=2048

@@ -8,6 +8,5 @@ MACHINE=qemu
 SCALE=emulated
 SUITE=
 METADATA=yes
-MINUTES=13
 IMAGE=linux-image-cloud-amd64
 MEM=2048
