@@ -136,9 +136,10 @@ guest() {
 		name=$(basename "$(dirname "$name")")
 		with+=(--with "$("$VM/module.sh" --test "$name" "$kernel")")
 	done
-	# With slab_nomerge, the slab caches show how many sockets of each kind exist.
+	# With slab_nomerge, the slab caches show how many sockets of each kind exist. The log must have room for
+	# what the kernel says of many processes without memory.
 	"$VM/run.sh" --timeout "$(timeout_of "$kernel")" --log "$LOGS/$kernel.kernel.log" \
-		--append slab_nomerge "${with[@]}" "$kernel" "KNETSTAT_LONG=$KNETSTAT_LONG \$KNETSTAT_DIR/${program##*/} $*"
+		--append "slab_nomerge log_buf_len=4M" "${with[@]}" "$kernel" "KNETSTAT_LONG=$KNETSTAT_LONG \$KNETSTAT_DIR/${program##*/} $*"
 }
 
 # has_module_tests KERNEL: whether the module's file is tested: only with RUST=standalone, whose rules for

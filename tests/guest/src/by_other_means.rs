@@ -240,6 +240,15 @@ fn orphans() -> Result<()> {
         let addr = crate::rows::address(&local(&subject.socket)?);
         let (file, others) = (subject.file, std::mem::take(&mut subject.others));
         drop(subject);
+        // A command that another test starts just now may still have a copy of the descriptor.
+        crate::guest::wait_for("the orphan", 10, || {
+            let entries = crate::reference::entries(file)?;
+            let found = entries.iter().find(|entry| entry.local == addr);
+            Ok(match found {
+                Some(entry) if entry.state == "FNW1" => Ok(()),
+                other => Err(format!("{other:?}")),
+            })
+        })?;
         let rows = crate::reference::compare(file)?;
         let row = rows
             .iter()

@@ -11,7 +11,7 @@ use crate::reads::{each_once, inodes, read_in_pieces, same_in_pieces, while_same
 use crate::reference;
 use crate::reference::compare;
 use crate::rows::{File, Row};
-use crate::sockets::{ino, local, peer, set_int, Plan};
+use crate::sockets::{free_udp_port, ino, local, peer, set_int, Plan};
 use crate::states::quiet_tcp_states;
 use anyhow::{bail, ensure, Context, Result};
 use rand::Rng;
@@ -402,9 +402,7 @@ fn destroy(row: &Row) -> Result<()> {
 fn two_families() -> Result<()> {
     let count = guest().scale(1500, 600, 300);
     let mut rng = rand::rng();
-    let first = Plan::V4.udp()?;
-    let port = local(&first)?.port();
-    drop(first);
+    let port = free_udp_port(Plan::V4)?;
     let mut sockets = (vec![], vec![]);
     for _ in 0..count {
         // Long runs of one family, so that a bounded piece of the bucket may hold none of the other.

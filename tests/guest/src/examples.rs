@@ -26,7 +26,7 @@ use std::time::Duration;
 const COLUMNS: u16 = 75;
 
 /// The time after which a command that does not end by itself has begun its work.
-const BEGUN: Duration = Duration::from_secs(4);
+const BEGUN: Duration = Duration::from_secs(10);
 
 /// The name of this process.
 const COMM: &str = "/proc/self/comm";

@@ -34,8 +34,9 @@ const CROWD: usize = 3000;
 /// The size of a read(2) that has room for a whole buffer of the module. It returns one at most.
 const BUFFER: usize = 1 << 20;
 
-/// The seconds within which the kernel frees a socket without references.
-const PROMPT: u64 = 1;
+/// The seconds within which the kernel frees a socket without references, at the end of a grace period, which
+/// a CPU that stands still delays. A socket with references stays for as long as these do.
+const PROMPT: u64 = 5;
 
 /// A receive buffer in bytes. The kernel doubles it.
 const RECEIVE_BUFFER: i32 = 4 << 20;

@@ -2,10 +2,11 @@
 
 //! The kernel's log, which is followed from the start and must be clean at the end.
 
-use crate::guest::{guest, Scale};
+use crate::guest::{guest, wait_for, Scale};
 use anyhow::{bail, ensure, Context, Result};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 use std::{fs, io, thread};
@@ -96,28 +97,52 @@ fn text(record: &str) -> String {
     message.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The number of lines so far.
-pub fn mark() -> usize {
-    // Let the follower catch up.
-    thread::sleep(Duration::from_millis(100));
-    LINES
-        .get()
-        .map_or(0, |lines| lines.lock().expect("no panic").len())
+/// Writes a line to the log, and waits until the follower has read it. Returns its index, or 0 if nobody
+/// follows the log.
+fn catch_up() -> Result<usize> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let Some(lines) = LINES.get() else {
+        return Ok(0);
+    };
+    let own = format!(
+        "guest tests: line {}",
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    );
+    let mut kmsg = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/kmsg")
+        .context("opening /dev/kmsg")?;
+    kmsg.write_all(own.as_bytes())?;
+    let mut index = 0;
+    wait_for("the reader of the kernel's log", 30, || {
+        let lines = lines.lock().expect("no panic");
+        let found = lines.iter().rposition(|line| *line == own);
+        index = found.unwrap_or_default();
+        Ok(found.map(drop).ok_or(format!("{own:?} is not in it")))
+    })?;
+    Ok(index)
+}
+
+/// The place in the log where the lines from now on begin.
+pub fn mark() -> Result<usize> {
+    catch_up()
 }
 
 /// The lines from `mark` on.
-pub fn since(mark: usize) -> Vec<String> {
-    thread::sleep(Duration::from_millis(100));
-    LINES.get().map_or(vec![], |lines| {
-        lines.lock().expect("no panic")[mark..].to_vec()
-    })
+pub fn since(mark: usize) -> Result<Vec<String>> {
+    let end = catch_up()?;
+    Ok(LINES.get().map_or(vec![], |lines| {
+        lines.lock().expect("no panic")[mark..end].to_vec()
+    }))
 }
 
 /// Removes a warning that a test has provoked since `mark`: a whole splat, from "cut here" to "end
 /// trace", that contains `what`. All other lines stay.
-pub fn forgive(mark: usize, what: &str) {
-    let _ = since(mark);
-    let Some(lines) = LINES.get() else { return };
+pub fn forgive(mark: usize, what: &str) -> Result<()> {
+    catch_up()?;
+    let Some(lines) = LINES.get() else {
+        return Ok(());
+    };
     let mut lines = lines.lock().expect("no panic");
     let tail = lines.split_off(mark);
     let mut splat: Vec<String> = Vec::new();
@@ -140,6 +165,7 @@ pub fn forgive(mark: usize, what: &str) {
         }
     }
     lines.append(&mut splat);
+    Ok(())
 }
 
 /// Fails if a line is bad, and shows the lines around the first one.
@@ -148,7 +174,7 @@ pub fn check_clean() -> Result<()> {
         check_lockdep()?;
     }
 
-    let lines = since(0);
+    let lines = since(0)?;
     let bad: Vec<_> = lines
         .iter()
         .enumerate()

@@ -375,7 +375,7 @@ fn taken(elsewhere: bool) -> Result<()> {
             false => None,
         };
         for (number, file) in File::ALL.into_iter().enumerate() {
-            let mark = klog::mark();
+            let mark = klog::mark()?;
             match (&other, number) {
                 (None, _) => squat(file.name())?,
                 (Some(other), 0) => other.run(|| squat(File::ALL[0].name()))?,
@@ -389,7 +389,7 @@ fn taken(elsewhere: bool) -> Result<()> {
             }
             modules::remove("squatter")?;
             // proc itself warns of a name that is registered twice.
-            klog::forgive(mark, "already registered");
+            klog::forgive(mark, "already registered")?;
             // Since 6.19 finit_module(2) says EBUSY for a module's EEXIST, which is to mean that
             // the module itself is there. And of another namespace, proc says only that it failed.
             let expected = match elsewhere {
@@ -437,7 +437,7 @@ fn other_release() -> Result<()> {
     let changed = std::env::temp_dir().join("other-release.ko");
     fs::write(&changed, module).context("writing the module")?;
     unloaded(|| {
-        let mark = klog::mark();
+        let mark = klog::mark()?;
         let loaded = modules::insert(&changed, "");
         fs::remove_file(&changed)?;
         if loaded.is_ok() {
@@ -447,7 +447,7 @@ fn other_release() -> Result<()> {
             loaded == Err(Errno::ENOEXEC),
             "loading a module of another release says {loaded:?}"
         );
-        let log = klog::since(mark);
+        let log = klog::since(mark)?;
         ensure!(
             log.iter().any(|line| line.contains("but this is Linux")),
             "the log does not say why: {log:?}"

@@ -10,7 +10,7 @@ use crate::netns::{in_fresh, with_beside};
 use crate::reference;
 use crate::reference::compare;
 use crate::rows::{address, File, Row};
-use crate::sockets::{ino, local, row, set_int, Plan};
+use crate::sockets::{free_udp_port, ino, local, row, set_int, Plan};
 use crate::states::{every_tcp_state, Expected, Kind};
 use anyhow::{ensure, Context, Result};
 use nix::unistd::{setfsuid, Uid};
@@ -142,7 +142,7 @@ fn udp(plan: Plan) -> Result<()> {
     }
 
     // Connected, and no more: the port stays if the process chose it.
-    let port = local(&plan.udp()?)?.port();
+    let port = free_udp_port(plan)?;
     let fickle = Socket::new(plan.domain(), Type::DGRAM, None)?;
     fickle.bind(&plan.addr(port).into())?;
     let addr = local(&fickle)?;

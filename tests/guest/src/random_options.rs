@@ -11,7 +11,9 @@ use crate::options::{
     Subject, OF_THE_C_MODULE, PLANS,
 };
 use crate::rows::{File, Row};
-use crate::sockets::{disconnect, get, ino, local, row, set_int, state, tcp_info, Plan};
+use crate::sockets::{
+    disconnect, free_udp_port, get, ino, local, row, set_int, state, tcp_info, Plan,
+};
 use anyhow::{bail, ensure, Context, Result};
 use libc::{c_int, IPPROTO_IP, SOL_SOCKET};
 use nix::sched::{setns, CloneFlags};
@@ -455,10 +457,16 @@ fn device_renamed() -> Result<()> {
             }
             Ok(count)
         });
-        let mut seen = BTreeMap::new();
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         let mut read = || -> Result<()> {
-            let deadline = Instant::now() + Duration::from_secs(guest().scale(2, 3, 5));
-            while Instant::now() < deadline {
+            let begun = Instant::now();
+            let goes_on = |seen: &BTreeMap<String, usize>| {
+                // While the kernel renames the device, it has neither name.
+                let both = names.iter().all(|name| seen.contains_key(*name));
+                let seconds = if both { guest().scale(2, 3, 5) } else { 60 };
+                begun.elapsed() < Duration::from_secs(seconds)
+            };
+            while goes_on(&seen) {
                 let row = row(File::Udp, &socket)?;
                 let name = row.option("SO_BINDTODEVICE").unwrap_or_default().to_owned();
                 ensure!(names.contains(&&*name) || name == between, "torn: {row:?}");
@@ -505,13 +513,15 @@ fn disconnected() -> Result<()> {
         .into_iter()
         .flat_map(|plan| [(plan, true), (plan, false)])
     {
-        let (peer, mut socket) = (plan.udp()?, plan.udp()?);
-        if is_port_given {
-            let addr = SockAddr::from(local(&socket)?);
-            drop(socket);
-            socket = Socket::new(plan.domain(), Type::DGRAM, None)?;
-            socket.bind(&addr)?;
-        }
+        let peer = plan.udp()?;
+        let socket = match is_port_given {
+            true => {
+                let socket = Socket::new(plan.domain(), Type::DGRAM, None)?;
+                socket.bind(&plan.addr(free_udp_port(plan)?).into())?;
+                socket
+            }
+            false => plan.udp()?,
+        };
         let to = SockAddr::from(local(&socket)?);
         socket.connect(&SockAddr::from(local(&peer)?))?;
         for _ in 0..5 {

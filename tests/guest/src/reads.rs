@@ -7,7 +7,7 @@ use crate::guest::guest;
 use crate::harness::Case;
 use crate::klog;
 use crate::netns::in_fresh;
-use crate::reference::compare;
+use crate::reference::{compare, wait_closed};
 use crate::rows::File;
 use crate::sockets::{ino, local, Plan};
 use crate::states::quiet_tcp_states;
@@ -376,6 +376,7 @@ fn rewound() -> Result<()> {
                 what()
             );
             drop(socket);
+            wait_closed(file, ino)?;
             ensure!(
                 !is_listed(&by_pread()?)?,
                 "pread still lists it: {}",

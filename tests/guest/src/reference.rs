@@ -3,6 +3,7 @@
 //! Other sources for the same sockets: `/proc/net/{tcp,tcp6,udp,udp6}`, parsed by the `procfs`
 //! crate, and `ss`.
 
+use crate::guest::wait_for;
 use crate::rows::{address, File, Row};
 use anyhow::{bail, ensure, Context, Result};
 use procfs::net::{TcpNetEntries, TcpState, UdpNetEntries};
@@ -100,6 +101,18 @@ pub fn entries_of(file: File, mut from: impl Read) -> Result<Vec<Entry>> {
 /// Reads the kernel's file in the network namespace of the calling thread.
 pub fn entries(file: File) -> Result<Vec<Entry>> {
     entries_in(Path::new("/proc/thread-self/net"), file)
+}
+
+/// Waits until the kernel's file lists no socket `ino` any more, after close(2). A command that another test
+/// starts has the descriptors of this process until it is executed.
+pub fn wait_closed(file: File, ino: u64) -> Result<()> {
+    wait_for("a socket to be closed", 10, || {
+        let is_listed = entries(file)?.iter().any(|entry| entry.ino == ino);
+        Ok(match is_listed {
+            true => Err(format!("{ino} is still in {}", file.reference())),
+            false => Ok(()),
+        })
+    })
 }
 
 /// Compares our file with the kernel's in the namespace of the calling thread, row by row and

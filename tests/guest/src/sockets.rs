@@ -5,6 +5,7 @@
 use crate::guest::wait_for;
 use crate::netns::{LINK_LOCAL, LO};
 use crate::options::get_bytes;
+use crate::reference::wait_closed;
 use crate::rows::{File, Row};
 use anyhow::{ensure, Context, Result};
 use nix::sys::stat::{fstat, FileStat};
@@ -164,6 +165,15 @@ pub fn local(socket: &Socket) -> Result<SocketAddr> {
         .local_addr()?
         .as_socket()
         .context("no internet address")
+}
+
+/// A UDP port that is free.
+pub fn free_udp_port(plan: Plan) -> Result<u16> {
+    let socket = plan.udp()?;
+    let (port, ino) = (local(&socket)?.port(), ino(&socket)?);
+    drop(socket);
+    wait_closed(plan.file(false), ino)?;
+    Ok(port)
 }
 
 /// The address that a socket is connected to.

@@ -284,6 +284,7 @@ fn fin_wait1_orphan(plan: Plan, scene: &mut Scene) -> Result<()> {
     let ends = Ends::new(plan)?;
     deafen(&ends.server)?;
     drop(ends.client);
+    wait_reference(plan.file(true), ends.client_addr, ends.server_addr, "FNW1")?;
     scene.expect(ends.client_addr, ends.server_addr, "FNW1", Kind::Orphan);
     scene.hold(ends.server, ends.server_addr, ends.client_addr, "ESTB")?;
     Ends::hold_listener(ends.listener, ends.server_addr, plan, scene)
@@ -296,10 +297,11 @@ fn fin_wait2(plan: Plan, scene: &mut Scene) -> Result<()> {
     ends.hold_all(plan, scene, "FNW2", "CLSW")
 }
 
-/// A closed socket stays a full one in FIN_WAIT2 if it may wait for longer than TIME_WAIT lasts.
+/// A closed socket stays a full one in FIN_WAIT2 if it may wait for longer than TIME_WAIT lasts, for as much
+/// longer. 120 s are the most, so it does for a minute.
 fn fin_wait2_orphan(plan: Plan, scene: &mut Scene) -> Result<()> {
     let ends = Ends::new(plan)?;
-    set_int(&ends.client, libc::IPPROTO_TCP, libc::TCP_LINGER2, 100)?;
+    set_int(&ends.client, libc::IPPROTO_TCP, libc::TCP_LINGER2, 120)?;
     closed_in_fin_wait2(ends, Kind::Orphan, plan, scene)
 }
 
@@ -337,6 +339,7 @@ fn last_ack_orphan(plan: Plan, scene: &mut Scene) -> Result<()> {
     wait_state(&ends.client, state::FIN_WAIT2)?;
     deafen(&ends.client)?;
     drop(ends.server);
+    wait_reference(plan.file(true), ends.server_addr, ends.client_addr, "LACK")?;
     scene.expect(ends.server_addr, ends.client_addr, "LACK", Kind::Orphan);
     scene.hold(ends.client, ends.client_addr, ends.server_addr, "FNW2")?;
     Ends::hold_listener(ends.listener, ends.server_addr, plan, scene)

@@ -110,14 +110,21 @@ def of_ours(flags, words):
     return found
 
 
-def compare(flags, words, least):
-    """Compares the rows with those of ss. There must be at least `least` of them."""
-    # Retry, because a socket may change its state between the commands.
+def between(theirs, ours):
+    """Two results of `theirs` that are equal, if possible, and one of `ours` between them. Retries, because a socket
+    may change its state or end between the commands, and because a child that has not called execve yet has the
+    name and the sockets of its parent."""
     for _ in range(20):
-        before, ours, after = of_ss(flags, words), of_ours(flags, words), of_ss(flags, words)
+        before, found, after = theirs(), ours(), theirs()
         if before == after:
             break
         time.sleep(0.1)
+    return before, found
+
+
+def compare(flags, words, least):
+    """Compares the rows with those of ss. There must be at least `least` of them."""
+    before, ours = between(lambda: of_ss(flags, words), lambda: of_ours(flags, words))
     name = f"against_ss {' '.join(flags)} {' '.join(words)}"
     check(name, ours == before and len(ours) >= least,
           f"only ss: {before - ours}\nonly knetstat: {ours - before}\n{len(ours)} rows")
@@ -125,11 +132,7 @@ def compare(flags, words, least):
 
 def compare_with(name, ours, theirs):
     """Compares two sets of sockets, of which the second is of ss, as `compare` does."""
-    for _ in range(20):
-        before, found, after = theirs(), ours(), theirs()
-        if before == after:
-            break
-        time.sleep(0.1)
+    before, found = between(theirs, ours)
     check(name, found == before and found, f"only ss: {before - found}\nonly knetstat: {found - before}")
 
 
@@ -368,8 +371,9 @@ def answers():
     result = run(COMMAND, "-Hlno", "sport = :22")
     check("timers", result.returncode == 2 and "ss -o" in result.stderr, result)
     # On a terminal, -O keeps each socket on one line.
-    text = on_terminal("-HtanO", columns=80)
-    check("oneline", len(text.splitlines()) == len(run(COMMAND, "-Htan").stdout.splitlines()), text)
+    rows, text = between(lambda: len(run(COMMAND, "-Htan").stdout.splitlines()),
+                         lambda: on_terminal("-HtanO", columns=80))
+    check("oneline", len(text.splitlines()) == rows, text)
 
 
 class Fading:
@@ -485,8 +489,11 @@ def beside():
         check(f"mistake {words}", result.returncode == 2 and text in result.stderr, result.stderr)
     # Each row of the file is listed, and nothing else.
     for flag, file in [("-t4", "tcpstat"), ("-t6", "tcp6stat"), ("-u4", "udpstat"), ("-u6", "udp6stat")]:
-        ours = [" ".join(word for word in line.split()[1:] if word != "-") for line in lines("-a", flag)]
-        rows = [line.split() for line in open(f"/proc/self/net/{file}").read().splitlines()[1:]]
+        def rows_of(file=file):
+            return [line.split() for line in open(f"/proc/self/net/{file}").read().splitlines()[1:]]
+
+        rows, ours = between(rows_of, lambda flag=flag: lines("-a", flag))
+        ours = [" ".join(word for word in line.split()[1:] if word != "-") for line in ours]
         if file.startswith("udp"):
             ours = [re.sub(r" (ESTB|CLSD)", "", line) for line in ours]
         check(f"rows of {file}", ours == [" ".join(row) for row in rows], f"{ours}\n{rows}")
@@ -969,13 +976,10 @@ def subflows():
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP)
     listener.bind(("127.0.0.1", 7120))
     listener.listen()
-    client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP)
-    client.connect(("127.0.0.1", 7120))
-    server = listener.accept()[0]
 
-    def ports(count):
+    def ports(count, patience=PATIENCE):
         """The local ends of the subflows, of which there must be so many, as ss shows them."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while True:
             ends = {ours for _, state, ours, *_ in of_ss(["-t"], [words]) if state == "established"}
             if len(ends) == count or time.monotonic() > deadline:
@@ -986,7 +990,19 @@ def subflows():
             client.recv(100)
             time.sleep(0.1)
 
-    all_ends = ports(3)
+    # The kernel tries each endpoint once for a connection, and may fail.
+    for _ in range(3):
+        client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP)
+        client.connect(("127.0.0.1", 7120))
+        server = listener.accept()[0]
+        all_ends = ports(3, 15)
+        if len(all_ends) == 3:
+            break
+        client.close()
+        server.close()
+        deadline = time.monotonic() + 15
+        while of_ss(["-t"], [words]) and time.monotonic() < deadline:
+            time.sleep(0.1)
     check("subflows of ss", len(all_ends) == 3, all_ends)
     watch = Watch("-tn", "--json", words)
     began = watch.event()
@@ -1257,12 +1273,7 @@ def summary():
         return [json.loads(line) for line in result.stdout.splitlines()]
 
     for flags, words in [(["-tua"], []), (["-t"], []), (["-ta"], ["sport = :22 or dport = :22"]), (["-ul"], [])]:
-        # Retry, because a child that has not called execve yet still has the name of its parent.
-        for _ in range(20):
-            before, ours, after = of_ss(flags, words), counts(*flags, *words), of_ss(flags, words)
-            if before == after:
-                break
-            time.sleep(0.1)
+        before, ours = between(lambda: of_ss(flags, words), lambda: counts(*flags, *words))
         name = f"summary of {flags} {words}"
         check(f"{name}: all", ours[0] == {"count": len(before), "by": "all"} and before, f"{ours[0]} {before}")
         found = {(one["netid"], one["state"]): one["count"] for one in ours if one["by"] == "state"}
@@ -1274,8 +1285,9 @@ def summary():
         check(f"{name}: processes", found == wanted, f"{found}\n{wanted}")
         found = [one["count"] for one in ours if one["by"] == "options"]
         check(f"{name}: options", sum(found) == len(before) and found == sorted(found, reverse=True), found)
-    found = {(one["name"], one.get("pid")): one["count"] for one in counts("-tuap") if one["by"] == "process"}
-    users = [{user[:2] for user in users} or {(None, None)} for *_, users in of_ss(["-tua"], [])]
+    before, ours = between(lambda: of_ss(["-tua"], []), lambda: counts("-tuap"))
+    found = {(one["name"], one.get("pid")): one["count"] for one in ours if one["by"] == "process"}
+    users = [{user[:2] for user in users} or {(None, None)} for *_, users in before]
     wanted = collections.Counter(one for these in users for one in these)
     check("summary of each process", found == wanted and len(found) > 2, f"{found}\n{wanted}")
 
