@@ -41,7 +41,7 @@ die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 #              emulated (all code is), or slowest (both)
 #   MEM        its memory in MiB, unless vm/run.sh is given another size
 #   TESTED     "yes" if `make test` runs it; "named" if not even KERNEL=all does
-#   TIMEOUT    the seconds that all its tests may take (3000)
+#   TIMEOUT    the seconds that all its tests may take (2400)
 #   MINUTES    the minutes that .ci/run allows for it at first (20)
 #   MAKE_ARGS  more arguments for make, for the kernel and for modules
 #   BOOT_ARGS  more arguments for the kernel's command line
@@ -89,7 +89,7 @@ check_kernel_name() {
 load_guest() {
 	check_kernel_name "$1"
 	KERNEL=$(basename "$(readlink -f "$VM/guests/$1.sh")" .sh)
-	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' TIMEOUT=3000 MINUTES=20 MAKE_ARGS=() BOOT_ARGS=''
+	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' TIMEOUT=2400 MINUTES=20 MAKE_ARGS=() BOOT_ARGS=''
 	FRAGMENTS=() SUITE='' FROM='' IMAGE='' ARCH=amd64 RUSTUP='' METADATA=''
 	# shellcheck source=vm/guests/uml.sh
 	. "$VM/guests/$KERNEL.sh"

@@ -136,8 +136,8 @@ guest() {
 		name=$(basename "$(dirname "$name")")
 		with+=(--with "$("$VM/module.sh" --test "$name" "$kernel")")
 	done
-	# With slab_nomerge, the slab caches show how many sockets of each kind exist. The log must have room for
-	# what the kernel says of many processes without memory.
+	# With slab_nomerge, the slab caches show how many sockets of each kind exist. The log must hold what
+	# the kernel prints when many processes run out of memory.
 	"$VM/run.sh" --timeout "$(timeout_of "$kernel")" --log "$LOGS/$kernel.kernel.log" \
 		--append "slab_nomerge log_buf_len=4M" "${with[@]}" "$kernel" "KNETSTAT_LONG=$KNETSTAT_LONG \$KNETSTAT_DIR/${program##*/} $*"
 }
@@ -237,7 +237,7 @@ BAD_LOG='BUG: |WARNING: |KASAN: |UBSAN: |Oops|INFO: task .* blocked|rcu: INFO|su
 #   log:PATTERN   the kernel's log has a line that matches
 fault() {
 	local names=$1 kernel=$2 boot=$3 expected=$4 command=$5
-	local what make=() run=(--timeout 180) ko log out ok='' status=0 program
+	local what make=() run=(--timeout 400) ko log out ok='' status=0 program
 	program=${PROGRAMS[$(arch_of "$kernel")]}
 	what="fault::$names: ${command%%[ $'\n']*} ($kernel) ${expected%%:*}"
 	log=$LOGS/fault-$names-$kernel-$faults.kernel.log out=${LOGS}/fault-$names-$kernel-$faults.log
@@ -298,8 +298,11 @@ flock -n 6 || {
 	note "waiting for other tests of this checkout ($LOGS.lock)"
 	flock 6
 }
-# A mirror may fail once.
-"$VM/root.sh" > /dev/null || "$VM/root.sh" > /dev/null
+# A mirror may fail once. With 130, the user has interrupted it.
+status=0
+"$VM/root.sh" > /dev/null || status=$?
+[[ $status -ne 130 ]] || exit 130
+[[ $status -eq 0 ]] || "$VM/root.sh" > /dev/null
 begun=$SECONDS
 
 # The kernels that the other stages need.
@@ -332,6 +335,7 @@ for kernel in "${EMULATED[@]}"; do
 	PROGRAMS[$arch]=$("$VM/program.sh" knetstat-guest-tests "$kernel")
 	COMMANDS[$arch]=$("$VM/program.sh" --dev knetstat "$kernel")
 done
+
 # Emulated guests are slow, so they run beside all other stages, one after the other, and beside the build of
 # the kernels that are compiled.
 emulated() {
@@ -367,6 +371,7 @@ fi
 	source=$("$VM/kernel.sh" "$kernel")/source
 	[[ ! -L $source ]] || export KNETSTAT_LINUX_SOURCE=$IN_CACHE/${source#"$CACHE/"}
 done
+
 # need_linux_source: sets KNETSTAT_LINUX_SOURCE, unless it names a source in the cache, to the one that was used
 # last, as `make test-host` does, and counts a skipped test if there is none. The root sees no other source.
 need_linux_source() {

@@ -212,7 +212,7 @@ machine_make() {
 	fi
 	if [[ -n $METADATA ]]; then
 		[[ $(sed -n 's/^linux-[^ ]* //p' "$ROOT/.versions" | sort -u | wc -l) -eq 1 ]] ||
-			die "the archive was being updated, so the source of the $KERNEL kernel is of another version than its image; to get both anew: make vm-clean vm-setup KERNEL=$KERNEL"
+			die "the archive was being updated, so the source of the $KERNEL kernel is of another version than its image; some hours later: make vm-clean vm-setup KERNEL=$KERNEL"
 		step "making the Rust metadata of the $KERNEL kernel" "${DIR##*/}" '' \
 			"the log is in $CACHE/log; to start afresh: make vm-clean vm-setup" make_metadata
 	fi

@@ -34,8 +34,8 @@ const CROWD: usize = 3000;
 /// The size of a read(2) that has room for a whole buffer of the module. It returns one at most.
 const BUFFER: usize = 1 << 20;
 
-/// The seconds within which the kernel frees a socket without references, at the end of a grace period, which
-/// a CPU that stands still delays. A socket with references stays for as long as these do.
+/// The seconds within which the kernel frees a socket without references. It does so after a grace period,
+/// which a stalled CPU delays. A socket with references is not freed at all.
 const PROMPT: u64 = 5;
 
 /// A receive buffer in bytes. The kernel doubles it.

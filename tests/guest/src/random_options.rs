@@ -461,7 +461,7 @@ fn device_renamed() -> Result<()> {
         let mut read = || -> Result<()> {
             let begun = Instant::now();
             let goes_on = |seen: &BTreeMap<String, usize>| {
-                // While the kernel renames the device, it has neither name.
+                // On a slow machine, it may take longer to see both names.
                 let both = names.iter().all(|name| seen.contains_key(*name));
                 let seconds = if both { guest().scale(2, 3, 5) } else { 60 };
                 begun.elapsed() < Duration::from_secs(seconds)

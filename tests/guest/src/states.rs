@@ -297,8 +297,8 @@ fn fin_wait2(plan: Plan, scene: &mut Scene) -> Result<()> {
     ends.hold_all(plan, scene, "FNW2", "CLSW")
 }
 
-/// A closed socket stays a full one in FIN_WAIT2 if it may wait for longer than TIME_WAIT lasts, for as much
-/// longer. 120 s are the most, so it does for a minute.
+/// A socket that is closed in FIN_WAIT2 stays a full one while its timeout exceeds that of TIME_WAIT, 60 s. The
+/// timeout is at most 120 s, so this lasts a minute.
 fn fin_wait2_orphan(plan: Plan, scene: &mut Scene) -> Result<()> {
     let ends = Ends::new(plan)?;
     set_int(&ends.client, libc::IPPROTO_TCP, libc::TCP_LINGER2, 120)?;

@@ -111,9 +111,9 @@ def of_ours(flags, words):
 
 
 def between(theirs, ours):
-    """Two results of `theirs` that are equal, if possible, and one of `ours` between them. Retries, because a socket
-    may change its state or end between the commands, and because a child that has not called execve yet has the
-    name and the sockets of its parent."""
+    """Returns a result of `theirs` and one of `ours` that was taken between two equal results of `theirs`; after 20
+    tries, the last ones. A socket may change its state or end between the commands, and a child that has not
+    called execve yet has the name and the sockets of its parent."""
     for _ in range(20):
         before, found, after = theirs(), ours(), theirs()
         if before == after:
@@ -991,12 +991,12 @@ def subflows():
             time.sleep(0.1)
 
     # The kernel tries each endpoint once for a connection, and may fail.
-    for _ in range(3):
+    for attempt in range(3):
         client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP)
         client.connect(("127.0.0.1", 7120))
         server = listener.accept()[0]
         all_ends = ports(3, 15)
-        if len(all_ends) == 3:
+        if len(all_ends) == 3 or attempt == 2:
             break
         client.close()
         server.close()
