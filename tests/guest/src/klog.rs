@@ -112,7 +112,8 @@ fn catch_up() -> Result<usize> {
         .write(true)
         .open("/dev/kmsg")
         .context("opening /dev/kmsg")?;
-    kmsg.write_all(own.as_bytes())?;
+    // A line without an end is not there for readers until another one begins.
+    kmsg.write_all(format!("{own}\n").as_bytes())?;
     let mut index = 0;
     wait_for("the reader of the kernel's log", 30, || {
         let lines = lines.lock().expect("no panic");
