@@ -64,12 +64,17 @@ security_updates() {
 # bootstrap_recipe: the functions above, for the keys of the cache.
 bootstrap_recipe() { declare -f apt_and_dpkg bootstrap; }
 
+# A fresh system may hold dpkg's lock for its own updates.
+install_debootstrap() {
+	local install=(apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends debootstrap)
+	"${install[@]}" || { apt-get update || true; "${install[@]}"; }
+}
+
 need_debootstrap() {
 	command -v debootstrap > /dev/null ||
 		step "installing debootstrap" debootstrap-install '' \
 			"debootstrap could not be installed; is the network up? try: apt-get update && apt-get install debootstrap" \
-			bash -c 'install="apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends debootstrap"
-				$install || { apt-get update; $install; }'
+			install_debootstrap
 }
 
 # step_bootstrap ROOT SUITE NAME: bootstrap with progress; NAME is in the name of the log.
