@@ -140,12 +140,16 @@ ROWS=$rows
 COLS=$cols
 END
 
-vm_status=0
-interrupted=
-begun=$SECONDS
-if [[ -n $shell ]]; then
-	machine_run || vm_status=$?
-else
+# The seconds within which vm/init begins, on a machine that has more to do.
+BOOT_PATIENCE=300
+[[ $SCALE != slowest ]] || BOOT_PATIENCE=900
+
+# run_once SECONDS: runs the guest, and sets vm_status. If vm/init has not begun after so many seconds, ends the
+# guest, and sets stuck.
+run_once() {
+	local patience=$1
+	vm_status=0 stuck=
+	begun=$SECONDS
 	# In a process group of its own, so that all its processes can be ended: UML ignores Ctrl-C. Its output
 	# is a pipe, because UML would change the settings of a terminal.
 	set -m
@@ -155,10 +159,35 @@ else
 	pid=$!
 	set +m
 	trap 'interrupted=yes; kill -KILL -- "-$pid" 2> /dev/null || true' INT TERM HUP
-	wait "$pid" || vm_status=$?
+	while [[ ! -e $guest/booted ]] && kill -0 "$pid" 2> /dev/null; do
+		if [[ $patience -gt 0 && $((SECONDS - begun)) -ge $patience ]]; then
+			stuck=yes
+			kill -KILL -- "-$pid" 2> /dev/null || true
+			break
+		fi
+		sleep 0.2
+	done
+	{ wait "$pid"; } 2> /dev/null || vm_status=$?
 	if [[ -n $interrupted ]]; then
 		wait "$pid" 2> /dev/null || true
 		exit 130
+	fi
+}
+
+interrupted=
+if [[ -n $shell ]]; then
+	vm_status=0
+	begun=$SECONDS
+	machine_run || vm_status=$?
+else
+	# An emulated kernel may hang while it starts its processors. It gets a second chance.
+	patience=$((timeout < 2 * BOOT_PATIENCE ? timeout / 2 : BOOT_PATIENCE))
+	run_once "$patience"
+	if [[ -n $stuck ]]; then
+		note "knetstat: guest $KERNEL had not booted after $patience s; starting it again"
+		cp "$guest/kernel.log" "$guest/kernel.log.stuck"
+		: > "$guest/kernel.log"
+		run_once 0
 	fi
 fi
 
@@ -168,7 +197,7 @@ if [[ -z $log ]]; then
 	log=$CACHE/log/guest/$(date +%Y%m%d-%H%M%S)-$KERNEL-$$.log
 	find "$CACHE/log/guest" -name '*.log' -printf '%T@ %p\n' | sort -rn | tail -n +20 | cut -d' ' -f2- | xargs -r rm -f --
 fi
-cat "$guest/kernel.log" > "$log"
+cat "$guest"/kernel.log{.stuck,} 2> /dev/null > "$log" || true
 
 status=$(cat "$guest/status" 2> /dev/null || true)
 if [[ -n $status ]]; then
