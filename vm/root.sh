@@ -31,7 +31,8 @@ packages() {
 	in_root_at "$root" build apt-get clean
 }
 
-# The kernel's image and headers must be of one version. Its source is in the archive some hours before these.
+# The kernel's image and headers must be of one version. Its source may be newer for
+# some hours; scripts/rust-metadata.sh, which needs the same version, compares them.
 check_versions() {
 	# shellcheck disable=SC2016
 	in_root_at "$1" build dpkg-query -W -f '${Version}\n' linux-image-cloud-amd64 \
