@@ -140,12 +140,12 @@ ROWS=$rows
 COLS=$cols
 END
 
-# The seconds within which vm/init begins, on a machine that has more to do.
+# The seconds after which a guest in which vm/init has not begun is taken for hung.
 BOOT_PATIENCE=300
 [[ $SCALE != slowest ]] || BOOT_PATIENCE=900
 
-# run_once SECONDS: runs the guest, and sets vm_status. If vm/init has not begun after so many seconds, ends the
-# guest, and sets stuck.
+# run_once SECONDS: runs the guest, and sets vm_status. If vm/init has not begun after SECONDS, unless they are
+# 0, ends the guest and sets stuck.
 run_once() {
 	local patience=$1
 	vm_status=0 stuck=
@@ -175,6 +175,7 @@ run_once() {
 }
 
 interrupted=
+logs=("$guest/kernel.log")
 if [[ -n $shell ]]; then
 	vm_status=0
 	begun=$SECONDS
@@ -186,6 +187,7 @@ else
 	if [[ -n $stuck ]]; then
 		note "knetstat: guest $KERNEL had not booted after $patience s; starting it again"
 		cp "$guest/kernel.log" "$guest/kernel.log.stuck"
+		logs=("$guest/kernel.log.stuck" "${logs[@]}")
 		: > "$guest/kernel.log"
 		run_once 0
 	fi
@@ -197,7 +199,7 @@ if [[ -z $log ]]; then
 	log=$CACHE/log/guest/$(date +%Y%m%d-%H%M%S)-$KERNEL-$$.log
 	find "$CACHE/log/guest" -name '*.log' -printf '%T@ %p\n' | sort -rn | tail -n +20 | cut -d' ' -f2- | xargs -r rm -f --
 fi
-cat "$guest"/kernel.log{.stuck,} 2> /dev/null > "$log" || true
+cat "${logs[@]}" > "$log"
 
 status=$(cat "$guest/status" 2> /dev/null || true)
 if [[ -n $status ]]; then
