@@ -97,9 +97,9 @@ fn text(record: &str) -> String {
     message.lines().next().unwrap_or_default().to_owned()
 }
 
-/// Writes a line to the log, and waits until the follower has read it. Returns its index, or 0 if nobody
-/// follows the log.
-fn catch_up() -> Result<usize> {
+/// Writes a line to the log, and waits until the follower has read it. Returns its index, or 0 if the log is
+/// not followed.
+pub fn mark() -> Result<usize> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let Some(lines) = LINES.get() else {
         return Ok(0);
@@ -124,14 +124,9 @@ fn catch_up() -> Result<usize> {
     Ok(index)
 }
 
-/// The place in the log where the lines from now on begin.
-pub fn mark() -> Result<usize> {
-    catch_up()
-}
-
 /// The lines from `mark` on.
 pub fn since(mark: usize) -> Result<Vec<String>> {
-    let end = catch_up()?;
+    let end = self::mark()?;
     Ok(LINES.get().map_or(vec![], |lines| {
         lines.lock().expect("no panic")[mark..end].to_vec()
     }))
@@ -140,7 +135,7 @@ pub fn since(mark: usize) -> Result<Vec<String>> {
 /// Removes a warning that a test has provoked since `mark`: a whole splat, from "cut here" to "end
 /// trace", that contains `what`. All other lines stay.
 pub fn forgive(mark: usize, what: &str) -> Result<()> {
-    catch_up()?;
+    self::mark()?;
     let Some(lines) = LINES.get() else {
         return Ok(());
     };
