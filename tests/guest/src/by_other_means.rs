@@ -10,8 +10,9 @@ use crate::guest::guest;
 use crate::harness::{skip, Case};
 use crate::netns::in_fresh;
 use crate::options::{classic_program, named, set_bytes, Fresh, Role, Subject, PLANS};
-use crate::rows::File;
-use crate::sockets::{get, local, row, set_int, Plan};
+use crate::reference::{compare, wait_reference};
+use crate::rows::{address, File};
+use crate::sockets::{get, local, peer, row, set_int, Plan};
 use anyhow::{anyhow, ensure, Context, Result};
 use libc::{
     c_int, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF,
@@ -237,19 +238,13 @@ fn orphans() -> Result<()> {
         subject.socket.set_keepalive(true)?;
         let server = subject.others.first().context("no server")?;
         crate::sockets::deafen(server)?;
-        let addr = crate::rows::address(&local(&subject.socket)?);
+        let (addr, to) = (local(&subject.socket)?, peer(&subject.socket)?);
         let (file, others) = (subject.file, std::mem::take(&mut subject.others));
         drop(subject);
         // A command that another test starts just now may still have a copy of the descriptor.
-        crate::guest::wait_for("the orphan", 10, || {
-            let entries = crate::reference::entries(file)?;
-            let found = entries.iter().find(|entry| entry.local == addr);
-            Ok(match found {
-                Some(entry) if entry.state == "FNW1" => Ok(()),
-                other => Err(format!("{other:?}")),
-            })
-        })?;
-        let rows = crate::reference::compare(file)?;
+        wait_reference(file, addr, to, "FNW1")?;
+        let addr = address(&addr);
+        let rows = compare(file)?;
         let row = rows
             .iter()
             .find(|row| row.local == addr)

@@ -9,6 +9,7 @@ use anyhow::{bail, ensure, Context, Result};
 use procfs::net::{TcpNetEntries, TcpState, UdpNetEntries};
 use procfs::FromReadSI;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -101,6 +102,27 @@ pub fn entries_of(file: File, mut from: impl Read) -> Result<Vec<Entry>> {
 /// Reads the kernel's file in the network namespace of the calling thread.
 pub fn entries(file: File) -> Result<Vec<Entry>> {
     entries_in(Path::new("/proc/thread-self/net"), file)
+}
+
+/// Waits until the kernel's file lists a TCP socket with these addresses in this state, in the notation of our
+/// files.
+pub fn wait_reference(
+    file: File,
+    local: SocketAddr,
+    foreign: SocketAddr,
+    state: &str,
+) -> Result<()> {
+    let (local, foreign) = (address(&local), address(&foreign));
+    wait_for("a row in the kernel's file", 10, || {
+        let entries = entries(file)?;
+        let found = entries
+            .iter()
+            .find(|entry| entry.local == local && entry.foreign == foreign);
+        Ok(match found {
+            Some(entry) if entry.state == state => Ok(()),
+            other => Err(format!("{local} {foreign} {state} is {other:?}")),
+        })
+    })
 }
 
 /// Waits until the kernel's file lists no socket `ino` any more, after close(2). A command that another test

@@ -3,8 +3,8 @@
 //! Sockets in every state.
 
 use crate::guest::wait_for;
-use crate::reference;
-use crate::rows::{address, File};
+use crate::reference::wait_reference;
+use crate::rows::address;
 use crate::sockets::{
     connect_later, deafen, deafen_to_acks, ino, local, set_int, state, undeafen, wait_state,
     IntoPair, Pair, Plan,
@@ -112,20 +112,6 @@ impl Ends {
         scene.hold(self.server, self.server_addr, self.client_addr, server)?;
         Self::hold_listener(self.listener, self.server_addr, plan, scene)
     }
-}
-
-fn wait_reference(file: File, local: SocketAddr, foreign: SocketAddr, state: &str) -> Result<()> {
-    let (local, foreign) = (address(&local), address(&foreign));
-    wait_for("a row in the kernel's file", 10, || {
-        let entries = reference::entries(file)?;
-        let found = entries
-            .iter()
-            .find(|entry| entry.local == local && entry.foreign == foreign);
-        Ok(match found {
-            Some(entry) if entry.state == state => Ok(()),
-            other => Err(format!("{local} {foreign} {state} is {other:?}")),
-        })
-    })
 }
 
 type Builder = fn(Plan, &mut Scene) -> Result<()>;
