@@ -978,7 +978,7 @@ def subflows():
     listener.listen()
 
     def ports(count, patience=PATIENCE):
-        """The local ends of the subflows, of which there must be so many, as ss shows them."""
+        """Waits until ss shows `count` subflows, for `patience` seconds at most. Returns their local ends."""
         deadline = time.monotonic() + patience
         while True:
             ends = {ours for _, state, ours, *_ in of_ss(["-t"], [words]) if state == "established"}
