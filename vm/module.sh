@@ -81,7 +81,8 @@ build() {
 		in_root_at "$(machine_root)" build make --no-print-directory -C "${args[0]#KDIR=}" M="$in_dir/tests/modules/$test" \
 			RUSTC=/usr/bin/rustc "${args[@]:1}" "${vars[@]}" modules
 	else
-		in_root_at "$(machine_root)" build make --no-print-directory -C "$in_dir" "${args[@]}" "${vars[@]}" \
+		# make finds the compiler, as for users: on Ubuntu, its name contains the version.
+		in_root_at "$(machine_root)" build env -u RUSTC make --no-print-directory -C "$in_dir" "${args[@]}" "${vars[@]}" \
 			${clippy:+clippy}
 	fi
 	[[ -f $from ]] || { echo "make made no $from"; return 1; }
