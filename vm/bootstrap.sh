@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154
 #
-# Functions that make a root with a release of Debian, and the packages for guests. To be sourced after
-# vm/lib.sh.
+# Functions that make a root with a release of Debian or Ubuntu, and the packages for guests. To be sourced
+# after vm/lib.sh.
 
 # Packages for the guests: the usual tools, real programs for the demonstration, and programs that people
 # read files with. The build root, from which most guests boot, needs those of GUEST_TOO itself.
@@ -61,8 +61,36 @@ security_updates() {
 	[[ -s $etc/sources.list.d/security.list ]] || die "the mirror in $etc/sources.list does not end in /debian"
 }
 
-# bootstrap_recipe: the functions above, for the keys of the cache.
+# bootstrap_recipe: the functions that make a root with Debian, for the keys of the cache.
 bootstrap_recipe() { declare -f apt_and_dpkg bootstrap; }
+
+# bootstrap_ubuntu ROOT SUITE TOOLS: like bootstrap, for Ubuntu. The host's debootstrap may be older than the release,
+# and may lack the keys of its archive. Those of the build root's release are unpacked in TOOLS, in the cache.
+bootstrap_ubuntu() {
+	local root=$1 suite=$2 tools=$3
+	# shellcheck disable=SC2016
+	in_root bash -euc '
+		cd /tmp
+		apt-get update
+		apt-get -o APT::Sandbox::User=root download debootstrap ubuntu-keyring
+		for file in ./*.deb; do dpkg-deb -x "$file" "$1"; done
+	' tools "$(in_cache "$tools")"
+	# By this program, or else by a web site, debootstrap finds out whether the archive still has the release.
+	printf '#!/bin/sh\necho %s\n' "$suite" > "$tools/ubuntu-distro-info"
+	chmod +x "$tools/ubuntu-distro-info"
+	unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
+		env PATH="$tools:$PATH" DEBOOTSTRAP_DIR="$tools/usr/share/debootstrap" \
+		"$tools/usr/sbin/debootstrap" --keyring="$tools/usr/share/keyrings/ubuntu-archive-keyring.gpg" \
+		--variant=minbase --include=ca-certificates "$suite" "$root"
+	remove_tree "$tools"
+	mkdir -p "$root$IN_CACHE" "$root$IN_TOP" "$root$IN_RUN"
+	apt_and_dpkg "$root" "$suite"
+	rm -f "$root/etc/apt/sources.list.d/backports.list"
+	# The newest kernels and compilers come as updates, and the compilers not from the component main.
+	sed -nE "s/^(deb .*) $suite main.*/\1 $suite main universe\n\1 $suite-updates main universe/p" \
+		"$root/etc/apt/sources.list" > "$root/etc/apt/sources.list.new"
+	mv "$root/etc/apt/sources.list.new" "$root/etc/apt/sources.list"
+}
 
 # A fresh system may hold dpkg's lock for its own updates.
 install_debootstrap() {
@@ -81,4 +109,10 @@ need_debootstrap() {
 step_bootstrap() {
 	step "Debian $2, from debootstrap" "debootstrap-$3" '^I: (Retrieving|Extracting|Unpacking|Configuring)' \
 		"debootstrap failed; is the network up? then run it again: make vm-setup" bootstrap "$1" "$2"
+}
+
+# step_bootstrap_ubuntu ROOT SUITE NAME TOOLS: bootstrap_ubuntu with progress.
+step_bootstrap_ubuntu() {
+	step "Ubuntu $2, from debootstrap" "debootstrap-$3" '^I: (Retrieving|Extracting|Unpacking|Configuring)' \
+		"debootstrap failed; is the network up? then run it again: make vm-setup KERNEL=$3" bootstrap_ubuntu "$1" "$2" "$4"
 }

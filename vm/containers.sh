@@ -20,7 +20,7 @@ fi
 # It is part of a shell command in the guest.
 [[ $# -le 1 && $only =~ ^[a-z_]*$ ]] || die_usage "$usage"
 load_guest "${1:-debian-13}"
-[[ $MACHINE == qemu && $ARCH == amd64 ]] || die_usage "only guests that run Debian for amd64 in QEMU will do; $KERNEL does not"
+[[ $MACHINE == qemu && $DISTRIBUTION == debian && $ARCH == amd64 ]] || die_usage "only guests that run Debian for amd64 in QEMU will do; $KERNEL does not"
 check_host
 check_disk 3
 ROOT=$("$VM/root.sh")

@@ -48,10 +48,12 @@ die_usage() { printf 'knetstat: %s\n' "$*" >&2; exit 2; }
 # For MACHINE=uml and MACHINE=qemu-compiled:
 #   FRAGMENTS  the files in vm/ that make up its configuration
 # For MACHINE=qemu:
-#   SUITE      the release of Debian that its modules are built on; if empty, they are built in the build
-#              root, which has a kernel installed
+#   DISTRIBUTION  debian (the default) or ubuntu
+#   SUITE      the release of it that its modules are built on; if empty, they are built in the build root,
+#              which has a kernel installed
 #   FROM       the suite of its kernel, if that is not SUITE
 #   IMAGE      the package that depends on the newest kernel image there
+#   FLAVOUR    how that kernel's release ends, if not like IMAGE
 #   ARCH       the architecture, as Debian names it: amd64 (the default), or another in vm/machines/qemu.sh
 #   RUSTUP     "yes" if that release has no rustc that is new enough, so that rustup installs one
 #   METADATA   "yes" if its modules are built with the kernel's own Rust, whose metadata are made
@@ -79,7 +81,7 @@ tested_guests() { guests_tested yes; }
 all_guests() { guests_tested '!(named)'; }
 
 check_kernel_name() {
-	[[ $1 =~ ^[a-z0-9-]+$ && -f $VM/guests/$1.sh ]] ||
+	[[ $1 =~ ^[a-z0-9][a-z0-9.-]*$ && -f $VM/guests/$1.sh ]] ||
 		die_usage "no such kernel: '$1'; give KERNEL=NAME, NAME being one of: $(guest_names | paste -sd' ')"
 }
 
@@ -90,7 +92,7 @@ load_guest() {
 	check_kernel_name "$1"
 	KERNEL=$(basename "$(readlink -f "$VM/guests/$1.sh")" .sh)
 	ABOUT='' MACHINE='' SCALE='' MEM='' TESTED='' TIMEOUT=2400 MINUTES=20 MAKE_ARGS=() BOOT_ARGS=''
-	FRAGMENTS=() SUITE='' FROM='' IMAGE='' ARCH=amd64 RUSTUP='' METADATA=''
+	FRAGMENTS=() DISTRIBUTION=debian SUITE='' FROM='' IMAGE='' FLAVOUR='' ARCH=amd64 RUSTUP='' METADATA=''
 	# shellcheck source=vm/guests/uml.sh
 	. "$VM/guests/$KERNEL.sh"
 	# shellcheck source=vm/machines/uml.sh

@@ -33,7 +33,7 @@ containers)
 *)
 	load_guest "$name"
 	name=$KERNEL
-	[[ $MACHINE == qemu && $ARCH == amd64 ]] || die_usage "only guests that run Debian for amd64 in QEMU have a root; $name does not"
+	[[ $MACHINE == qemu && $DISTRIBUTION == debian && $ARCH == amd64 ]] || die_usage "only guests that run Debian for amd64 in QEMU have a root; $name does not"
 	PACKAGES="$IMAGE ${IMAGE/-image-/-headers-}"
 	# The kernel of a guest without SUITE is that of the build root, from backports.
 	if [[ -z $SUITE ]]; then SUITE=$of_build_root FROM=$of_build_root-backports; fi

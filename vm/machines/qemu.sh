@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2030,SC2031,SC2153,SC2154
 #
-# QEMU without KVM: emulates an unmodified kernel of Debian. Modules are built in a root of its release,
+# QEMU without KVM: emulates an unmodified kernel of Debian or Ubuntu. Modules are built in a root of its release,
 # with the packages of that release only. It boots from an initramfs, which inserts the kernel's own
 # modules for virtio, and then from the build root over virtiofs. To be sourced by load_guest;
 # vm/machines/uml.sh lists the functions.
@@ -42,7 +42,7 @@ if [[ -n $QEMU_PACKAGES ]]; then
 	MAKE_ARCH=(ARCH="$arch_kbuild" CROSS_COMPILE="$arch_machine-linux-gnu-") FOREIGN=:$ARCH
 	FOREIGN_PACKAGES="gcc-$arch_machine-linux-gnu $QEMU_PACKAGES virtiofsd cargo libstd-rust-dev:$ARCH libc6-dev-$ARCH-cross"
 fi
-FLAVOUR=${IMAGE#linux-image-}
+FLAVOUR=${FLAVOUR:-${IMAGE#linux-image-}}
 # Modules for a root over virtiofs with an overlay. Their dependencies are added; built-in ones are ignored.
 INITRAMFS_MODULES="virtio_pci virtio_console virtiofs overlay"
 
@@ -69,10 +69,14 @@ release_packages() {
 	# shellcheck disable=SC2086
 	in_root_at "$DIR/root" build apt-get install -y make gcc kmod $FOREIGN_PACKAGES $packages
 	if [[ -z $FOREIGN ]]; then
-		in_root_at "$DIR/root" build apt-get install -y "${from[@]}" "linux-image-$FLAVOUR" "linux-headers-$FLAVOUR"
+		in_root_at "$DIR/root" build apt-get install -y "${from[@]}" "$IMAGE" "${IMAGE/image/headers}"
 	else
-		in_root_at "$DIR/root" build apt-get install -y "${from[@]}" "linux-image-$FLAVOUR$FOREIGN"
+		in_root_at "$DIR/root" build apt-get install -y "${from[@]}" "$IMAGE$FOREIGN"
 		foreign_headers "$(machine_release)"
+	fi
+	# Ubuntu's image for virtual machines lacks these modules, some of which the tests need.
+	if [[ $DISTRIBUTION == ubuntu ]]; then
+		in_root_at "$DIR/root" build apt-get install -y "linux-modules-extra-$(machine_release)"
 	fi
 	in_root_at "$DIR/root" build apt-get clean
 }
@@ -184,6 +188,7 @@ machine_recipe() {
 	grep -hvE "^[[:space:]]*(#|$)" "$VM/init-initramfs"
 	[[ -z $FOREIGN ]] || printf '%s\n' "$FOREIGN_PACKAGES" "$GUEST_TOO" "$GUEST" "$(declare -f foreign_headers make_guest)"
 	[[ $FROM != *-security ]] || declare -f security_updates
+	[[ $DISTRIBUTION != ubuntu ]] || { printf '%s\n' "$FLAVOUR"; declare -f bootstrap_ubuntu; grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/distributions/ubuntu.sh"; }
 	[[ -z $RUSTUP ]] || declare -f install_rustup
 	[[ -z $METADATA ]] || grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/rust-metadata.sh"
 	declare -f release_packages make_initramfs make_metadata
@@ -197,7 +202,10 @@ machine_make() {
 	mkdir "$DIR"
 	if [[ -n $SUITE ]]; then
 		need_debootstrap
-		step_bootstrap "$DIR/root" "$SUITE" "$KERNEL"
+		case $DISTRIBUTION in
+		debian) step_bootstrap "$DIR/root" "$SUITE" "$KERNEL" ;;
+		ubuntu) step_bootstrap_ubuntu "$DIR/root" "$SUITE" "$KERNEL" "$DIR/tools" ;;
+		esac
 		# An index that is not needed may be missing for this architecture, or out of step on the mirror.
 		[[ $FROM == *-backports ]] || rm -f "$DIR/root/etc/apt/sources.list.d/backports.list"
 		[[ $FROM != *-security ]] || security_updates "$DIR/root" "$SUITE" "$FROM"
