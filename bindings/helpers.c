@@ -151,14 +151,22 @@ const struct udp_table *knetstat_udp_table(const struct net *net)
  *
  * Without opt_child_init, tcp_v6_syn_recv_sock() links in the child of a v4-mapped connection while
  * the child still has the pointers of its listener. It replaces them before the state changes from
- * TCP_SYN_RECV. That change is a store-release.
+ * TCP_SYN_RECV. That change is a store-release. It also replaces them before the child gets a struct
+ * socket, in accept(2): the lock of the queue is taken in between. A process can have a socket in this
+ * state, after a simultaneous open or with TCP Fast Open.
  */
 bool knetstat_owns_pinet6(const struct sock *sk)
 {
 #ifdef KNETSTAT_HAS_OPT_CHILD_INIT
 	return true;
 #elif IS_ENABLED(CONFIG_IPV6)
-	return inet_sk_state_load(sk) != TCP_SYN_RECV || !ipv6_addr_v4mapped(&sk->sk_v6_daddr);
+	if (inet_sk_state_load(sk) != TCP_SYN_RECV || !ipv6_addr_v4mapped(&sk->sk_v6_daddr))
+		return true;
+	if (!READ_ONCE(sk->sk_socket))
+		return false;
+	/* The reader follows pinet6 after this. */
+	smp_rmb();
+	return true;
 #else
 	return false;
 #endif

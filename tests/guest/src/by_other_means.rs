@@ -12,7 +12,9 @@ use crate::netns::in_fresh;
 use crate::options::{classic_program, named, set_bytes, Fresh, Role, Subject, PLANS};
 use crate::reference::{compare, wait_reference};
 use crate::rows::{address, File};
-use crate::sockets::{get, local, peer, row, set_int, Plan};
+use crate::sockets::{
+    connect_later, deafen_to_acks, get, local, peer, row, set_int, state, wait_state, Plan,
+};
 use anyhow::{anyhow, ensure, Context, Result};
 use libc::{
     c_int, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF,
@@ -43,6 +45,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("by_other_means::connected_before_it_listens", || {
             in_fresh(connected_before_it_listens)
         }),
+        Case::new("by_other_means::in_syn_recv", || in_fresh(in_syn_recv)),
         Case::new("by_other_means::replaced_while_read", || {
             in_fresh(replaced_while_read)
         }),
@@ -275,6 +278,33 @@ fn connected_before_it_listens() -> Result<()> {
         let row = row(plan.file(true), &socket)?;
         ensure!(row.option("SO_INCOMING_CPU").is_none(), "{row:?}");
         ensure!(row.option("backlog") == Some("1"), "{row:?}");
+    }
+    Ok(())
+}
+
+/// A process has a socket in SYN_RECV, after a simultaneous open. The kernel also makes sockets in this state, for
+/// connections that have arrived; their options of IPv6 may still be those of the listener.
+fn in_syn_recv() -> Result<()> {
+    for plan in [Plan::V6, Plan::Mapped] {
+        let socket = plan.tcp()?;
+        socket.bind(&plan.addr(0).into())?;
+        for name in ["IPV6_UNICAST_HOPS", "IPV6_RECVTCLASS"] {
+            let opt = named(name);
+            set_int(&socket, opt.level, opt.option, 1)?;
+        }
+        deafen_to_acks(&socket)?;
+        connect_later(&socket, local(&socket)?)?;
+        wait_state(&socket, state::SYN_RECV)?;
+        let row = row(plan.file(true), &socket)?;
+        ensure!(row.state == "SYNR", "{row:?}");
+        for name in ["IPV6_UNICAST_HOPS", "IPV6_RECVTCLASS"] {
+            let opt = named(name);
+            let value = get(&socket, opt.level, opt.option, -1)?;
+            ensure!(
+                row.option(name) == Some(value.to_string().as_str()),
+                "{name} is {value}: {row:?}"
+            );
+        }
     }
     Ok(())
 }
