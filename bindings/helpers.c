@@ -509,6 +509,35 @@ int knetstat_check_release(void)
 	return -ENOEXEC;
 }
 
+/*
+ * Fails if sockets of this kernel have another size than with the headers that the module was built
+ * with. A kernel may be built again with another configuration, and keep its release.
+ */
+int knetstat_check_sizes(void)
+{
+	static const struct {
+		char name[16];
+		unsigned int size;
+	} sizes[] = {
+		{ "tcp_sock", sizeof(struct tcp_sock) },
+		{ "udp_sock", sizeof(struct udp_sock) },
+	}, *built_for = sizes;
+	const unsigned int here[] = { tcp_prot.obj_size, udp_prot.obj_size };
+	size_t i;
+
+	/* The table stays in the module's file, so that a test can change it there. */
+	OPTIMIZER_HIDE_VAR(built_for);
+	BUILD_BUG_ON(ARRAY_SIZE(here) != ARRAY_SIZE(sizes));
+	for (i = 0; i < ARRAY_SIZE(here); i++) {
+		if (here[i] == built_for[i].size)
+			continue;
+		pr_err("built for a kernel of this release with another configuration: struct %s has %u bytes there, and %u here; build it again, after make clean\n",
+		       built_for[i].name, built_for[i].size, here[i]);
+		return -ENOEXEC;
+	}
+	return 0;
+}
+
 int knetstat_watch_modules(void)
 {
 	return register_module_notifier(&knetstat_module_notifier);

@@ -39,6 +39,7 @@ pub fn cases() -> Vec<Case> {
         Case::alone("lifecycle::name_taken_here", || taken(false)),
         Case::alone("lifecycle::name_taken_in_another_namespace", || taken(true)),
         Case::alone("lifecycle::built_for_another_release", other_release),
+        Case::alone("lifecycle::built_for_other_sizes", other_sizes),
         Case::alone("lifecycle::no_memory_to_load", no_memory_to_load),
         Case::alone(
             "lifecycle::no_memory_for_a_namespace",
@@ -434,7 +435,32 @@ fn other_release() -> Result<()> {
         // Another character, neither of which is a zero byte.
         module[start] ^= 1;
     }
-    let changed = std::env::temp_dir().join("other-release.ko");
+    refused(&module, "but this is Linux")
+}
+
+/// A module that was built for a kernel of this release with sockets of another size is refused.
+fn other_sizes() -> Result<()> {
+    for name in ["tcp_sock", "udp_sock"] {
+        let mut module = fs::read(&guest().ko).context("reading the module")?;
+        // `sizes` in `knetstat_check_sizes()`: a name of 16 bytes, and the size.
+        let mut entry = name.as_bytes().to_vec();
+        entry.resize(16, 0);
+        let own: Vec<_> = module
+            .windows(entry.len() + 4)
+            .enumerate()
+            .filter(|(_, bytes)| bytes.starts_with(&entry) && !bytes.ends_with(&[0; 4]))
+            .map(|(start, _)| start + entry.len())
+            .collect();
+        ensure!(own.len() == 1, "the size of {name} is at {own:?}");
+        module[own[0]] ^= 64;
+        refused(&module, &format!("struct {name} has"))?;
+    }
+    Ok(())
+}
+
+/// The kernel does not load these bytes as the module, and the log says why.
+fn refused(module: &[u8], why: &str) -> Result<()> {
+    let changed = std::env::temp_dir().join("refused.ko");
     fs::write(&changed, module).context("writing the module")?;
     unloaded(|| {
         let mark = klog::mark()?;
@@ -445,11 +471,11 @@ fn other_release() -> Result<()> {
         }
         ensure!(
             loaded == Err(Errno::ENOEXEC),
-            "loading a module of another release says {loaded:?}"
+            "loading the module says {loaded:?}"
         );
         let log = klog::since(mark)?;
         ensure!(
-            log.iter().any(|line| line.contains("but this is Linux")),
+            log.iter().any(|line| line.contains(why)),
             "the log does not say why: {log:?}"
         );
         nothing_left()
