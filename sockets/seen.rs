@@ -53,9 +53,8 @@ impl Seen {
     /// `ENOMEM`. The set is then unchanged.
     pub(crate) fn reserve(&mut self, count: usize) -> Result {
         if !self.has_room(count) {
-            // Twice the size that is needed, to amortise rehashing.
-            let slots = self.slots_for(count).saturating_mul(2);
-            let slots = slots.max(8).next_power_of_two();
+            // Each power of two is twice the one before, which amortises rehashing.
+            let slots = self.slots_for(count).max(8).next_power_of_two();
             let mut larger = Self {
                 slots: Array::zeroed(slots, Need::Required)?,
                 len: 0,
