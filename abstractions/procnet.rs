@@ -7,7 +7,7 @@
 //! A file consists of a header line and whole rows. A [`Listing`] writes the rows for the network
 //! namespace of the file. [`Registration`] creates a set of such files in every namespace, present
 //! and future. It removes them when it is dropped, or when a namespace ends. Reads of files that
-//! are still open then fail with `EIO`.
+//! are open when it is dropped fail with `EIO`. An open file keeps its namespace.
 //!
 //! An open file keeps the rows that were written last in a buffer of [`BUFFER_SIZE`] bytes, or more
 //! in a crowded bucket. A `while read` loop of a shell seeks back to the end of each line. The
