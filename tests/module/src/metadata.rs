@@ -220,6 +220,33 @@ fn resolved(subject: &Subject) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
+/// The CRCs and names in `__versions`, `struct modversion_info`: 8 bytes with the CRC, and 56 with the name. Ubuntu's 6.8
+/// has entries of any length instead: 4 bytes with the length, or 0 in the last one, 4 with the CRC, and the name.
+fn versions_in(section: &[u8]) -> Result<Vec<(u64, &str)>> {
+    let word = |at: usize| -> Result<u32> {
+        let bytes = section.get(at..at + 4).context("__versions is cut")?;
+        Ok(u32::from_le_bytes(bytes.try_into()?))
+    };
+    // The upper half of an unsigned long with a CRC is 0.
+    let of_any_length = word(4)? != 0;
+    let mut entries = Vec::new();
+    let mut at = 0;
+    while at < section.len() {
+        let (len, crc) = match of_any_length {
+            true => (word(at)? as usize, word(at + 4)?),
+            false => (64, word(at)?),
+        };
+        if len == 0 {
+            break;
+        }
+        let name = section.get(at + 8..at + len).context("__versions is cut")?;
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        entries.push((crc.into(), std::str::from_utf8(name)?));
+        at += len;
+    }
+    Ok(entries)
+}
+
 /// CONFIG_MODVERSIONS: the symbols that the module needs have the types that the kernel has.
 fn versions(subject: &Subject) -> Result<Outcome> {
     if subject.c.section("__versions").is_none() {
@@ -227,19 +254,7 @@ fn versions(subject: &Subject) -> Result<Outcome> {
     }
     for module in [&subject.c, &subject.ours] {
         let section = module.section("__versions").context("no __versions")?;
-        // struct modversion_info: a CRC and the name.
-        let entries: Vec<(u64, &str)> = section
-            .bytes
-            .chunks_exact(64)
-            .map(|entry| {
-                let (crc, name) = entry.split_at(8);
-                let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-                Ok((
-                    u64::from_le_bytes(crc.try_into()?),
-                    std::str::from_utf8(name)?,
-                ))
-            })
-            .collect::<Result<_>>()?;
+        let entries = versions_in(&section.bytes)?;
         for name in module
             .undefined
             .iter()

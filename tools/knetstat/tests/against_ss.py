@@ -1015,15 +1015,21 @@ def subflows():
 
     def changed():
         """The subflows that have the option now. Old kernels set it on one of them."""
-        result = run(COMMAND, "-tn", "--json", f"TCP_NODELAY=1 {words}")
+        result = run(COMMAND, "-tn", "--json", f"{option}=1 {words}")
         return {end(json.loads(line)) for line in result.stdout.splitlines()}
 
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # MPTCP of Linux 5.15 refuses TCP_NODELAY.
+    try:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        option = "TCP_NODELAY"
+    except OSError:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        option = "SO_KEEPALIVE"
     with_option = changed()
     check("subflows option", with_option, with_option)
     found = [watch.event() for _ in with_option]
     check("subflows changed", {end(event) for event in found} == with_option and all(
-        (event["event"], event["changes"]) == ("changed", {"TCP_NODELAY": {"old": 0, "new": 1}})
+        (event["event"], event["changes"]) == ("changed", {option: {"old": 0, "new": 1}})
         for event in found), found)
     run("ip", "mptcp", "endpoint", "flush")
     left = ports(1)
@@ -1040,7 +1046,7 @@ def subflows():
     found = {end(event): (event["event"], event.get("changes", {}).keys() - {"state", "ino"})
              for event in map(json.loads, result.stdout.splitlines())}
     wanted = {one: ("went", set()) for one in all_ends - left}
-    wanted.update({one: ("changed", {"TCP_NODELAY"}) for one in left & with_option})
+    wanted.update({one: ("changed", {option}) for one in left & with_option})
     names = {one: name for one, (name, _) in found.items()}
     check("subflows since", names == {one: name for one, (name, _) in wanted.items()}
           and all(found[one][1] == wanted[one][1] for one in left & with_option), f"{result} {wanted}")

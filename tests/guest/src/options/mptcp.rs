@@ -33,6 +33,11 @@ fn on_the_mptcp_socket() -> Result<()> {
     if fs::write("/proc/sys/net/mptcp/enabled", "1").is_err() {
         return skip(Feature::Config("CONFIG_MPTCP"), "no net.mptcp.enabled");
     }
+    // Before Linux 5.16, MPTCP refuses some of these options, and connections here get no second subflow.
+    let info = Feature::Field("uapi/linux/mptcp.h", "MPTCP_INFO");
+    if !info.is_here()? {
+        return skip(info, "MPTCP of Linux 5.15 or older");
+    }
     let mut found = Found::default();
     for plan in PLANS {
         for role in [Role::Listener, Role::Client] {

@@ -30,8 +30,8 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// Whether a socket uses MPTCP: getsockopt(TCP_IS_MPTCP) or, before Linux 6.3, an answer to
-/// MPTCP_INFO.
+/// Whether a socket uses MPTCP: getsockopt(TCP_IS_MPTCP), or an answer to MPTCP_INFO before Linux 6.3, or the
+/// protocol of the socket before 5.16.
 fn is_mptcp(socket: &Socket) -> Result<bool> {
     const SOL_MPTCP: i32 = 284;
     const MPTCP_INFO: i32 = 1;
@@ -39,7 +39,8 @@ fn is_mptcp(socket: &Socket) -> Result<bool> {
         Err(err)
             if [Some(libc::EOPNOTSUPP), Some(libc::ENOPROTOOPT)].contains(&err.raw_os_error()) =>
         {
-            Ok(get_bytes(socket, SOL_MPTCP, MPTCP_INFO, 4).is_ok())
+            let has_info = get_bytes(socket, SOL_MPTCP, MPTCP_INFO, 4).is_ok();
+            Ok(has_info || socket.protocol()? == Some(Protocol::MPTCP))
         }
         answer => Ok(answer? == [1]),
     }
