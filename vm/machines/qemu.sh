@@ -74,11 +74,16 @@ release_packages() {
 		in_root_at "$DIR/root" build apt-get install -y "${from[@]}" "$IMAGE$FOREIGN"
 		foreign_headers "$(machine_release)"
 	fi
-	# Ubuntu's image for virtual machines lacks these modules, some of which the tests need.
-	if [[ $DISTRIBUTION == ubuntu ]]; then
-		in_root_at "$DIR/root" build apt-get install -y "linux-modules-extra-$(machine_release)"
-	fi
+	[[ $DISTRIBUTION != ubuntu ]] || more_modules "linux-modules-extra-$(machine_release)"
 	in_root_at "$DIR/root" build apt-get clean
+}
+
+# more_modules PACKAGE: installs modules that Ubuntu's image for virtual machines lacks, some of which the tests
+# need. Newer kernels have no such package.
+more_modules() {
+	if in_root_at "$DIR/root" build apt-cache show "$1" > /dev/null; then
+		in_root_at "$DIR/root" build apt-get install -y "$1"
+	fi
 }
 
 # foreign_headers RELEASE: installs the headers for another architecture. Their package is only unpacked,
@@ -188,7 +193,7 @@ machine_recipe() {
 	grep -hvE "^[[:space:]]*(#|$)" "$VM/init-initramfs"
 	[[ -z $FOREIGN ]] || printf '%s\n' "$FOREIGN_PACKAGES" "$GUEST_TOO" "$GUEST" "$(declare -f foreign_headers make_guest)"
 	[[ $FROM != *-security ]] || declare -f security_updates
-	[[ $DISTRIBUTION != ubuntu ]] || { printf '%s\n' "$FLAVOUR"; declare -f bootstrap_ubuntu; grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/distributions/ubuntu.sh"; }
+	[[ $DISTRIBUTION != ubuntu ]] || { printf '%s\n' "$FLAVOUR"; declare -f bootstrap_ubuntu more_modules; grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/distributions/ubuntu.sh"; }
 	[[ -z $RUSTUP ]] || declare -f install_rustup
 	[[ -z $METADATA ]] || grep -hvE '^[[:space:]]*(#|$)' "$TOP/scripts/rust-metadata.sh"
 	declare -f release_packages make_initramfs make_metadata
