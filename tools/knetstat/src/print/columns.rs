@@ -16,6 +16,10 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::rc::Rc;
 
+/// The width up to which columns grow, except those with a limit of their own. A list of multicast
+/// groups or processes may be longer than any line.
+const MOST: usize = 200;
+
 /// The form in which a column is printed.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
@@ -35,7 +39,7 @@ impl Look {
         let look = |width| Self {
             width,
             grows: true,
-            most: usize::MAX,
+            most: MOST,
             is_right: false,
             style: Style::new(),
         };
@@ -130,6 +134,24 @@ pub fn width_of(text: &str) -> usize {
     match text.is_ascii() {
         true => text.len(),
         false => textwrap::core::display_width(text),
+    }
+}
+
+/// Adds a text to a line, aligned in a column of this width. The text may be wider.
+///
+/// A width in a format must fit in 16 bits, otherwise `write!` panics.
+pub fn aligned(line: &mut String, text: &str, width: usize, is_right: bool) {
+    let padding = width.saturating_sub(width_of(text));
+    let padding = std::iter::repeat_n(' ', padding);
+    match is_right {
+        true => {
+            line.extend(padding);
+            *line += text;
+        }
+        false => {
+            *line += text;
+            line.extend(padding);
+        }
     }
 }
 

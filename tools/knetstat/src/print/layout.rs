@@ -7,7 +7,9 @@ use crate::model::counts::{By, Found, Process};
 use crate::model::defaults::{Defaults, Differences, Setting};
 use crate::model::event::{changes, Change, Event, Report, Snapshot, Value};
 use crate::model::row::{Options, Row};
-use crate::print::columns::{endpoint, known, width_of, Columns, PrintedRow, Shown, PROCESS};
+use crate::print::columns::{
+    aligned, endpoint, known, width_of, Columns, PrintedRow, Shown, PROCESS,
+};
 use crate::print::processes::{shown, users, word_of};
 use crate::source::namespaces::Netns;
 use crate::source::process::Owner;
@@ -222,11 +224,8 @@ impl Layout {
             width,
         } in self.columns.shown(of_events)
         {
-            let title = column.title();
-            let _ = match look.is_right {
-                true => write!(text, "{title:>width$} "),
-                false => write!(text, "{title:width$} "),
-            };
+            aligned(&mut text, column.title(), *width, look.is_right);
+            text.push(' ');
         }
         text
     }
@@ -527,12 +526,8 @@ impl Layout {
             self.start();
             let _ = write!(self.line, "{count:count_width$}");
             for (Shown { look, width, .. }, key) in self.columns.0.iter().zip(*keys) {
-                let text = cell(key);
-                let padding = width.saturating_sub(width_of(&text));
-                let _ = match look.is_right {
-                    true => write!(self.line, " {:padding$}{text}", ""),
-                    false => write!(self.line, " {text}{:padding$}", ""),
-                };
+                self.line.push(' ');
+                aligned(&mut self.line, &cell(key), *width, look.is_right);
             }
             writeln!(out, "{}", self.line.trim_end())?;
         }
@@ -1045,6 +1040,38 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "Count By        What\n    4 all       -\n    2 container -\n"
         );
+    }
+
+    /// A cell of any length is printed whole, and others are not padded to the width of the longest.
+    /// A width in a format must fit in 16 bits.
+    #[test]
+    fn long_cells() {
+        let long = "A".repeat(70_000);
+        for name in ["options", "cgroup", "SO_BINDTODEVICE", "pid"] {
+            let mut layout = Layout::new(None, false, false);
+            layout.set_columns(columns(&[name, "uid"]), true);
+            let keys = [Key::Text("A".to_owned()), Key::Text(long.clone())];
+            let groups = keys.map(|key| [key, Key::Number(5)]);
+            let counts: Vec<_> = groups.iter().map(|keys| (1, &keys[..])).collect();
+            let mut out = Vec::new();
+            layout.groups(&mut out, &counts, true).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            let lines: Vec<_> = text.lines().collect();
+            assert!(lines[0].len() < 300 && lines[1].len() < 300, "{text}");
+            assert!(lines[2].contains(&long), "{name}");
+        }
+        let list = format!("IP_ADD_MEMBERSHIP={long},uid=0,ino=1");
+        let line = format!("0 0 1.2.3.4:5 1.2.3.4:6 ESTB {list}");
+        let mut layout = Layout::new(None, false, false);
+        layout.set_width(80);
+        layout.set_columns(columns(&["options", "local"]), true);
+        let row = Row::parse(TCP, line.as_bytes()).unwrap();
+        layout.measure(&row, &[]);
+        let mut out = Vec::new();
+        layout.header(&mut out).unwrap();
+        assert!(out.len() < 300);
+        layout.row(&mut out, &row, &[]).unwrap();
+        assert!(String::from_utf8(out).unwrap().contains(&long));
     }
 
     /// Sockets without options are counted apart from those whose options the kernel no longer keeps.
