@@ -237,6 +237,17 @@ mod tests {
             ("src fe80::1%lo", true),
             ("src fe80::%lo/64", true),
             ("src [fe80::1%lo]:22", true),
+            ("src fe80::1%lo:22", true),
+            ("src fe80::1%lo:ssh", true),
+            ("src fe80::1%lo:*", true),
+            ("src fe80::1%lo:23", false),
+            ("src fe80::%lo/64:22", true),
+            ("src [fe80::%lo/64]:22", true),
+            ("src [fe80::1]%lo:23", false),
+            // Digits before an interface are no port.
+            ("src fe80::1:22%lo", false),
+            ("src fe80::1:22", true),
+            ("src [fe80::1:22]", false),
             ("src [fe80::/64]:22", true),
             ("src [fe80::2]%lo", false),
             ("src *%lo", true),
@@ -254,6 +265,18 @@ mod tests {
         ] {
             assert_eq!(matches(filter, TCP6, bound), expected, "{filter}");
         }
+        let other = bound.replace("fe80::1:22", "fe80::a00:27ff:fe4e:6612:22");
+        for (filter, expected) in [
+            ("src fe80::a00:27ff:fe4e:6612%lo", true),
+            ("src fe80::a00:27ff:fe4e:6612%lo:22", true),
+            ("src [fe80::a00:27ff:fe4e:6612]", true),
+            ("src fe80::a00:27ff:fe4e:6612%lo:23", false),
+            ("src fe80::a00:27ff:fe4e:6612", false),
+        ] {
+            assert_eq!(matches(filter, TCP6, &other), expected, "{filter}");
+        }
+        let err = parse("src fe80::1%lo:abc").unwrap_err().what;
+        assert_eq!(err, "\"abc\" is not a port");
         let family = |filter| parse(filter).unwrap().family;
         assert_eq!(
             family("src inet:any or src inet:127.0.0.1"),

@@ -808,19 +808,23 @@ impl Parser<'_> {
 
     /// Parses `[FAMILY:]ADDRESS[%DEVICE][/PREFIX][:PORT]`. The address may be in brackets, a name,
     /// `*`, or missing. Returns the host and the interface.
+    ///
+    /// Without an interface and brackets, a decimal number after the last colon is a port if the rest is
+    /// an address, too, as in ss.
     fn host(&mut self, token: &Token) -> Result<(Host, Option<String>), Error> {
         let (family, whole) = self.family(token)?;
-        let (whole, device) = match whole.split_once('%') {
-            None => (whole.to_owned(), None),
+        let (whole, device, before) = match whole.split_once('%') {
+            None => (whole.to_owned(), None, 0),
             Some((before, behind)) => {
                 let end = behind.find([']', '/', ':']).unwrap_or(behind.len());
                 let (device, behind) = behind.split_at(end);
-                (before.to_owned() + behind, Some(device.to_owned()))
+                let whole = before.to_owned() + behind;
+                (whole, Some(device.to_owned()), before.len())
             }
         };
         let whole = whole.as_str();
-        // The last colon after the prefix or the bracket begins the port.
-        let behind = whole.rfind(['/', ']']).unwrap_or(0);
+        // The last colon after the interface, the prefix or the bracket begins the port.
+        let behind = whole.rfind(['/', ']']).unwrap_or(0).max(before);
         let (address, port) = match whole[behind..].rfind(':') {
             Some(colon) => {
                 let colon = behind + colon;
@@ -830,7 +834,10 @@ impl Parser<'_> {
         };
         let split = Address::parse(address).map(|address| (address, port));
         // The whole text as an IPv6 address without a port and without brackets.
-        let alone = || Some((Address::parse(whole)?, None));
+        let alone = || match (&device, port) {
+            (Some(_), Some(_)) => None,
+            _ => Some((Address::parse(whole)?, None)),
+        };
         let is_port = |text: &str| matches!(text, "" | "*") || self.port(text, 0..0).is_ok();
         let split = split.filter(|(_, port)| port.is_none_or(is_port) || alone().is_none());
         let is_device = device.as_ref().is_none_or(|device| !device.is_empty());
