@@ -290,10 +290,15 @@ pub fn find(name: &str) -> Option<&'static Word> {
         .find(|word| word.name == name || word.aliases.contains(&name))
 }
 
-/// The list of words that a condition can begin with, for hints.
-pub fn conditions() -> String {
-    let joins = |word: &&Word| matches!(word.meaning, Meaning::And | Meaning::Or);
-    let words = WORDS.iter().filter(|word| !joins(word));
+/// The list of words that a condition can begin with, for hints. States may come only before all other
+/// conditions.
+pub fn conditions(is_first: bool) -> String {
+    let begins = |word: &&Word| match word.meaning {
+        Meaning::And | Meaning::Or => false,
+        Meaning::State | Meaning::Exclude => is_first,
+        _ => true,
+    };
+    let words = WORDS.iter().filter(begins);
     let names: Vec<_> = words.map(|word| word.name).collect();
     format!(
         "{}, an option such as TCP_NODELAY, or a bracket",

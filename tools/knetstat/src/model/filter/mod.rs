@@ -850,6 +850,11 @@ mod tests {
             ("tcp", "unknown word or option \"tcp\"; did you mean the flag -t?"),
             ("tcp-nodelay", "unknown word or option \"tcp-nodelay\"; did you mean TCP_NODELAY?"),
             ("zzz", "unknown word or option \"zzz\"\n    zzz\n    ^^^\nexpected: state, "),
+            ("not zzz", "unknown word or option \"zzz\"\n    not zzz\n        ^^^\nexpected: src, "),
+            ("state listening zzz", "unknown word or option \"zzz\"\n    state listening zzz\n                    ^^^\n\
+                expected: state, exclude, src, "),
+            ("diag and", "a condition is missing at the end\n    diag and\n            ^\nexpected: src, "),
+            ("(", "a condition is missing at the end\n    (\n     ^\nexpected: src, "),
             ("TCP_ULP>tls", "TCP_ULP is not a number, so it takes only = or !="),
             ("summary sport 22", "summary must be the first argument\n    summary sport 22\n    ^^^^^^^\nknetstat summary ..."),
             ("IP_TOS=5s", "\"5s\" is not a value of IP_TOS\n    IP_TOS=5s\n           ^^\nexpected: a code point such as ef, af11"),

@@ -103,6 +103,7 @@ pub fn parse(text: &str, services: &Services, scope: Scope) -> Result<Filter, Er
         text,
         tokens: tokens(text)?,
         at: 0,
+        first: 0,
         services,
         scope,
         families: Vec::new(),
@@ -115,6 +116,7 @@ pub fn parse(text: &str, services: &Services, scope: Scope) -> Result<Filter, Er
         return parser.error(0..0, "the filter is too long", hint);
     }
     let states = parser.states()?;
+    parser.first = parser.at;
     let expr = match parser.at == parser.tokens.len() {
         true => None,
         false => Some(parser.list(0)?),
@@ -140,6 +142,8 @@ struct Parser<'a> {
     text: &'a str,
     tokens: Vec<Token>,
     at: usize,
+    /// The index of the first token behind the states.
+    first: usize,
     services: &'a Services,
     scope: Scope,
     /// The families that the filter names.
@@ -369,10 +373,16 @@ impl Parser<'_> {
         self.term()
     }
 
+    /// The hint that lists the words that a condition can begin with, if it begins with this token.
+    fn expected(&self, at: usize) -> String {
+        format!("expected: {}", words::conditions(at == self.first))
+    }
+
     fn term(&mut self) -> Result<Expr, Error> {
         let place = self.place();
+        let at = self.at;
         let token = self.value("a condition").map_err(|err| Error {
-            hint: format!("expected: {}", words::conditions()),
+            hint: self.expected(at),
             ..err
         })?;
         let name = token.text.as_str();
@@ -583,6 +593,7 @@ impl Parser<'_> {
         self.tokens[self.at - 1].place.clone()
     }
 
+    /// The error for a word, taken last, that no condition begins with.
     fn unknown<T>(&self, token: &Token) -> Result<T, Error> {
         let word = token.text.as_str();
         if let Some(what) = self.unsupported(word) {
@@ -612,7 +623,7 @@ impl Parser<'_> {
         let what = format!("unknown word or option {word:?}{}", meant(&near));
         let mut hint = String::new();
         if near.is_empty() {
-            hint = format!("expected: {}", words::conditions());
+            hint = self.expected(self.at - 1);
             if word
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
