@@ -380,8 +380,16 @@ fn files_and_statuses() -> Result<()> {
         "{code:?} {line}"
     );
     // A filter that follows the file selects the sockets.
-    let (code, _) = status(&["check", "--strict", file, "state", "established"])?;
+    let (code, _) = status(&["check", "--strict", file, "sport", "=", ":1"])?;
     ensure!(code == Some(0), "{code:?}");
+    // No rule applies to these.
+    let (code, _) = status(&["check", "--strict", file, "state", "established"])?;
+    ensure!(code == Some(3), "{code:?}");
+    let (code, line) = status(&["check", "--nagios", file, "-u"])?;
+    ensure!(
+        code == Some(3) && line.starts_with("KNETSTAT UNKNOWN - no rule applies to "),
+        "{code:?} {line}"
+    );
     rule("warning", "forbid = \"nonsense\"")?;
     let (code, _) = status(&["check", file])?;
     ensure!(code == Some(2), "{code:?}");

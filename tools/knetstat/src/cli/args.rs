@@ -237,9 +237,9 @@ pub const BUILT_IN: &str = "\0";
 
 const CHECK_STATUS: &str = "\
 Exit status: 0 if no rule is broken, 1 if a rule is broken, 2 if the check could not be made, 3 with
---strict if no rule is broken, and a rule or the filter cannot be decided for a socket, or not all
-sockets were read. With --nagios: 1 or 2 if a rule of severity warning or critical is broken, 3 if
-this is not known, 0 otherwise.
+--strict if no rule is broken, and a rule or the filter cannot be decided for a socket, not all
+sockets were read, or no rule applies to the selected sockets. With --nagios: 1 or 2 if a rule of
+severity warning or critical is broken, 3 if this is not known, 0 otherwise.
 
 FILTER: see knetstat --help.";
 
@@ -249,8 +249,8 @@ pub struct Check {
     /// Print one line as a Nagios plugin does, with its exit statuses
     ///
     /// The statuses are 0 (OK), 1 (WARNING), 2 (CRITICAL) and 3 (UNKNOWN). A rule that cannot be
-    /// decided for a socket makes the state UNKNOWN unless another rule is broken, and so do sockets
-    /// that could not be read.
+    /// decided for a socket makes the state UNKNOWN unless another rule is broken. So do sockets that
+    /// could not be read, and rules none of which applies to the selected sockets.
     #[arg(long, conflicts_with_all = ["json", "verbose"])]
     pub nagios: bool,
     /// Print the rules that come with knetstat, as a file to begin with

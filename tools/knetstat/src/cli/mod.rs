@@ -468,12 +468,13 @@ fn print_report(
         findings,
         checked,
         outcome,
+        applies,
     } = report;
     let (worst, is_undecided) = (report.worst(), report.is_undecided());
     let (printed, status) = match format {
         None => {
             let state = Nagios::of(worst, is_undecided);
-            let line = state.line(findings, *checked, outcome);
+            let line = state.line(findings, applies.then_some(*checked), outcome);
             let printed = writeln!(out, "{line}").and_then(|()| out.flush());
             (printed, state.status())
         }
@@ -909,11 +910,12 @@ mod tests {
             layout: Box::new(Layout::new(None, false, false)),
             has_header: true,
         };
-        for (severity, count, unparsed, statuses) in [
-            ("critical", 1, 0, [2, BROKEN]),
-            ("warning", 1, 0, [1, BROKEN]),
-            ("warning", 0, 1, [3, UNDECIDED]),
-            ("warning", 0, 0, [0, 0]),
+        for (severity, count, unparsed, applies, statuses) in [
+            ("critical", 1, 0, true, [2, BROKEN]),
+            ("warning", 1, 0, true, [1, BROKEN]),
+            ("warning", 0, 1, true, [3, UNDECIDED]),
+            ("warning", 0, 0, true, [0, 0]),
+            ("warning", 0, 0, false, [3, UNDECIDED]),
         ] {
             let rules = rule(severity);
             let mut findings = Search::new(&rules, States::ALL, false).finish();
@@ -925,6 +927,7 @@ mod tests {
                     unparsed,
                     ..Outcome::default()
                 },
+                applies,
             };
             let [nagios, others] = statuses.map(|status| format!("{:?}", ExitCode::from(status)));
             for (format, expected) in [

@@ -4,8 +4,8 @@
 
 use crate::model::findings::{search_all, Finding, Needs, Search};
 use crate::model::query::{Outcome, Query};
+use crate::model::reach::can_find;
 use crate::model::rules::{Rules, Severity};
-use crate::model::states::States;
 use crate::print::notes::Notes;
 use crate::print::streams::say;
 use anyhow::Result;
@@ -17,6 +17,8 @@ pub struct Report<'r> {
     /// The number of sockets that were checked.
     pub checked: usize,
     pub outcome: Outcome,
+    /// Whether a rule applies to such sockets as were selected. If not, nothing was checked.
+    pub applies: bool,
 }
 
 impl Report<'_> {
@@ -26,19 +28,23 @@ impl Report<'_> {
         broken.map(|finding| finding.rule.severity).max()
     }
 
-    /// Whether a rule could not be decided for a socket, or not all sockets were read and decided.
+    /// Whether a rule could not be decided for a socket, not all sockets were read and decided, or
+    /// nothing was checked.
     pub fn is_undecided(&self) -> bool {
         let mut findings = self.findings.iter();
-        findings.any(|finding| finding.undecided.sockets > 0) || !self.outcome.is_certain()
+        let is_undecided = findings.any(|finding| finding.undecided.sockets > 0);
+        is_undecided || !self.outcome.is_certain() || !self.applies
     }
 }
 
-/// The note that nothing is checked, because no rule applies to the states that were selected.
-const NO_RULE: &str = "no socket is checked: no rule applies to the states that were selected";
+/// The note that nothing is checked: the rules are about sockets in other states, or of another
+/// protocol or family.
+const NO_RULE: &str = "nothing is checked: no rule applies to the sockets that were selected";
 
 /// Reads the files once, and tests the rules on each row that the query selects. The filter need not be
 /// decided for a socket in a state to which no rule applies.
 pub fn run<'r>(query: &mut Query, rules: &'r Rules, needs: Needs) -> Result<Report<'r>> {
+    let applies = can_find(query, rules, needs.states);
     let mut search = Search::new(rules, needs.states, needs.keeps);
     let checked = query.states.within(rules.states(needs.states));
     let selected = std::mem::replace(&mut query.states, checked);
@@ -52,12 +58,13 @@ pub fn run<'r>(query: &mut Query, rules: &'r Rules, needs: Needs) -> Result<Repo
         owners: owners.as_ref(),
     }
     .print();
-    if checked == States::NONE {
+    if !applies {
         say(NO_RULE);
     }
     Ok(Report {
         checked: search.checked(),
         findings: search.finish(),
         outcome,
+        applies,
     })
 }

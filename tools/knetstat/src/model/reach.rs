@@ -6,6 +6,7 @@
 use crate::model::filter::Part;
 use crate::model::query::Query;
 use crate::model::row::State;
+use crate::model::rules::Rules;
 use crate::model::states::States;
 use crate::source::files::{Family, File, Netid};
 
@@ -78,6 +79,20 @@ pub fn unreachable(query: &Query) -> Option<Unreachable> {
     };
     let missing = possible().map(missing_of).min_by_key(Missing::size);
     Some(Unreachable { parts, missing })
+}
+
+/// Whether a rule can find a socket that a query selects. Rules that name no state apply to `states`.
+pub fn can_find(query: &Query, rules: &Rules, states: States) -> bool {
+    let mut kinds = kinds();
+    kinds.any(|(file, state)| {
+        query.files.contains(&file)
+            && query.states.has(state)
+            && query.filter.can_select(file, state)
+            && rules
+                .0
+                .iter()
+                .any(|rule| rule.can_find(file, state, states))
+    })
 }
 
 /// The protocol of a query for states that none of its sockets has. `None` if one can have them, or if
@@ -263,6 +278,39 @@ mod tests {
             (tcp, STATES, "state time-wait TCP_NODELAY"),
         ] {
             assert_eq!(unreachable(&query(files, states, filter)), None, "{filter}");
+        }
+    }
+
+    /// A rule may be about sockets of another protocol, family or state than those that are selected.
+    #[test]
+    fn rules_that_find_nothing() {
+        let find = |rule: &str, files: &[File], filter| {
+            let text = format!("[[rule]]\nname = \"a\"\nmessage = \"b\"\n{rule}\n");
+            let rules = Rules::parse("", &text, &Services::parse("")).unwrap();
+            can_find(&query(files, States::ALL, filter), &rules, States::DEFAULT)
+        };
+        const FORBID: &str = "forbid = \"state established TCP_NODELAY\"";
+        const WHERE: &str = "where = \"state listening src inet6:any\"\nrequire = \"backlog>1\"";
+        const NO_STATE: &str = "forbid = \"SO_KEEPALIVE\"";
+        const COMPARE: &str = "where = \"state listening\"\ncompare = \"programs\"";
+        let (all, udp) = (&File::ALL[..], &[UDP, UDP6][..]);
+        for (rule, files, filter, expected) in [
+            (FORBID, all, "", true),
+            (FORBID, all, "state established", true),
+            (FORBID, all, "state listening", false),
+            (FORBID, udp, "", false),
+            (FORBID, all, "backlog>1", false),
+            (FORBID, all, "backlog>1 or uid=0", true),
+            (WHERE, all, "", true),
+            (WHERE, &[TCP], "", false),
+            (WHERE, all, "src inet:any", false),
+            (WHERE, udp, "", false),
+            (NO_STATE, udp, "", true),
+            (NO_STATE, all, "state listening", false),
+            (COMPARE, all, "", true),
+            (COMPARE, udp, "", false),
+        ] {
+            assert_eq!(find(rule, files, filter), expected, "{rule} {filter}");
         }
     }
 

@@ -4,9 +4,10 @@
 
 use crate::model::defaults::Defaults;
 use crate::model::filter::{Filter, KnownOwners, Scope};
-use crate::model::row::Row;
+use crate::model::row::{Row, State};
 use crate::model::states::States;
 use crate::model::truth::Truth;
+use crate::source::files::File;
 use crate::source::services::Services;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -238,6 +239,21 @@ impl Rule {
     /// The options that the filters name, with their defaults.
     pub fn options(&self) -> impl Iterator<Item = &Rc<Defaults>> {
         self.filters().flat_map(|filter| &filter.options)
+    }
+
+    /// Whether a socket of this file in this state can be an offender. `states` are the states to which
+    /// rules apply that name none.
+    pub fn can_find(&self, file: File, state: State, states: States) -> bool {
+        // What is required selects nothing.
+        let inner = match &self.condition {
+            Condition::Forbid(filter) => Some(filter),
+            Condition::Require(_) | Condition::Compare(_) => None,
+        };
+        let mut filters = self.selection.iter().chain(inner);
+        let is_of_family =
+            |filter: &Filter| filter.family.is_none_or(|family| family == file.family);
+        self.states.unwrap_or(states).has(state)
+            && filters.all(|filter| is_of_family(filter) && filter.can_select(file, state))
     }
 
     /// Whether a row is an offender or, for a comparison, whether it is compared. `states` are the

@@ -270,7 +270,13 @@ impl Nagios {
 
     /// The line of a plugin: the state, the rules that are broken, those that are undecided, the
     /// sockets that were not checked, and the number of offenders of each rule as performance data.
-    pub fn line(self, findings: &[Finding<'_>], checked: usize, outcome: &Outcome) -> String {
+    /// `checked` is the number of sockets, `None` if no rule applies to such sockets.
+    pub fn line(
+        self,
+        findings: &[Finding<'_>],
+        checked: Option<usize>,
+        outcome: &Outcome,
+    ) -> String {
         let mut parts = Vec::new();
         for finding in findings.iter().filter(|finding| finding.count > 0) {
             let sockets = counted(finding.count, "socket", "sockets");
@@ -281,10 +287,13 @@ impl Nagios {
             parts.push(format!("{} undecided: {sockets}", finding.rule.name));
         }
         if parts.is_empty() {
-            parts.push(format!(
-                "no rule is broken by {}",
-                counted(checked, "socket", "sockets")
-            ));
+            parts.push(match checked {
+                Some(checked) => {
+                    let sockets = counted(checked, "socket", "sockets");
+                    format!("no rule is broken by {sockets}")
+                }
+                None => "no rule applies to the sockets that were selected".to_owned(),
+            });
         }
         if outcome.undecided.sockets > 0 {
             let sockets = counted(outcome.undecided.sockets, "socket", "sockets");
@@ -424,16 +433,20 @@ forbid = "TCP_NODELAY"
             [serde_json::json!({"undecided": 2, "reasons": {"owners": 1, "hidden": 1}})]
         );
         assert_eq!(
-            Nagios::Unknown.line(&[], 7, &undecided()),
+            Nagios::Unknown.line(&[], Some(7), &undecided()),
             "KNETSTAT UNKNOWN - no rule is broken by 7 sockets, \
             filter undecided: 2 sockets (hidden, owners) | "
+        );
+        assert_eq!(
+            Nagios::Unknown.line(&[], None, &Outcome::default()),
+            "KNETSTAT UNKNOWN - no rule applies to the sockets that were selected | "
         );
         let outcome = Outcome {
             closed: 1,
             ..undecided()
         };
         assert_eq!(
-            Nagios::Unknown.line(&[], 0, &outcome),
+            Nagios::Unknown.line(&[], Some(0), &outcome),
             "KNETSTAT UNKNOWN - no rule is broken by 0 sockets, \
             filter undecided: 2 sockets (hidden, owners), \
             some network namespaces could not be read | "
@@ -505,7 +518,10 @@ forbid = "TCP_NODELAY"
             let worst = broken.map(|one| one.rule.severity).max();
             let undecided = findings.iter().any(|one| one.undecided.sockets > 0);
             let state = Nagios::of(worst, undecided);
-            (state.status(), state.line(findings, 7, &Outcome::default()))
+            (
+                state.status(),
+                state.line(findings, Some(7), &Outcome::default()),
+            )
         };
         assert_eq!(
             line(&findings),
