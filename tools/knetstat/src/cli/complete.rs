@@ -102,14 +102,21 @@ fn last_of(
     with_options.map(|found| found.add_prefix(before)).collect()
 }
 
-/// Completes the name of a network namespace.
+/// Whether a shell takes a text for one word, and for nothing else. Bash inserts candidates without
+/// quotes.
+fn is_plain(text: &str) -> bool {
+    let is_safe = |c: char| c.is_alphanumeric() || "_-+.,:@%=/".contains(c);
+    text.chars().all(is_safe)
+}
+
+/// Completes the name of a network namespace. Names that need quotes are left out.
 pub fn namespaces(current: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(current), Ok(found)) = (current.to_str(), fs::read_dir("/run/netns")) else {
         return Vec::new();
     };
     let mut names: Vec<_> = found
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with(current))
+        .filter(|name| name.starts_with(current) && is_plain(name))
         .collect();
     names.sort();
     names.into_iter().map(CompletionCandidate::new).collect()
@@ -187,6 +194,26 @@ mod tests {
         assert!(completed(&["tcp_ü"]).is_empty() && completed(&["ü"]).is_empty());
     }
 
+    /// Bash inserts candidates without quotes: none may be a redirection or another command.
+    #[test]
+    fn candidates_are_plain() {
+        let empty = OsStr::new("");
+        let options = options::all().iter().map(|info| info.name.to_owned());
+        let found = [filter, names, columns, order, counted, labels].map(|list| list(empty));
+        let found = found.iter().flatten();
+        let found = found.map(|found| found.get_value().to_str().unwrap().to_owned());
+        for word in found.chain(options) {
+            assert!(is_plain(&word), "{word}");
+        }
+        assert_eq!(completed(&["recv"]), ["recv-q"]);
+        assert!(is_plain("blue-1.net") && is_plain("gr\u{fc}n"));
+        for name in [
+            "a b", "a;b", "a>b", "a<b", "a|b", "a&b", "a(b", "$a", "`a`", "~", "a'", "a\nb",
+        ] {
+            assert!(!is_plain(name), "{name}");
+        }
+    }
+
     /// Filters accept each candidate in its place.
     #[test]
     fn candidates_are_accepted() {
@@ -211,7 +238,8 @@ mod tests {
                 "not" => parse(&[word, "diag"]),
                 "netns=" => parse(&[&format!("netns={}", std::process::id())]),
                 "cgroup=" => parse(&["cgroup=/"]),
-                word if word.ends_with(['=', '>']) => parse(&[&format!("{word}1")]),
+                "recv-q" | "send-q" => parse(&[&format!("{word}>1")]),
+                word if word.ends_with('=') => parse(&[&format!("{word}1")]),
                 word => parse(&[word]),
             };
             assert!(parsed.is_ok(), "{word}: {parsed:?}");

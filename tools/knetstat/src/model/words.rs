@@ -124,13 +124,12 @@ impl Word {
         Self { aliases, ..self }
     }
 
-    /// The word as a candidate for completion.
+    /// The word as a candidate for completion. It does not end with `>`: bash inserts candidates without
+    /// quotes, and would redirect the output.
     pub fn completed(&self) -> String {
-        let signs = ['=', '>'];
-        let sign = self.syntax.chars().next().filter(|c| signs.contains(c));
-        match sign {
-            Some(sign) => format!("{}{sign}", self.name),
-            None => self.name.to_owned(),
+        match self.syntax.starts_with('=') {
+            true => format!("{}=", self.name),
+            false => self.name.to_owned(),
         }
     }
 }
