@@ -112,7 +112,7 @@ impl Printer for TextPrinter<'_> {
     }
 
     fn end_of_rows(&mut self) -> io::Result<()> {
-        if !self.has_begun {
+        if !self.has_begun && self.layout.is_for_a_terminal() {
             // All rows are known.
             let waiting = self.waiting.iter();
             let rows = waiting.filter_map(StoredRow::row);
@@ -213,6 +213,33 @@ mod tests {
         let wide = places[2 * LOOK_AHEAD - 1];
         assert!(wide > places[0]);
         assert!(places[LOOK_AHEAD..].iter().all(|place| *place == wide));
+    }
+
+    /// In a file, the header does not depend on the rows. On a terminal, it lacks columns that say
+    /// nothing.
+    #[test]
+    fn header_of_an_empty_list() {
+        let print = |width: Option<usize>, lines: &[&str]| {
+            let mut out = Vec::new();
+            let mut layout = Layout::new(None, false, false);
+            width.into_iter().for_each(|width| layout.set_width(width));
+            let mut printer = TextPrinter::new(Box::new(&mut out), layout, true);
+            for line in lines {
+                let row = Row::parse(TCP, line.as_bytes()).unwrap();
+                printer.row(&row, line.as_bytes(), &[]).unwrap();
+            }
+            printer.end_of_rows().unwrap();
+            drop(printer);
+            String::from_utf8(out).unwrap()
+        };
+        let line = "0 0 10.0.0.1:9 10.0.0.2:9 ESTB A=1,uid=0,ino=1";
+        let (none, some) = (print(None, &[]), print(None, &[line]));
+        assert!(
+            none.starts_with("Netid ") && none.contains(" Diag "),
+            "{none}"
+        );
+        assert_eq!(none.lines().next(), some.lines().next());
+        assert!(print(Some(200), &[]).starts_with("Recv-Q "));
     }
 
     /// Without a header, rows are the same.
