@@ -389,11 +389,16 @@ fn own_scope(cli: &Cli) -> Scope {
 }
 
 fn watch(list: &List, interval: Duration, own: Scope) -> Result<ExitCode> {
+    check_flags(list)?;
+    let services = enter(list)?;
+    let query = query(list, &services, own)?;
+    // Until now, ^C ends the command: looking up the hosts and users of a filter may take long.
     let interrupt = Interrupt::new()?;
     let out = BufWriter::new(InterruptibleStdout::new(&interrupt)?);
-    with_printer(list, own, Box::new(out), |query, printer| {
-        watch::run(query, interval, list.has_owners(), &interrupt, printer)
-    })
+    let mut printer = format(list, &query, None, services).printer(Box::new(out));
+    let processes = list.has_owners();
+    let outcome = watch::run(&query, interval, processes, &interrupt, &mut *printer)?;
+    Ok(status(&query, &outcome))
 }
 
 /// The rules of a file, or those of the command. They are for any time, so interfaces may be missing.
