@@ -187,6 +187,8 @@ pub struct Copy {
 
 /// The arguments of `metrics`.
 #[derive(Args, Debug)]
+// It has one format, and refuses --json with a message of its own.
+#[command(mut_arg("json", |arg| arg.hide(true)))]
 pub struct Metrics {
     /// Add columns, such as process, sport or an option, as labels, separated by commas
     ///

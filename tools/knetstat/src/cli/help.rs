@@ -93,7 +93,7 @@ mod tests {
     use crate::model::filter::Filter;
     use crate::model::options;
     use crate::source::services::Services;
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     /// The command can parse each example, and knetstat(8) has it.
     #[test]
@@ -115,5 +115,22 @@ mod tests {
             };
             Filter::parse(&filter, &Services::parse("")).unwrap_or_else(|err| panic!("{err}"));
         }
+    }
+
+    /// The help of a command has no flag that the command refuses.
+    #[test]
+    fn flags_that_are_refused() {
+        let help = |name| {
+            let mut cli = Cli::command();
+            let command = cli.find_subcommand_mut(name).unwrap();
+            command.render_long_help().to_string()
+        };
+        assert!(help("summary").contains("--json"));
+        assert!(!help("metrics").contains("--json"));
+        assert!(Cli::try_parse_from(["knetstat", "metrics", "--json"]).is_ok());
+        let page = include_str!("../../../../man/knetstat.8");
+        let (_, synopsis) = page.split_once("\n.Cm metrics\n").unwrap();
+        let (synopsis, _) = synopsis.split_once("\n.Nm\n").unwrap();
+        assert!(!synopsis.contains("json"), "{synopsis}");
     }
 }
