@@ -198,6 +198,7 @@ impl Groups {
     pub fn finish(self, limit: usize) -> (Vec<Series>, usize) {
         let label = |key: &Key| match key {
             Key::Unknown => UNKNOWN.to_owned(),
+            Key::Process(name) => printable(&name.to_escaped()),
             key => printable(&key.to_string()),
         };
         // Different values may read the same.
@@ -373,6 +374,19 @@ mod tests {
             panic!("{series:?}");
         };
         assert_eq!((&*values[0], sums.sockets), (r"a\x1b[2J\xc2\x9b", 2));
+    }
+
+    /// Names that are not UTF-8 are series of their own.
+    #[test]
+    fn names_that_are_not_text() {
+        let mut groups = Groups::new(columns(&["process"]));
+        for name in [&b"a\xff"[..], b"a\xfe", b"a\xef\xbf\xbd", b"\xffb\x07\"\\"] {
+            let line = "0 0 1.2.3.4:1 1.2.3.4:5 ESTB A=1,uid=0,ino=1";
+            add(&mut groups, TCP, line, &[Owner::new(name, 1, 3)]);
+        }
+        let (series, _) = groups.finish(9);
+        let values: Vec<_> = series.iter().map(|(_, values, _)| &*values[0]).collect();
+        assert_eq!(values, [r#"\xffb\x07"\"#, r"a\xfe", r"a\xff", "a\u{fffd}"]);
     }
 
     /// A socket counts once for each name, and a socket without a known process counts, too.

@@ -2,7 +2,7 @@
 
 //! The names of processes: what the kernel keeps, and what reveals the rest.
 
-use crate::source::text::unescape;
+use crate::source::text::{escape, unescape};
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
@@ -46,6 +46,16 @@ impl Name {
     /// The name as text. Bytes that are not UTF-8 are replaced by U+FFFD.
     pub fn to_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
+    }
+
+    /// The name as text. Bytes that are not UTF-8 are escaped, so that names stay apart.
+    pub fn to_escaped(&self) -> String {
+        let mut text = String::new();
+        for chunk in self.0.utf8_chunks() {
+            text += chunk.valid();
+            escape(chunk.invalid(), &mut text);
+        }
+        text
     }
 }
 
