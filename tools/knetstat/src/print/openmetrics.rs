@@ -14,7 +14,6 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
-use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 /// The prefix of all metrics.
@@ -66,7 +65,7 @@ pub fn by_reason(undecided: &Undecided) -> Vec<(&'static str, u64)> {
 
 /// The value of a label. The crate does not escape it.
 #[derive(Debug)]
-struct Value<'a>(Cow<'a, str>);
+struct Value<'a>(&'a str);
 
 impl EncodeLabelValue for Value<'_> {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
@@ -83,6 +82,15 @@ impl EncodeLabelValue for Value<'_> {
 }
 
 type LabelSet<'a> = Vec<(&'a str, Value<'a>)>;
+
+/// The series of numbers that differ only in the value of this label.
+fn of_names<'a>(
+    label: &'a str,
+    numbers: &'a [(&'static str, u64)],
+) -> impl Iterator<Item = (LabelSet<'a>, u64)> {
+    let series = move |(name, n): &'a (&'static str, u64)| (vec![(label, Value(name))], *n);
+    numbers.iter().map(series)
+}
 
 /// Encodes a gauge with the labels of each of its series.
 fn gauge<'a>(
@@ -114,144 +122,74 @@ impl Metrics {
     fn labels<'a>(&'a self, (kind, values, _): &'a Series) -> LabelSet<'a> {
         let file = File::ALL[kind.0];
         let state = State::ALL[kind.1].0;
-        let value = |text| Value(Cow::Borrowed(text));
         let mut labels = vec![
-            ("protocol", value(file.netid.name())),
-            ("family", value(file.family.name())),
-            ("state", value(state.long())),
+            ("protocol", Value(file.netid.name())),
+            ("family", Value(file.family.name())),
+            ("state", Value(state.long())),
         ];
         let by = self.labels.iter().zip(values);
-        labels.extend(by.map(|(name, text)| (name.as_str(), value(text))));
+        labels.extend(by.map(|(name, text)| (name.as_str(), Value(text))));
         labels
     }
 
-    /// Encodes a gauge of one of the sums, for the series that have it. The help does not depend on
-    /// the command line: node_exporter takes files together, and wants one help for each metric.
-    fn sums(
-        &self,
-        encoder: &mut DescriptorEncoder<'_>,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        value: fn(File, State, &Sums) -> Option<u64>,
-    ) -> fmt::Result {
+    /// Encodes a gauge of one of the sums, for the series that have it.
+    fn sum(&self, encoder: &mut DescriptorEncoder<'_>, sum: &Sum) -> fmt::Result {
         let series = self.series.iter().filter_map(|series| {
             let (kind, _, sums) = series;
-            let n = value(File::ALL[kind.0], State::ALL[kind.1].0, sums)?;
+            let n = (sum.value)(File::ALL[kind.0], State::ALL[kind.1].0, sums)?;
             Some((self.labels(series), n))
         });
-        gauge(encoder, name, help, unit, series)
+        gauge(encoder, sum.name, sum.help, sum.unit.as_ref(), series)
     }
 
-    /// The text. It ends with `# EOF`.
-    pub fn text(self) -> Result<String, fmt::Error> {
-        let mut registry = Registry::with_prefix(PREFIX);
-        registry.register_collector(Box::new(self));
-        let mut text = String::new();
-        encode(&mut text, &registry)?;
-        Ok(text)
+    /// Encodes the number of groups that have no series of their own.
+    fn groups_left_out(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        plain(
+            encoder,
+            "group_limit",
+            "Combinations of label values that may have series of their own",
+            self.limit,
+        )?;
+        plain(
+            encoder,
+            "rest_groups",
+            "Combinations of label values that are added up in one series",
+            self.rest,
+        )
     }
-}
 
-/// A value, only of the sockets for which the condition is true.
-fn only(condition: bool, n: u64) -> Option<u64> {
-    condition.then_some(n)
-}
-
-impl Collector for Metrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let encoder = &mut encoder;
-        self.sums(encoder, "sockets", "Sockets", None, |_, _, sums| {
-            Some(sums.sockets)
-        })?;
-        self.sums(
-            encoder,
-            "receive_queue",
-            "Bytes in the Recv-Q column, without listeners: unread data of TCP, the memory of unread UDP datagrams",
-            Some(&Unit::Bytes),
-            |_, state, sums| only(state != State::Listen, sums.received),
-        )?;
-        self.sums(
-            encoder,
-            "send_queue",
-            "Bytes that are not sent or not acknowledged yet",
-            Some(&Unit::Bytes),
-            |_, state, sums| only(state != State::Listen, sums.unsent),
-        )?;
-        self.sums(
-            encoder,
-            "accept_queue_connections",
-            "Connections that wait for accept(2)",
-            None,
-            |_, state, sums| only(state == State::Listen, sums.accept_queue),
-        )?;
-        self.sums(
-            encoder,
-            "accept_queue_limit_connections",
-            "Backlogs of listeners: connections that may wait for accept(2)",
-            None,
-            |_, state, sums| only(state == State::Listen, sums.backlog),
-        )?;
-        self.sums(
-            encoder,
-            "dropped_datagrams",
-            "Datagrams that the UDP sockets existing now have dropped",
-            None,
-            |file, _, sums| only(file.netid == Netid::Udp, sums.drops),
-        )?;
-        let value = |text| Value(Cow::Borrowed(text));
+    /// Encodes the sockets that each rule finds.
+    fn rules(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let series = |count: fn(&RuleNumbers) -> u64| {
+            self.rules.iter().map(move |rule| {
+                let (name, severity) = (Value(&rule.name), Value(rule.severity));
+                (vec![("rule", name), ("severity", severity)], count(rule))
+            })
+        };
         gauge(
             encoder,
-            "diag_sockets",
-            "TCP sockets with a sign in the Diag column, see knetstat(5)",
+            "rule_sockets",
+            "Sockets that break a rule, see knetstat-check(5)",
             None,
-            self.signs
-                .iter()
-                .map(|(sign, n)| (vec![("sign", value(*sign))], *n)),
+            series(|rule| rule.offenders),
         )?;
-        if !self.labels.is_empty() {
-            plain(
-                encoder,
-                "group_limit",
-                "Combinations of label values that may have series of their own",
-                self.limit,
-            )?;
-            plain(
-                encoder,
-                "rest_groups",
-                "Combinations of label values that are added up in one series",
-                self.rest,
-            )?;
-        }
-        if !self.rules.is_empty() {
-            let labels = |rule: &'_ RuleNumbers| {
-                let severity = Value(Cow::Borrowed(rule.severity));
-                vec![
-                    ("rule", Value(Cow::Owned(rule.name.clone()))),
-                    ("severity", severity),
-                ]
-            };
-            gauge(
-                encoder,
-                "rule_sockets",
-                "Sockets that break a rule, see knetstat-check(5)",
-                None,
-                self.rules.iter().map(|rule| (labels(rule), rule.offenders)),
-            )?;
-            gauge(
-                encoder,
-                "rule_undecided_sockets",
-                "Sockets for which a rule cannot be decided",
-                None,
-                self.rules.iter().map(|rule| (labels(rule), rule.undecided)),
-            )?;
-        }
+        gauge(
+            encoder,
+            "rule_undecided_sockets",
+            "Sockets for which a rule cannot be decided",
+            None,
+            series(|rule| rule.undecided),
+        )
+    }
+
+    /// Encodes the numbers of what may be missing elsewhere.
+    fn gaps(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         gauge(
             encoder,
             "undecided_sockets",
             "Sockets for which the filter cannot be decided, by reason; they are not counted elsewhere",
             None,
-            self.undecided.iter().map(|(reason, n)| (vec![("reason", value(*reason))], *n)),
+            of_names("reason", &self.undecided),
         )?;
         plain(
             encoder,
@@ -271,6 +209,92 @@ impl Collector for Metrics {
             "1 if owners and network namespaces may be missing, because not all processes could be examined",
             self.may_lack_owners.into(),
         )
+    }
+
+    /// The text. It ends with `# EOF`.
+    pub fn text(self) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix(PREFIX);
+        registry.register_collector(Box::new(self));
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}
+
+/// A gauge of one of the sums. The help does not depend on the command line: node_exporter takes files
+/// together, and wants one help for each metric.
+struct Sum {
+    name: &'static str,
+    help: &'static str,
+    unit: Option<Unit>,
+    /// The value of a series. `None` if it has none.
+    value: fn(File, State, &Sums) -> Option<u64>,
+}
+
+const SUMS: [Sum; 6] = [
+    Sum {
+        name: "sockets",
+        help: "Sockets",
+        unit: None,
+        value: |_, _, sums| Some(sums.sockets),
+    },
+    Sum {
+        name: "receive_queue",
+        help: "Bytes in the Recv-Q column, without listeners: unread data of TCP, the memory of unread UDP datagrams",
+        unit: Some(Unit::Bytes),
+        value: |_, state, sums| only(state != State::Listen, sums.received),
+    },
+    Sum {
+        name: "send_queue",
+        help: "Bytes that are not sent or not acknowledged yet",
+        unit: Some(Unit::Bytes),
+        value: |_, state, sums| only(state != State::Listen, sums.unsent),
+    },
+    Sum {
+        name: "accept_queue_connections",
+        help: "Connections that wait for accept(2)",
+        unit: None,
+        value: |_, state, sums| only(state == State::Listen, sums.accept_queue),
+    },
+    Sum {
+        name: "accept_queue_limit_connections",
+        help: "Backlogs of listeners: connections that may wait for accept(2)",
+        unit: None,
+        value: |_, state, sums| only(state == State::Listen, sums.backlog),
+    },
+    Sum {
+        name: "dropped_datagrams",
+        help: "Datagrams that the UDP sockets existing now have dropped",
+        unit: None,
+        value: |file, _, sums| only(file.netid == Netid::Udp, sums.drops),
+    },
+];
+
+/// A value, only of the sockets for which the condition is true.
+fn only(condition: bool, n: u64) -> Option<u64> {
+    condition.then_some(n)
+}
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let encoder = &mut encoder;
+        for sum in &SUMS {
+            self.sum(encoder, sum)?;
+        }
+        gauge(
+            encoder,
+            "diag_sockets",
+            "TCP sockets with a sign in the Diag column, see knetstat(5)",
+            None,
+            of_names("sign", &self.signs),
+        )?;
+        if !self.labels.is_empty() {
+            self.groups_left_out(encoder)?;
+        }
+        if !self.rules.is_empty() {
+            self.rules(encoder)?;
+        }
+        self.gaps(encoder)
     }
 }
 
