@@ -642,6 +642,10 @@ def unseen():
         check("unseen", result.returncode == 0 and result.stdout.count("\n") == 1, result)
         return "users:" in result.stdout, result.stderr.strip()
 
+    def remount(options):
+        result = run("mount", "-o", f"remount,{options}", "/proc")
+        check(f"remount {options}", result.returncode == 0, result.stderr)
+
     def others():
         """The number of processes with a program: neither kernel threads nor processes that have ended."""
         count = 0
@@ -657,7 +661,7 @@ def unseen():
     outside = "knetstat: cannot see processes outside this PID namespace, so owners may be missing; run in the " \
               "initial PID namespace (on the host) to see all owners"
     for hidepid, name in [(0, ""), (1, ""), (2, "invisible"), (4, "ptraceable")]:
-        run("mount", "-o", f"remount,hidepid={hidepid}", "/proc")
+        remount(f"hidepid={hidepid}")
         check(f"root with hidepid={hidepid}", examine() == (True, ""), examine())
         for _ in range(20):
             before, (is_found, note), after = others(), examine(**user), others()
@@ -668,12 +672,12 @@ def unseen():
         else:
             count = re.fullmatch(cannot, note)
             check(f"hidepid={hidepid}", not is_found and count and int(count[1]) == before > 0, f"{before} {note}")
-    run("mount", "-o", "remount,hidepid=2,gid=1234", "/proc")
+    remount("hidepid=2,gid=1234")
     is_found, note = examine(**{**user, "extra_groups": [1234]})
     check("hidepid=2 and its group", not is_found and re.fullmatch(cannot, note), note)
     is_found, note = examine(**{**user, "extra_groups": [1235]})
     check("hidepid=2 and another group", not is_found and note == hidden.format("invisible"), note)
-    run("mount", "-o", "remount,hidepid=0,gid=0", "/proc")
+    remount("hidepid=0,gid=0")
 
     found = examine("unshare", "--pid", "--fork", "--mount-proc")
     check("PID namespace", found == (False, outside), found)
@@ -786,7 +790,7 @@ class Watch:
 
 
 @contextlib.contextmanager
-def unseen(*watches):
+def paused(*watches):
     """Stops the commands during several steps, so that they do not read in between."""
     for one in watches:
         one.process.send_signal(signal.SIGSTOP)
@@ -859,7 +863,7 @@ def watch():
     ours.expect("backlog", {"event": "changed", "changes": {"backlog": {"old": 16, "new": 99}}})
 
     client = socket.socket()
-    with unseen(ours, narrow):
+    with paused(ours, narrow):
         client.connect(("127.0.0.1", 7100))
     ours.expect("connection", {"event": "came", "state": "established", "ino": inode(client)},
                 {"event": "came", "state": "established", "ino": 0, "processes": []})
@@ -879,7 +883,7 @@ def watch():
     server.recv(1000)
     client.shutdown(socket.SHUT_WR)
     ours.states("shutdown", {inode(client): "fin-wait-2", inode(server): "close-wait"})
-    with unseen(ours):
+    with paused(ours):
         server.close()
         client.close()
     ours.expect("close", {"event": "went", "state": "close-wait"},
