@@ -10,8 +10,8 @@
 #   lint      the checks of vm/lint.sh
 #   host      the tests that need no kernel, and a short run of the fuzzers
 #   build     the tests of the messages of `make`
-#   KERNEL    a guest: the tests in it, the contents of the module's file, the command beside ss, and
-#             the commands of the README
+#   KERNEL    a guest: the tests in it. In QEMU also the contents of the module's file and, on amd64, the
+#             command beside ss; in the first guest of User Mode Linux also the commands of the README
 #   faults    modules with a mistake on purpose, which the tests must notice
 #   c-module  the C module of the same name beside ours; KNETSTAT_C_MODULE is a checkout of it
 #   all       all stages, with all guests but those that run only if they are named

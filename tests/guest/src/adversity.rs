@@ -511,7 +511,8 @@ fn killed(kills: u32) -> Result<()> {
                 before = slab_pages()?;
             }
         }
-        // Large blocks are nobody's in what is looked at below: of each reader, a window.
+        // The list of objects below does not contain large blocks, such as the buffers. If each reader
+        // had leaked one, so many pages would be missing.
         let after = slab_pages()?;
         let readers = u64::from(kills) * reader::THREADS as u64 * 4 / 5;
         let windows = readers * (WINDOW / 4096) as u64;
@@ -664,7 +665,8 @@ fn stopped(module_goes: bool) -> Result<()> {
         Ok(devices.contains(&format!("{device}:")))
     };
 
-    // A namespace whose sockets are all that is there of it when this thread ends, and the readers.
+    // Makes a namespace, its sockets and the readers. When this thread ends, only the sockets and the
+    // readers are left in it.
     let make = || -> Result<(Readers, Vec<Socket>)> {
         let crowd = udp_crowd(CROWD)?;
         let readers = Stage::ALL

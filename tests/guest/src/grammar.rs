@@ -317,7 +317,7 @@ fn endpoint(text: &str, six: bool) -> Result<()> {
     Ok(())
 }
 
-/// The states in which an indicator can be, as README.md lists them.
+/// The states in which an indicator can be, as knetstat(5), Diagnostics, lists them.
 fn can_have(state: &str, diag: &str) -> bool {
     let sends = ["ESTB", "CLSW", "FNW1", "CLSG", "LACK"].contains(&state);
     let receives = ["ESTB", "FNW1", "FNW2"].contains(&state);

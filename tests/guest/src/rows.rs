@@ -59,7 +59,7 @@ impl File {
         PathBuf::from("/proc/thread-self/net").join(self.name())
     }
 
-    /// The header line, from `design.md`.
+    /// The header line, which is that of the C module.
     pub fn header(self) -> &'static str {
         if self.is_tcp() {
             "Recv-Q Send-Q Local Address           Foreign Address         Stat Diag Options"
@@ -168,7 +168,7 @@ impl Row {
         Ok(row)
     }
 
-    /// The line in the format of `design.md`.
+    /// The line in the format of the files: queues, addresses, state, Diag, options.
     fn render(&self, file: File) -> String {
         let mut line = format!(
             "{:>6} {:>6} {:<23} {:<23}",
