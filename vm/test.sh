@@ -17,7 +17,7 @@
 #   all       all stages, with all guests but those that run only if they are named
 # The default is all stages, with the guests that are marked for it; c-module is one of them if
 # KNETSTAT_C_MODULE is set. KNETSTAT_LONG=2 repeats the random parts of adversity:: twice as often, and
-# lets readers pause for a minute rather than a second.
+# lets readers pause for a minute rather than a second. With KNETSTAT_TIMES=1, each guest test prints its time.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -139,7 +139,7 @@ guest() {
 	# With slab_nomerge, the slab caches show how many sockets of each kind exist. The log must hold what
 	# the kernel prints when many processes run out of memory.
 	"$VM/run.sh" --timeout "$(timeout_of "$kernel")" --log "$LOGS/$kernel.kernel.log" \
-		--append "slab_nomerge log_buf_len=4M" "${with[@]}" "$kernel" "KNETSTAT_LONG=$KNETSTAT_LONG \$KNETSTAT_DIR/${program##*/} $*"
+		--append "slab_nomerge log_buf_len=4M" "${with[@]}" "$kernel" "KNETSTAT_LONG=$KNETSTAT_LONG ${KNETSTAT_TIMES:+KNETSTAT_TIMES=1} \$KNETSTAT_DIR/${program##*/} $*"
 }
 
 # has_module_tests KERNEL: whether the module's file is tested: only with RUST=standalone, whose rules for
