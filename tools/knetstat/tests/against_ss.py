@@ -786,7 +786,7 @@ class Watch:
         self.process.send_signal(signal.SIGINT)
         status = self.process.wait(PATIENCE)
         text = self.process.stderr.read()
-        check("watch ^C", status == 0 and not text, f"{status} {text}")
+        check("watch ^C", status == 0 and not text, f"{self.process.args}: {status} {text}")
 
 
 @contextlib.contextmanager
