@@ -2,13 +2,11 @@
 
 //! There is one list of architectures, scripts/architectures.sh. All files that must name each of them do.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod common;
 
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use common::project;
+use std::fs;
+use std::process::Command;
 
 /// The output of a function of scripts/architectures.sh.
 fn call(function: &str) -> String {

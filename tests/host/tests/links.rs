@@ -4,17 +4,12 @@
 //! CONTRIBUTING.md has every folder and every source file of the top level, and its stars mark the
 //! files that contain `unsafe`.
 
+mod common;
+
+use common::{project, read};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|err| panic!("{}: {err}", path.display()))
-}
 
 /// The pages that people read, by their paths in the project.
 fn pages() -> Vec<PathBuf> {
@@ -59,7 +54,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 fn links_lead_somewhere() {
     let mut count = 0;
     for page in pages() {
-        let text = read(&project().join(&page));
+        let text = read(project().join(&page));
         for target in prose(&text).split("](").skip(1) {
             let (target, _) = target.split_once(')').expect("the end of a link");
             if target.contains("://") {
@@ -84,7 +79,7 @@ fn links_lead_somewhere() {
 
 #[test]
 fn the_map_has_the_top_level() {
-    let text = read(&project().join("CONTRIBUTING.md"));
+    let text = read("CONTRIBUTING.md");
     let (_, map) = text.split_once("\n## The map\n").expect("the map");
     let (map, _) = map.split_once("\n## ").expect("the next section");
     for entry in fs::read_dir(project()).expect("the project") {
@@ -105,7 +100,7 @@ fn the_map_has_the_top_level() {
 /// Where a row of the table names a file and something in it, both exist.
 #[test]
 fn the_table_names_what_exists() {
-    let text = read(&project().join("CONTRIBUTING.md"));
+    let text = read("CONTRIBUTING.md");
     let (_, table) = text
         .split_once("\n## Where to do what\n")
         .expect("the table");
@@ -141,7 +136,7 @@ fn the_table_names_what_exists() {
         };
         for span in spans.iter().filter(|span| !is_path(span) && is_name(span)) {
             let name = span.rsplit("::").next().expect("a name");
-            let has_it = |file: &PathBuf| read(&project().join(file)).contains(name);
+            let has_it = |file: &PathBuf| read(project().join(file)).contains(name);
             let is_placeholder = ["NAME", "ID"].contains(span);
             assert!(
                 is_placeholder || files.iter().any(has_it),
@@ -165,7 +160,7 @@ fn reports_of_vulnerabilities_go_to_the_maintainers() {
         .and_then(|maintainer| maintainer.split_once('<'))
         .expect("an address");
     let address = address.trim_end_matches('>');
-    let page = read(&project().join("SECURITY.md"));
+    let page = read("SECURITY.md");
     assert!(
         page.contains(address),
         "SECURITY.md lacks {address}, the Maintainer of debian/control"
@@ -205,7 +200,7 @@ fn unsafe_files() -> BTreeSet<PathBuf> {
     }
     assert!(files.len() > 25, "only {files:?}");
     files.retain(|path| {
-        read(&project().join(path)).lines().any(|line| {
+        read(project().join(path)).lines().any(|line| {
             let (code, _) = line.split_once("//").unwrap_or((line, ""));
             let mut words = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             words.any(|word| word == "unsafe")
@@ -281,7 +276,7 @@ fn check_stars(page: &str, text: &str) -> Vec<(PathBuf, bool)> {
 
 #[test]
 fn stars_mark_unsafe_files() {
-    let text = read(&project().join("CONTRIBUTING.md"));
+    let text = read("CONTRIBUTING.md");
     let (_, map) = text.split_once("\n## The map\n").expect("the map");
     let map = map.split("\n```\n").nth(1).expect("the block");
     let named = check_stars("CONTRIBUTING.md", map);
@@ -293,7 +288,7 @@ fn stars_mark_unsafe_files() {
         );
     }
 
-    let text = read(&project().join("docs/design.md"));
+    let text = read("docs/design.md");
     let (_, flow) = text
         .split_once("\n## The flow of data\n")
         .expect("the flow");

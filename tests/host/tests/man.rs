@@ -3,10 +3,11 @@
 //! The manual pages: knetstat(5) is what `make man` makes, says something of every option of the
 //! table, and of no other; all pages are such that the tools for manual pages find nothing.
 
+mod common;
+
+use common::{project, read};
 use knetstat_man::{escape, examples, level, page, page_of, table, unescape, ON};
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PAGES: [&str; 4] = [
@@ -15,14 +16,6 @@ const PAGES: [&str; 4] = [
     "man/knetstat.5",
     "man/knetstat.8",
 ];
-
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(project().join(path)).unwrap_or_else(|err| panic!("{path}: {err}"))
-}
 
 /// The page from a table and words that are not those of the checkout.
 fn made_of(sockopts: &str, words: &str) -> Result<String, String> {

@@ -3,13 +3,12 @@
 //! The mistakes of `make test-mutants` can still be made: a patch that does not apply any more would
 //! be noticed only when all of them run, which is seldom. The documents give their number.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod common;
 
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use common::project;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 fn mutants() -> Vec<PathBuf> {
     let mutants: Vec<PathBuf> = fs::read_dir(project().join("tests/mutants"))
@@ -31,8 +30,8 @@ fn the_document_counts_them() {
     let words: Vec<_> = text.split_whitespace().collect();
     let text = words.join(" ");
     let mutants = mutants();
-    let expecting = |how: &str| {
-        let line = format!("\nExpect: {how}");
+    let with = |line: &str| {
+        let line = format!("\n{line}");
         let texts = mutants.iter().map(fs::read_to_string);
         texts
             .filter(|text| text.as_ref().expect("a mutant").contains(&line))
@@ -40,8 +39,12 @@ fn the_document_counts_them() {
     };
     for claim in [
         format!("{} mistakes of the kinds", mutants.len()),
-        format!("{} are reported by a checker", expecting("log: ")),
-        format!("{} do not compile", expecting("build: ")),
+        format!("{} are reported by a checker", with("Expect: log: ")),
+        format!(
+            "the model finds {} of the mutants",
+            with("Test: sockets::walk_tests::")
+        ),
+        format!("{} do not compile", with("Expect: build: ")),
     ] {
         assert!(text.contains(&claim), "docs/trust.md: {claim}");
     }

@@ -6,6 +6,9 @@
 //! Reads the source of a kernel, which `KNETSTAT_LINUX_SOURCE` names. Without it, the
 //! comparison with the kernel is skipped.
 
+mod common;
+
+use common::{project, read};
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
@@ -34,18 +37,9 @@ const DESCRIBED: (u32, u32) = (7, 3);
 /// The entries of the table whose names are not those of an option of the kernel.
 const MADE_UP: [(&str, &str); 1] = [("TCP_AO", "TCP_AO_ADD_KEY")];
 
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn read(path: impl AsRef<Path>) -> String {
-    let path = path.as_ref();
-    fs::read_to_string(path).unwrap_or_else(|err| panic!("{}: {err}", path.display()))
-}
-
 /// The names in the table of `sockopts.rs`.
 fn shown() -> BTreeSet<String> {
-    let entries = knetstat_man::table(&read(project().join("sockopts.rs"))).expect("the table");
+    let entries = knetstat_man::table(&read("sockopts.rs")).expect("the table");
     let names: BTreeSet<_> = entries.into_iter().map(|entry| entry.name).collect();
     assert!(
         names.len() > 100,
@@ -212,7 +206,7 @@ fn every_name_of_the_table_is_the_kernels() {
 
 #[test]
 fn the_guest_tests_try_every_option() {
-    let table = read(project().join("tests/guest/src/options/table.rs"));
+    let table = read("tests/guest/src/options/table.rs");
     // In quotes, as a row names its option: a comment or a constant is none.
     let missing: Vec<_> = shown()
         .into_iter()
@@ -246,7 +240,7 @@ fn every_test_that_the_guest_table_names_exists() {
 
 #[test]
 fn the_manual_page_has_every_option() {
-    let page = read(project().join("man/knetstat.5"));
+    let page = read("man/knetstat.5");
     let there: BTreeSet<_> = page
         .lines()
         .filter_map(|line| line.strip_prefix(".It Cm ")?.split_once(" Ns = "))
@@ -295,22 +289,60 @@ fn the_readme_is_right() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The names in quotes between two strings of a file.
+fn quoted(file: &str, begin: &str, end: &str) -> Vec<String> {
+    let text = read(file);
+    let (_, names) = text.split_once(begin).expect(begin);
+    let (names, _) = names.split_once(end).expect(end);
+    let names = names.split('"').skip(1).step_by(2);
+    names.map(str::to_owned).collect()
+}
+
+/// The names of the flags of SO_TIMESTAMPING in the module, from bit 0 on.
+fn timestamping() -> Vec<String> {
+    let begin = "const NAMES: &[&str] = &[";
+    quoted("sockopts/getsockopt/socket.rs", begin, "]")
+}
+
 /// `man/options.txt` has the same names of flags as the module. A filter accepts no others.
 #[test]
 fn the_flags_of_so_timestamping_are_those_of_the_module() {
-    let source = read(project().join("sockopts/getsockopt/socket.rs"));
-    let (_, names) = source
-        .split_once("const NAMES: &[&str] = &[")
-        .expect("the names");
-    let (names, _) = names.split_once(']').expect("their end");
-    let names: Vec<_> = names.split('"').skip(1).step_by(2).collect();
-    let options = knetstat_man::options(
-        &read(project().join("sockopts.rs")),
-        &read(project().join("man/options.txt")),
-    );
+    let options = knetstat_man::options(&read("sockopts.rs"), &read("man/options.txt"));
     let options = options.expect("the options");
     let option = options
         .iter()
         .find(|option| option.name == "SO_TIMESTAMPING");
+    let names = timestamping();
     assert_eq!(option.expect("SO_TIMESTAMPING").facts.flags, names);
+    let begin = "pub const TIMESTAMPING: [&str; ";
+    let of_guest = quoted("tests/guest/src/options/answers.rs", begin, "];");
+    assert_eq!(of_guest, names);
+}
+
+/// The module and the guest tests have one list, so only the kernel can show a mistake in it.
+#[test]
+fn the_flags_of_so_timestamping_are_those_of_the_kernel() {
+    let Some(linux) = linux_source() else {
+        return;
+    };
+    let header = read(linux.join("include/uapi/linux/net_tstamp.h"));
+    let mut flags = Vec::new();
+    for line in header.lines() {
+        let flag = line.trim().strip_prefix("SOF_TIMESTAMPING_");
+        let Some((name, value)) = flag.and_then(|flag| flag.split_once(" = ")) else {
+            continue;
+        };
+        let value = value.replace(' ', "");
+        if let Some(bit) = value.strip_prefix("(1<<") {
+            let bit: usize = bit.trim_end_matches("),").parse().expect("a bit");
+            assert_eq!(bit, flags.len(), "{line}");
+            flags.push(name.to_owned());
+        }
+    }
+    assert!(flags.len() > 15, "only {flags:?}");
+    let mut names = timestamping();
+    if version(&linux) < DESCRIBED {
+        names.truncate(flags.len());
+    }
+    assert_eq!(flags, names);
 }

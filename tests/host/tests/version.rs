@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! There is one version, that of knetstat.rs: the changelogs begin with it.
+//! There is one version, that of knetstat.rs: the changelogs begin with it. There is one oldest rustc and
+//! one oldest kernel, which the documents and the packages name.
 
+mod common;
+
+use common::{project, read};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
 
 fn version() -> String {
     let script = project().join("scripts/version.sh");
@@ -59,4 +58,75 @@ fn so_does_that_of_the_package() {
         .rsplit_once('-')
         .map_or(found, |(upstream, _)| upstream);
     assert_eq!(upstream, version(), "debian/changelog");
+}
+
+/// The lines behind a name in a file, such as `rust-version = `.
+fn values<'t>(text: &'t str, name: &str) -> Vec<&'t str> {
+    let lines = text.lines();
+    lines.filter_map(|line| line.strip_prefix(name)).collect()
+}
+
+/// The packages have the version of their workspace.
+#[test]
+fn there_is_one_oldest_rustc() {
+    let library = read("scripts/lib.sh");
+    let oldest = values(&library, "oldest_rustc=")[0];
+    for file in ["tools", "tests", "tests/fuzz"] {
+        let file = format!("{file}/Cargo.toml");
+        assert_eq!(
+            values(&read(&file), "rust-version = "),
+            [format!("{oldest:?}")],
+            "{file}"
+        );
+    }
+    let mut count = 0;
+    for workspace in ["tools", "tests"] {
+        for entry in fs::read_dir(project().join(workspace)).expect(workspace) {
+            let path = entry.expect("an entry").path().join("Cargo.toml");
+            if !path.exists() || path.ends_with("fuzz/Cargo.toml") {
+                continue;
+            }
+            let found = values(&read(&path), "rust-version").concat();
+            assert_eq!(found, ".workspace = true", "{}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 10, "only {count} packages");
+    for (file, words) in [
+        ("README.md", format!("any rustc from {oldest} on")),
+        ("rust/README.md", format!("any rustc from {oldest} on")),
+        ("docs/build.md", format!("rustc {oldest} or later")),
+        ("docs/package.md", format!("cargo {oldest} or later")),
+        ("debian/control", format!("cargo (>= {oldest})")),
+        ("debian/control", format!("rustc (>= {oldest})")),
+        ("debian/control", format!("rust-src (>= {oldest})")),
+    ] {
+        // The archive of the sources has no directory `debian`.
+        if file.starts_with("debian/") && !project().join("debian").exists() {
+            eprintln!("skipped: there is no {file}");
+            continue;
+        }
+        assert!(read(file).contains(&words), "{file} lacks {words:?}");
+    }
+}
+
+#[test]
+fn there_is_one_oldest_kernel() {
+    let supported = read("scripts/supported-kernels");
+    let oldest = values(&supported, "standalone ")[0];
+    for (file, words) in [
+        ("README.md", format!("On Linux {oldest} and later")),
+        ("docs/comparison.md", format!("| from {oldest}; ")),
+        ("debian/control", format!("Linux {oldest} or later")),
+        ("man/knetstat.4", format!("\nLinux {oldest} and later")),
+        ("man/knetstat.4", format!("\nBetween Linux {oldest} and ")),
+        ("man/knetstat.4", format!("\nKernels older than {oldest} ")),
+    ] {
+        // The archive of the sources has no directory `debian`.
+        if file.starts_with("debian/") && !project().join("debian").exists() {
+            eprintln!("skipped: there is no {file}");
+            continue;
+        }
+        assert!(read(file).contains(&words), "{file} lacks {words:?}");
+    }
 }
