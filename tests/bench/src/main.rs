@@ -38,7 +38,7 @@ use spawner::Spawner;
 use std::process::ExitCode;
 
 fn main() -> Result<ExitCode> {
-    keep_memory();
+    knetstat_child::keep_memory();
     let entry_points = [&spawner::ENTRY_POINT, &load::COMPANION, &command::HOLDER];
     if let Some(result) = knetstat_child::dispatch(&entry_points) {
         return result.map(|()| ExitCode::SUCCESS);
@@ -135,14 +135,4 @@ fn finish(report: &Report, options: &Options) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// Keeps freed memory in the process. Otherwise, page faults take most of the time in UML.
-fn keep_memory() {
-    // SAFETY: No memory is at stake, and no other thread runs yet that might allocate.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
-        libc::mallopt(libc::M_TOP_PAD, 4 << 20);
-    }
 }

@@ -22,6 +22,18 @@ pub struct EntryPoint {
     pub main: fn(&[String]) -> Result<()>,
 }
 
+/// Keeps freed memory in the process, in one arena for all threads. Otherwise, page faults take most of
+/// the time in UML. Call this before there is a second thread.
+pub fn keep_memory() {
+    // SAFETY: mallopt(3) changes parameters only, and no other thread runs yet that might allocate.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
+        libc::mallopt(libc::M_TOP_PAD, 4 << 20);
+    }
+}
+
 /// Runs the entry point of this process if it is a child. `None`: it is not.
 pub fn dispatch(entry_points: &[&EntryPoint]) -> Option<Result<()>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -63,7 +63,7 @@ fn main() -> Result<ExitCode> {
         klog::follow()?;
     }
 
-    keep_memory();
+    knetstat_child::keep_memory();
     wait_for_random_numbers();
 
     let mut cases = Vec::new();
@@ -95,17 +95,6 @@ fn main() -> Result<ExitCode> {
     cases.extend(adversity::cases());
     cases.extend(lifecycle::cases());
     Ok(libtest_mimic::run(&arguments, harness::trials(cases)).exit_code())
-}
-
-/// Keeps freed memory in the process. Otherwise, page faults take most of the time in UML.
-fn keep_memory() {
-    // SAFETY: No memory is at stake, and no other thread runs yet that might allocate.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
-        libc::mallopt(libc::M_TOP_PAD, 4 << 20);
-    }
 }
 
 /// Waits until the kernel has random numbers. In a static program, `rand` waits by poll(2). Only
