@@ -2,6 +2,7 @@
 
 //! A thread of its own for what must not happen on the others, such as entering a namespace.
 
+use nix::sys::signal::SigSet;
 use std::io;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{channel, Sender};
@@ -34,7 +35,11 @@ impl Stay {
     /// If no thread can be started.
     pub fn start() -> io::Result<Self> {
         let (sender, jobs) = channel::<Job>();
-        Builder::new().spawn(move || jobs.into_iter().for_each(|job| job()))?;
+        Builder::new().spawn(move || {
+            // Signals are for the thread that waits for them, and blocks them only later.
+            let _ = SigSet::all().thread_block();
+            jobs.into_iter().for_each(|job| job());
+        })?;
         Ok(Self(sender))
     }
 
@@ -62,6 +67,7 @@ impl Stay {
 mod tests {
     use super::*;
     use crate::source::rights::tests::passes_by;
+    use nix::sys::signal::Signal;
     use nix::unistd::{setuid, Uid};
     use rustix::process::{setrlimit, Resource, Rlimit};
     use std::process::Command;
@@ -78,6 +84,9 @@ mod tests {
         let stay = Stay::start().unwrap();
         let ids = [0; 2].map(|_| stay.run(|| thread::current().id()).unwrap());
         assert_eq!(ids[0], ids[1]);
+        // ^C must not end the command here once another thread waits for it.
+        let blocked = stay.run(|| SigSet::thread_get_mask().unwrap());
+        assert!(blocked.unwrap().contains(Signal::SIGINT));
         assert_ne!(ids[0], thread::current().id());
         assert!(stay.run(|| resume_unwind(Box::new(()))).is_err());
         assert!(stay.run(|| ()).is_err());
