@@ -124,8 +124,8 @@ pub enum Entry<'a> {
         line: &'a [u8],
         /// The processes that are known to have the socket open.
         owners: &'a [Owner],
-        /// Whether the query selects the row. The options of a row that it does not select were
-        /// not checked.
+        /// Whether the query selects the row. The options of a row in a file that is only compared
+        /// were not checked.
         verdict: Verdict,
     },
     /// A line that cannot be parsed.
@@ -439,9 +439,9 @@ impl Query {
                 ..owners
             });
         }
-        // Most filters reject most rows, so the options are checked last.
-        let is_rejected = verdict.if_closed == Truth::False;
-        let is_valid = |row: &Row<'_>| is_rejected || row.has_valid_options();
+        // A row with an entry that is not known may lack what the filter tests. So its options are
+        // checked even if the filter rejects it.
+        let is_valid = |row: &Row<'_>| is_compared || row.has_valid_options();
         let Some(row) = row.filter(is_valid) else {
             outcome.unparsed += 1;
             return take(Entry::Unparsed { file, line });
@@ -644,6 +644,77 @@ mod tests {
                 let is_in_state = query.states.has(row.state);
                 assert!(!(expected && is_in_state && may_pass), "{filter:?}: {line}");
             }
+        }
+    }
+
+    /// A row that is not understood is reported, whatever the rest of the row says about the filter.
+    /// Only the state, the addresses and the ports exclude it before.
+    #[test]
+    fn rows_of_a_newer_module() {
+        const LISTENER: &str = "9 0 10.0.0.1:7 0.0.0.0:* LSTN TCP_NODELAY=1,backlog=5,uid=0,ino=5";
+        let odd = [
+            format!("{LISTENER},cookie=7"),
+            format!("{LISTENER},TCP_NEW=1"),
+            LISTENER.replace(",uid", ",cookie=7,uid"),
+            LISTENER.replace(",ino", ",cookie=7,ino"),
+            LISTENER.replace(",backlog", ",new,backlog"),
+            LISTENER.replace(" TCP", " new,TCP"),
+            LISTENER.replace(" TCP", " =1,TCP"),
+            LISTENER.replace(" LSTN", " LSTN >! >!"),
+        ];
+        let is_reported = |filter: &str, line: &str| {
+            let filter = Filter::parse(&[filter.to_owned()], &Services::parse("")).unwrap();
+            let query = Query::example(&[TCP_FILE], States::ALL, filter);
+            if query.rejects(&Glance::at(TCP_FILE, line.as_bytes())) {
+                return false;
+            }
+            let owners = Owners::example([]);
+            let reads = Reads::default();
+            let during_read = query.owners_during_read(&owners, &reads);
+            let origin = Origin {
+                file: TCP_FILE,
+                netns: None,
+                is_copied: false,
+            };
+            let (mut outcome, mut is_reported) = (Outcome::default(), false);
+            let mut take = |entry: Entry<'_>| {
+                is_reported = matches!(entry, Entry::Unparsed { .. });
+                Ok(())
+            };
+            let known = query.filter.tests_owners().then_some(&during_read);
+            let read = query.pass(origin, line.as_bytes(), known, &mut outcome, &mut take);
+            read.unwrap();
+            assert_eq!(outcome.unparsed, usize::from(is_reported));
+            is_reported
+        };
+        for (filter, expected) in [
+            ("", true),
+            ("ino=5", true),
+            ("ino=6", true),
+            ("not ino=0", true),
+            ("uid=6", true),
+            ("process=nginx", true),
+            ("process!=nginx", true),
+            ("pid=7", true),
+            ("backlog=6", true),
+            ("drops>0", true),
+            ("recv-q>=backlog", true),
+            ("send-q>3", true),
+            ("diag", true),
+            ("TCP_NODELAY=0", true),
+            ("not TCP_NODELAY", true),
+            ("SO_KEEPALIVE", true),
+            ("sport = :7 ino=6", true),
+            ("sport = :8 or ino=6", true),
+            ("sport = :8", false),
+            ("sport = :8 ino=5", false),
+            ("src 127/8", false),
+            ("state established ino=5", false),
+        ] {
+            for line in &odd {
+                assert_eq!(is_reported(filter, line), expected, "{filter}: {line}");
+            }
+            assert!(!is_reported(filter, LISTENER), "{filter}");
         }
     }
 

@@ -126,6 +126,11 @@ fn number<T: str::FromStr>(digits: &str) -> Option<T> {
         .then(|| digits.parse().ok())?
 }
 
+/// Whether the name of an entry is empty or that of a number that follows the options.
+fn is_no_option(name: &[u8]) -> bool {
+    matches!(name, b"" | b"backlog" | b"drops" | b"uid" | b"ino")
+}
+
 /// The list of options: `NAME=value`, separated by commas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options<'a>(pub &'a str);
@@ -136,9 +141,17 @@ impl<'a> Options<'a> {
     }
 
     pub fn get(self, name: &str) -> Option<&'a str> {
-        self.iter()
-            .find(|(other, _)| *other == name)
-            .map(|(_, value)| value)
+        let mut rest = self.0;
+        loop {
+            let value = rest
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('='));
+            if let Some(value) = value {
+                return value.split(',').next();
+            }
+            let end = memchr::memchr(b',', rest.as_bytes())?;
+            rest = &rest[end + 1..];
+        }
     }
 
     pub fn is_empty(self) -> bool {
@@ -182,7 +195,8 @@ impl<'a> Row<'a> {
         Self::begin(file, line).filter(Self::has_valid_options)
     }
 
-    /// Like [`Row::parse`], but does not check the options, which takes most of the time.
+    /// Like [`Row::parse`], but does not check the options. Without this check, a number that follows
+    /// them may be missing because an entry is not known to this version.
     pub fn begin(file: File, line: &'a [u8]) -> Option<Self> {
         // Rows contain printable ASCII only. Anything else could control a terminal. The fold has
         // no early exit, so that the compiler can compare many bytes at a time.
@@ -262,15 +276,21 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Whether the options are a list of names and values, without the numbers that follow them.
+    /// Whether the options are a list of names and values, without the numbers that follow them. If
+    /// one of these numbers is among the options, an entry behind it is not known to this version.
     pub fn has_valid_options(&self) -> bool {
-        let mut numbers = *self;
-        let mut is_option = |entry: &str| {
-            entry
-                .split_once('=')
-                .is_some_and(|(name, _)| !name.is_empty() && numbers.number_of(name).is_none())
-        };
-        self.options.is_empty() || self.options.0.split(',').all(&mut is_option)
+        let list = self.options.0.as_bytes();
+        let (mut start, mut has_name) = (0, false);
+        for (at, byte) in list.iter().enumerate() {
+            match (byte, has_name) {
+                (b',', true) => (start, has_name) = (at + 1, false),
+                (b',', false) => return false,
+                (b'=', false) if is_no_option(&list[start..at]) => return false,
+                (b'=', false) => has_name = true,
+                _ => {}
+            }
+        }
+        has_name || list.is_empty()
     }
 
     /// The numbers that follow the options, each with its name.
@@ -402,6 +422,28 @@ pub mod tests {
     }
 
     proptest! {
+        /// The value of a name is that of the first entry with this name.
+        #[test]
+        fn values_by_name(list in "([A-C]{0,2}=?[A-C=,]{0,3}){0,5}", name in "[A-C]{1,2}") {
+            let options = Options(&list);
+            let expected = options.iter().find(|(other, _)| *other == name);
+            prop_assert_eq!(options.get(&name), expected.map(|(_, value)| value));
+        }
+
+        /// The check of a list agrees with one of its entries.
+        #[test]
+        fn lists_of_options(entries in prop::collection::vec("(A|ino|uid|drops|backlog|inode)?=?[a=]?", 0..4)) {
+            let list = entries.join(",");
+            let row = Row::parse(TCP, LISTENER.as_bytes()).unwrap();
+            let row = Row { options: Options(&list), ..row };
+            let is_option = |entry: &str| {
+                let name = entry.split_once('=').map(|(name, _)| name);
+                name.is_some_and(|name| !["", "ino", "uid", "drops", "backlog"].contains(&name))
+            };
+            let expected = list.is_empty() || list.split(',').all(is_option);
+            prop_assert_eq!(row.has_valid_options(), expected, "{}", list);
+        }
+
         #[test]
         fn any_bytes(file in any_file(), line: Vec<u8>) {
             let _ = Row::parse(file, &line);
