@@ -23,7 +23,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{readlinkat, statat, AtFlags, CWD};
 use rustix::io::Errno;
 use std::any::Any;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, OsString};
 use std::fmt;
@@ -65,12 +65,58 @@ pub struct Netns {
     slim: Option<Rc<Netns>>,
     /// The findings about options in it, by the index of the option.
     pub answers: Answers,
-    again: FoundAgain,
+    searches: Rc<Searches>,
 }
 
-/// The result of another search for a namespace; see [`Netns::found_again`].
+/// The most times that the processes are searched again for the namespaces of one scan.
+const MOST: usize = 4;
+
+/// The searches for namespaces of a scan of which nothing is left that kept them. Something may keep
+/// them that came after the scan: a process that was forked meanwhile may be in one, or have it open.
+/// The module may have been loaded again, so that its files have other inodes.
+///
+/// Each search examines all processes, so the namespaces of a scan share them.
 #[derive(Debug, Default)]
-struct FoundAgain(OnceCell<Option<Box<Netns>>>);
+struct Searches {
+    count: Cell<usize>,
+    /// The namespaces that the last search found. `None` before the first one.
+    last: RefCell<Option<Vec<Rc<Netns>>>>,
+}
+
+impl Searches {
+    /// Opens a namespace of the scan by what `search` finds. A namespace that the last search did not
+    /// find was gone by then, and does not come back. One that it found may have vanished since, and
+    /// is searched again.
+    ///
+    /// # Errors
+    ///
+    /// Those of `open` and `search`. `EAGAIN` if the namespace was there in the last of all searches,
+    /// and what kept it is gone.
+    fn open<T>(
+        &self,
+        netns: &Netns,
+        open: impl Fn(&Netns) -> io::Result<Opened<T>>,
+        search: impl Fn() -> io::Result<Vec<Rc<Netns>>>,
+    ) -> io::Result<Opened<T>> {
+        loop {
+            if let Some(last) = &*self.last.borrow() {
+                let Some(found) = last.iter().find(|found| netns.is_found_as(found)) else {
+                    return Ok(Opened::Gone);
+                };
+                match open(found)? {
+                    Opened::Gone => {}
+                    opened => return Ok(opened),
+                }
+            }
+            if self.count.get() == MOST {
+                return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+            }
+            self.count.set(self.count.get() + 1);
+            let found = search()?;
+            self.last.replace(Some(found));
+        }
+    }
+}
 
 /// Findings that end with a namespace.
 #[derive(Default)]
@@ -158,25 +204,22 @@ impl Netns {
             Opened::File(opened) => Ok(Some(opened)),
             Opened::NoFile => Ok(None),
             Opened::Gone if !is_loaded() => Err(io::Error::from_raw_os_error(libc::ENOENT)),
-            Opened::Gone => match self.found_again() {
-                Some(found) => match found.open_here(file)? {
+            Opened::Gone => {
+                let open = |found: &Netns| found.open_here(file);
+                match self.searches.open(self, open, search_again)? {
                     Opened::File(opened) => Ok(Some(opened)),
                     Opened::NoFile | Opened::Gone => Ok(None),
-                },
-                None => Ok(None),
-            },
+                }
+            }
         }
     }
 
-    /// This namespace, if something keeps it that came after the scan: a process that was forked
-    /// meanwhile may be in it, or have it open. The module may have been loaded again, so that its
-    /// files have other inodes. All processes are examined for this, so it happens once.
-    fn found_again(&self) -> Option<&Netns> {
-        let again = self.again.0.get_or_init(|| {
-            let found = find_again(self.ino, self.file);
-            found.map(Box::new)
-        });
-        again.as_deref()
+    /// Whether `other`, which was found later, is the same namespace.
+    fn is_found_as(&self, other: &Self) -> bool {
+        match self.ino {
+            Some(_) => self.ino == other.ino,
+            None => self.file.is_some() && self.file == other.file,
+        }
     }
 
     /// Opens a file of the module by the members and the files that are known.
@@ -271,8 +314,9 @@ impl Netns {
 }
 
 /// The result of an attempt to open a file of the module in a namespace.
-enum Opened {
-    File(fs::File),
+#[derive(Debug, PartialEq, Eq)]
+enum Opened<T = fs::File> {
+    File(T),
     /// The namespace exists, and the kernel has no such file.
     NoFile,
     /// Nothing that kept the namespace exists any more.
@@ -288,24 +332,23 @@ fn mounts_in(text: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     })
 }
 
-/// Looks again for a namespace: a process or thread in it, a mount or an open descriptor. `file` is
-/// the inode of the module's file in it. `None` if there are none.
-fn find_again(ino: Option<u64>, file: Option<u64>) -> Option<Netns> {
-    ino.or(file)?;
-    let proc = proc_mount::open().ok()?;
+/// Searches all processes and threads again for network namespaces: those that they are in, mounts and
+/// open descriptors.
+///
+/// # Errors
+///
+/// If `/proc` cannot be opened.
+fn search_again() -> io::Result<Vec<Rc<Netns>>> {
+    let opened = proc_mount::open();
+    let proc = opened.map_err(|err| err.downcast().unwrap_or_else(io::Error::other))?;
     let mut again = Again::new(&proc);
     for pid in netns::entries("/proc").filter_map(|name| name.parse().ok()) {
         again.process(pid);
     }
-    let mut found = again.search.end(false).into_iter();
-    let found = found.find(|netns| match ino {
-        Some(_) => netns.ino == ino,
-        None => netns.file == file,
-    });
-    Rc::into_inner(found?)
+    Ok(again.search.end(false))
 }
 
-/// Another search, for a namespace of which nothing is left that kept it. A scan reads more, and
+/// Another search, for namespaces of which nothing is left that kept them. A scan reads more, and
 /// depends on this module.
 struct Again<'a> {
     proc: &'a OwnedFd,
@@ -601,7 +644,9 @@ impl Search {
         }
         let mut found = self.found;
         let is_whole = is_whole && !self.is_partial;
+        let searches = Rc::default();
         for netns in &mut found {
+            netns.searches = Rc::clone(&searches);
             netns.names.sort_unstable();
             netns.is_whole = is_whole;
             netns.slim = Some(Rc::new(Netns {
@@ -774,23 +819,95 @@ pub mod tests {
         // Without the module, only the descriptor shows it.
         let kept = fs::File::open("/proc/self/ns/net").unwrap();
         let ino = Some(kept.metadata().unwrap().ino());
-        let found = find_again(ino, Some(0)).unwrap();
-        assert_eq!(found.ino, ino);
-        assert!(!found.members.is_empty() || !found.kept_by.is_empty());
-        assert!(found.handle().is_ok());
-        assert!(find_again(Some(1), None).is_none());
-        let gone = Netns {
-            ino: Some(1),
+        let with = |ino| Netns {
+            ino,
+            file: Some(0),
             kept_by: vec!["/proc/self/fd/9999".into()],
             ..Netns::default()
         };
+        let all = search_again().unwrap();
+        let found = |ino| all.iter().find(|found| with(ino).is_found_as(found));
+        let own = found(ino).unwrap();
+        assert_eq!(own.ino, ino);
+        assert!(!own.members.is_empty() || !own.kept_by.is_empty());
+        assert!(own.handle().is_ok());
+        assert!(found(Some(1)).is_none());
+        let gone = with(Some(1));
         // Without the module, nobody knows whether the namespace has sockets.
         match is_loaded() {
             true => assert!(gone.open(FILE).unwrap().is_none()),
-            false => assert!(gone.open(FILE).is_err() && gone.again.0.get().is_none()),
+            false => assert!(gone.open(FILE).is_err() && gone.searches.count.get() == 0),
         }
-        // Another file of it is not worth another search.
-        assert!(gone.found_again().is_none() && gone.again.0.get().is_some());
+    }
+
+    /// The namespaces of a scan share the searches for those that have vanished.
+    #[test]
+    fn shared_searches() {
+        let found = |inos: &[u64]| {
+            let found = inos.iter().map(|ino| example(Some(*ino), &[], &[]));
+            found.collect::<Vec<_>>()
+        };
+        let search = Search {
+            found: (1..100).map(Netns::gone).collect(),
+            ..Search::default()
+        };
+        let scan = search.end(true);
+        let searches = &scan[0].searches;
+        assert!(scan
+            .iter()
+            .all(|netns| Rc::ptr_eq(&netns.searches, searches)));
+        // What each search finds, and the namespaces that can be opened then.
+        let existing = Cell::new(&[7, 8, 9][..]);
+        let open = |ino: u64| {
+            let netns = scan.iter().find(|netns| netns.ino == Some(ino)).unwrap();
+            let open = |found: &Netns| {
+                let is_there = existing.get().iter().any(|ino| found.ino == Some(*ino));
+                Ok(match is_there {
+                    true => Opened::File(found.ino),
+                    false => Opened::Gone,
+                })
+            };
+            let opened = netns
+                .searches
+                .open(netns, open, || Ok(found(existing.get())));
+            (
+                opened.map_err(|err| err.raw_os_error()),
+                searches.count.get(),
+            )
+        };
+        for ino in 10..70 {
+            assert_eq!(open(ino), (Ok(Opened::Gone), 1), "{ino}");
+        }
+        assert_eq!(open(7), (Ok(Opened::File(Some(7))), 1));
+        // Those that vanish later are searched again, also together.
+        existing.set(&[7]);
+        assert_eq!(open(8), (Ok(Opened::Gone), 2));
+        assert_eq!(open(9), (Ok(Opened::Gone), 2));
+        assert_eq!(open(7), (Ok(Opened::File(Some(7))), 2));
+        // The number of searches is limited. What is not known then is an error.
+        searches.count.set(MOST);
+        assert_eq!(open(7), (Ok(Opened::File(Some(7))), MOST));
+        existing.set(&[]);
+        assert_eq!(open(7), (Err(Some(libc::EAGAIN)), MOST));
+        assert_eq!(open(8), (Ok(Opened::Gone), MOST));
+    }
+
+    /// A namespace that is found again at each search, but never where it was found.
+    #[test]
+    fn a_namespace_that_keeps_moving() {
+        let netns = Netns::gone(5);
+        let searches = Searches::default();
+        let count = Cell::new(0);
+        let opened = searches.open(
+            &netns,
+            |_| Ok(Opened::<()>::Gone),
+            || {
+                count.set(count.get() + 1);
+                Ok(vec![example(Some(5), &[], &[])])
+            },
+        );
+        assert_eq!(opened.unwrap_err().raw_os_error(), Some(libc::EAGAIN));
+        assert_eq!(count.get(), MOST);
     }
 
     /// Many threads that share descriptors, as in a server, take no longer than one.
