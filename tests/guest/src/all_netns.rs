@@ -712,6 +712,17 @@ fn since_a_copy() -> Result<()> {
         );
     }
     ensure!(!notes.contains("not compared"), "{notes}");
+    // Rows leave this default out; the kernel tells it in the namespace of the socket.
+    for filter in [
+        "SO_KEEPALIVE!=default",
+        "TCP_DEFER_ACCEPT=default SO_KEEPALIVE=1",
+    ] {
+        let (of_default, notes) = events(&[], all, &[filter])?;
+        ensure!(
+            of_default.get(&changed) == Some(&vec![format!("came {netns}")]),
+            "{filter}: {of_default:?}\n{notes}"
+        );
+    }
     // The filter tests the name that the namespace of a closed socket has.
     let (of_name, _) = events(&[], all, &["netns", "=", &named])?;
     ensure!(of_name.keys().eq([&closed]), "{of_name:?}");

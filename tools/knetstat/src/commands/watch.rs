@@ -67,13 +67,16 @@ pub fn run(
                 Event::Went { now: None, .. } => owners.as_ref(),
                 _ => now.as_ref(),
             };
-            let ino = event.latest().row().and_then(|row| row.ino);
+            let row = event.latest().row();
+            let ino = row.and_then(|row| row.ino);
+            let netns = row.and_then(|row| now.as_ref()?.found(row.netns?));
             let found = known.map_or(Vec::new(), |known| known.of(ino).to_vec());
             // A socket may be gone before its owners are looked for.
             let is_lost = || found.is_empty() && query.ownerless.may_lack(ino);
             Report {
                 event,
                 may_lack_owners: known.is_some_and(|known| known.may_lack(ino) || is_lost()),
+                netns,
                 owners: found,
             }
         });

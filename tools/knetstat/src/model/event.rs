@@ -255,6 +255,9 @@ impl Event {
 #[derive(Clone, Debug)]
 pub struct Report {
     pub event: Event,
+    /// The network namespace as the last scan has found it: snapshots lack what is needed to enter
+    /// it, and so to find out what rows leave out.
+    pub netns: Option<Rc<Netns>>,
     pub owners: Vec<Owner>,
     /// Whether processes that could not be examined may have the socket open.
     pub may_lack_owners: bool,
@@ -265,6 +268,7 @@ impl Report {
     pub fn row(&self) -> Option<Row<'_>> {
         let row = self.event.latest().row()?;
         Some(Row {
+            netns: self.netns.as_ref().or(row.netns),
             may_lack_owners: self.may_lack_owners,
             ..row
         })

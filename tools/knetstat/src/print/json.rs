@@ -877,6 +877,7 @@ mod tests {
         let object = |event: Event, processes: bool| {
             let report = Report {
                 event,
+                netns: None,
                 owners: Vec::new(),
                 may_lack_owners: false,
             };
@@ -1206,6 +1207,7 @@ mod tests {
         let event = Event::changed(snapshot, Snapshot::of(&row)).unwrap();
         let events = [Report {
             event,
+            netns: None,
             owners: Vec::new(),
             may_lack_owners: true,
         }];

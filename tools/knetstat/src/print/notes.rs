@@ -27,11 +27,13 @@ fn closed_note(count: usize, obstacle: Option<i32>) -> String {
     format!("cannot read {namespaces}: entering {them} needs CAP_SYS_ADMIN; run as root")
 }
 
-/// The numbers of network namespaces and rows that the last read of `--watch` has left out.
+/// The numbers of network namespaces and rows that the last read of `--watch` has left out, and whether
+/// it may have found too few namespaces.
 #[derive(Debug, Default)]
 pub struct Gaps {
     closed: usize,
     obstacle: Option<i32>,
+    may_lack_netns: bool,
     unparsed: usize,
 }
 
@@ -40,20 +42,26 @@ impl Gaps {
         Self {
             closed: outcome.closed,
             obstacle: outcome.obstacle,
+            may_lack_netns: outcome.may_lack_netns,
             unparsed: outcome.unparsed,
         }
     }
 
-    /// The notes on numbers that have grown since the last read.
+    /// The notes on gaps that have opened or grown since the last read.
     pub fn grown(&mut self, outcome: &Outcome) -> Vec<String> {
         let before = std::mem::replace(self, Self::of(outcome));
         let unparsed =
             (self.unparsed > before.unparsed).then(|| unparsed_note(self.unparsed, LEFT_OUT));
         let is_more_closed = self.closed > before.closed;
         let closed = is_more_closed.then(|| closed_note(self.closed, self.obstacle));
-        unparsed.into_iter().chain(closed).collect()
+        let may_lack_more = self.may_lack_netns && !before.may_lack_netns;
+        let unfound = may_lack_more.then(|| UNFOUND.to_owned());
+        unparsed.into_iter().chain(closed).chain(unfound).collect()
     }
 }
+
+/// The note that there may be network namespaces that were not found.
+const UNFOUND: &str = "network namespaces may be missing: not all processes could be examined";
 
 /// The fate of rows that a tracker cannot parse.
 const LEFT_OUT: &str = "left out";
@@ -627,26 +635,31 @@ mod tests {
     /// A gap is reported when it opens or grows, not at each read.
     #[test]
     fn gaps_that_open_later() {
-        let outcome = |closed, unparsed| Outcome {
+        let outcome = |closed, may_lack_netns, unparsed| Outcome {
             closed,
+            may_lack_netns,
             unparsed,
             ..Outcome::default()
         };
-        let mut gaps = Gaps::of(&outcome(1, 0));
-        for (closed, unparsed, expected) in [
-            (1, 0, &[][..]),
-            (2, 0, &["cannot read 2 network namespaces"]),
-            (2, 0, &[]),
-            (1, 3, &["cannot parse 3 rows"]),
+        let mut gaps = Gaps::of(&outcome(1, false, 0));
+        for (closed, may_lack_netns, unparsed, expected) in [
+            (1, false, 0, &[][..]),
+            (2, false, 0, &["cannot read 2 network namespaces"]),
+            (2, false, 0, &[]),
+            (1, false, 3, &["cannot parse 3 rows"]),
             (
                 2,
+                false,
                 4,
                 &["cannot parse 4 rows", "cannot read 2 network namespaces"],
             ),
-            (0, 0, &[]),
-            (1, 0, &["cannot read 1 network namespace"]),
+            (0, false, 0, &[]),
+            (1, false, 0, &["cannot read 1 network namespace"]),
+            (1, true, 0, &["network namespaces may be missing"]),
+            (1, true, 0, &[]),
+            (1, false, 0, &[]),
         ] {
-            let notes = gaps.grown(&outcome(closed, unparsed));
+            let notes = gaps.grown(&outcome(closed, may_lack_netns, unparsed));
             assert_eq!(notes.len(), expected.len(), "{notes:?}");
             for (note, expected) in notes.iter().zip(expected) {
                 assert!(note.starts_with(expected), "{notes:?}");

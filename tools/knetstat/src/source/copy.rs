@@ -89,7 +89,7 @@ impl ComparedNamespaces {
         };
         let found = self.copied.entry(ino).or_insert_with(|| {
             let exists = self.now.iter().find(|netns| netns.ino == Some(ino));
-            exists.map_or_else(|| Rc::new(Netns::gone(ino)), Netns::slim)
+            exists.map_or_else(|| Rc::new(Netns::gone(ino)), Rc::clone)
         });
         Some(Rc::clone(found))
     }

@@ -79,6 +79,12 @@ fn settle(
 }
 
 impl Owners {
+    /// A network namespace as it was found now, although another scan may have found `netns`.
+    pub fn found(&self, netns: &Netns) -> Option<Rc<Netns>> {
+        let mut all = self.namespaces.iter();
+        all.find(|found| ***found == *netns).cloned()
+    }
+
     /// Examines all processes once.
     ///
     /// # Errors
