@@ -7,7 +7,7 @@
 //! `/proc/PID/fd` is empty, and `/proc/PID/task/TID/fd` of another thread lists the table.
 
 use crate::source::cgroup::{self, Cgroup, Hostnames};
-use crate::source::namespaces::Search;
+use crate::source::namespaces::search::Search;
 use crate::source::proc_mount::{is_procfs, open_directory};
 use crate::source::process::link::{inode, RING};
 use crate::source::process::name::{Name, Names};
