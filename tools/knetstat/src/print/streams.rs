@@ -106,3 +106,30 @@ impl Write for InterruptibleStdout<'_> {
 pub fn say(message: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "knetstat: {message}");
 }
+
+/// Whether the reader of standard output has closed it, as `head` does.
+pub fn is_broken_pipe(err: &anyhow::Error) -> bool {
+    err.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|err| err.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// Standard output whose reader has closed it.
+    pub struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+}
