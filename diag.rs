@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The indicators of the Diag column.
+//! The signs of the Diag column.
 //!
 //! They say why a connection makes no progress. This file depends on `core` alone, is tested on the
 //! host, and does not read sockets.
 
 use crate::format::State;
 
-/// The fields of `struct tcp_sock` that determine the indicator.
+/// The fields of `struct tcp_sock` that determine the sign.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow {
     /// The state of the connection.
@@ -25,7 +25,7 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// The indicator of a connection at the time `now`, in jiffies modulo 2^32. There are `hz`
+    /// The sign of a connection at the time `now`, in jiffies modulo 2^32. There are `hz`
     /// jiffies in a second.
     ///
     /// - `>|`: the peer's window is 0, and nothing can be sent.
@@ -39,7 +39,7 @@ impl Flow {
     /// A connection under TCP_REPAIR sends nothing, whatever its peer does: `tcp_write_xmit()` only
     /// counts the segments. It need not have had a window or an ACK yet. So it shows neither `>|`
     /// nor `>#`.
-    pub(crate) fn indicator(&self, now: u32, hz: u32) -> &'static str {
+    pub(crate) fn sign(&self, now: u32, hz: u32) -> &'static str {
         let sending = !self.repair
             && matches!(
                 self.state,

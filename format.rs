@@ -27,7 +27,7 @@ const QUEUE_WIDTH: usize = 6;
 /// The width of an address with its port, left-aligned. A longer one pushes the rest to the right.
 const ENDPOINT_WIDTH: usize = 23;
 
-/// The width of the diagnostic indicator, left-aligned.
+/// The width of the Diag column, left-aligned.
 const DIAG_WIDTH: usize = 4;
 
 /// Decimal digits of [`u64::MAX`].
@@ -357,10 +357,10 @@ impl<'a> Text<'a> {
     }
 
     /// Appends the diagnostic column, with the space before it.
-    pub(crate) fn diag(&mut self, indicator: &str) {
+    pub(crate) fn diag(&mut self, sign: &str) {
         let mut cell = Cell::<8>::new();
         cell.fixed(*b" ");
-        for byte in indicator.as_bytes() {
+        for byte in sign.as_bytes() {
             cell.fixed([*byte]);
         }
         self.column::<{ DIAG_WIDTH + 2 }, 8>(&cell);

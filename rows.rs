@@ -231,7 +231,7 @@ impl Protocol for Tcp {
             TcpEntry::Connection(sk) => {
                 let queues = [sk.receive_queue(), sk.send_queue()];
                 tcp_columns(text, queues, [sk.local(), sk.foreign()], sk.state());
-                text.diag(sk.flow().indicator(sock::jiffies32(), sock::HZ));
+                text.diag(sk.flow().sign(sock::jiffies32(), sock::HZ));
                 entry.prefetch_next(Part::Socket);
                 let views = Views::connection(sk);
                 entry.prefetch_next(Part::Protocol);

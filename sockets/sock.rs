@@ -543,7 +543,7 @@ impl Connection<'_> {
         unread.max(0).into()
     }
 
-    /// The fields that determine the indicator.
+    /// The fields that determine the sign.
     pub(crate) fn flow(&self) -> Flow {
         Flow {
             state: self.state(),

@@ -9,10 +9,10 @@
 
 #![no_main]
 
-#[path = "../../guest/src/indicators.rs"]
-mod indicators;
+#[path = "../../guest/src/signs.rs"]
+mod signs;
 
-use crate::indicators::INDICATORS;
+use crate::signs::SIGNS;
 use arbitrary::Arbitrary;
 use knetstat::model::filter::{Filter, KnownOwners};
 use knetstat::model::options;
@@ -110,7 +110,7 @@ impl Fields<'_> {
     }
 
     fn diag(&self) -> &'static str {
-        INDICATORS[usize::from(self.diag) % INDICATORS.len()]
+        SIGNS[usize::from(self.diag) % SIGNS.len()]
     }
 
     fn options(&self) -> Vec<(&'static str, String)> {

@@ -11,11 +11,11 @@
 #[expect(dead_code, reason = "not all of it writes text")]
 #[path = "../../../format.rs"]
 mod format;
-#[path = "../../guest/src/indicators.rs"]
-mod indicators;
+#[path = "../../guest/src/signs.rs"]
+mod signs;
 
 use crate::format::{label, Flags, Hex, List, Milliseconds, Name, Range, Seconds, State, Text};
-use crate::indicators::INDICATORS;
+use crate::signs::SIGNS;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use std::fmt::Write;
@@ -196,8 +196,8 @@ const STATES: [(State, &str); 12] = [
     (State::Unknown, "????"),
 ];
 
-fn indicator(index: u8) -> &'static str {
-    INDICATORS[usize::from(index) % INDICATORS.len()]
+fn sign(index: u8) -> &'static str {
+    SIGNS[usize::from(index) % SIGNS.len()]
 }
 
 /// A call.
@@ -236,7 +236,7 @@ impl Call<'_> {
             }
             Call::Address(address) => IpAddr::from(*address).to_string(),
             Call::State(state) => STATES[usize::from(*state) % STATES.len()].1.to_owned(),
-            Call::Diag(diag) => format!(" {:<4} ", indicator(*diag)),
+            Call::Diag(diag) => format!(" {:<4} ", sign(*diag)),
             Call::List(entries) => {
                 let entries = entries.iter().map(|(rare, value)| {
                     let value = value.text();
@@ -266,7 +266,7 @@ impl Call<'_> {
             Call::Endpoint(address, port) => line.endpoint((*address).into(), *port),
             Call::Address(address) => line.address((*address).into()),
             Call::State(state) => line.state(STATES[usize::from(*state) % STATES.len()].0),
-            Call::Diag(diag) => line.diag(indicator(*diag)),
+            Call::Diag(diag) => line.diag(sign(*diag)),
             Call::List(entries) => {
                 let mut list = List::new(line);
                 for (rare, value) in entries {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The indicators of the Diag column: caused by real traffic, compared with TCP_INFO, and gone when
+//! The signs of the Diag column: caused by real traffic, compared with TCP_INFO, and gone when
 //! the cause is gone.
 
 use crate::guest::wait_for;
@@ -54,7 +54,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// The indicators that a socket must have, by TCP_INFO.
+/// The signs that a socket must have, by TCP_INFO.
 fn verdict(socket: &Socket) -> Result<&'static str> {
     let info = tcp_info(socket)?;
     let (may_send, may_receive) = match info.state {
@@ -139,7 +139,7 @@ fn drain_until_open(plan: Plan, from: &Socket, to: &Socket) -> Result<()> {
 }
 
 /// Reads until no data is in flight in this direction, which could close the window again, and both
-/// sockets have these indicators.
+/// sockets have these signs.
 fn drain_until(plan: Plan, from: &Socket, to: &Socket, expected: [&str; 2]) -> Result<()> {
     wait_for("an open window", 15, || {
         drain(to)?;
@@ -214,7 +214,7 @@ fn zero_window_in_every_state(plan: Plan) -> Result<()> {
     own.server.shutdown(Shutdown::Write)?;
     wait_diag(plan, &own.server, "FNW1", ">#|<")?;
 
-    // Open the windows: the data goes through, and the indicators go away.
+    // Open the windows: the data goes through, and the signs go away.
     for (from, to, state) in [
         (&fin_wait1.client, &fin_wait1.server, "FNW2"),
         (&last_ack.client, &last_ack.server, ""),
@@ -315,7 +315,7 @@ fn own_window_and_lost_acks(plan: Plan) -> Result<()> {
     drain_until_open(plan, &server, &client)
 }
 
-/// There is no indicator on a healthy connection, a listener, a client that waits for its SYN-ACK
+/// There is no sign on a healthy connection, a listener, a client that waits for its SYN-ACK
 /// (for over a second), or a half-closed connection.
 fn nothing_is_wrong(plan: Plan) -> Result<()> {
     let healthy = plan.pair()?;

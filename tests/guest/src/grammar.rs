@@ -3,7 +3,7 @@
 //! The grammar of a row, to the last byte. Any other text is an error.
 //!
 //! [`Row`] checks the columns, the spaces and the header. This file checks the fields: addresses of
-//! the family of the file, the state and the indicators that it can have, and the options: their
+//! the family of the file, the state and the signs that it can have, and the options: their
 //! names, their order, the sockets that have them, and the form of each value. Order and sockets
 //! come from the tests' table of options; the form comes from knetstat(5).
 
@@ -317,7 +317,7 @@ fn endpoint(text: &str, six: bool) -> Result<()> {
     Ok(())
 }
 
-/// The states in which an indicator can be, as knetstat(5), Diagnostics, lists them.
+/// The states in which a sign can be, as knetstat(5), Diagnostics, lists them.
 fn can_have(state: &str, diag: &str) -> bool {
     let sends = ["ESTB", "CLSW", "FNW1", "CLSG", "LACK"].contains(&state);
     let receives = ["ESTB", "FNW1", "FNW2"].contains(&state);

@@ -2,7 +2,7 @@
 
 //! Our four files, and a strict parser of their text.
 
-use crate::indicators::INDICATORS;
+use crate::signs::SIGNS;
 use anyhow::{ensure, Context, Result};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -136,11 +136,7 @@ impl Row {
             if let Some(diag) = fields.next_if(|field| !field.contains('=')) {
                 row.diag = diag.to_owned();
             }
-            ensure!(
-                INDICATORS.contains(&&*row.diag),
-                "unknown Diag {}",
-                row.diag
-            );
+            ensure!(SIGNS.contains(&&*row.diag), "unknown Diag {}", row.diag);
         }
         row.options = fields
             .next()

@@ -2,11 +2,11 @@
 
 //! Tests of `diag.rs` around the wrap of the clock, and in all states.
 //!
-//! The tests in the guests show by real traffic that the fields mean what the indicators say.
+//! The tests in the guests show by real traffic that the fields mean what the signs say.
 
 use crate::diag::Flow;
 use crate::format::State;
-use crate::indicators::INDICATORS;
+use crate::signs::SIGNS;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -39,39 +39,39 @@ fn healthy(state: State) -> Flow {
 }
 
 #[test]
-fn each_indicator_in_its_states_only() {
+fn each_sign_in_its_states_only() {
     for state in STATES {
         let sends = [b"ESTB", b"CLSW", b"FNW1", b"CLSG", b"LACK"].contains(&state.label());
         let receives = [b"ESTB", b"FNW1", b"FNW2"].contains(&state.label());
 
         let flow = healthy(state);
-        assert_eq!(flow.indicator(HZ * 100, HZ), "");
+        assert_eq!(flow.sign(HZ * 100, HZ), "");
 
         let peer_closed = Flow { snd_wnd: 0, ..flow };
-        assert_eq!(peer_closed.indicator(0, HZ), if sends { ">|" } else { "" });
+        assert_eq!(peer_closed.sign(0, HZ), if sends { ">|" } else { "" });
 
         let we_closed = Flow { rcv_wnd: 0, ..flow };
-        assert_eq!(we_closed.indicator(0, HZ), if receives { "|<" } else { "" });
+        assert_eq!(we_closed.sign(0, HZ), if receives { "|<" } else { "" });
 
         let silent = Flow {
             packets_out: 1,
             ..flow
         };
-        assert_eq!(silent.indicator(HZ, HZ), "", "one second is not over one");
-        assert_eq!(silent.indicator(HZ + 1, HZ), if sends { ">#" } else { "" });
+        assert_eq!(silent.sign(HZ, HZ), "", "one second is not over one");
+        assert_eq!(silent.sign(HZ + 1, HZ), if sends { ">#" } else { "" });
     }
 }
 
 #[test]
-fn indicators_that_meet() {
+fn signs_that_meet() {
     let flow = Flow {
         rcv_wnd: 0,
         packets_out: 1,
         ..healthy(State::Established)
     };
-    assert_eq!(flow.indicator(2 * HZ, HZ), ">#|<");
+    assert_eq!(flow.sign(2 * HZ, HZ), ">#|<");
     let flow = Flow { snd_wnd: 0, ..flow };
-    assert_eq!(flow.indicator(2 * HZ, HZ), ">|<");
+    assert_eq!(flow.sign(2 * HZ, HZ), ">|<");
 }
 
 #[test]
@@ -83,16 +83,16 @@ fn under_repair_only_the_own_window() {
             repair: true,
             ..healthy(state)
         };
-        assert_eq!(flow.indicator(2 * HZ, HZ), "");
+        assert_eq!(flow.sign(2 * HZ, HZ), "");
         let flow = Flow { rcv_wnd: 0, ..flow };
         let receives = [b"ESTB", b"FNW1", b"FNW2"].contains(&state.label());
-        assert_eq!(flow.indicator(2 * HZ, HZ), if receives { "|<" } else { "" });
+        assert_eq!(flow.sign(2 * HZ, HZ), if receives { "|<" } else { "" });
     }
 }
 
 /// The list that the guest tests and the fuzzers use is complete.
 #[test]
-fn all_indicators() {
+fn all_signs() {
     let mut found = BTreeSet::new();
     for state in STATES {
         for problems in 0..8 {
@@ -104,10 +104,10 @@ fn all_indicators() {
                 packets_out: has(2).into(),
                 ..healthy(state)
             };
-            found.insert(flow.indicator(2 * HZ, HZ));
+            found.insert(flow.sign(2 * HZ, HZ));
         }
     }
-    assert_eq!(found, BTreeSet::from(INDICATORS));
+    assert_eq!(found, BTreeSet::from(SIGNS));
 }
 
 proptest! {
@@ -122,6 +122,6 @@ proptest! {
         let flow = Flow { packets_out: 1, rcv_tstamp: acked, ..healthy(State::Established) };
         let now = (i64::from(acked) + age).rem_euclid(1 << 32) as u32;
         let expected = if age > i64::from(HZ) { ">#" } else { "" };
-        prop_assert_eq!(flow.indicator(now, HZ), expected);
+        prop_assert_eq!(flow.sign(now, HZ), expected);
     }
 }

@@ -30,5 +30,5 @@ mod diag_tests;
 #[cfg(test)]
 mod format_tests;
 #[cfg(test)]
-#[path = "../../guest/src/indicators.rs"]
-mod indicators;
+#[path = "../../guest/src/signs.rs"]
+mod signs;

@@ -1116,7 +1116,7 @@ def colours():
     with contextlib.suppress(BlockingIOError):
         while True:
             client.send(b"x" * 65536)
-    # The peer does not read, so the row has an indicator once the window is full.
+    # The peer does not read, so the row has a sign once the window is full.
     line = "$K -Htn diag dport = :7140 | awk '$7 == \">|\"' | wc -l"
     deadline = time.monotonic() + PATIENCE
 

@@ -172,7 +172,7 @@ pub struct Row<'a> {
     pub local: Endpoint<'a>,
     pub foreign: Endpoint<'a>,
     pub state: State,
-    /// The indicators of problems. Empty on most sockets.
+    /// The signs of problems. Empty on most sockets.
     pub diag: &'a str,
     /// The options, without the numbers that follow them. Empty if the kernel keeps addresses only.
     pub options: Options<'a>,

@@ -736,7 +736,7 @@ mod tests {
                 .collect::<Vec<_>>()[5..],
             ["TIMW", "-", "-"]
         );
-        // A newer module may have indicators that are wider than the column.
+        // A newer module may have signs that are wider than the column.
         let line = printed(&mut layout, "0 0 1.2.3.4:5 1.2.3.4:6 ESTB >#|<~");
         assert!(line.ends_with(" >#|<~ -\n"), "{line}");
 
