@@ -152,7 +152,10 @@ const struct udp_table *knetstat_udp_table(const struct net *net)
  * Without opt_child_init, tcp_v6_syn_recv_sock() links in the child of a v4-mapped connection while
  * the child still has the pointers of its listener. It replaces them before the state changes from
  * TCP_SYN_RECV. That change is a store-release. It also replaces them before the child gets a struct
- * socket, in accept(2): the lock of the queue is taken in between. A process can have a socket in this
+ * socket: for accept(2), the lock of the queue is taken in between; for a subflow that joins an MPTCP
+ * connection, in mptcp_finish_join(), the lock of the path manager. Only 6.1 with a path manager in user
+ * space takes no lock there, so the row may show the options of the listener for a moment on a weakly
+ * ordered CPU. This is safe, because the listener is freed by RCU. A process can have a socket in this
  * state, after a simultaneous open or with TCP Fast Open.
  */
 bool knetstat_owns_pinet6(const struct sock *sk)
@@ -174,8 +177,9 @@ bool knetstat_owns_pinet6(const struct sock *sk)
 
 /*
  * The flags of struct inet_sock as one word, by the numbers of INET_FLAGS_*. For kernels that have
- * bit-fields instead, see bindings.h. "inet6" is true if the caller has read AF_INET6 as the
- * family.
+ * bit-fields instead, see bindings.h. "inet6" is true for those of IPv6, too; knetstat_owns_pinet6()
+ * must have returned true before. It is not asked again, because its answer may change meanwhile:
+ * close(2) takes the struct socket away.
  */
 u64 knetstat_inet_flags(const struct sock *sk, bool inet6)
 {
@@ -207,7 +211,7 @@ u64 knetstat_inet_flags(const struct sock *sk, bool inet6)
 	SET(IS_ICSK, inet->is_icsk);
 #endif
 #if !defined(KNETSTAT_HAS_INET_FLAGS_OF_IPV6) && IS_ENABLED(CONFIG_IPV6)
-	if (inet6 && knetstat_owns_pinet6(sk)) {
+	if (inet6) {
 		const struct ipv6_pinfo *np = inet->pinet6;
 
 		SET(MC6_LOOP, np->mc_loop);

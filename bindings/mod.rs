@@ -239,12 +239,13 @@ pub(crate) fn c_string(text: &'static CStr) -> *const c_char {
     text.to_bytes_with_nul().as_ptr()
 }
 
-/// The flags of an `inet_sock` as one word, by the numbers of `INET_FLAGS_*`. `inet6` is true if
-/// the caller has read `AF_INET6` as the family.
+/// The flags of an `inet_sock` as one word, by the numbers of `INET_FLAGS_*`, with those of IPv6 if
+/// `inet6` is true.
 ///
 /// # Safety
 ///
-/// `sk` must point to a live `struct inet_sock`.
+/// `sk` must point to a live `struct inet_sock`. If `inet6` is true, it must be an IPv6 socket for which
+/// [`owns_pinet6`] has returned true.
 #[inline]
 pub(crate) unsafe fn inet_flags(
     sk: *const inet_sock,
@@ -254,7 +255,7 @@ pub(crate) unsafe fn inet_flags(
     // SAFETY: The caller promises that `sk` points to a live `struct inet_sock`.
     let flags = unsafe { read_once!(sk, inet_sock.inet_flags) };
     #[cfg(not(knetstat_has = "INET_FLAGS_OF_IPV6"))]
-    // SAFETY: The helper requires a live `struct inet_sock`, which the caller promises.
+    // SAFETY: The caller promises what the helper requires.
     let flags = unsafe { knetstat_inet_flags(sk.cast(), inet6) };
     flags
 }

@@ -36,10 +36,10 @@ const MAX_GROUPS: usize = 1024;
 const MAX_COUNTED: usize = 4096;
 
 impl<'b> Sock<'b> {
-    /// `inet_flags`, with a bit for each `INET_FLAGS_` flag.
+    /// `inet_flags`, with a bit for each `INET_FLAGS_` flag. Those of IPv6 are in [`Ipv6::inet_flags`].
     pub(crate) fn inet_flags(&self) -> u64 {
         // SAFETY: `View` promises that the pointer is to a live `struct inet_sock`.
-        unsafe { bindings::inet_flags(self.as_ptr(), self.is_inet6()) }
+        unsafe { bindings::inet_flags(self.as_ptr(), false) }
     }
 
     /// Whether a flag is set: `inet_test_bit()`.

@@ -82,6 +82,18 @@ macro_rules! headers {
 }
 
 impl<'b> Ipv6<'b> {
+    /// `inet_flags`, with a bit for each `INET_FLAGS_` flag.
+    pub(crate) fn inet_flags(&self) -> u64 {
+        // SAFETY: By the type invariant, the socket is alive, and `ipv6()` has checked that it is an
+        // IPv6 socket that owns what lies behind `pinet6`.
+        unsafe { bindings::inet_flags(self.sk.as_ptr(), true) }
+    }
+
+    /// Whether a flag is set: `inet6_test_bit()`.
+    fn inet_flag(&self, flag: u32) -> bool {
+        self.inet_flags() >> flag & 1 == 1
+    }
+
     /// The `inet_flags` of a fresh socket, for the options of this level.
     pub(crate) const DEFAULT_FLAGS: u64 =
         1 << bindings::INET_FLAGS_MC6_LOOP | 1 << bindings::INET_FLAGS_MC6_ALL;
