@@ -135,7 +135,7 @@ void knetstat_rcu_read_lock(void);
 void knetstat_rcu_read_unlock(void);
 u64 knetstat_sock_ino(const struct sock *sk);
 int knetstat_check_release(void);
-int knetstat_check_sizes(void);
+int knetstat_check_layout(void);
 int knetstat_watch_modules(void);
 void knetstat_unwatch_modules(void);
 int knetstat_hold_modules(void);

@@ -30,6 +30,7 @@
 #include <linux/uaccess.h>
 #include <linux/uidgid.h>
 #include <linux/uio.h>
+#include <linux/user_namespace.h>
 #include <linux/utsname.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
@@ -514,29 +515,42 @@ int knetstat_check_release(void)
 }
 
 /*
- * Fails if sockets of this kernel have another size than with the headers that the module was built
- * with. A kernel may be built again with another configuration, and keep its release.
+ * Fails if this kernel was built with another configuration than the headers that the module was built
+ * with: it may have been built again, and keep its release. This compares what the kernel tells of its
+ * structures. Sizes alone would miss small changes, because sockets are padded to cache lines. Nothing
+ * tells where the fields of struct ipv6_pinfo are.
  */
-int knetstat_check_sizes(void)
+int knetstat_check_layout(void)
 {
 	static const struct {
-		char name[16];
-		unsigned int size;
-	} sizes[] = {
-		{ "tcp_sock", sizeof(struct tcp_sock) },
-		{ "udp_sock", sizeof(struct udp_sock) },
-	}, *built_for = sizes;
-	const unsigned int here[] = { tcp_prot.obj_size, udp_prot.obj_size };
+		char name[48];
+		unsigned int value;
+	} facts[] = {
+		{ "sizeof(struct tcp_sock)", sizeof(struct tcp_sock) },
+		{ "sizeof(struct udp_sock)", sizeof(struct udp_sock) },
+		{ "offsetof(struct net, user_ns)", offsetof(struct net, user_ns) },
+		{ "offsetof(struct net, ipv4.sysctl_tcp_wmem)", offsetof(struct net, ipv4.sysctl_tcp_wmem) },
+#ifdef KNETSTAT_HAS_FREEPTR_OFFSET
+		{ "offsetof(struct sock, sk_freeptr)", offsetof(struct sock, sk_freeptr) },
+#endif
+	}, *built_for = facts;
+	bool holds[ARRAY_SIZE(facts)];
 	size_t i;
 
 	/* The table stays in the module's file, so that a test can change it there. */
 	OPTIMIZER_HIDE_VAR(built_for);
-	BUILD_BUG_ON(ARRAY_SIZE(here) != ARRAY_SIZE(sizes));
-	for (i = 0; i < ARRAY_SIZE(here); i++) {
-		if (here[i] == built_for[i].size)
+	holds[0] = tcp_prot.obj_size == built_for[0].value;
+	holds[1] = udp_prot.obj_size == built_for[1].value;
+	holds[2] = *(struct user_namespace **)((char *)&init_net + built_for[2].value) == &init_user_ns;
+	holds[3] = tcp_prot.sysctl_wmem_offset == built_for[3].value;
+#ifdef KNETSTAT_HAS_FREEPTR_OFFSET
+	holds[4] = tcp_prot.freeptr_offset == built_for[4].value;
+#endif
+	for (i = 0; i < ARRAY_SIZE(holds); i++) {
+		if (holds[i])
 			continue;
-		pr_err("built for a kernel of this release with another configuration: struct %s has %u bytes there, and %u here; build it again, after make clean\n",
-		       built_for[i].name, built_for[i].size, here[i]);
+		pr_err("built for a kernel of this release with another configuration: %s is %u there, but not here; build it again, after make clean\n",
+		       built_for[i].name, built_for[i].value);
 		return -ENOEXEC;
 	}
 	return 0;

@@ -221,7 +221,7 @@ unsafe extern "C" {
     pub(crate) fn knetstat_rcu_read_unlock();
     pub(crate) fn knetstat_sock_ino(sk: *const sock) -> u64;
     pub(crate) fn knetstat_check_release() -> c_int;
-    pub(crate) fn knetstat_check_sizes() -> c_int;
+    pub(crate) fn knetstat_check_layout() -> c_int;
     pub(crate) fn knetstat_watch_modules() -> c_int;
     pub(crate) fn knetstat_unwatch_modules();
     pub(crate) fn knetstat_hold_modules() -> c_int;

@@ -36,6 +36,7 @@ knetstat_has += $(call knetstat_probe,PDE_DATA,linux/proc_fs.h,PDE_DATA)
 knetstat_has += $(call knetstat_probe,LISTENING_HASH,net/inet_hashtables.h,listening_hash)
 knetstat_has += $(call knetstat_probe,TCP_DEATH_ROW_POINTER,net/netns/ipv4.h,\*tcp_death_row)
 knetstat_has += $(call knetstat_probe,UDP_DROP_COUNTERS,linux/udp.h,drop_counters)
+knetstat_has += $(call knetstat_probe,FREEPTR_OFFSET,net/sock.h,freeptr_offset)
 # With it, the child of a v4-mapped connection is complete before it is linked in.
 knetstat_has += $(call knetstat_probe,OPT_CHILD_INIT,net/tcp.h,opt_child_init)
 # With it, sock_diag tells an upper layer protocol whether the reader has CAP_NET_ADMIN, and reports

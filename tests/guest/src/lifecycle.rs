@@ -39,7 +39,10 @@ pub fn cases() -> Vec<Case> {
         Case::alone("lifecycle::name_taken_here", || taken(false)),
         Case::alone("lifecycle::name_taken_in_another_namespace", || taken(true)),
         Case::alone("lifecycle::built_for_another_release", other_release),
-        Case::alone("lifecycle::built_for_other_sizes", other_sizes),
+        Case::alone(
+            "lifecycle::built_for_another_configuration",
+            other_configuration,
+        ),
         Case::alone("lifecycle::no_memory_to_load", no_memory_to_load),
         Case::alone(
             "lifecycle::no_memory_for_a_namespace",
@@ -438,22 +441,34 @@ fn other_release() -> Result<()> {
     refused(&module, "but this is Linux")
 }
 
-/// A module that was built for a kernel of this release with sockets of another size is refused.
-fn other_sizes() -> Result<()> {
-    for name in ["tcp_sock", "udp_sock"] {
+/// A module that was built for a kernel of this release with another configuration is refused, even if
+/// a field lies only 8 bytes from where the module takes it to be.
+fn other_configuration() -> Result<()> {
+    // Kernels with this member tell where a field of `struct sock` is.
+    let has_freeptr = build_tree::declares_field("net/sock.h", "freeptr_offset")?;
+    let freeptr = has_freeptr.then_some("offsetof(struct sock, sk_freeptr)");
+    for name in [
+        "sizeof(struct tcp_sock)",
+        "sizeof(struct udp_sock)",
+        "offsetof(struct net, user_ns)",
+        "offsetof(struct net, ipv4.sysctl_tcp_wmem)",
+    ]
+    .into_iter()
+    .chain(freeptr)
+    {
         let mut module = fs::read(&guest().ko).context("reading the module")?;
-        // `sizes` in `knetstat_check_sizes()`: a name of 16 bytes, and the size.
+        // `facts` in `knetstat_check_layout()`: a name of 48 bytes, and the value.
         let mut entry = name.as_bytes().to_vec();
-        entry.resize(16, 0);
+        entry.resize(48, 0);
         let own: Vec<_> = module
             .windows(entry.len() + 4)
             .enumerate()
             .filter(|(_, bytes)| bytes.starts_with(&entry) && !bytes.ends_with(&[0; 4]))
             .map(|(start, _)| start + entry.len())
             .collect();
-        ensure!(own.len() == 1, "the size of {name} is at {own:?}");
-        module[own[0]] ^= 64;
-        refused(&module, &format!("struct {name} has"))?;
+        ensure!(own.len() == 1, "the value of {name} is at {own:?}");
+        module[own[0]] ^= 8;
+        refused(&module, &format!("{name} is"))?;
     }
     Ok(())
 }
