@@ -413,7 +413,7 @@ list() {
 nothing_of_ours() {
 	[[ ! -e $COPY/usr/bin/knetstat ]]
 	# A directory may be missing, as that of a shell.
-	[[ -z $(grep -rl knetstat "$COPY"/usr/share/{man,zsh,fish,bash-completion} 2> /dev/null) ]]
+	fails grep -rqs knetstat "$COPY"/usr/share/{man,zsh,fish,bash-completion}
 	[[ -z $(module_of "$RELEASE")$(module_of "$NEW") ]]
 	[[ ! -e $COPY/var/lib/dkms/knetstat ]]
 	fails compgen -G "$COPY/usr/src/knetstat-*"
