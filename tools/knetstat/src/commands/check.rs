@@ -58,12 +58,17 @@ pub fn run<'r>(query: &mut Query, rules: &'r Rules, needs: Needs) -> Result<Repo
         owners: owners.as_ref(),
     }
     .print();
+    let checked = search.checked();
+    let findings = search.finish();
+    // Findings prove that a newer module shows more than this command knows.
+    let has_found = |finding: &Finding<'_>| finding.count + finding.undecided.sockets > 0;
+    let applies = applies || findings.iter().any(has_found);
     if !applies {
         say(NO_RULE);
     }
     Ok(Report {
-        checked: search.checked(),
-        findings: search.finish(),
+        findings,
+        checked,
         outcome,
         applies,
     })

@@ -110,8 +110,10 @@ pub fn protocol_without(query: &Query) -> Option<Netid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::filter::Filter;
+    use crate::model::filter::{Filter, KnownOwners};
     use crate::model::row::tests::{TCP, TCP6, UDP, UDP6};
+    use crate::model::row::Row;
+    use crate::model::truth::Truth;
     use crate::source::services::Services;
 
     fn query(files: &[File], states: States, filter: &str) -> Query {
@@ -312,6 +314,49 @@ mod tests {
         ] {
             assert_eq!(find(rule, files, filter), expected, "{rule} {filter}");
         }
+    }
+
+    /// A rule that finds a row can find one of its kind, whatever its filters say of families.
+    #[test]
+    fn rules_that_find() {
+        let row = |file, address: &str, state| {
+            let line = format!("0 0 {address}:22 {address}:80 {state} SO_KEEPALIVE=0,uid=0,ino=5");
+            (file, line)
+        };
+        let rows = [
+            row(TCP, "10.0.0.1", "ESTB"),
+            row(TCP6, "2001:db8::1", "ESTB"),
+        ];
+        let mut found = 0;
+        for (condition, inner) in [
+            ("forbid", "src inet:any"),
+            ("forbid", "not src inet:any"),
+            ("forbid", "src inet6:any or uid=0"),
+            ("require", "src inet:any"),
+            ("require", "uid=1"),
+        ] {
+            for selection in [
+                "",
+                "where = 'src inet:any'",
+                "where = 'src inet6:any'",
+                "where = 'state established'",
+            ] {
+                let text = format!(
+                    "[[rule]]\nname = 'a'\nmessage = 'b'\n{selection}\n{condition} = '{inner}'\n"
+                );
+                let rules = Rules::parse("", &text, &Services::parse("")).unwrap();
+                for (file, line) in &rows {
+                    let row = Row::parse(*file, line.as_bytes()).unwrap();
+                    let owners = KnownOwners::default();
+                    let truth = rules.0[0].test(&row, owners, States::DEFAULT);
+                    let query = query(&[*file], States::DEFAULT, "");
+                    let can_find = can_find(&query, &rules, States::DEFAULT);
+                    assert!(can_find || truth == Truth::False, "{text}{line}");
+                    found += usize::from(truth == Truth::True);
+                }
+            }
+        }
+        assert!(found > 5, "{found}");
     }
 
     /// The flags that the advice adds are enough.

@@ -7,7 +7,7 @@ use crate::model::filter::{Filter, KnownOwners, Scope};
 use crate::model::row::{Row, State};
 use crate::model::states::States;
 use crate::model::truth::Truth;
-use crate::source::files::File;
+use crate::source::files::{Family, File};
 use crate::source::services::Services;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -241,6 +241,22 @@ impl Rule {
         self.filters().flat_map(|filter| &filter.options)
     }
 
+    /// The family of the sockets to which the rule applies. As on the command line, a filter that names
+    /// one family selects only its sockets. What is required selects nothing.
+    fn family(&self) -> Option<Family> {
+        match (&self.selection, &self.condition) {
+            (Some(filter), _) | (None, Condition::Forbid(filter)) => filter.family,
+            _ => None,
+        }
+    }
+
+    /// Whether the rule applies to sockets of this family and state. `states` are the states to which
+    /// rules apply that name none.
+    fn applies(&self, family: Family, state: State, states: States) -> bool {
+        let is_of_family = self.family().is_none_or(|own| own == family);
+        is_of_family && self.states.unwrap_or(states).has(state)
+    }
+
     /// Whether a socket of this file in this state can be an offender. `states` are the states to which
     /// rules apply that name none.
     pub fn can_find(&self, file: File, state: State, states: States) -> bool {
@@ -250,23 +266,14 @@ impl Rule {
             Condition::Require(_) | Condition::Compare(_) => None,
         };
         let mut filters = self.selection.iter().chain(inner);
-        let is_of_family =
-            |filter: &Filter| filter.family.is_none_or(|family| family == file.family);
-        self.states.unwrap_or(states).has(state)
-            && filters.all(|filter| is_of_family(filter) && filter.can_select(file, state))
+        self.applies(file.family, state, states)
+            && filters.all(|filter| filter.can_select(file, state))
     }
 
     /// Whether a row is an offender or, for a comparison, whether it is compared. `states` are the
     /// states to which rules apply that name none.
     pub fn test(&self, row: &Row<'_>, owners: KnownOwners<'_>, states: States) -> Truth {
-        // As on the command line, a filter that names one family selects only its sockets. What is
-        // required selects nothing.
-        let selects = match (&self.selection, &self.condition) {
-            (Some(filter), _) | (None, Condition::Forbid(filter)) => filter.family,
-            _ => None,
-        };
-        let is_of_family = selects.is_none_or(|family| family == row.file.family);
-        if !is_of_family || !self.states.unwrap_or(states).has(row.state) {
+        if !self.applies(row.file.family, row.state, states) {
             return Truth::False;
         }
         let is_selected = match &self.selection {
