@@ -81,7 +81,7 @@ fn places_of(flag: &str) -> Vec<String> {
     };
     let has = |command: &clap::Command| {
         let mut flags = command.get_arguments();
-        flags.any(|flag| flag.get_long() == Some(name))
+        flags.any(|flag| flag.get_long() == Some(name) && !flag.is_hide_set())
     };
     let all = Cli::command();
     let of_none = has(&all).then(|| "knetstat without a command".to_owned());
