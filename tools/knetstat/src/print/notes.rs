@@ -19,11 +19,16 @@ use std::io;
 /// The note that network namespaces could not be read. `obstacle` is that of [`Outcome`].
 fn closed_note(count: usize, obstacle: Option<i32>) -> String {
     let namespaces = counted(count, "network namespace", "network namespaces");
+    let them = if count == 1 { "it" } else { "them" };
+    if obstacle == Some(libc::EAGAIN) {
+        return format!(
+            "cannot read {namespaces}: what keeps {them} changes faster than it is found"
+        );
+    }
     if let Some(code) = obstacle {
         let err = io::Error::from_raw_os_error(code);
         return format!("cannot read {namespaces}: {err}");
     }
-    let them = if count == 1 { "it" } else { "them" };
     format!("cannot read {namespaces}: entering {them} needs CAP_SYS_ADMIN; run as root")
 }
 
@@ -672,6 +677,10 @@ mod tests {
         assert_eq!(
             closed_note(2, None),
             "cannot read 2 network namespaces: entering them needs CAP_SYS_ADMIN; run as root"
+        );
+        assert_eq!(
+            closed_note(1, Some(libc::EAGAIN)),
+            "cannot read 1 network namespace: what keeps it changes faster than it is found"
         );
         assert_eq!(
             closed_note(1, Some(13)),

@@ -87,7 +87,8 @@ impl Searches {
     ///
     /// # Errors
     ///
-    /// Those of `open` and `search`. `EAGAIN` if the namespace was there in the last of all searches,
+    /// Those of `open` and `search`. `EACCES` if this process may not see whether the namespace is one of
+    /// those that the last search found. `EAGAIN` if the namespace was there in the last of all searches,
     /// and what kept it is gone.
     fn open<T>(
         &self,
@@ -98,7 +99,10 @@ impl Searches {
         loop {
             if let Some(last) = &*self.last.borrow() {
                 let Some(found) = last.iter().find(|found| netns.is_found_as(found)) else {
-                    return Ok(Opened::Gone);
+                    return match last.iter().any(|found| netns.may_be_found_as(found)) {
+                        true => Err(io::Error::from_raw_os_error(libc::EACCES)),
+                        false => Ok(Opened::Gone),
+                    };
                 };
                 match open(found)? {
                     Opened::Gone => {}
@@ -216,10 +220,19 @@ impl Netns {
 
     /// Whether `other`, which was found later, is the same namespace.
     fn is_found_as(&self, other: &Self) -> bool {
-        match self.ino {
-            Some(_) => self.ino == other.ino,
-            None => self.file.is_some() && self.file == other.file,
+        match (self.ino, other.ino) {
+            (Some(ino), Some(other)) => ino == other,
+            // One of the two was seen by another user, or in a process that was hidden.
+            _ => self.file.is_some() && self.file == other.file,
         }
+    }
+
+    /// Whether this process cannot find out if `other`, which was found later, is the same namespace: of
+    /// one only the inode is known, of the other only that of the module's file.
+    fn may_be_found_as(&self, other: &Self) -> bool {
+        let is_only_file = |netns: &Self| netns.ino.is_none();
+        let is_only_inode = |netns: &Self| netns.file.is_none();
+        is_only_inode(self) && is_only_file(other) || is_only_file(self) && is_only_inode(other)
     }
 
     /// Opens a file of the module by the members and the files that are known.
@@ -445,6 +458,35 @@ pub mod tests {
         assert_eq!(with(&[]).open(FILE).is_ok(), is_loaded());
         let err = with(&[denied]).open(FILE).unwrap_err();
         assert_eq!(err.raw_os_error(), Some(libc::ENAMETOOLONG));
+    }
+
+    /// A namespace of which another number is known than of those that are found may be one of them.
+    #[test]
+    fn namespaces_that_may_be_the_same() {
+        let with = |ino, file| {
+            Rc::new(Netns {
+                ino,
+                file,
+                ..Netns::default()
+            })
+        };
+        for (known, found, expected) in [
+            ((Some(5), Some(7)), (Some(5), None), Ok(Opened::File(()))),
+            ((Some(5), Some(7)), (None, Some(7)), Ok(Opened::File(()))),
+            ((None, Some(7)), (Some(5), Some(7)), Ok(Opened::File(()))),
+            ((Some(5), Some(7)), (None, Some(8)), Ok(Opened::Gone)),
+            ((Some(5), None), (Some(6), None), Ok(Opened::Gone)),
+            ((Some(5), None), (None, Some(7)), Err(libc::EACCES)),
+            ((None, Some(7)), (Some(5), None), Err(libc::EACCES)),
+        ] {
+            let opened = Searches::default().open(
+                &with(known.0, known.1),
+                |_| Ok(Opened::File(())),
+                || Ok(vec![with(found.0, found.1)]),
+            );
+            let opened = opened.map_err(|err| err.raw_os_error().unwrap());
+            assert_eq!(opened, expected, "{known:?} {found:?}");
+        }
     }
 
     /// A namespace that is found again at each search, but never where it was found.
