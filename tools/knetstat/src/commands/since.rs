@@ -189,7 +189,7 @@ fn find_rest(query: &Query, owners: Option<&Owners>, mut show: impl FnMut(&Row<'
 /// the connection.
 fn report(event: Event, query: &Query, owners: Option<&Owners>) -> Report {
     let row = event.latest().row();
-    let netns = row.and_then(|row| owners?.found(row.netns?));
+    let scanned = row.and_then(|row| owners?.found(row.netns?));
     let has_inode = row.is_some_and(|row| row.has_inode());
     let ino = row.and_then(|row| row.ino);
     let tests_owners = query.filter.tests_owners();
@@ -206,7 +206,7 @@ fn report(event: Event, query: &Query, owners: Option<&Owners>) -> Report {
     Report {
         owners: found.to_vec(),
         may_lack_owners: owners.map_or(has_inode, |owners| owners.may_lack(ino) || is_lost),
-        netns,
+        scanned,
         event,
     }
 }

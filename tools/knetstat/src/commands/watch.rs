@@ -63,20 +63,21 @@ pub fn run(
         }
         let with_owners = events.into_iter().map(|event| {
             let known = match event {
-                // No process has it open any more; use the owners of the last read.
+                // No process has it open any more; use the owners of the last read. Its network
+                // namespace may be gone, and another one may have its inode now.
                 Event::Went { now: None, .. } => owners.as_ref(),
                 _ => now.as_ref(),
             };
             let row = event.latest().row();
             let ino = row.and_then(|row| row.ino);
-            let netns = row.and_then(|row| now.as_ref()?.found(row.netns?));
+            let scanned = row.and_then(|row| known?.found(row.netns?));
             let found = known.map_or(Vec::new(), |known| known.of(ino).to_vec());
             // A socket may be gone before its owners are looked for.
             let is_lost = || found.is_empty() && query.ownerless.may_lack(ino);
             Report {
                 event,
                 may_lack_owners: known.is_some_and(|known| known.may_lack(ino) || is_lost()),
-                netns,
+                scanned,
                 owners: found,
             }
         });

@@ -143,8 +143,8 @@ impl fmt::Debug for Defaults {
 #[derive(Debug, Default)]
 struct InNetns {
     values: [Asked; CLASSES],
-    /// Whether the module hides the option from this process.
-    is_hidden: OnceCell<bool>,
+    /// The reason why the row of a socket that has set the option may lack it, if there is one.
+    concealed: OnceCell<Option<Reason>>,
 }
 
 /// A default that the kernel is asked for again in each round, because a sysctl may have changed it.
@@ -210,8 +210,8 @@ impl Defaults {
         if self.info.is_on_mptcp_socket && row.options.get("TCP_IS_MPTCP") == Some("1") {
             return Setting::Unknown(Reason::Mptcp);
         }
-        if self.is_hidden(row.netns) {
-            return Setting::Unknown(Reason::Hidden);
+        if let Some(reason) = self.concealed(row.entered()) {
+            return Setting::Unknown(reason);
         }
         if !self.info.has_effect(row) {
             return Setting::Inapplicable;
@@ -243,23 +243,31 @@ impl Defaults {
         self.is_withheld.get()
     }
 
-    fn is_hidden(&self, netns: Option<&Rc<Netns>>) -> bool {
+    /// The reason why a row of this network namespace may lack the option although it is set.
+    fn concealed(&self, netns: Option<&Rc<Netns>>) -> Option<Reason> {
         if self.is_withheld() {
-            return true;
+            return Some(Reason::Hidden);
         }
-        let is_net_admin = || match netns {
-            None => rights::is_net_admin(),
-            Some(netns) => netns
-                .handle()
-                .is_ok_and(|netns| rights::is_net_admin_over(&netns)),
+        if !self.info.is_hidden_here() {
+            return None;
+        }
+        let reason = || {
+            let is_net_admin = match netns.map(|netns| netns.handle()) {
+                None => rights::is_net_admin(),
+                Some(Ok(handle)) => rights::is_net_admin_over(&handle),
+                Some(Err(err)) if err.kind() == io::ErrorKind::NotFound => {
+                    return Some(Reason::Gone)
+                }
+                Some(Err(_)) => false,
+            };
+            (!is_net_admin).then_some(Reason::Hidden)
         };
-        let is_hidden = || self.info.is_hidden_here() && !is_net_admin();
-        *self.within(netns).is_hidden.get_or_init(is_hidden)
+        *self.within(netns).concealed.get_or_init(reason)
     }
 
     /// The default of the socket in this row.
     pub fn of<'a>(&'a self, row: &Row<'a>) -> &'a DefaultValue {
-        self.of_class(row.netns, Class::of(row))
+        self.of_class(row.entered(), Class::of(row))
     }
 
     /// The default of the sockets of a class in a network namespace, or in that of this process.
@@ -732,5 +740,25 @@ mod tests {
             }
         }
         assert_eq!(seen.len(), CLASSES);
+    }
+
+    /// Nobody knows what the module has hidden in a namespace that is gone. This is not for want of
+    /// rights.
+    #[test]
+    fn hidden_in_a_namespace_that_is_gone() {
+        let line = b"0 0 10.0.0.1:22 10.0.0.2:40001 ESTB SO_KEEPALIVE=1,uid=0,ino=7";
+        let row = Row::parse(crate::model::row::tests::TCP, line).unwrap();
+        let gone = Rc::new(Netns::gone(5));
+        let mark = Defaults::new(options::by_name("SO_MARK").unwrap());
+        let netns = Some(&gone);
+        assert!(matches!(
+            mark.on(&Row { netns, ..row }),
+            Setting::Unknown(Reason::Gone)
+        ));
+        mark.withhold();
+        assert!(matches!(
+            mark.on(&Row { netns, ..row }),
+            Setting::Unknown(Reason::Hidden)
+        ));
     }
 }

@@ -257,7 +257,7 @@ pub struct Report {
     pub event: Event,
     /// The network namespace as the last scan has found it: snapshots lack what is needed to enter
     /// it, and so to find out what rows leave out.
-    pub netns: Option<Rc<Netns>>,
+    pub scanned: Option<Rc<Netns>>,
     pub owners: Vec<Owner>,
     /// Whether processes that could not be examined may have the socket open.
     pub may_lack_owners: bool,
@@ -268,7 +268,7 @@ impl Report {
     pub fn row(&self) -> Option<Row<'_>> {
         let row = self.event.latest().row()?;
         Some(Row {
-            netns: self.netns.as_ref().or(row.netns),
+            scanned: self.scanned.as_ref(),
             may_lack_owners: self.may_lack_owners,
             ..row
         })
@@ -355,6 +355,7 @@ pub fn changes<'a>(before: &Row<'a>, now: &Row<'a>) -> Vec<Change<'a>> {
 pub mod tests {
     use super::*;
     use crate::model::row::tests::{TCP, UDP};
+    use crate::source::namespaces::tests::example;
     use proptest::prelude::*;
 
     prop_compose! {
@@ -412,6 +413,30 @@ pub mod tests {
                 assert!(names(&went).iter().all(|name| !without.contains(&&**name)));
             }
         }
+    }
+
+    /// The namespace that the last scan has found with the same inode may be another one. It gives no
+    /// names.
+    #[test]
+    fn namespaces_of_events() {
+        let (old, new) = (
+            example(Some(5), &["blue"], &[]),
+            example(Some(5), &["red"], &[]),
+        );
+        let row = Row::parse(TCP, b"0 0 10.0.0.1:22 10.0.0.2:5 ESTB A=1,uid=0,ino=7").unwrap();
+        let netns = Some(&old);
+        let report = Report {
+            event: Event::Came(Snapshot::of(&Row { netns, ..row })),
+            scanned: Some(new),
+            owners: Vec::new(),
+            may_lack_owners: false,
+        };
+        let row = report.row().unwrap();
+        let name = |netns: Option<&Rc<Netns>>| netns.unwrap().name().unwrap();
+        assert_eq!(
+            (name(row.netns), name(row.entered())),
+            ("blue".into(), "red".into())
+        );
     }
 
     proptest! {

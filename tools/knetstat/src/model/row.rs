@@ -165,6 +165,9 @@ pub struct Row<'a> {
     pub file: File,
     /// The network namespace, if namespaces were looked for. Otherwise, it is that of this process.
     pub netns: Option<&'a Rc<Netns>>,
+    /// The same network namespace as the last scan has found it, if `netns` lacks what is needed to
+    /// enter it.
+    pub scanned: Option<&'a Rc<Netns>>,
     /// Whether processes that could not be examined may have the socket open.
     pub may_lack_owners: bool,
     pub recv_q: i64,
@@ -184,6 +187,11 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// The network namespace in which the kernel is asked what the row leaves out.
+    pub fn entered(&self) -> Option<&'a Rc<Netns>> {
+        self.scanned.or(self.netns)
+    }
+
     /// Whether the socket has an inode. If not, no process has it open.
     pub fn has_inode(&self) -> bool {
         self.ino.is_some_and(|ino| ino != 0)
@@ -213,6 +221,7 @@ impl<'a> Row<'a> {
         let mut row = Self {
             file,
             netns: None,
+            scanned: None,
             may_lack_owners: false,
             recv_q,
             send_q,

@@ -11,6 +11,9 @@ pub enum Reason {
     Forgotten,
     /// The module hides the option from readers without CAP_NET_ADMIN.
     Hidden,
+    /// This process cannot find out whether the module hides the option, because the network namespace
+    /// of the socket is gone.
+    Gone,
     /// The row shows only a part of a list.
     Cut,
     /// The row lacks the option, and its value without it is not known.
@@ -35,7 +38,7 @@ pub enum Reason {
 
 impl Reason {
     /// The reasons, each with its JSON key and with the text of the note.
-    pub const ALL: [(Reason, &'static str, &'static str); 11] = [
+    pub const ALL: [(Reason, &'static str, &'static str); 12] = [
         (
             Reason::Forgotten,
             "forgotten",
@@ -45,6 +48,12 @@ impl Reason {
             Reason::Hidden,
             "hidden",
             "the module hides this option from readers without CAP_NET_ADMIN; run as root",
+        ),
+        (
+            Reason::Gone,
+            "gone",
+            "their network namespace is gone, so it is not known whether the module has hidden this \
+            option",
         ),
         (Reason::Cut, "cut", "there are more groups than a row shows"),
         (

@@ -877,7 +877,7 @@ mod tests {
         let object = |event: Event, processes: bool| {
             let report = Report {
                 event,
-                netns: None,
+                scanned: None,
                 owners: Vec::new(),
                 may_lack_owners: false,
             };
@@ -1207,7 +1207,7 @@ mod tests {
         let event = Event::changed(snapshot, Snapshot::of(&row)).unwrap();
         let events = [Report {
             event,
-            netns: None,
+            scanned: None,
             owners: Vec::new(),
             may_lack_owners: true,
         }];

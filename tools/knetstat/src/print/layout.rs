@@ -706,7 +706,7 @@ mod tests {
             assert_eq!(verbose == "?", may_lack_owners, "{verbose}");
             let report = Report {
                 event: Event::Came(Snapshot::of(&row)),
-                netns: None,
+                scanned: None,
                 owners: Vec::new(),
                 may_lack_owners,
             };
@@ -1220,7 +1220,7 @@ mod tests {
         let mut print = |event: Event| {
             let report = Report {
                 event,
-                netns: None,
+                scanned: None,
                 owners: vec![Owner::new("x", 7, 3)],
                 may_lack_owners: false,
             };
