@@ -18,11 +18,11 @@ pub fn cases() -> Vec<Case> {
     vec![
         // A command that another test starts has the sockets open, too, until it is executed.
         Case::alone("columns::chosen", || in_fresh(chosen)),
+        Case::alone("columns::on_a_terminal", || in_fresh(on_a_terminal)),
         Case::new("columns::json", || in_fresh(json)),
         Case::new("columns::sorted", || in_fresh(sorted)),
         Case::new("columns::counted", || in_fresh(counted)),
         Case::new("columns::mistakes", || in_fresh(mistakes)),
-        Case::new("columns::on_a_terminal", || in_fresh(on_a_terminal)),
     ]
 }
 
