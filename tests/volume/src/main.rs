@@ -475,27 +475,20 @@ fn tunnels(bag: &mut Bag<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A namespace with some of the acts. Its sockets are closed in random order, or with the
-/// namespace.
-fn round(made: &Made) -> Result<()> {
+/// A namespace with these acts. Its sockets are closed in random order, or with the namespace.
+fn round(made: &Made, plan: Plan, acts: &[&(&'static str, Act)]) -> Result<()> {
     in_fresh(|| {
         // Orphans hold their namespace until the kernel gives them up.
         fs::write("/proc/sys/net/ipv4/tcp_orphan_retries", "1")?;
         fs::write("/proc/sys/net/ipv4/tcp_fin_timeout", "1")?;
-        let mut rng = rand::rng();
         let mut bag = Bag {
-            plan: *[Plan::V4, Plan::V6].choose(&mut rng).unwrap_or(&Plan::V4),
+            plan,
             held: Vec::new(),
             made,
-            rng: rng.clone(),
+            rng: rand::rng(),
         };
-        // Each once: two of a device would have one name.
-        for (name, act) in ACTS.choose_multiple(&mut rng, 5) {
-            // Programs are slow to start.
-            if ["SYN flood", "tunnels"].contains(name) && rng.random_ratio(3, 4) {
-                continue;
-            }
-            act(&mut bag).with_context(|| format!("{name}, {:?}", bag.plan))?;
+        for (name, act) in acts {
+            act(&mut bag).with_context(|| format!("{name}, {plan:?}"))?;
             *made
                 .acts
                 .lock()
@@ -507,6 +500,28 @@ fn round(made: &Made) -> Result<()> {
         Ok(())
     })?;
     made.namespaces.fetch_add(1, Relaxed);
+    Ok(())
+}
+
+/// A namespace with some of the acts. Each occurs once: two devices of an act would have one name.
+fn random_round(made: &Made) -> Result<()> {
+    let mut rng = rand::rng();
+    let plan = *[Plan::V4, Plan::V6].choose(&mut rng).unwrap_or(&Plan::V4);
+    let mut acts: Vec<_> = ACTS.choose_multiple(&mut rng, 5).collect();
+    // Programs are slow to start.
+    acts.retain(|(name, _)| !["SYN flood", "tunnels"].contains(name) || rng.random_ratio(1, 4));
+    round(made, plan, &acts)
+}
+
+/// Each of the acts, so that the kernel has made what it makes once, such as the modules of tunnels.
+fn each_act(made: &Made) -> Result<()> {
+    modules::insert(&guest().ko, "").context("loading knetstat")?;
+    for act in ACTS {
+        for plan in [Plan::V4, Plan::V6] {
+            round(made, plan, &[act])?;
+        }
+    }
+    modules::remove("knetstat")?;
     Ok(())
 }
 
@@ -531,7 +546,7 @@ fn sockets_and_reads(volume: Volume, counts: &Counts, made: &Made) -> Result<()>
                     && (made.sockets.load(Relaxed) < volume.sockets
                         || counts.listings() < volume.listings)
                 {
-                    let result = round(made);
+                    let result = random_round(made);
                     if result.is_err() {
                         stop.store(true, Relaxed);
                         return result;
@@ -809,7 +824,7 @@ fn main() -> Result<()> {
     klog::follow()?;
     ensure!(!table().is_empty(), "no options");
     let at_first = Held::now()?;
-    // Things that are made once, such as the modules of tunnels, are made now.
+    each_act(&Made::default())?;
     println!("once, small:");
     all(Volume {
         sockets: (volume.sockets / 20).clamp(500, 5_000),
