@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -473,6 +474,12 @@ fn end_at_tunnel(newer: &mut Vec<Socket>, first: usize) -> Result<fs::File> {
 /// A reader stops at the socket of a tunnel. The tunnel is deleted, then the modules are unloaded,
 /// and only then the reader closes its file.
 fn l2tp_tunnel_is_freed() -> Result<()> {
+    if !Path::new("/proc/slabinfo").exists() {
+        return skip(
+            Feature::Config("CONFIG_SLUB_DEBUG"),
+            "there is no /proc/slabinfo",
+        );
+    }
     ensure!(
         allocated_udp_sockets()?.is_some(),
         "UDP sockets share a slab cache with others: boot with slab_nomerge"
