@@ -166,13 +166,29 @@ impl Read for Counted<'_> {
 ///
 /// # Errors
 ///
-/// If the module is not loaded.
+/// If the module is not loaded. If the file exists and cannot be opened for the reason that it does not:
+/// in Linux 5.10, this is true of all files in `/proc/net` if `/proc` is mounted with subset=pid.
 pub fn open_own(file: File) -> Result<Option<fs::File>> {
     let opened = open(Path::new(NET), file)?;
-    if opened.is_none() && !is_loaded() {
+    if opened.is_some() {
+        return Ok(opened);
+    }
+    if !is_loaded() {
         proc_mount::open()?;
         bail!("the module knetstat is not loaded; as root: modprobe knetstat");
     }
+    let path = Path::new(NET).join(file.name());
+    if !path.exists() {
+        return Ok(None);
+    }
+    // It may have come meanwhile, with the module.
+    let opened = open(Path::new(NET), file)?;
+    ensure!(
+        opened.is_some(),
+        "{} exists, but cannot be opened; /proc may be mounted with subset=pid; as root: \
+         mount -t proc proc /proc",
+        path.display()
+    );
     Ok(opened)
 }
 
